@@ -1,0 +1,43 @@
+"""The value that every audio source yields."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE_HZ = 16_000
+"""The one rate inside the device: what the models were trained at."""
+
+Samples = NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive mono samples.
+
+    samples: int16, shape (n,), at ``SAMPLE_RATE_HZ``.
+    time_s: time of the first sample: POSIX seconds for a live source, seconds since
+        the start of the file for a file.
+    """
+
+    samples: Samples
+    time_s: float
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the block in seconds."""
+        return len(self.samples) / SAMPLE_RATE_HZ
+
+
+def level_dbfs(samples: Samples) -> float:
+    """Root mean square of int16 ``samples`` in dB relative to full scale (-inf for silence)."""
+    if not len(samples):
+        return -np.inf
+    mean_square = float(np.mean(np.square(samples, dtype=np.float64)))
+    return 10.0 * float(np.log10(mean_square / 32768.0**2)) if mean_square else -np.inf
+
+
+def to_int16(samples: NDArray[np.floating]) -> Samples:
+    """Floats in [-1, 1) to int16, clipped at full scale; not-a-number becomes 0."""
+    scaled = np.rint(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0) * 32768.0)
+    return np.clip(scaled, -32768, 32767).astype(np.int16)

@@ -1,0 +1,33 @@
+"""The errors that a user may see: one sentence each, with what to do about it.
+
+The command line prints the sentence on stderr and ends with ``exit_status``; anything
+that is not an :class:`UndertoneError` is a bug and keeps its traceback.
+"""
+
+
+class UndertoneError(Exception):
+    """Base of every error that is told to the user."""
+
+    exit_status = 1
+
+
+class AudioSourceError(UndertoneError):
+    """A microphone, file or stream that can't be opened or read."""
+
+
+class BundleError(UndertoneError):
+    """A model bundle that is missing, damaged, or does not fit this program."""
+
+
+class RuntimeMissingError(UndertoneError):
+    """A library that this machine lacks, or has in a version that can't work."""
+
+
+class JournalError(UndertoneError):
+    """A journal that can't be opened, locked or read."""
+
+
+class ConfigError(UndertoneError):
+    """A setting that is unknown or has a wrong value."""
+
+    exit_status = 2

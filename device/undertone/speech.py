@@ -1,0 +1,261 @@
+"""The speech gate: lets speech through as segments and drops all else.
+
+Two judges, the cheap one first.  A level gate follows the noise floor and marks frames of
+10 ms that stand out; only while it does is the voice-activity detector (pymicro-vad) asked
+whether the sound is speech.  The detector answers about 0.4 s late on both sides, so it
+decides *whether*, and the level decides *where*: a segment starts just before its sound
+rose, and the pause that ended it is not part of it.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
+
+FRAME_LENGTH = 160
+"""Samples in one frame of the gate: the 10 ms that pymicro-vad takes."""
+
+_FRAME_S = FRAME_LENGTH / SAMPLE_RATE_HZ
+
+Detector = Callable[[bytes], float]
+"""Speech probability of one 10 ms frame (int16 bytes); negative while it has no answer."""
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """Thresholds of the gate; times in seconds, levels in dB or dBFS.
+
+    margin_db: how far above the noise floor a frame must stand.  10 dB is about three
+        standard deviations of the 10 ms level of steady noise.
+    range_db: how far below the loudest recent frame still counts: cuts a hall's tail off at
+        the same place whatever the gain.
+    lowest_dbfs: frames below this are silence on any microphone.
+    confirm_s: detected speech that opens the gate: shorter bursts of it occur in noise.
+    detector_hold_s: how long after the detector's last yes a loud frame still counts.
+    pause_s: silence that ends a segment.
+    shortest_s, longest_s: shorter sounds are no segment, longer speech is cut.
+    """
+
+    margin_db: float = 10.0
+    range_db: float = 35.0
+    lowest_dbfs: float = -65.0
+    initial_floor_dbfs: float = -75.0
+    floor_rise_db_per_s: float = 5.0
+    peak_fall_db_per_s: float = 5.0
+    detector_threshold: float = 0.5
+    confirm_s: float = 0.15
+    detector_hold_s: float = 0.5
+    lead_s: float = 0.1
+    lookback_s: float = 1.0
+    pause_s: float = 0.45
+    shortest_s: float = 0.5
+    longest_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechPart:
+    """The next piece of a segment; ``samples`` int16, ``time_s`` as in Block.
+
+    ``last`` closes the segment and may come with no samples.
+    """
+
+    samples: Samples
+    time_s: float
+    first: bool
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One whole stretch of speech; ``samples`` int16, ``time_s`` as in Block."""
+
+    samples: Samples
+    time_s: float
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / SAMPLE_RATE_HZ
+
+
+def pymicro_vad_detector() -> Detector | None:
+    """A fresh pymicro-vad, or None where it is not installed (the level then decides alone)."""
+    try:
+        from pymicro_vad import MicroVad
+    except ImportError:
+        return None
+    process: Detector = MicroVad().process_10ms
+    return process
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    samples: Samples
+    time_s: float
+
+
+@dataclass(slots=True)
+class _PartMaker:
+    """A part under construction: frames of one segment that one call lets through."""
+
+    time_s: float
+    first: bool
+    last: bool = False
+    frames: list[Samples] = field(default_factory=list)
+
+    def make(self) -> SpeechPart:
+        samples = np.concatenate(self.frames) if self.frames else _NO_SAMPLES
+        return SpeechPart(samples, self.time_s, self.first, self.last)
+
+
+class SpeechGate:
+    """Blocks in, parts of speech segments out; block lengths make no difference.
+
+    Closed, it only follows the noise floor.  When a sound stands out it *listens*: the
+    detector is asked and frames wait.  Once speech is confirmed it is *open*: speech goes
+    through, anything else waits until speech goes on or the pause ends the segment.
+    """
+
+    def __init__(self, config: GateConfig | None = None, detector: Detector | None = None) -> None:
+        """``detector`` None leaves the decision to the level alone."""
+        self.config = config or GateConfig()
+        self._detector = detector
+        self._floor_dbfs = self.config.initial_floor_dbfs
+        self._lead: deque[_Frame] = deque(maxlen=_frames(self.config.lead_s))
+        self._rest = _NO_SAMPLES
+        self._close()
+
+    def _close(self) -> None:
+        self.is_open = False
+        self._waiting: list[_Frame] = []
+        self._quiet = 0  # waiting frames since the last that may be speech
+        self._confirmed = 0  # frames in which the detector heard speech
+        self._hold = 0  # frames for which the detector's last yes still counts
+        self._peak_dbfs = -np.inf
+        self._sent = 0  # frames of the open segment let through
+        self._end_s = 0.0  # end of the last of them
+
+    def process(self, block: Block) -> list[SpeechPart]:
+        """Take one block; return the parts of speech that it completes, oldest first."""
+        samples = np.concatenate([self._rest, block.samples])
+        start_s = block.time_s - len(self._rest) / SAMPLE_RATE_HZ
+        count = len(samples) // FRAME_LENGTH
+        frames = samples[: count * FRAME_LENGTH].reshape(count, FRAME_LENGTH)
+        parts: list[_PartMaker] = []
+        for index, level in enumerate(_levels_dbfs(frames)):
+            self._take(_Frame(frames[index], start_s + index * _FRAME_S), level, parts)
+        self._rest = samples[count * FRAME_LENGTH :].copy()
+        return [part.make() for part in parts]
+
+    def flush(self) -> list[SpeechPart]:
+        """End of the signal, or a hole in it: close an open segment and forget the rest."""
+        parts: list[_PartMaker] = []
+        self._end(parts)
+        self._lead.clear()
+        self._rest = _NO_SAMPLES
+        return [part.make() for part in parts]
+
+    def _take(self, frame: _Frame, level_dbfs: float, parts: list[_PartMaker]) -> None:
+        config = self.config
+        loud = level_dbfs > max(
+            self._floor_dbfs + config.margin_db,
+            self._peak_dbfs - config.range_db,
+            config.lowest_dbfs,
+        )
+        if not loud and not self._waiting and not self.is_open:
+            self._follow_floor(level_dbfs)
+            self._lead.append(frame)
+            return
+        if not self._waiting and not self.is_open:
+            self._waiting.extend(self._lead)
+            self._lead.clear()
+        speech = self._ask(frame, loud)
+        if not self._hold or level_dbfs < self._floor_dbfs:
+            self._follow_floor(level_dbfs)
+        self._peak_dbfs = max(level_dbfs, self._peak_dbfs - config.peak_fall_db_per_s * _FRAME_S)
+        self._waiting.append(frame)
+        self._quiet = 0 if speech or (loud and not self.is_open) else self._quiet + 1
+        self.is_open = self.is_open or (
+            self._confirmed >= _frames(config.confirm_s)
+            and len(self._waiting) - self._quiet >= _frames(config.shortest_s)
+        )
+        if self._quiet >= _frames(config.pause_s):
+            pause = self._waiting[-self._quiet :]
+            self._end(parts)
+            self._lead.extend(pause)
+        elif self.is_open and speech:
+            self._let_through(self._waiting, parts)
+            self._waiting = []
+        elif not self.is_open:
+            del self._waiting[: -_frames(config.lookback_s)]
+
+    def _ask(self, frame: _Frame, loud: bool) -> bool:
+        """Whether ``frame`` counts as speech; counts the detector's yeses towards opening."""
+        if self._detector is None:
+            self._confirmed += loud
+            return loud
+        if self._detector(frame.samples.tobytes()) >= self.config.detector_threshold:
+            self._confirmed += 1
+            self._hold = _frames(self.config.detector_hold_s)
+        elif self._hold:
+            self._hold -= 1
+        return loud and self._hold > 0
+
+    def _follow_floor(self, level_dbfs: float) -> None:
+        """Down at once, up slowly: the floor is the quietest of the recent past."""
+        risen = self._floor_dbfs + self.config.floor_rise_db_per_s * _FRAME_S
+        self._floor_dbfs = max(min(level_dbfs, risen), self.config.initial_floor_dbfs)
+
+    def _let_through(self, frames: list[_Frame], parts: list[_PartMaker]) -> None:
+        for frame in frames:
+            if not parts or parts[-1].last:
+                parts.append(_PartMaker(frame.time_s, first=not self._sent))
+            parts[-1].frames.append(frame.samples)
+            self._end_s = frame.time_s + _FRAME_S
+            self._sent += 1
+            if self._sent >= _frames(self.config.longest_s):
+                parts[-1].last = True
+                self._sent = 0
+
+    def _end(self, parts: list[_PartMaker]) -> None:
+        """Close the gate; an open segment ends without the pause that ended it."""
+        if self.is_open:
+            self._let_through(self._waiting[: len(self._waiting) - self._quiet], parts)
+            if self._sent:
+                if not parts or parts[-1].last:
+                    parts.append(_PartMaker(self._end_s, first=False))
+                parts[-1].last = True
+        self._close()
+
+
+def segments(blocks: Iterable[Block], gate: SpeechGate) -> Iterator[Segment]:
+    """The speech segments of a finite signal, whole; ``gate`` starts and ends closed."""
+    parts: list[SpeechPart] = []
+    for new in _parts(blocks, gate):
+        parts.append(new)
+        if new.last:
+            yield Segment(np.concatenate([part.samples for part in parts]), parts[0].time_s)
+            parts = []
+
+
+def _parts(blocks: Iterable[Block], gate: SpeechGate) -> Iterator[SpeechPart]:
+    for block in blocks:
+        yield from gate.process(block)
+    yield from gate.flush()
+
+
+_NO_SAMPLES = np.empty(0, np.int16)
+
+
+def _frames(seconds: float) -> int:
+    return round(seconds / _FRAME_S)
+
+
+def _levels_dbfs(frames: Samples) -> list[float]:
+    """Level of each frame (rows of int16) in dBFS; digital silence is -120."""
+    mean_square = np.square(frames, dtype=np.float32).mean(axis=1) / 32768.0**2
+    levels: list[float] = (10.0 * np.log10(np.maximum(mean_square, 1e-12))).tolist()
+    return levels

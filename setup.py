@@ -1,0 +1,89 @@
+"""Undertone's package metadata: two programs and the models, from one source tree.
+
+``package_dir`` maps a top-level name to each folder, so that a plain and an editable
+install both work.  The bare install is the device's; every extra adds one place.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', (ROOT / "device/undertone/__init__.py").read_text(), re.M
+).group(1)
+
+DEVICE = [
+    # tflite-runtime ends at CPython 3.11 and is built for NumPy 1; LiteRT takes over from 3.12.
+    'tflite-runtime==2.14.0; python_version < "3.12"',
+    'numpy>=1.26,<2; python_version < "3.12"',
+    'ai-edge-litert>=2.1,<3; python_version >= "3.12"',
+    'numpy>=1.26,<3; python_version >= "3.12"',
+    "python_speech_features==0.6",  # the MFCC; imports scipy without declaring it
+    "scipy>=1.11,<2",
+    "sounddevice>=0.5,<0.6",  # microphone (PortAudio)
+    "soundfile>=0.12,<0.15",  # audio files (libsndfile)
+    "soxr>=0.4,<2",  # streaming resampler
+    "pymicro-vad>=2,<3",  # voice-activity detector
+    "click>=8.1,<9",  # command line
+    "rich>=13,<16",  # live view and tables
+    "platformdirs>=4,<5",  # where state and configuration live
+]
+EXTRAS = {
+    "litert": ["ai-edge-litert>=2.1,<3"],
+    "training": [
+        "tensorflow>=2.21,<2.22",  # Keras 3 and the converter
+        'ai-edge-litert>=2.1,<3; python_version < "3.12"',
+        "audiomentations>=0.43,<0.44",  # waveform augmentation
+        "scikit-learn>=1.4,<2",  # figures, splits
+        "matplotlib>=3.8,<4",
+        "pandas>=2.2,<4",
+        "pooch>=1.8,<2",  # checksums of downloads
+        "requests>=2.31,<3",
+    ],
+    "test": [
+        "pytest>=8,<10",
+        "pytest-xdist>=3.5,<4",
+        "hypothesis>=6.100,<7",
+        "ruff>=0.15,<0.16",
+        "mypy>=1.18,<3",
+        "build>=1.2,<2",
+        "setuptools>=77",
+        "wheel",
+    ],
+}
+
+setup(
+    name="undertone",
+    version=VERSION,
+    description="Speech-emotion recognition for the Raspberry Pi: an int8 MFCC CNN that listens and logs",
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.11,<3.14",
+    packages=[
+        *find_packages("device", include=["undertone", "undertone.*"]),
+        *find_packages("training", include=["undertone_training", "undertone_training.*"]),
+        "undertone_models",
+    ],
+    package_dir={
+        "undertone": "device/undertone",
+        "undertone_training": "training/undertone_training",
+        "undertone_models": "models",
+    },
+    package_data={
+        "undertone": ["py.typed", "samples/*"],
+        "undertone_training": ["py.typed"],
+        "undertone_models": ["*/*", "*/report/*"],
+    },
+    install_requires=DEVICE,
+    extras_require=EXTRAS,
+    entry_points={
+        "console_scripts": [
+            "undertone = undertone.cli:main",
+            "undertone-train = undertone_training.cli:main",
+        ]
+    },
+)
