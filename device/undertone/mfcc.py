@@ -6,10 +6,9 @@ filterbank at each call and wants the whole signal, here the tables are made onc
 every frame is computed once, as its last sample arrives.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from python_speech_features import base, sigproc
@@ -20,8 +19,7 @@ from undertone.audio.block import SAMPLE_RATE_HZ, Samples
 Frames = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class MfccConfig:
+class MfccConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Every parameter of the features; part of a bundle's manifest.
 
     frame_length, hop_length: samples at ``sample_rate_hz``.  ``fft_length`` must be at
@@ -57,7 +55,7 @@ class MfccConfig:
         if not 0 <= self.low_hz < self.high_hz <= self.sample_rate_hz / 2:
             raise ValueError("low_hz and high_hz must rise and end at half of sample_rate_hz")
 
-    @cached_property
+    @property
     def reference_arguments(self) -> dict[str, Any]:
         """The keyword arguments that make ``python_speech_features.mfcc`` give these frames."""
         return {

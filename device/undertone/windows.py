@@ -1,0 +1,72 @@
+"""From the frames of one segment to the fixed windows that the network takes."""
+
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from undertone.mfcc import Frames
+
+Windows = NDArray[np.float64]
+
+
+class WindowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Length and hop of a window in frames, and how a shorter segment fills one.
+
+    padding: ``repeat`` plays the segment again until the window is full, so that no made-up
+        silence reaches the network or its int8 input scale.
+    """
+
+    frames: int = 96
+    hop: int = 32
+    padding: Literal["repeat"] = "repeat"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, naming the field, where no window can be cut."""
+        if self.frames < 1:
+            raise ValueError("frames must be at least 1")
+        if not 1 <= self.hop <= self.frames:
+            raise ValueError("hop must be from 1 to frames")
+
+
+class WindowCutter:
+    """Frames of one segment in, windows out as they fill.
+
+    Windows start every ``hop`` frames.  The last one ends with the segment's last frame, so
+    that every frame is in a window; a segment shorter than one window makes one, padded.
+    """
+
+    def __init__(self, config: WindowConfig, n_coefficients: int) -> None:
+        """Start at the beginning of a segment."""
+        self.config = config
+        self._frames: Frames = np.empty((0, n_coefficients))
+        self._next_start = 0
+
+    def push(self, frames: Frames) -> list[Windows]:
+        """Take frames, shape (n, coefficients); return each window that is now full."""
+        self._frames = np.concatenate([self._frames, frames])
+        full = []
+        while self._next_start + self.config.frames <= len(self._frames):
+            full.append(self._frames[self._next_start : self._next_start + self.config.frames])
+            self._next_start += self.config.hop
+        return full
+
+    def flush(self) -> list[Windows]:
+        """End of the segment: the last window, unless one ended with the last frame."""
+        count = len(self._frames)
+        covered = self._next_start - self.config.hop + self.config.frames
+        if not count or (self._next_start and covered == count):
+            return []
+        return [pad(self._frames[-self.config.frames :], self.config)]
+
+
+def pad(frames: Frames, config: WindowConfig) -> Windows:
+    """Fill a window with the frames of a segment that is not longer; shape (frames, coefficients)."""
+    return frames[np.arange(config.frames) % len(frames)]
+
+
+def cut(frames: Frames, config: WindowConfig) -> Windows:
+    """All windows of a whole segment; shape (windows, frames, coefficients)."""
+    cutter = WindowCutter(config, frames.shape[1])
+    return np.stack([*cutter.push(frames), *cutter.flush()])
