@@ -26,6 +26,7 @@ DEVICE = [
     "soundfile>=0.12,<0.15",  # audio files (libsndfile)
     "soxr>=0.4,<2",  # streaming resampler
     "pymicro-vad>=2,<3",  # voice-activity detector
+    "msgspec>=0.19,<1",  # strict validation of manifests and recipes
     "click>=8.1,<9",  # command line
     "rich>=13,<16",  # live view and tables
     "platformdirs>=4,<5",  # where state and configuration live

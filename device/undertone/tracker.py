@@ -1,4 +1,6 @@
-"""From the logits of a segment's windows to one verdict."""
+"""From the windows of a segment (or of a whole file) to one verdict."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,36 +18,16 @@ def log_softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> LogPr
     return logs
 
 
-class Tracker:
-    """The running verdict on one segment: the mean of its windows' log-probabilities."""
+def combine(windows: Sequence[LogProbabilities]) -> LogProbabilities:
+    """The windows' mean log-probabilities, made a distribution again; shape (labels,)."""
+    return log_softmax(np.mean(windows, axis=0))
 
-    def __init__(self, labels: tuple[str, ...], temperature: float, threshold: float) -> None:
-        """``threshold``: confidence below which the verdict is ``uncertain``."""
-        self._labels = labels
-        self._temperature = temperature
-        self._threshold = threshold
-        self.reset()
 
-    def reset(self) -> None:
-        """Start a new segment."""
-        self._sum = np.zeros(len(self._labels))
-        self.windows = 0
+def judge(windows: Sequence[LogProbabilities], labels: Sequence[str], threshold: float) -> Verdict:
+    """The verdict on at least one window's log-probabilities, each of shape (labels,).
 
-    def add(self, logits: NDArray[np.floating]) -> None:
-        """Take the logits of one window, shape (labels,)."""
-        self._sum += log_softmax(logits, self._temperature)
-        self.windows += 1
-
-    def merge(self, other: "Tracker") -> None:
-        """Take over the windows of another segment, for one verdict on several."""
-        self._sum += other._sum
-        self.windows += other.windows
-
-    def verdict(self) -> Verdict | None:
-        """The verdict on all windows so far; None before the first."""
-        if not self.windows:
-            return None
-        probabilities = np.exp(log_softmax(self._sum / self.windows))
-        scores = Scores(dict(zip(self._labels, probabilities.tolist(), strict=True)))
-        certain = scores.confidence >= self._threshold
-        return Verdict(scores, scores.label if certain else UNCERTAIN)
+    threshold: confidence below which the verdict is ``uncertain``, never a guess.
+    """
+    probabilities = np.exp(combine(windows))
+    scores = Scores(dict(zip(labels, probabilities.tolist(), strict=True)))
+    return Verdict(scores, scores.label if scores.confidence >= threshold else UNCERTAIN)

@@ -1,0 +1,129 @@
+"""The loop that joins a source, the pipeline and the sinks."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from undertone import __version__
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, level_dbfs
+from undertone.bundle import Manifest
+from undertone.events import (
+    Event,
+    Gap,
+    Hearing,
+    SegmentHeard,
+    SourceBack,
+    SourceLost,
+    Started,
+    Stopped,
+)
+from undertone.pipeline import Judged, Pipeline
+
+_log = logging.getLogger(__name__)
+
+SourceItem = Block | Gap | SourceLost | SourceBack
+
+
+class Sink(Protocol):
+    """Where events go; gets every one of them, and each moment of hearing."""
+
+    def handle(self, event: Event) -> None:
+        """Take one event."""
+
+    def hear(self, hearing: Hearing) -> None:
+        """Look at the present moment; called after every block."""
+
+    def close(self) -> None:
+        """Finish; no event comes after."""
+
+
+class Listener:
+    """Feeds a source through the pipeline and hands what comes out to every sink.
+
+    A sink that fails is reported once and left alone for that event; it never stops the
+    others or the listening.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        manifest: Manifest,
+        sinks: Sequence[Sink],
+        clock: Callable[[], float],
+    ) -> None:
+        """``clock`` gives POSIX seconds; a block's own time is used for what it holds."""
+        self._pipeline = pipeline
+        self._manifest = manifest
+        self._sinks = sinks
+        self._clock = clock
+        self._failing: set[int] = set()
+        self.listened_s = 0.0
+        self.segments = 0
+
+    def run(self, source: Iterable[SourceItem], name: str) -> None:
+        """Listen until ``source`` ends or KeyboardInterrupt; ``name`` of it for the journal."""
+        self._emit(
+            Started(
+                self._clock(),
+                source=name,
+                model=self._manifest.name,
+                model_sha256=self._manifest.model_sha256,
+                version=__version__,
+            )
+        )
+        reason = "error"
+        try:
+            for item in source:
+                self._take(item)
+            reason = "end of source"
+        except KeyboardInterrupt:
+            reason = "interrupted"
+        finally:
+            self._report(self._pipeline.flush())
+            self._emit(Stopped(self._clock(), reason, round(self.listened_s, 3), self.segments))
+            for sink in self._sinks:
+                self._guard(sink, sink.close)
+
+    def _take(self, item: SourceItem) -> None:
+        if not isinstance(item, Block):
+            self._report(self._pipeline.flush())
+            self._emit(item)
+            return
+        self._report(self._pipeline.process(item))
+        self.listened_s += len(item.samples) / SAMPLE_RATE_HZ
+        hearing = Hearing(
+            item.time_s + item.duration_s,
+            self.listened_s,
+            level_dbfs(item.samples),
+            self._pipeline.speaking,
+            self._pipeline.provisional,
+        )
+        for sink in self._sinks:
+            self._guard(sink, lambda sink=sink: sink.hear(hearing))
+
+    def _report(self, segments: Iterable[Judged]) -> None:
+        for segment in segments:
+            self.segments += 1
+            self._emit(
+                SegmentHeard(
+                    segment.time_s,
+                    segment.duration_s,
+                    segment.level_dbfs,
+                    segment.verdict,
+                    self._manifest.name,
+                    self._manifest.model_sha256,
+                )
+            )
+
+    def _emit(self, event: Event) -> None:
+        for sink in self._sinks:
+            self._guard(sink, lambda sink=sink: sink.handle(event))
+
+    def _guard(self, sink: Sink, call: Callable[[], None]) -> None:
+        try:
+            call()
+            self._failing.discard(id(sink))
+        except Exception:
+            if id(sink) not in self._failing:
+                self._failing.add(id(sink))
+                _log.exception("%s failed; the listening goes on", type(sink).__name__)

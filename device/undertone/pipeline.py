@@ -1,0 +1,131 @@
+"""The device path from Blocks to judged segments; every program goes through it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from undertone.audio.block import SAMPLE_RATE_HZ, Block
+from undertone.classifier import Classifier
+from undertone.events import NO_SPEECH, Verdict
+from undertone.mfcc import Mfcc
+from undertone.speech import SpeechGate, SpeechPart, pymicro_vad_detector
+from undertone.tracker import LogProbabilities, judge, log_softmax
+from undertone.windows import WindowCutter, Windows
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One segment of speech with its verdict; ``time_s`` as in Block.
+
+    windows: log-probabilities of each window, for a verdict on several segments.
+    """
+
+    time_s: float
+    duration_s: float
+    level_dbfs: float
+    verdict: Verdict
+    windows: tuple[LogProbabilities, ...]
+
+
+class Pipeline:
+    """Gate, MFCC, windows, classifier and tracker in one line; hears one stream at a time."""
+
+    def __init__(
+        self, classifier: Classifier, gate: SpeechGate | None = None, threshold: float | None = None
+    ) -> None:
+        """``threshold`` None takes the bundle's; ``gate`` None makes the device's own."""
+        manifest = classifier.manifest
+        self._classifier = classifier
+        self._gate = gate or SpeechGate(detector=pymicro_vad_detector())
+        self._threshold = manifest.confidence_threshold if threshold is None else threshold
+        self._mfcc = Mfcc(manifest.mfcc)
+        self._begin(0.0)
+
+    def _begin(self, time_s: float) -> None:
+        manifest = self._classifier.manifest
+        self._mfcc.reset()
+        self._cutter = WindowCutter(manifest.window, manifest.mfcc.n_coefficients)
+        self._windows: list[LogProbabilities] = []
+        self._start_s = time_s
+        self._count = 0
+        self._square_sum = 0.0
+
+    @property
+    def speaking(self) -> bool:
+        """Whether a segment is under way."""
+        return self._gate.is_open
+
+    @property
+    def provisional(self) -> Verdict | None:
+        """What the segment under way sounds like so far; None before its first window."""
+        return self.judge(self._windows) if self._windows and self.speaking else None
+
+    def process(self, block: Block) -> list[Judged]:
+        """Take one block; return the segments that ended in it."""
+        return self._take(self._gate.process(block))
+
+    def flush(self) -> list[Judged]:
+        """End of the stream, or a hole in it: judge the segment under way."""
+        return self._take(self._gate.flush())
+
+    def _take(self, parts: Iterable[SpeechPart]) -> list[Judged]:
+        judged = []
+        for part in parts:
+            if part.first:
+                self._begin(part.time_s)
+            self._count += len(part.samples)
+            self._square_sum += float(np.square(part.samples, dtype=np.float64).sum())
+            self._classify(self._cutter.push(self._mfcc.push(part.samples)))
+            if part.last:
+                windows = [*self._cutter.push(self._mfcc.flush()), *self._cutter.flush()]
+                self._classify(windows)
+                judged.append(self._finish())
+        return judged
+
+    def _classify(self, windows: Iterable[Windows]) -> None:
+        temperature = self._classifier.manifest.temperature
+        for window in windows:
+            self._windows.append(log_softmax(self._classifier.logits(window), temperature))
+
+    def _finish(self) -> Judged:
+        mean_square = max(self._square_sum / self._count / 32768.0**2, 1e-12)
+        return Judged(
+            self._start_s,
+            self._count / SAMPLE_RATE_HZ,
+            10.0 * float(np.log10(mean_square)),
+            self.judge(self._windows),
+            tuple(self._windows),
+        )
+
+    def judge(self, windows: list[LogProbabilities]) -> Verdict:
+        """One verdict on any windows of this stream, with this pipeline's threshold."""
+        return judge(windows, self._classifier.manifest.labels, self._threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class FileVerdict:
+    """What a whole recording sounds like: one verdict over all windows, and its segments.
+
+    ``verdict`` is the label, ``uncertain`` or ``no-speech``; ``overall`` is None without speech.
+    """
+
+    verdict: str
+    overall: Verdict | None
+    segments: tuple[Judged, ...]
+
+
+def classify(
+    blocks: Iterable[Block], classifier: Classifier, threshold: float | None = None
+) -> FileVerdict:
+    """Judge a finite stream of blocks, as the listening device would."""
+    pipeline = Pipeline(classifier, threshold=threshold)
+    segments: list[Judged] = []
+    for block in blocks:
+        segments += pipeline.process(block)
+    segments += pipeline.flush()
+    windows = [window for segment in segments for window in segment.windows]
+    if not windows:
+        return FileVerdict(NO_SPEECH, None, ())
+    overall = pipeline.judge(windows)
+    return FileVerdict(overall.verdict, overall, tuple(segments))
