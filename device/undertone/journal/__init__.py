@@ -1,0 +1,18 @@
+"""What was heard and when, in files that survive a power cut."""
+
+from undertone.journal.format import EventsLost, Record, parse_line, to_line
+from undertone.journal.reader import JournalReader
+from undertone.journal.summary import Summary, summarise
+from undertone.journal.writer import JournalLimits, JournalWriter
+
+__all__ = [
+    "EventsLost",
+    "JournalLimits",
+    "JournalReader",
+    "JournalWriter",
+    "Record",
+    "Summary",
+    "parse_line",
+    "summarise",
+    "to_line",
+]

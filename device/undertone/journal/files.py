@@ -1,0 +1,40 @@
+"""The names of the journal's files: ``2026-11-21.jsonl``, then ``2026-11-21.1.jsonl`` and on."""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+_NAME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\.([1-9][0-9]{0,5}))?\.jsonl")
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class JournalFile:
+    """One file; they sort in the order in which they were begun."""
+
+    day: date
+    index: int
+    path: Path
+
+    @classmethod
+    def at(cls, folder: Path, day: date, index: int) -> "JournalFile":
+        """The file number ``index`` of ``day``, whether it exists or not."""
+        number = f".{index}" if index else ""
+        return cls(day, index, folder / f"{day.isoformat()}{number}.jsonl")
+
+
+def journal_files(folder: Path) -> list[JournalFile]:
+    """The journal's files in ``folder``, oldest first; other files are not looked at.
+
+    Raises OSError where the folder can't be listed.
+    """
+    files = []
+    for path in folder.iterdir():
+        match = _NAME.fullmatch(path.name)
+        if match and path.is_file():
+            try:
+                day = date.fromisoformat(match[1])
+            except ValueError:  # 2026-02-31 is nobody's day
+                continue
+            files.append(JournalFile(day, int(match[2] or 0), path))
+    return sorted(files)

@@ -1,0 +1,104 @@
+"""Reading a journal, one record at a time, while it may be being written."""
+
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from undertone.errors import JournalError
+from undertone.journal.files import JournalFile, journal_files
+from undertone.journal.format import Record, parse_line
+
+_LONGEST_LINE = 64 * 1024
+"""Bytes: a hundred times what the writer makes of a segment."""
+
+
+class JournalReader:
+    """The records of a journal, in the order in which they were written, in constant memory.
+
+    Reading raises JournalError where there is no journal or it can't be read.
+    """
+
+    def __init__(
+        self, folder: Path, *, since_s: float | None = None, until_s: float | None = None
+    ) -> None:
+        """Only records from ``since_s`` to before ``until_s`` (POSIX seconds) come out."""
+        self.folder = folder
+        self.damaged = 0
+        """Lines skipped so far that are no events."""
+        self._since_s = float("-inf") if since_s is None else since_s
+        self._until_s = float("inf") if until_s is None else until_s
+
+    def __iter__(self) -> Iterator[Record]:
+        """All records, oldest first."""
+        for file in self._files():
+            yield from self._records(file.path)
+
+    def last(self, count: int) -> list[Record]:
+        """The newest ``count`` records, oldest first; older files are not read."""
+        found: list[Record] = []
+        for file in reversed(self._files()):
+            newest = deque(self._records(file.path), maxlen=count - len(found))
+            found = [*newest, *found]
+            if len(found) >= count:
+                break
+        return found
+
+    def _files(self) -> list[JournalFile]:
+        try:
+            files = journal_files(self.folder)
+        except FileNotFoundError:
+            raise JournalError(
+                f"there is no journal in {self.folder} yet: `undertone listen` writes one"
+            ) from None
+        except OSError as error:
+            raise _unreadable(self.folder, error) from error
+        # A day begins up to 14 hours earlier or 12 later than the one of UTC.
+        return [
+            file
+            for file in files
+            if _start_s(file.day) - 86_400 < self._until_s
+            and _start_s(file.day) + 2 * 86_400 > self._since_s
+        ]
+
+    def _records(self, path: Path) -> Iterator[Record]:
+        for line in _lines(path):
+            record = parse_line(line)
+            if record is None:
+                self.damaged += 1
+            elif self._since_s <= record.time.timestamp() < self._until_s:
+                yield record
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The whole lines of ``path``; one that is too long or not UTF-8 comes out damaged.
+
+    A last line without its newline is still being written, and is left out.
+    """
+    try:
+        with path.open("rb") as file:
+            while line := file.readline(_LONGEST_LINE):
+                if line.endswith(b"\n"):
+                    # Bytes that are not UTF-8 become surrogates, which no event may hold.
+                    yield line.decode("utf-8", "surrogateescape")
+                elif len(line) == _LONGEST_LINE:
+                    while line and not line.endswith(b"\n"):
+                        line = file.readline(_LONGEST_LINE)
+                    yield ""
+    except FileNotFoundError:  # retention was quicker
+        return
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _start_s(day: date) -> float:
+    return (
+        datetime(day.year, day.month, day.day, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    ) / timedelta(seconds=1)
+
+
+def _unreadable(path: Path, error: OSError) -> JournalError:
+    return JournalError(
+        f"can't read the journal {path}: {error.strerror}; "
+        "its owner and group alone may read it (see `ls -l`)"
+    )

@@ -1,0 +1,293 @@
+"""The one writer of a journal: batched, locked, and patient with a card that fails."""
+
+import errno
+import fcntl
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, tzinfo
+from pathlib import Path
+
+from undertone.errors import JournalError
+from undertone.journal.files import JournalFile, journal_files
+from undertone.journal.format import EventsLost, JournalEvent, time_of, to_line
+
+_log = logging.getLogger(__name__)
+
+_MB = 2**20
+_BATCH_BYTES = 64 * 1024
+"""Written at a time: what a nearly full disk refuses as a whole it may take in parts."""
+
+_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+"""Troubles of the disk, which may pass; any other at start is a mistake of the user's."""
+
+
+@dataclass(frozen=True)
+class JournalLimits:
+    """What a journal may take and lose.
+
+    flush_s: oldest event that a power cut may take; pending_events: events kept in memory
+    while the disk refuses them; the others bound one file and the whole folder.
+    """
+
+    flush_s: float = 5.0
+    max_mb: float = 50.0
+    keep_days: int = 400
+    keep_mb: float = 1024.0
+    pending_events: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    time_s: float
+    day: date
+    data: bytes
+
+
+class JournalWriter:
+    """Appends events to the files of ``folder``, which no other process may write meanwhile.
+
+    A disk that is full or read-only raises nothing: events wait in memory, the oldest are
+    dropped and counted when they become too many, and writing resumes when it can.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        limits: JournalLimits | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        zone: tzinfo | None = None,
+        report: Callable[[str], None] = _log.warning,
+    ) -> None:
+        """``clock`` gives seconds that never go back; ``zone`` None is the local one.
+
+        ``report`` is told in one sentence when the disk begins to refuse events and when it
+        takes them again.  Raises JournalError where the folder can't be made or is being
+        written by another process.
+        """
+        self.folder = folder
+        self.limits = limits or JournalLimits()
+        self.problem: str | None = None
+        """Why nothing can be written at the moment."""
+        self.mended_bytes = 0
+        """Length of the half-written lines that a crash had left."""
+        self._clock = clock
+        self._zone = zone
+        self._report = report
+        self._lock: int | None = None
+        self._mended = False
+        self._pending: deque[_Line] = deque()
+        self._lost = 0
+        self._lost_at_s = 0.0
+        self._due: float | None = None  # when the next writing is due, by the clock
+        self._unfinished: tuple[Path, int] | None = None  # file, and its end before an attempt
+        try:
+            self._open()
+        except OSError as error:
+            if error.errno not in _PASSING:
+                self._release()
+                raise JournalError(
+                    f"can't write a journal in {error.filename or folder}: {error.strerror}; "
+                    "choose another folder with --journal"
+                ) from error
+            self._fail(error)
+
+    def write(self, event: JournalEvent) -> None:
+        """Take one event; :meth:`tick` brings it to the disk."""
+        when = time_of(event, self._zone)
+        data = to_line(event, self._zone).encode() + b"\n"
+        if len(self._pending) >= self.limits.pending_events:
+            self._lost += 1
+            self._lost_at_s = self._pending.popleft().time_s
+        self._pending.append(_Line(when.timestamp(), when.date(), data))
+        if self._due is None:
+            self._due = self._clock() + self.limits.flush_s
+
+    def tick(self) -> None:
+        """Write what has waited for long enough; call it several times a second."""
+        if self._due is not None and self._clock() >= self._due:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write all that waits, down to the disk; what it refuses is kept and tried again."""
+        time.tzset()  # the device may have been carried to another time zone
+        try:
+            self._open()
+            self._roll_back()
+            while self._pending:
+                self._write_batch()
+        except (OSError, JournalError) as error:
+            self._fail(error)
+            return
+        self._due = None
+        if self.problem is not None:
+            self.problem = None
+            self._report(f"the journal in {self.folder} is being written again")
+
+    def close(self) -> None:
+        """Write all that waits and let others write; JournalError where events stay unwritten."""
+        try:
+            if self._pending:
+                self.flush()
+            if self._pending:
+                count = len(self._pending) + self._lost
+                raise JournalError(f"{self.problem}: the last {count} events are lost")
+        finally:
+            self._release()
+
+    def _open(self) -> None:
+        """Make the folder, lock it and cut half-written lines off, as far as not yet done."""
+        if self._lock is None:
+            self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._lock = _lock(self.folder)
+        if not self._mended:
+            for file in journal_files(self.folder):
+                if cut := mend(file.path):
+                    self.mended_bytes += cut
+                    _log.warning("%s: cut a half-written line of %d bytes off", file.path, cut)
+            self._mended = True
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _fail(self, error: Exception) -> None:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        if self.problem is None:
+            self._report(
+                f"can't write the journal in {self.folder}: {reason}; "
+                "listening goes on, and events wait in memory"
+            )
+        self.problem = f"can't write the journal in {self.folder}: {reason}"
+        self._due = self._clock() + self.limits.flush_s
+
+    def _write_batch(self) -> None:
+        """Write the oldest lines of one day, as many as go into one batch."""
+        day = self._pending[0].day
+        batch = [self._note()] if self._lost else []
+        size = sum(map(len, batch))
+        count = 0
+        for line in self._pending:
+            if count and (line.day != day or size + len(line.data) > self._batch_bytes):
+                break
+            batch.append(line.data)
+            size += len(line.data)
+            count += 1
+        self._append(self._file_for(day, size).path, b"".join(batch))
+        self._lost = 0
+        for _ in range(count):
+            self._pending.popleft()
+
+    @property
+    def _batch_bytes(self) -> int:
+        return min(_BATCH_BYTES, int(self.limits.max_mb * _MB))
+
+    def _note(self) -> bytes:
+        reason = self.problem or "more events than the memory kept for them"
+        return to_line(EventsLost(self._lost_at_s, self._lost, reason), self._zone).encode() + b"\n"
+
+    def _append(self, path: Path, data: bytes) -> None:
+        """Bring ``data`` to the disk, or leave the file to :meth:`_roll_back`.
+
+        The file is opened for each batch: it may have been removed or its card remounted.
+        """
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o640)
+        try:
+            end = os.fstat(descriptor).st_size
+            self._unfinished = (path, end)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if not end:
+            _fsync_folder(self.folder)
+        self._unfinished = None
+
+    def _roll_back(self) -> None:
+        """Cut off what a failed attempt left, so that no line is halved or doubled."""
+        if self._unfinished:
+            path, end = self._unfinished
+            if path.exists() and path.stat().st_size > end:
+                os.truncate(path, end)
+            self._unfinished = None
+
+    def _file_for(self, day: date, size: int) -> JournalFile:
+        """The newest file of ``day``, or a new one where it has no room for ``size`` bytes."""
+        today = [file for file in journal_files(self.folder) if file.day == day]
+        if not today:
+            self._retain(day)
+            return JournalFile.at(self.folder, day, 0)
+        newest = today[-1]
+        if newest.path.stat().st_size + size <= self.limits.max_mb * _MB:
+            return newest
+        self._retain(day)
+        return JournalFile.at(self.folder, day, newest.index + 1)
+
+    def _retain(self, today: date) -> None:
+        """Remove the oldest files, until what stays and one full new file keep the limits."""
+        files = journal_files(self.folder)
+        sizes = [file.path.stat().st_size for file in files]
+        excess = sum(sizes) - (self.limits.keep_mb - self.limits.max_mb) * _MB
+        for file, size in zip(files, sizes, strict=True):
+            if excess <= 0 and (today - file.day).days <= self.limits.keep_days:
+                break
+            file.path.unlink(missing_ok=True)
+            excess -= size
+
+
+def mend(path: Path) -> int:
+    """Cut a half-written last line off ``path``; return its length in bytes."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        end = size
+        while end:
+            start = max(0, end - _BATCH_BYTES)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+    if end < size:
+        os.truncate(path, end)
+    return size - end
+
+
+def _lock(folder: Path) -> int:
+    """The descriptor that holds the lock on ``folder``.
+
+    It is open for reading only, so that the card can still be remounted read-only.
+    """
+    path = folder / ".lock"
+    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o640)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.write_text(f"{os.getpid()}\n")
+    except BlockingIOError:
+        holder = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        raise JournalError(
+            f"the journal in {folder} is being written by another undertone (process {holder}): "
+            "stop that one, or choose another folder with --journal"
+        ) from None
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _fsync_folder(folder: Path) -> None:
+    """A new file's name is on the disk only when its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

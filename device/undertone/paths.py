@@ -1,0 +1,25 @@
+"""Where Undertone keeps its files; nothing is made or read here."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+CONFIG_ENVVAR = "UNDERTONE_CONFIG"
+
+
+def state_dir() -> Path:
+    """``$UNDERTONE_STATE``, else the user's state folder (XDG)."""
+    chosen = os.environ.get("UNDERTONE_STATE")
+    return Path(chosen) if chosen else platformdirs.user_state_path("undertone")
+
+
+def journal_dir() -> Path:
+    """The folder of the journal, unless another is asked for."""
+    return state_dir() / "journal"
+
+
+def config_path() -> Path:
+    """``$UNDERTONE_CONFIG``, else ``config.toml`` in the user's configuration folder (XDG)."""
+    chosen = os.environ.get(CONFIG_ENVVAR)
+    return Path(chosen) if chosen else platformdirs.user_config_path("undertone") / "config.toml"
