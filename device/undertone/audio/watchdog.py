@@ -1,0 +1,116 @@
+"""Watches over a microphone: when it is lost, when to open it again, when it is back.
+
+A state machine without threads and without a clock: the owner tells it what happens and what
+time it is (any steady clock, in seconds), and does what it answers.
+
+    LISTENING --no samples, stream dead--> LOST       ``Lost``
+    LISTENING --flat sound-->              SILENT     ``Lost``
+    LOST      --samples-->                 LISTENING  ``Back``
+    SILENT    --sound-->                   LISTENING  ``Back``
+    LOST, SILENT --delay over-->           the same   ``Reopen``
+
+While the source is lost its stream stays open until the next reopening: some losses (a
+stopped sound server, a muted microphone) mend themselves, and a microphone that gives digital
+silence between words loses nothing.  Reopening goes on for ever, each time after twice the
+delay.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+@dataclass(frozen=True)
+class WatchdogConfig:
+    """Limits in seconds.
+
+    no_samples_s: a sound server that was stopped looks like a stream that gives nothing.
+    flat_s: so long may every sample have the same value; a real converter always has noise.
+    first_delay_s, longest_delay_s: of reopening; doubled in between.
+    """
+
+    no_samples_s: float = 2.0
+    flat_s: float = 30.0
+    first_delay_s: float = 1.0
+    longest_delay_s: float = 60.0
+
+
+class State(Enum):
+    """What the source gives: sound, no samples, or samples that hold no sound."""
+
+    LISTENING = auto()
+    LOST = auto()
+    SILENT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The source has just been lost; ``reason`` is told to the user."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """The source has just come back, ``missed_s`` seconds after its last sound."""
+
+    missed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """The owner should close the stream, open the source again and go on."""
+
+
+class Watchdog:
+    """Starts LISTENING at ``now_s``, when the source has just been opened."""
+
+    def __init__(self, now_s: float, config: WatchdogConfig | None = None) -> None:
+        """``now_s`` and all later times are of one steady clock."""
+        self.config = config or WatchdogConfig()
+        self.state = State.LISTENING
+        self._samples_s = now_s  # when the last samples came
+        self._sound_s = now_s  # when the last samples came that were not flat
+        self._lost_s = now_s  # since when there is nothing to listen to, while not LISTENING
+        self._reopen_s = now_s  # when to reopen next, while not LISTENING
+        self._delay_s = self.config.first_delay_s
+
+    def samples(self, now_s: float, flat: bool) -> Lost | Back | None:
+        """Samples came in; ``flat`` where all of them have one value."""
+        self._samples_s = now_s
+        if self.state is State.LISTENING:
+            if not flat:
+                self._sound_s = now_s
+            elif now_s - self._sound_s >= self.config.flat_s:
+                reason = f"only digital silence for {self.config.flat_s:.0f} s"
+                return self._lose(now_s, State.SILENT, self._sound_s, reason)
+            return None
+        if flat and self.state is State.SILENT:
+            return None
+        self.state = State.LISTENING
+        self._sound_s = now_s
+        self._delay_s = self.config.first_delay_s
+        return Back(now_s - self._lost_s)
+
+    def tick(self, now_s: float, active: bool) -> Lost | Reopen | None:
+        """Time has passed without samples or without sound; call it a few times a second.
+
+        active: whether the stream says that it runs.
+        """
+        if self.state is not State.LISTENING:
+            if now_s < self._reopen_s:
+                return None
+            self._delay_s = min(2 * self._delay_s, self.config.longest_delay_s)
+            self._reopen_s = now_s + self._delay_s
+            return Reopen()
+        if not active:
+            return self._lose(now_s, State.LOST, self._samples_s, "its stream ended")
+        if now_s - self._samples_s >= self.config.no_samples_s:
+            reason = f"no samples for {self.config.no_samples_s:.0f} s"
+            return self._lose(now_s, State.LOST, self._samples_s, reason)
+        return None
+
+    def _lose(self, now_s: float, state: State, since_s: float, reason: str) -> Lost:
+        self.state = state
+        self._lost_s = since_s
+        self._reopen_s = now_s + self._delay_s
+        return Lost(reason)
