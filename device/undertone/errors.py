@@ -15,6 +15,10 @@ class AudioSourceError(UndertoneError):
     """A microphone, file or stream that can't be opened or read."""
 
 
+class NoMicrophoneError(AudioSourceError):
+    """A machine without any microphone."""
+
+
 class BundleError(UndertoneError):
     """A model bundle that is missing, damaged, or does not fit this program."""
 

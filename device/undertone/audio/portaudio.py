@@ -1,0 +1,299 @@
+"""The only module that touches sounddevice: which inputs there are, and one open input."""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from undertone.audio.block import SAMPLE_RATE_HZ
+from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
+
+PROBED_RATES_HZ = (8_000, 16_000, 32_000, 44_100, 48_000)
+CHUNK_S = 0.1
+"""Length of what the sound card delivers at once; also the shortest delay of the live view."""
+
+# PortAudio's error codes (portaudio.h)
+_DEVICE_UNAVAILABLE = -9985
+_TRY_OTHER_SETTINGS = (-9998, -9997)  # invalid channel count, invalid sample rate
+
+Deliver = Callable[[bytes, int, bool], None]
+"""Takes interleaved int16 bytes, the number of frames, and whether the driver lost some before."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputDevice:
+    """A sound input as PortAudio shows it; rates in Hz, none where they were not probed."""
+
+    index: int
+    name: str
+    host_api: str
+    channels: int
+    default_rate_hz: int
+    is_default: bool
+    supported_rates_hz: tuple[int, ...] = ()
+
+
+class Stream(Protocol):
+    """An open input that delivers from a thread of its own until it is closed or dies."""
+
+    sample_rate_hz: int
+    channels: int
+
+    @property
+    def active(self) -> bool:
+        """Whether it still runs."""
+
+    def close(self) -> None:
+        """Stop it; never raises."""
+
+
+def list_inputs() -> list[InputDevice]:
+    """The sound inputs of this machine, with those of ``PROBED_RATES_HZ`` that each supports.
+
+    A device in use elsewhere may show no rates.  Raises RuntimeMissingError without PortAudio.
+    """
+    sounddevice = _sounddevice()
+
+    def supports(device: InputDevice, rate_hz: int) -> bool:
+        try:
+            sounddevice.check_input_settings(
+                device=device.index, channels=1, dtype="int16", samplerate=rate_hz
+            )
+        except sounddevice.PortAudioError:
+            return False
+        return True
+
+    with _without_driver_messages():
+        return [
+            replace(
+                device,
+                supported_rates_hz=tuple(r for r in PROBED_RATES_HZ if supports(device, r)),
+            )
+            for device in _inputs(sounddevice)
+        ]
+
+
+def choose(devices: Sequence[InputDevice], wanted: str | None) -> InputDevice:
+    """The default device, or the one whose name is or contains ``wanted`` (any case).
+
+    Raises NoMicrophoneError where ``devices`` is empty and AudioSourceError where none or
+    several have such a name.
+    """
+    if not devices:
+        raise NoMicrophoneError(
+            "No microphone was found: plug one in, then run undertone doctor if it does not show."
+        )
+    if wanted is None:
+        return next((device for device in devices if device.is_default), devices[0])
+    exact = [device for device in devices if device.name == wanted]
+    part = [device for device in devices if wanted.casefold() in device.name.casefold()]
+    found = exact or part
+    if not found:
+        names = ", ".join(device.name for device in devices)
+        raise AudioSourceError(
+            f"No microphone's name contains {wanted!r}: choose one of those there are ({names})."
+        )
+    if len({device.name for device in found}) > 1:
+        names = ", ".join(device.name for device in found)
+        raise AudioSourceError(
+            f"Several microphones' names contain {wanted!r}: give more of the name ({names})."
+        )
+    return found[0]
+
+
+def same_device(devices: Sequence[InputDevice], lost: InputDevice, alone: bool) -> InputDevice:
+    """``lost`` in a later list of devices; raises AudioSourceError where it is not there.
+
+    ALSA writes the card's number, ``(hw:1,0)``, into the name and may give another one after
+    the device was plugged in again.  The number is overlooked only where the device was the
+    one of its kind from the start (``alone``): of two twins the other is another microphone.
+    """
+    for device in devices:
+        if device.name == lost.name:
+            return device
+    for device in devices:
+        if alone and _kind(device) == _kind(lost):
+            return device
+    raise AudioSourceError(f"The microphone {lost.name} is not there: plug it in again.")
+
+
+class PortAudioInput:
+    """Opens one microphone, and the same one again after a loss."""
+
+    def __init__(self, wanted: str | None = None, channel: int | None = None) -> None:
+        """``wanted``: part of the device's name, None for the default; ``channel`` from 0."""
+        self._wanted = wanted
+        self._channel = channel
+        self._device: InputDevice | None = None
+        self._alone = False
+
+    @property
+    def name(self) -> str:
+        """The device's name; of use once it has been opened."""
+        return self._device.name if self._device else self._wanted or "default"
+
+    def open(self, deliver: Deliver) -> Stream:
+        """Start the device; ``deliver`` is called from the audio thread for every chunk.
+
+        Raises NoMicrophoneError where there is none, RuntimeMissingError without PortAudio,
+        AudioSourceError where the device is not there, is busy or can't be opened.
+        """
+        sounddevice = _sounddevice()
+        with _without_driver_messages():
+            devices = _inputs(sounddevice)
+            if self._device is None:
+                device = choose(devices, self._wanted)
+                self._alone = sum(_kind(other) == _kind(device) for other in devices) == 1
+            else:
+                device = same_device(devices, self._device, self._alone)
+            stream = _open(sounddevice, device, self._channel, deliver)
+        self._device = device
+        return stream
+
+    def refresh(self) -> None:
+        """Start PortAudio anew: only so does it see devices that came or went.
+
+        Every stream must be closed.
+        """
+        sounddevice = _sounddevice()
+        for step in (sounddevice._terminate, sounddevice._initialize):
+            try:
+                step()
+            except sounddevice.PortAudioError:  # told by the next open()
+                continue
+
+
+class _PortAudioStream:
+    """A ``Stream`` over sounddevice's, whose callback does nothing but copy."""
+
+    def __init__(
+        self,
+        sounddevice: Any,
+        device: InputDevice,
+        sample_rate_hz: int,
+        channels: int,
+        deliver: Deliver,
+    ) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self.channels = channels
+        self._errors = sounddevice.PortAudioError
+
+        def callback(data: Any, frames: int, _time: Any, status: Any) -> None:
+            deliver(bytes(data), frames, status.input_overflow)
+
+        self._stream = sounddevice.RawInputStream(
+            samplerate=sample_rate_hz,
+            blocksize=round(sample_rate_hz * CHUNK_S),
+            device=device.index,
+            channels=channels,
+            dtype="int16",
+            latency="high",
+            callback=callback,
+        )
+        try:
+            self._stream.start()
+        except self._errors:
+            self._stream.close()
+            raise
+
+    @property
+    def active(self) -> bool:
+        try:
+            return bool(self._stream.active)
+        except self._errors:
+            return False
+
+    def close(self) -> None:
+        self._stream.abort()
+        self._stream.close()
+
+
+def _open(
+    sounddevice: Any, device: InputDevice, channel: int | None, deliver: Deliver
+) -> _PortAudioStream:
+    """Open at our own rate in mono where the device can, else at its own rate and width."""
+    fewest = 1 if channel is None else channel + 1
+    if fewest > device.channels:
+        raise AudioSourceError(
+            f"The microphone {device.name} has no channel {channel}: it has channels 0 to "
+            f"{device.channels - 1}."
+        )
+    problem: Exception | None = None
+    for rate_hz in dict.fromkeys((SAMPLE_RATE_HZ, device.default_rate_hz)):
+        for channels in dict.fromkeys((fewest, device.channels)):
+            try:
+                return _PortAudioStream(sounddevice, device, rate_hz, channels, deliver)
+            except sounddevice.PortAudioError as error:
+                problem = error
+                if _code(error) not in _TRY_OTHER_SETTINGS:
+                    raise _opening_error(device, error) from error
+    assert problem is not None
+    raise _opening_error(device, problem) from problem
+
+
+def _opening_error(device: InputDevice, error: Exception) -> AudioSourceError:
+    if _code(error) == _DEVICE_UNAVAILABLE or "busy" in str(error).lower():
+        return AudioSourceError(
+            f"The microphone {device.name} is busy: close the program that is using it."
+        )
+    return AudioSourceError(
+        f"The microphone {device.name} can't be opened ({error}): run undertone doctor."
+    )
+
+
+def _code(error: Exception) -> int | None:
+    return error.args[1] if len(error.args) > 1 else None
+
+
+def _kind(device: InputDevice) -> tuple[str, str]:
+    return device.host_api, re.sub(r"\s*\(hw:\d+,\d+\)", "", device.name)
+
+
+def _inputs(sounddevice: Any) -> list[InputDevice]:
+    try:
+        devices = list(sounddevice.query_devices())
+        apis = sounddevice.query_hostapis()
+        default = sounddevice.default.device[0]
+    except sounddevice.PortAudioError:  # PortAudio could not start: there is nothing to open
+        return []
+    return [
+        InputDevice(
+            index=device["index"],
+            name=device["name"],
+            host_api=apis[device["hostapi"]]["name"],
+            channels=device["max_input_channels"],
+            default_rate_hz=round(device["default_samplerate"]),
+            is_default=device["index"] == default,
+        )
+        for device in devices
+        if device["max_input_channels"] > 0
+    ]
+
+
+def _sounddevice() -> Any:
+    try:
+        import sounddevice
+    except OSError:
+        raise RuntimeMissingError(
+            "PortAudio, which reads the microphone, is missing: run sudo apt install libportaudio2."
+        ) from None
+    return sounddevice
+
+
+@contextmanager
+def _without_driver_messages() -> Iterator[None]:
+    """ALSA and PortAudio write to stderr for every setting that a device refuses; keep it clean."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # no stderr: nothing to keep clean
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,0 +1,289 @@
+"""The microphone's logic on a made input in made time; tests/e2e has the real thing."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
+from undertone.audio.microphone import QUEUE_S, Microphone
+from undertone.audio.portaudio import CHUNK_S, Deliver
+from undertone.errors import AudioSourceError, NoMicrophoneError
+from undertone.events import Gap, SourceBack, SourceLost
+
+START_S = 1_700_000_000.0
+NAME = "Made microphone"
+
+
+class World:
+    """Made time and a made input: each look at the clock is a tenth of a second of sound.
+
+    ``at`` plans what happens when, in seconds from the start.
+    """
+
+    name = NAME
+
+    def __init__(self, rate_hz: int = SAMPLE_RATE_HZ, channels: int = 1) -> None:
+        self.rate_hz = rate_hz
+        self.channels = channels
+        self.tenths = 0
+        self.plans: dict[int, Callable[[], object]] = {}
+        self.sends = True
+        self.silent = False
+        self.broken: Exception | None = None
+        self.stream: MadeStream | None = None
+        self.opened = 0
+        self.refreshed = 0
+        self.sent: list[Samples] = []
+        self._noise = np.random.default_rng(3)
+
+    def clock(self) -> float:
+        return START_S + self.tenths * CHUNK_S
+
+    def steady_clock(self) -> float:
+        self.tenths += 1
+        self.plans.get(self.tenths, bool)()
+        if self.stream and self.stream.active and self.sends:
+            self.send()
+        return self.tenths * CHUNK_S
+
+    def at(self, seconds: float, plan: Callable[[], object]) -> None:
+        self.plans[round(seconds / CHUNK_S)] = plan
+
+    def set(self, **values: object) -> Callable[[], None]:
+        return lambda: self.__dict__.update(values)
+
+    def send(self, overflowed: bool = False) -> None:
+        frames = round(self.rate_hz * CHUNK_S)
+        samples = self._noise.integers(-3000, 3000, (frames, self.channels), np.int16)
+        samples *= not self.silent
+        self.sent.append(samples)
+        assert self.stream
+        self.stream.deliver(samples.tobytes(), frames, overflowed)
+
+    def die(self) -> None:
+        assert self.stream
+        self.stream.active = False
+
+    def open(self, deliver: Deliver) -> "MadeStream":
+        if self.broken:
+            raise self.broken
+        self.opened += 1
+        self.stream = MadeStream(deliver, self.rate_hz, self.channels)
+        return self.stream
+
+    def refresh(self) -> None:
+        assert self.stream is None or self.stream.closed
+        self.refreshed += 1
+
+
+class MadeStream:
+    def __init__(self, deliver: Deliver, sample_rate_hz: int, channels: int) -> None:
+        self.deliver = deliver
+        self.sample_rate_hz = sample_rate_hz
+        self.channels = channels
+        self.active = True
+        self.closed = False
+
+    def close(self) -> None:
+        self.active = False
+        self.closed = True
+
+
+Item = Block | Gap | SourceLost | SourceBack
+
+
+def microphone(world: World, channel: int | None = None) -> Microphone:
+    return Microphone(
+        channel=channel,
+        clock=world.clock,
+        steady_clock=world.steady_clock,
+        source=world,
+        poll_s=0.0,
+    )
+
+
+def heard(world: World, until_s: float, channel: int | None = None) -> list[Item]:
+    """All that a microphone in ``world`` gives in ``until_s`` seconds."""
+    made = microphone(world, channel)
+    world.at(until_s, made.close)
+    return list(made)
+
+
+def blocks_of(items: list[Item]) -> list[Block]:
+    return [item for item in items if isinstance(item, Block)]
+
+
+def events_of(items: list[Item]) -> list[Item]:
+    return [item for item in items if not isinstance(item, Block)]
+
+
+def sound_of(items: list[Item]) -> Samples:
+    return np.concatenate([block.samples for block in blocks_of(items)])
+
+
+def test_sound_comes_through_bit_for_bit_with_the_time_of_its_arrival() -> None:
+    world = World()
+    items = heard(world, 3.0)
+    sound = sound_of(items)
+    assert len(sound) >= 2.8 * SAMPLE_RATE_HZ
+    assert np.array_equal(sound, np.concatenate(world.sent)[: len(sound), 0])
+    assert not events_of(items)
+    # Made sound arrives as a whole chunk, so that it began a chunk's length before.
+    assert blocks_of(items)[0].time_s == pytest.approx(START_S, abs=0.11)
+
+
+@pytest.mark.parametrize("rate_hz", [44_100, 48_000])
+def test_another_rate_is_resampled_without_a_hole_in_time(rate_hz: int) -> None:
+    blocks = blocks_of(heard(World(rate_hz), 3.0))
+    assert sum(block.duration_s for block in blocks) == pytest.approx(2.9, abs=0.2)
+    for before, after in pairwise(blocks):
+        assert after.time_s == pytest.approx(before.time_s + before.duration_s, abs=1e-3)
+
+
+def test_several_channels_are_mixed_or_one_is_picked() -> None:
+    world = World(channels=2)
+    sound = sound_of(heard(world, 1.0))
+    frames = np.concatenate(world.sent)[: len(sound)]
+    assert np.array_equal(sound, np.rint(frames.mean(axis=1)))
+    world = World(channels=2)
+    sound = sound_of(heard(world, 1.0, channel=1))
+    assert np.array_equal(sound, np.concatenate(world.sent)[: len(sound), 1])
+
+
+def test_what_a_slow_reader_misses_is_counted_and_the_rest_is_kept() -> None:
+    world = World()
+    made = microphone(world)
+    queued = round(QUEUE_S / CHUNK_S)
+    for _ in range(queued + 7):  # while nobody reads
+        world.tenths += 1
+        world.send()
+    dropped = len(world.sent) - queued
+    world.at(2 * QUEUE_S + 5.0, made.close)
+    items = list(made)
+    (gap,) = events_of(items)
+    assert isinstance(gap, Gap)
+    assert gap.lost_samples == round(dropped * CHUNK_S * SAMPLE_RATE_HZ)
+    assert "fell behind" in gap.reason
+    before = blocks_of(items[: items.index(gap)])
+    after = items[items.index(gap) + 1]
+    assert isinstance(after, Block)
+    assert gap.time_s == pytest.approx(after.time_s - gap.lost_samples / SAMPLE_RATE_HZ)
+    assert len(before) == queued
+
+
+def test_an_overflow_of_the_driver_is_a_gap_of_about_the_missing_time() -> None:
+    world = World(48_000)
+    world.at(1.0, world.set(sends=False))
+
+    def overflow() -> None:
+        world.sends = True
+        world.send(overflowed=True)
+
+    world.at(1.5, overflow)
+    items = heard(world, 3.0)
+    (gap,) = events_of(items)
+    assert isinstance(gap, Gap)
+    assert gap.lost_samples == pytest.approx(0.5 * SAMPLE_RATE_HZ, abs=0.11 * SAMPLE_RATE_HZ)
+    assert "overflow" in gap.reason
+
+
+def test_a_stream_that_dies_is_lost_reopened_and_back() -> None:
+    world = World()
+    world.at(2.0, world.die)
+    items = heard(world, 6.0)
+    lost, back = events_of(items)
+    assert isinstance(lost, SourceLost)
+    assert isinstance(back, SourceBack)
+    assert (lost.source, back.source) == (NAME, NAME)
+    assert lost.time_s == pytest.approx(START_S + 2.0, abs=0.3)
+    assert back.missed_s == pytest.approx(back.time_s - lost.time_s, abs=0.4)
+    assert isinstance(items[-1], Block)
+    assert (world.opened, world.refreshed) == (2, 1)
+
+
+def test_a_microphone_that_stays_away_is_looked_for_for_ever() -> None:
+    world = World()
+
+    def unplug() -> None:
+        world.die()
+        world.broken = AudioSourceError("not there")
+
+    world.at(2.0, unplug)
+    world.at(600.0, world.set(broken=None))
+    items = heard(world, 700.0)
+    lost, back = events_of(items)
+    assert isinstance(lost, SourceLost)
+    assert isinstance(back, SourceBack)
+    assert 598 <= back.missed_s <= 661
+    assert 12 <= world.refreshed <= 17
+
+
+def test_a_source_that_pauses_goes_on_in_the_same_stream() -> None:
+    world = World()
+    world.at(2.0, world.set(sends=False))
+    world.at(4.5, world.set(sends=True))
+    items = heard(world, 6.0)
+    lost, back = events_of(items)
+    assert isinstance(lost, SourceLost)
+    assert "no samples" in lost.reason
+    assert isinstance(back, SourceBack)
+    assert back.missed_s == pytest.approx(2.5, abs=0.3)
+    assert world.opened == 1
+
+
+def test_a_muted_microphone_is_lost_until_it_gives_sound() -> None:
+    world = World()
+    world.at(2.0, world.set(silent=True))
+    world.at(50.0, world.set(silent=False))
+    items = heard(world, 60.0)
+    lost, back = events_of(items)
+    assert isinstance(lost, SourceLost)
+    assert "silence" in lost.reason
+    assert isinstance(back, SourceBack)
+    assert not blocks_of(items[items.index(lost) : items.index(back)])
+    assert isinstance(items[-1], Block)
+
+
+def test_at_a_loss_the_resampler_gives_out_what_it_holds() -> None:
+    world = World(48_000)
+    world.at(2.0, world.die)
+    items = heard(world, 2.5)
+    lost = next(item for item in items if isinstance(item, SourceLost))
+    sound_s = sum(block.duration_s for block in blocks_of(items[: items.index(lost)]))
+    assert sound_s == pytest.approx(len(world.sent) * CHUNK_S, abs=1e-3)
+
+
+def test_a_jump_of_the_wall_clock_is_no_loss() -> None:
+    world = World()
+    jumped = Microphone(
+        clock=lambda: world.clock() + (1e8 if world.tenths > 20 else 0.0),
+        steady_clock=world.steady_clock,
+        source=world,
+        poll_s=0.0,
+    )
+    world.at(5.0, jumped.close)
+    assert not events_of(list(jumped))
+
+
+@pytest.mark.parametrize("error", [NoMicrophoneError("none"), AudioSourceError("busy")])
+def test_the_first_opening_raises_what_is_wrong(error: AudioSourceError) -> None:
+    world = World()
+    world.broken = error
+    with pytest.raises(type(error)):
+        microphone(world)
+
+
+def test_the_stream_is_closed_however_the_reading_ends() -> None:
+    for leave in ("close", "break", "never read"):
+        world = World()
+        with microphone(world) as made:
+            if leave == "close":
+                world.at(1.0, made.close)
+                list(made)
+            elif leave == "break":
+                for _ in made:
+                    break
+        assert world.stream
+        assert world.stream.closed, leave
