@@ -1,0 +1,193 @@
+"""``undertone classify``: what recordings sound like."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from undertone.cli import options
+from undertone.errors import AudioSourceError
+
+if TYPE_CHECKING:
+    from undertone.classifier import Classifier
+    from undertone.events import Verdict
+    from undertone.interpreter import RuntimeName
+    from undertone.pipeline import FileVerdict
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What became of one file: its verdict, or why there is none."""
+
+    path: Path
+    verdict: "FileVerdict | None"
+    error: str | None = None
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  undertone classify interview.wav
+  undertone classify recordings/ --format csv > emotions.csv
+  undertone classify *.flac --format json | jq .label
+"""
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="json: one object a line.",
+)
+@options.model
+@options.threshold
+@options.runtime
+@options.threads
+def command(
+    paths: tuple[Path, ...],
+    form: str,
+    model: str,
+    threshold: float | None,
+    runtime: "RuntimeName",
+    threads: int,
+) -> None:
+    """Say what emotions PATHS sound like: audio files of any format, or folders of them.
+
+    A file that can't be read is named, the others are done, and the exit status is 1.
+    """
+    from undertone import bundle
+    from undertone.audio.files import find_audio_files
+    from undertone.classifier import Classifier
+
+    classifier = Classifier(bundle.load(model), runtime, threads)
+    files = find_audio_files(paths)
+    results = _progress(_classify(files, classifier, threshold), len(files))
+    show = {"table": _table, "json": _json, "csv": _csv}[form]
+    if show(results, classifier.manifest.labels):
+        sys.exit(1)
+
+
+def _classify(
+    paths: Iterable[Path], classifier: "Classifier", threshold: float | None
+) -> Iterator[_Result]:
+    from undertone.audio.files import read_blocks
+    from undertone.pipeline import classify
+
+    for path in paths:
+        try:
+            yield _Result(path, classify(read_blocks(path), classifier, threshold))
+        except AudioSourceError as error:
+            yield _Result(path, None, str(error))
+
+
+def _progress(results: Iterator[_Result], total: int) -> Iterator[_Result]:
+    """A bar on stderr while the results go elsewhere; nothing where nobody looks."""
+    if total < 2 or sys.stdout.isatty() or not sys.stderr.isatty():
+        yield from results
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(
+        results, "classifying", total, console=Console(stderr=True), transient=True
+    )
+
+
+def _object(result: _Result) -> dict[str, Any]:
+    """What is printed of one file as JSON."""
+    if result.verdict is None:
+        return {"path": str(result.path), "error": result.error}
+    return {
+        "path": str(result.path),
+        "verdict": result.verdict.verdict,
+        **_scores(result.verdict.overall),
+        "segments": [
+            {
+                "start_s": round(segment.time_s, 3),
+                "duration_s": round(segment.duration_s, 3),
+                "level_dbfs": round(segment.level_dbfs, 1),
+                "verdict": segment.verdict.verdict,
+                **_scores(segment.verdict),
+            }
+            for segment in result.verdict.segments
+        ],
+    }
+
+
+def _scores(verdict: "Verdict | None") -> dict[str, Any]:
+    if verdict is None:
+        return {"label": None, "confidence": None, "scores": {}}
+    return {
+        "label": verdict.scores.label,
+        "confidence": round(verdict.scores.confidence, 4),
+        "scores": {
+            label: round(share, 4) for label, share in verdict.scores.probabilities.items()
+        },
+    }
+
+
+def _json(results: Iterable[_Result], labels: Iterable[str]) -> int:
+    failed = 0
+    for result in results:
+        click.echo(json.dumps(_object(result), ensure_ascii=False))
+        failed += result.error is not None
+    return failed
+
+
+def _csv(results: Iterable[_Result], labels: Iterable[str]) -> int:
+    failed = 0
+    writer = csv.writer(sys.stdout)
+    writer.writerow(["path", "label", "verdict", "confidence", *labels, "segments", "error"])
+    for result in results:
+        values = _object(result)
+        scores = values.get("scores", {})
+        writer.writerow(
+            [
+                values["path"],
+                values.get("label"),
+                values.get("verdict"),
+                values.get("confidence"),
+                *(scores.get(label) for label in labels),
+                len(values.get("segments", [])),
+                values.get("error"),
+            ]
+        )
+        failed += result.error is not None
+    return failed
+
+
+def _table(results: Iterable[_Result], labels: Iterable[str]) -> int:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from undertone.emotions import colour
+
+    failed = 0
+    table = Table(box=None, pad_edge=False)
+    for heading in ("file", "verdict", "most probable", "", "speech"):
+        table.add_column(heading, overflow="fold")
+    for result in results:
+        if result.verdict is None:
+            failed += 1
+            table.add_row(str(result.path), Text("failed", "red"))
+            click.echo(f"undertone: {result.error}", err=True)
+            continue
+        verdict, overall = result.verdict.verdict, result.verdict.overall
+        speech_s = sum(segment.duration_s for segment in result.verdict.segments)
+        table.add_row(
+            str(result.path),
+            Text(verdict, f"bold {colour(verdict)}"),
+            Text(overall.scores.label, colour(overall.scores.label)) if overall else "",
+            f"{overall.scores.confidence:.0%}" if overall else "",
+            f"{speech_s:.1f} s",
+        )
+    Console().print(table)
+    return failed

@@ -1,0 +1,142 @@
+"""``undertone listen``: from a microphone (or a file) to a live view and the journal."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from undertone.cli import options
+from undertone.errors import NoMicrophoneError, RuntimeMissingError
+
+if TYPE_CHECKING:
+    from undertone.audio.block import Block
+    from undertone.interpreter import RuntimeName
+    from undertone.journal.writer import JournalLimits
+    from undertone.listener import Sink, SourceItem
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is listened to; ``live`` comes at its own pace and with its own times."""
+
+    name: str
+    items: "Iterable[SourceItem]"
+    live: bool
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  undertone listen
+  undertone listen --microphone USB --threshold 0.6
+  undertone listen --source meeting.flac --fast
+  arecord -f S16_LE -r 16000 -c 1 | undertone listen --source -
+"""
+)
+@click.option(
+    "--source",
+    metavar="mic|FILE|-",
+    help="A microphone, an audio file, or raw 16 kHz mono int16 PCM on stdin.  "
+    "Default: the microphone, and the packaged sample where there is none.",
+)
+@click.option(
+    "--realtime/--fast",
+    default=None,
+    help="Play a file at the speed of its sound, or as fast as it can be heard.  "
+    "Default: real time on a terminal.",
+)
+@options.microphone
+@options.channel
+@options.model
+@options.threshold
+@options.runtime
+@options.threads
+@options.journal_writing
+def command(
+    source: str | None,
+    realtime: bool | None,
+    microphone: str | None,
+    channel: int | None,
+    model: str,
+    threshold: float | None,
+    runtime: "RuntimeName",
+    threads: int,
+    journal: Path,
+    limits: "JournalLimits",
+) -> None:
+    """Listen, show the emotions that are heard and write them to the journal; Ctrl-C ends it.
+
+    No audio is stored and nothing leaves this machine.
+    """
+    from rich.console import Console
+
+    from undertone import bundle
+    from undertone.classifier import Classifier
+    from undertone.cli.view import LiveView, PlainView, Tally, summary
+    from undertone.journal.sink import JournalSink
+    from undertone.journal.writer import JournalWriter
+    from undertone.listener import Listener
+    from undertone.pipeline import Pipeline
+
+    console = Console()
+    classifier = Classifier(bundle.load(model), runtime, threads)
+    chosen = _open(source, microphone, channel)
+    writer = JournalWriter(journal, limits)
+    if not chosen.live:
+        pace = time.sleep if (console.is_terminal if realtime is None else realtime) else None
+        chosen = replace(chosen, items=_as_if_now(chosen.items, time.time, pace))
+    tally = Tally()
+    view: Sink = LiveView(console, chosen.name) if console.is_terminal else PlainView(console)
+    listener = Listener(
+        Pipeline(classifier, threshold=threshold),
+        classifier.manifest,
+        [JournalSink(writer), tally, view],
+        time.time,
+    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    listener.run(chosen.items, chosen.name)
+    console.print(summary(tally.heard, tally.seconds, listener.listened_s))
+    console.print(f"journal: {journal}", highlight=False, soft_wrap=True)
+
+
+def _open(source: str | None, microphone: str | None, channel: int | None) -> _Source:
+    from undertone.audio.files import read_blocks, read_pcm
+    from undertone.samples import demonstration
+
+    if source == "-":
+        return _Source("standard input", read_pcm(sys.stdin.buffer), live=True)
+    if source not in (None, "mic"):
+        return _Source(str(source), read_blocks(str(source)), live=False)
+    try:
+        return _microphone(microphone, channel)
+    except (NoMicrophoneError, RuntimeMissingError) as error:
+        if source == "mic" or microphone is not None:
+            raise
+        click.echo(
+            f"undertone: {error}\nPlaying the packaged sample instead, 45 s of RAVDESS clips.",
+            err=True,
+        )
+        return _Source("packaged sample", demonstration(), live=False)
+
+
+def _microphone(name: str | None, channel: int | None) -> _Source:
+    from undertone.audio.microphone import Microphone
+
+    opened = Microphone(name, None if channel is None else channel - 1)
+    return _Source(opened.name, opened, live=True)
+
+
+def _as_if_now(
+    blocks: "Iterable[Block]", clock: Callable[[], float], sleep: Callable[[float], None] | None
+) -> "Iterator[Block]":
+    """A file's blocks with times as if it had begun now; with ``sleep``, at its own pace."""
+    start_s = clock()
+    for block in blocks:
+        if sleep and (ahead_s := start_s + block.time_s - clock()) > 0:
+            sleep(ahead_s)
+        yield replace(block, time_s=start_s + block.time_s)

@@ -1,0 +1,196 @@
+"""What a listener shows: a live picture on a terminal, plain lines anywhere else."""
+
+import math
+from collections import Counter, deque
+from datetime import datetime
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from undertone.emotions import colour
+from undertone.events import (
+    Event,
+    Gap,
+    Hearing,
+    SegmentHeard,
+    SourceBack,
+    SourceLost,
+    Started,
+    Verdict,
+)
+
+_BAR_WIDTH = 30
+_LAST_SEGMENTS = 5
+_REFRESHES_PER_S = 8
+
+
+def bar(share: float, width: int = _BAR_WIDTH) -> str:
+    """A horizontal bar for a share from 0 to 1, to an eighth of a character."""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    return "█" * (eighths // 8) + ("▏▎▍▌▋▊▉"[eighths % 8 - 1] if eighths % 8 else "")
+
+
+def describe(event: Event) -> str | None:
+    """One plain line about an event; None for those that need none."""
+    clock = datetime.fromtimestamp(event.time_s).strftime("%H:%M:%S")
+    match event:
+        case SegmentHeard(verdict=verdict):
+            return (
+                f"{clock}  {verdict.verdict:<10} {verdict.scores.label} "
+                f"{verdict.scores.confidence:4.0%}  {event.duration_s:.1f} s  "
+                f"{event.level_dbfs:.0f} dBFS"
+            )
+        case SourceLost():
+            return f"{clock}  {event.source} is lost ({event.reason}); waiting for it"
+        case SourceBack():
+            return f"{clock}  {event.source} is back after {event.missed_s:.0f} s"
+        case Gap():
+            return f"{clock}  {event.lost_samples} samples were lost ({event.reason})"
+    return None
+
+
+class PlainView:
+    """One line an event."""
+
+    def __init__(self, console: Console) -> None:
+        """Lines go to ``console``."""
+        self._console = console
+
+    def handle(self, event: Event) -> None:
+        """Print the event's line."""
+        if line := describe(event):
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def hear(self, hearing: Hearing) -> None:
+        """Show nothing: a log file has no present moment."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class LiveView:
+    """The current emotion, its probabilities, the level and the last segments, redrawn in place."""
+
+    def __init__(self, console: Console, source: str) -> None:
+        """Draw on ``console`` until closed."""
+        self._source = source
+        self._model = ""
+        self._hearing: Hearing | None = None
+        self._verdict: Verdict | None = None
+        self._last: deque[str] = deque(maxlen=_LAST_SEGMENTS)
+        self._live = Live(
+            self.render(),
+            console=console,
+            refresh_per_second=_REFRESHES_PER_S,
+            get_renderable=self.render,
+            transient=True,
+        )
+        self._live.start()
+
+    def handle(self, event: Event) -> None:
+        """Take an event into the picture."""
+        if isinstance(event, Started):
+            self._model = event.model
+        if isinstance(event, SegmentHeard):
+            self._verdict = event.verdict
+        if line := describe(event):
+            self._last.append(line)
+
+    def hear(self, hearing: Hearing) -> None:
+        """Take the present moment into the picture."""
+        self._hearing = hearing
+        if hearing.provisional:
+            self._verdict = hearing.provisional
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._live.stop()
+
+    def render(self) -> Panel:
+        """The picture as it stands."""
+        hearing = self._hearing
+        table = Table.grid(padding=(0, 1))
+        table.add_column(justify="right", min_width=10)
+        table.add_column(min_width=_BAR_WIDTH)
+        table.add_column(justify="right")
+        if self._verdict:
+            for label, share in self._verdict.scores.probabilities.items():
+                style = colour(label)
+                table.add_row(Text(label, style), Text(bar(share), style), f"{share:4.0%}")
+        return Panel(
+            Group(
+                self._headline(),
+                Text(),
+                table,
+                Text(),
+                _level(hearing),
+                Text(),
+                *(Text(line, style="dim") for line in self._last),
+            ),
+            title=f"undertone · {self._source}",
+            subtitle=f"{self._model} · {_length(hearing.listened_s if hearing else 0)} listened",
+            width=78,
+        )
+
+    def _headline(self) -> Text:
+        if self._verdict is None:
+            return Text("listening…", style="dim", justify="center")
+        name = self._verdict.verdict
+        speaking = self._hearing is not None and self._hearing.speaking
+        text = Text(name.upper(), style=f"bold {colour(name)}", justify="center")
+        text.append("  speaking" if speaking else "  last heard", style="dim")
+        return text
+
+
+def summary(heard: Counter[str], seconds: float, listened_s: float) -> Table:
+    """What was heard: segments of each verdict, as bars."""
+    segments = sum(heard.values())
+    table = Table.grid(padding=(0, 1))
+    table.add_row(
+        f"{_length(listened_s)} listened, {_length(seconds)} of speech in {segments} segments"
+    )
+    bars = Table.grid(padding=(0, 1))
+    for verdict, count in heard.most_common():
+        style = colour(verdict)
+        bars.add_row(Text(verdict, style), Text(bar(count / segments), style), str(count))
+    table.add_row(bars)
+    return table
+
+
+class Tally:
+    """Counts what is heard, for the summary at the end."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.heard: Counter[str] = Counter()
+        self.seconds = 0.0
+
+    def handle(self, event: Event) -> None:
+        """Count a segment."""
+        if isinstance(event, SegmentHeard):
+            self.heard[event.verdict.verdict] += 1
+            self.seconds += event.duration_s
+
+    def hear(self, hearing: Hearing) -> None:
+        """Count nothing."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _level(hearing: Hearing | None) -> Text:
+    level = -math.inf if hearing is None else hearing.level_dbfs
+    shown = max(level, -60.0)
+    text = Text("level ", style="dim")
+    text.append(f"{bar(1 + shown / 60):<{_BAR_WIDTH}}", style="red" if level > -1 else "green")
+    text.append(f" {shown:4.0f} dBFS" if level > -60 else "   silence", style="dim")
+    return text
+
+
+def _length(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

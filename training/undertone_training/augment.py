@@ -1,0 +1,61 @@
+"""Augmented copies of a clip's waveform, by audiomentations."""
+
+import random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from undertone.audio.block import SAMPLE_RATE_HZ, Samples, to_int16
+from undertone_training.recipe import Augmentation
+
+
+def augmenter(config: Augmentation) -> Any:
+    """The chain of transforms: one change of voice, then of channel, then noise.
+
+    Resampling without telling the reader changes speed and pitch together, as a shorter or
+    longer vocal tract does: the most robust gain reported for this task.
+    """
+    from audiomentations import (
+        AddGaussianSNR,
+        Compose,
+        OneOf,
+        PitchShift,
+        Resample,
+        SevenBandParametricEQ,
+        TimeStretch,
+    )
+
+    voice = OneOf(
+        [
+            Resample(
+                min_sample_rate=round(SAMPLE_RATE_HZ * (1 - config.speed)),
+                max_sample_rate=round(SAMPLE_RATE_HZ * (1 + config.speed)),
+                p=1.0,
+            ),
+            PitchShift(
+                min_semitones=-config.pitch_semitones, max_semitones=config.pitch_semitones, p=1.0
+            ),
+            TimeStretch(
+                min_rate=1 / (1 + config.stretch),
+                max_rate=1 + config.stretch,
+                leave_length_unchanged=False,
+                p=1.0,
+            ),
+        ],
+        p=0.9,
+        weights=[2, 1, 1],
+    )
+    channel = SevenBandParametricEQ(
+        min_gain_db=-config.equalizer_db, max_gain_db=config.equalizer_db, p=0.5
+    )
+    noise = AddGaussianSNR(min_snr_db=config.snr_db[0], max_snr_db=config.snr_db[1], p=0.5)
+    return Compose([voice, channel, noise])
+
+
+def augmented(samples: Samples, transform: Any, seed: int) -> Samples:
+    """One augmented copy of ``samples`` (int16), the same for the same seed."""
+    random.seed(seed)
+    np.random.seed(seed)  # audiomentations draws from the global generators
+    floats: NDArray[np.float32] = samples.astype(np.float32) / 32768
+    return to_int16(transform(floats, sample_rate=SAMPLE_RATE_HZ))

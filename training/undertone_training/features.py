@@ -1,0 +1,145 @@
+"""Features of clips, cut by the device's gate and computed by the device's MFCC, cached.
+
+The cache's key is a hash of the recording's bytes and of every parameter that shapes the
+frames, so that a changed clip, gate, MFCC or augmentation is computed anew and nothing else.
+"""
+
+import dataclasses
+import hashlib
+import os
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
+from undertone.mfcc import Mfcc, MfccConfig
+from undertone.speech import GateConfig, SpeechGate, pymicro_vad_detector, segments
+from undertone_training.augment import augmented, augmenter
+from undertone_training.corpora.clip import Clip
+from undertone_training.recipe import Augmentation
+
+FORMAT = 1
+"""Raised when this module changes what it stores."""
+
+
+@dataclass(frozen=True)
+class ClipFeatures:
+    """MFCC frames of one clip: a list of segments, then the augmented copies of the whole.
+
+    segments: what the device would classify, each (frames, coefficients); none where the
+        gate heard no speech.
+    copies: augmented copies of the clip from its first to its last speech; may be empty.
+    """
+
+    clip: Clip
+    segments: tuple[NDArray[np.float32], ...]
+    copies: tuple[NDArray[np.float32], ...]
+
+
+@dataclass(frozen=True)
+class _Job:
+    clip: Clip
+    mfcc: MfccConfig
+    augmentation: Augmentation | None
+    folder: Path
+
+
+def prepare(
+    clips: Sequence[Clip],
+    mfcc: MfccConfig,
+    augmentation: Augmentation | None,
+    folder: Path,
+    jobs: int | None = None,
+    progress: Callable[[], None] = lambda: None,
+) -> list[ClipFeatures]:
+    """Features of ``clips`` in their order, from the cache in ``folder`` or computed into it.
+
+    augmentation None makes no copies (clips that are only tested).  ``progress`` is called
+    after each clip.  Raises AudioSourceError for a recording that can't be read.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    work = [_Job(clip, mfcc, augmentation, folder) for clip in clips]
+    results = []
+    workers = jobs or os.cpu_count() or 1
+    if workers == 1 or len(work) < 8:
+        for job in work:
+            results.append(_features(job))
+            progress()
+        return results
+    # "spawn": a forked child of a program with native threads (TensorFlow) can hang
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for result in pool.map(_features, work, chunksize=8):
+            results.append(result)
+            progress()
+    return results
+
+
+def speech_of(samples: Samples) -> list[tuple[int, int]]:
+    """First and end sample of each segment that the device's gate lets through."""
+    gate = SpeechGate(detector=pymicro_vad_detector())
+    return [
+        (start := round(segment.time_s * SAMPLE_RATE_HZ), start + len(segment.samples))
+        for segment in segments([Block(samples, 0.0)], gate)
+    ]
+
+
+def _features(job: _Job) -> ClipFeatures:
+    content = job.clip.source.content()
+    path = job.folder / f"{_key(job, content)}.npz"
+    if path.exists():
+        with np.load(path, allow_pickle=False) as stored:
+            n = int(stored["n_segments"])
+            arrays = [stored[str(index)] for index in range(len(stored.files) - 1)]
+        return ClipFeatures(job.clip, tuple(arrays[:n]), tuple(arrays[n:]))
+    features = _compute(job)
+    arrays = [*features.segments, *features.copies]
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    with partial.open("wb") as file:
+        np.savez(
+            file,
+            n_segments=len(features.segments),
+            **{str(index): array for index, array in enumerate(arrays)},
+        )
+    partial.replace(path)  # a killed run leaves no half file under the final name
+    return features
+
+
+def _key(job: _Job, content: bytes) -> str:
+    parameters = {
+        "format": FORMAT,
+        "gate": dataclasses.asdict(GateConfig()),
+        "mfcc": msgspec.to_builtins(job.mfcc),
+        "augmentation": msgspec.to_builtins(job.augmentation),
+    }
+    digest = hashlib.sha256(msgspec.json.encode(parameters, order="sorted"))
+    digest.update(content)
+    return digest.hexdigest()[:40]
+
+
+def _compute(job: _Job) -> ClipFeatures:
+    samples = job.clip.source.read()
+    spans = speech_of(samples)
+    mfcc = Mfcc(job.mfcc)
+
+    def frames(piece: Samples) -> NDArray[np.float32]:
+        return mfcc.compute(piece).astype(np.float32)
+
+    copies: list[NDArray[np.float32]] = []
+    if spans and job.augmentation is not None:
+        transform = augmenter(job.augmentation)
+        jitter = round(job.augmentation.trim_jitter_s * SAMPLE_RATE_HZ)
+        for copy in range(job.augmentation.copies):
+            seed = zlib.crc32(f"{job.clip.clip_id}/{copy}".encode())
+            left, right = np.random.default_rng(seed).integers(-jitter, jitter + 1, 2)
+            piece = samples[max(0, spans[0][0] + left) : spans[-1][1] + right]
+            copies.append(frames(augmented(piece, transform, seed)))
+    return ClipFeatures(
+        job.clip, tuple(frames(samples[start:end]) for start, end in spans), tuple(copies)
+    )

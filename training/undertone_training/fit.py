@@ -1,0 +1,197 @@
+"""Train one network on one split: data to weights, normalisation, temperature, threshold."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow: keep its notices quiet
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from undertone.bundle import Normalization
+from undertone.tracker import combine, log_softmax
+from undertone_training.batches import TrainingBatches, fit_normalization, windows_of
+from undertone_training.features import ClipFeatures
+from undertone_training.figures import Predictions, choose_threshold, fit_temperature
+from undertone_training.networks import build
+from undertone_training.recipe import Recipe, Schedule
+from undertone_training.runs import Calibration, Run, RunInfo
+
+WindowLogits = Callable[[NDArray[np.float32]], NDArray[np.float64]]
+"""Windows (n, frames, coefficients), normalised, to logits (n, classes)."""
+
+
+def fit(
+    run: Run,
+    info: RunInfo,
+    train: Sequence[ClipFeatures],
+    validation: Sequence[ClipFeatures],
+    on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, logs: None,
+) -> None:
+    """Train, or go on where a killed training stopped; leaves the finished run in its folder.
+
+    ``on_epoch`` gets each epoch's number and figures.  Nothing here sees a test clip.
+    """
+    recipe = info.recipe
+    started = time.monotonic()
+    run.save(info)
+    keras.utils.set_random_seed(info.seed)
+    normalization = fit_normalization(train, recipe)
+    classes = classes_of(train, info.labels)
+    batches = TrainingBatches(train, classes, len(info.labels), normalization, recipe, info.seed)
+    model, epochs_done = _start_or_resume(run, recipe, len(info.labels), len(batches))
+    batches.start_at(epochs_done)
+    model.fit(
+        batches,
+        epochs=recipe.schedule.epochs,
+        initial_epoch=epochs_done,
+        validation_data=_validation_windows(validation, info.labels, recipe, normalization),
+        verbose=0,
+        callbacks=_callbacks(run, recipe.schedule, on_epoch),
+    )
+    if recipe.schedule.weight_averaging:
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+    predicted = predict(
+        validation, info.labels, recipe, normalization, keras_logits(model), temperature=1.0
+    )
+    temperature = fit_temperature(np.log(predicted.probabilities), predicted.truth)
+    judged = predict(
+        validation, info.labels, recipe, normalization, keras_logits(model), temperature
+    )
+    model.save(run.model)
+    run.save(
+        Calibration(
+            normalization, temperature, choose_threshold(judged), time.monotonic() - started
+        )
+    )
+    run.checkpoint.unlink(missing_ok=True)
+
+
+def classes_of(features: Sequence[ClipFeatures], labels: Sequence[str]) -> NDArray[np.int64]:
+    """Index of each clip's emotion in ``labels``."""
+    return np.array([labels.index(each.clip.emotion) for each in features], np.int64)
+
+
+def _validation_windows(
+    features: Sequence[ClipFeatures],
+    labels: Sequence[str],
+    recipe: Recipe,
+    normalization: Normalization,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Every validation clip's windows with its emotion, one-hot."""
+    windows = [windows_of(each, recipe.window, normalization) for each in features]
+    targets = np.eye(len(labels), dtype=np.float32)[classes_of(features, labels)]
+    return np.concatenate(windows), np.repeat(targets, [len(each) for each in windows], axis=0)
+
+
+def keras_logits(model: keras.Model) -> WindowLogits:
+    """A Keras model as a function of windows."""
+
+    def logits(windows: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.asarray(model.predict_on_batch(windows), np.float64)
+
+    return logits
+
+
+def predict(
+    features: Sequence[ClipFeatures],
+    labels: Sequence[str],
+    recipe: Recipe,
+    normalization: Normalization,
+    logits: WindowLogits,
+    temperature: float,
+) -> Predictions:
+    """Judge whole clips as the device does: the mean of their windows' log-probabilities.
+
+    A clip in which the gate hears no speech gets equal probabilities: it counts as heard
+    wrong, as it would on the device.
+    """
+    rows = []
+    for each in features:
+        windows = windows_of(each, recipe.window, normalization)
+        if len(windows):
+            rows.append(np.exp(combine(list(log_softmax(logits(windows), temperature)))))
+        else:
+            rows.append(np.full(len(labels), 1 / len(labels)))
+    return Predictions(
+        clip_ids=tuple(each.clip.clip_id for each in features),
+        speakers=tuple(each.clip.speaker for each in features),
+        truth=classes_of(features, labels),
+        probabilities=np.array(rows),
+        labels=tuple(labels),
+    )
+
+
+def _compile(model: keras.Model, recipe: Recipe, steps_per_epoch: int) -> None:
+    schedule = recipe.schedule
+    model.compile(
+        keras.optimizers.AdamW(
+            _learning_rate(schedule, steps_per_epoch),
+            weight_decay=recipe.regularization.weight_decay,
+            use_ema=schedule.weight_averaging > 0,
+            ema_momentum=schedule.weight_averaging,
+        ),
+        keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=recipe.regularization.label_smoothing
+        ),
+        weighted_metrics=["accuracy"],
+    )
+
+
+def _learning_rate(schedule: Schedule, steps_per_epoch: int) -> object:
+    if schedule.shape != "cosine":
+        return schedule.learning_rate
+    steps = schedule.epochs * steps_per_epoch
+    warmup = round(steps * schedule.warmup)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warmup, warmup_target=schedule.learning_rate, warmup_steps=warmup
+    )
+
+
+def _callbacks(
+    run: Run, schedule: Schedule, on_epoch: Callable[[int, dict[str, float]], None]
+) -> list[keras.callbacks.Callback]:
+    callbacks = [
+        keras.callbacks.CSVLogger(run.history, append=True),
+        _Checkpoint(run),
+        keras.callbacks.LambdaCallback(on_epoch_end=on_epoch),
+    ]
+    if schedule.shape == "plateau":
+        callbacks.append(keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=5))
+    if schedule.early_stopping:
+        callbacks.append(
+            keras.callbacks.EarlyStopping(
+                patience=schedule.early_stopping, restore_best_weights=True
+            )
+        )
+    return callbacks
+
+
+class _Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
+    """Weights, optimizer and history after every epoch, so that a killed training goes on."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self._run = run
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        partial = self._run.checkpoint.with_suffix(".part.keras")
+        self.model.save(partial)
+        partial.replace(self._run.checkpoint)
+
+
+def _start_or_resume(run: Run, recipe: Recipe, n_classes: int, steps: int) -> tuple[object, int]:
+    """The network and the number of epochs that it has behind it."""
+    if not run.checkpoint.exists():
+        run.history.unlink(missing_ok=True)
+        model = build(recipe, n_classes)
+        _compile(model, recipe, steps)
+        return model, 0
+    model = keras.models.load_model(run.checkpoint)
+    done = int(model.optimizer.iterations) // steps
+    # the history may be one epoch ahead of the checkpoint
+    rows = run.history.read_text().splitlines(keepends=True)
+    run.history.write_text("".join(rows[: done + 1]))
+    return model, done

@@ -1,0 +1,24 @@
+"""Network builders: a recipe and a number of classes in, a Keras model out.
+
+Every network takes windows (frames, coefficients) and returns logits, so that all of them
+convert to the same int8 contract.
+"""
+
+from collections.abc import Callable
+
+import keras
+
+from undertone.errors import ConfigError
+from undertone_training.networks.compact import compact
+from undertone_training.recipe import Recipe
+
+BUILDERS: dict[str, Callable[[Recipe, int], keras.Model]] = {"compact": compact}
+
+
+def build(recipe: Recipe, n_classes: int) -> keras.Model:
+    """The untrained network of ``recipe``; raises ConfigError for one that does not exist."""
+    if recipe.network not in BUILDERS:
+        raise ConfigError(
+            f"There is no network called {recipe.network}: there are {', '.join(BUILDERS)}."
+        )
+    return BUILDERS[recipe.network](recipe, n_classes)

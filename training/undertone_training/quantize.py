@@ -1,0 +1,92 @@
+"""Full int8: int8 in, int8 out, every operator; by post-training quantisation."""
+
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from undertone.bundle import Normalization, Quantization
+from undertone.classifier import dequantize, quantize
+from undertone.interpreter import Int8Interpreter
+from undertone_training.batches import windows_of
+from undertone_training.features import ClipFeatures
+from undertone_training.fit import WindowLogits
+from undertone_training.recipe import Recipe
+from undertone_training.runs import Run
+
+REPRESENTATIVE_WINDOWS = 500
+
+
+def quantize_run(run: Run, train: Sequence[ClipFeatures], normalization: Normalization) -> None:
+    """Write the run's model.tflite and quantization.json.
+
+    The representative windows are the training clips' own, as the gate cuts them: silence
+    or padding among them would spoil the scale of the input.
+    """
+    info = run.info
+    windows = representative(train, info.recipe, normalization, info.seed)
+    content = convert(keras.models.load_model(run.model), windows)
+    run.tflite.write_bytes(content)
+    interpreter = Int8Interpreter(content)
+    run.save(
+        Quantization(
+            interpreter.input.scale,
+            interpreter.input.zero_point,
+            interpreter.output.scale,
+            interpreter.output.zero_point,
+        )
+    )
+
+
+def representative(
+    train: Sequence[ClipFeatures], recipe: Recipe, normalization: Normalization, seed: int
+) -> NDArray[np.float32]:
+    """Windows that stand for all: drawn from the training clips, (n, frames, coefficients)."""
+    order = np.random.default_rng(seed).permutation(len(train))[:REPRESENTATIVE_WINDOWS]
+    windows = np.concatenate(
+        [windows_of(train[index], recipe.window, normalization) for index in order]
+    )
+    return windows[:REPRESENTATIVE_WINDOWS]
+
+
+def convert(model: keras.Model, windows: NDArray[np.float32]) -> bytes:
+    """The model as a full-int8 TFLite file with a fixed batch of one."""
+
+    def representative_dataset() -> Iterator[list[NDArray[np.float32]]]:
+        for window in windows:
+            yield [window[np.newaxis]]
+
+    shape = (1, *model.input_shape[1:])
+    function = tf.function(
+        lambda window: model(window, training=False),
+        input_signature=[tf.TensorSpec(shape, tf.float32)],
+    )
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [function.get_concrete_function()], model
+    )
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative_dataset
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    content: bytes = converter.convert()
+    return content
+
+
+def int8_logits(run: Run) -> WindowLogits:
+    """The run's model.tflite as a function of windows, as the device invokes it."""
+    # The runtime beside TensorFlow must be LiteRT: tflite-runtime breaks in such a process.
+    interpreter = Int8Interpreter(run.tflite.read_bytes(), runtime="litert")
+    q = run.quantization
+
+    def logits(windows: NDArray[np.float32]) -> NDArray[np.float64]:
+        rows = []
+        for window in windows:
+            values = quantize(window[np.newaxis], q.input_scale, q.input_zero_point)
+            output = interpreter.invoke(values)[0]
+            rows.append(dequantize(output, q.output_scale, q.output_zero_point))
+        return np.array(rows)
+
+    return logits

@@ -1,0 +1,146 @@
+"""A recipe: one frozen configuration that makes a model, saved beside every result.
+
+Recipes are TOML files in ``recipes/``; every key has a default here, unknown keys and wrong
+types are errors that name the key.
+"""
+
+import difflib
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from undertone.errors import ConfigError
+from undertone.mfcc import MfccConfig
+from undertone.windows import WindowConfig
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0)]
+AtLeastOne = Annotated[int, Meta(ge=1)]
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A frozen dataclass whose unknown keys and wrong types are errors."""
+
+
+class Augmentation(_Strict, frozen=True):
+    """Copies of each training clip, made once from the waveform and kept in the cache.
+
+    copies: augmented copies beside the clip itself.
+    speed: largest relative change of speed (tempo and pitch together).
+    pitch_semitones, stretch: largest change of pitch alone and of tempo alone.
+    equalizer_db: largest gain of a band; other microphones and rooms.
+    snr_db: range of the signal-to-noise ratio of added noise.
+    trim_jitter_s: largest shift of each end of the speech segment.
+    """
+
+    copies: Count = 6
+    speed: Share = 0.15
+    pitch_semitones: float = 2.5
+    stretch: Share = 0.2
+    equalizer_db: float = 6.0
+    snr_db: tuple[float, float] = (10.0, 40.0)
+    trim_jitter_s: float = 0.05
+
+
+class Regularization(_Strict, frozen=True):
+    """What is done to the batches and the loss.
+
+    time_masks, coefficient_masks: number of SpecAugment masks; the longest in frames and
+        coefficients (Park et al. 2019).
+    mixup: alpha of its Beta distribution, 0 for none (Zhang et al. 2018).
+    """
+
+    time_masks: Count = 2
+    longest_time_mask: Count = 12
+    coefficient_masks: Count = 1
+    longest_coefficient_mask: Count = 8
+    mixup: Annotated[float, Meta(ge=0)] = 0.3
+    label_smoothing: Share = 0.1
+    dropout: Share = 0.3
+    weight_decay: Annotated[float, Meta(ge=0)] = 0.02
+
+
+class Schedule(_Strict, frozen=True):
+    """How long and how fast to learn.
+
+    warmup: share of the steps in which the learning rate rises to its peak; it then falls to
+        zero along a cosine, or stays, or is halved when the validation loss stands still.
+    early_stopping: epochs without a better validation loss before the training ends and the
+        best weights come back; 0 trains all epochs.
+    weight_averaging: decay of the moving average of the weights that is kept; 0 for none.
+    """
+
+    epochs: AtLeastOne = 60
+    batch_size: AtLeastOne = 64
+    learning_rate: Positive = 2e-3
+    shape: Literal["cosine", "constant", "plateau"] = "cosine"
+    warmup: Share = 0.05
+    early_stopping: Count = 0
+    weight_averaging: Share = 0.99
+    class_weights: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for settings that exclude each other."""
+        if self.early_stopping and self.weight_averaging:
+            raise ValueError(
+                "early_stopping keeps the best epoch's weights and weight_averaging an average: "
+                "set one of them to 0"
+            )
+
+
+class Recipe(_Strict, frozen=True):
+    """Everything that makes a model, but the data and the seed.
+
+    network: a builder in ``networks``; ``width`` scales its channels.
+    song: RAVDESS song of the training actors joins their speech.
+    level: see ``undertone.bundle.Normalization``.
+    validation_speakers: training actors held out for the curves, early stopping, the
+        temperature and the threshold.
+    """
+
+    name: str
+    network: str = "compact"
+    width: Positive = 1.0
+    song: bool = True
+    level: Literal["energy-mean", "none"] = "energy-mean"
+    validation_speakers: AtLeastOne = 2
+    mfcc: MfccConfig = MfccConfig()
+    window: WindowConfig = WindowConfig()
+    augmentation: Augmentation = Augmentation()
+    regularization: Regularization = Regularization()
+    schedule: Schedule = Schedule()
+
+
+def names() -> list[str]:
+    """Names of the recipes that come with the program."""
+    return sorted(path.stem for path in _folder().glob("*.toml"))
+
+
+def load(name_or_path: str | Path) -> Recipe:
+    """Read a recipe by name, or from a TOML file; raises ConfigError naming what is wrong."""
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = _folder() / f"{name_or_path}.toml"
+        if not path.is_file():
+            near = difflib.get_close_matches(str(name_or_path), names(), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names())}."
+            raise ConfigError(f"There is no recipe called {name_or_path}: {hint}")
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"The recipe {path} can't be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The recipe {path} is not valid TOML: {error}.") from error
+    try:
+        return msgspec.convert({"name": path.stem, **table}, Recipe)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"The recipe {path} is not valid: {error}.") from error
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("undertone_training"))) / "recipes"

@@ -1,0 +1,164 @@
+"""A run's folder: what went in, what came out, and where each file stands.
+
+    <runs>/<recipe>/<split>/seed<N>/
+        run.json            the recipe, the split's clips, seed, commit, tool versions, machine
+        model.keras         the trained network
+        calibration.json    normalisation, temperature, threshold (training actors only)
+        history.csv         loss and accuracy of every epoch
+        float.npz int8.npz  predictions on the test clips
+        model.tflite        the quantised network, with quantization.json
+        report/
+"""
+
+import platform
+import subprocess
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from undertone.bundle import Normalization, Quantization
+from undertone_training.errors import RunError
+from undertone_training.recipe import Recipe
+
+_T = TypeVar("_T")
+
+
+class RunInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a run was made from; clips by their ids."""
+
+    recipe: Recipe
+    seed: int
+    protocol: str
+    split: str
+    labels: tuple[str, ...]
+    corpora: tuple[str, ...]
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+    train_speakers: tuple[str, ...]
+    validation_speakers: tuple[str, ...]
+    commit: str
+    tools: dict[str, str]
+    machine: str
+
+
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was fitted on training actors beside the weights; seconds the training took."""
+
+    normalization: Normalization
+    temperature: float
+    threshold: float
+    fit_s: float
+
+
+class Run:
+    """One run's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the files; touches nothing."""
+        self.folder = folder
+        self.model = folder / "model.keras"
+        self.history = folder / "history.csv"
+        self.tflite = folder / "model.tflite"
+        self.checkpoint = folder / "checkpoint.keras"
+        self.report = folder / "report"
+
+    @property
+    def info(self) -> RunInfo:
+        """What the run was made from; raises RunError."""
+        return self._load("run.json", RunInfo)
+
+    @property
+    def calibration(self) -> Calibration:
+        """Normalisation, temperature and threshold; raises RunError before ``fit`` is done."""
+        return self._load("calibration.json", Calibration)
+
+    @property
+    def quantization(self) -> Quantization:
+        """Scales and zero points of model.tflite; raises RunError before ``quantize``."""
+        return self._load("quantization.json", Quantization)
+
+    def save(self, value: RunInfo | Calibration | Quantization) -> None:
+        """Write a value to the file of its kind."""
+        name = {
+            RunInfo: "run.json",
+            Calibration: "calibration.json",
+            Quantization: "quantization.json",
+        }[type(value)]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        content = msgspec.json.format(msgspec.json.encode(value), indent=2)
+        (self.folder / name).write_bytes(content + b"\n")
+
+    def predictions(self, form: str) -> Path:
+        """Where the test clips' predictions of the ``float`` or the ``int8`` model stand."""
+        return self.folder / f"{form}.npz"
+
+    def _load(self, name: str, kind: type[_T]) -> _T:
+        path = self.folder / name
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=kind)
+        except FileNotFoundError:
+            step = {"quantization.json": "quantize"}.get(name, "fit")
+            raise RunError(
+                f"{self.folder} has no {name}: run `undertone-train {step}` first."
+            ) from None
+        except (OSError, msgspec.DecodeError) as error:
+            raise RunError(f"{path} can't be read: {error}.") from error
+
+
+def find_runs(folder: Path) -> list[Run]:
+    """The finished runs in ``folder`` and below, in order of their paths; raises RunError."""
+    runs = [Run(path.parent) for path in sorted(folder.rglob("calibration.json"))]
+    if not runs:
+        raise RunError(f"There is no finished run in {folder}: run `undertone-train fit` first.")
+    return runs
+
+
+def commit() -> str:
+    """The source's commit, with "+changes" where the tree differs from it; or "unknown"."""
+    try:
+        here = Path(__file__).parent
+        return "".join(_git(here))
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(folder: Path) -> Iterator[str]:
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    yield git("rev-parse", "--short=12", "HEAD")
+    if git("status", "--porcelain", "--untracked-files=no"):
+        yield "+changes"
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of everything that shapes a model."""
+    names = ("undertone", "tensorflow", "keras", "numpy", "scipy", "python_speech_features",
+             "pymicro-vad", "soxr", "audiomentations")  # fmt: skip
+    versions: dict[str, Any] = {"python": platform.python_version()}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def machine() -> str:
+    """The processor and how many cores, for a stated time to mean something."""
+    import os
+
+    model = platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    return f"{model}, {os.cpu_count()} cores"
