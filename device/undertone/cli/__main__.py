@@ -1,0 +1,5 @@
+"""``python -m undertone.cli``."""
+
+from undertone.cli import main
+
+main()

@@ -1,0 +1,52 @@
+"""``undertone config``: what holds, and why."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from undertone import paths
+from undertone.cli import options
+
+
+@click.command(epilog="Example: UNDERTONE_THREADS=2 undertone config --threshold 0.6")
+@options.every_setting
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def command(ctx: click.Context, /, as_json: bool, **settings: Any) -> None:
+    """Print every setting, its value, and where it came from.
+
+    A flag goes before an environment variable, and that before the TOML file.
+    """
+    sources = {
+        option.name: _source(ctx, option)
+        for option in ctx.command.params
+        if isinstance(option, click.Option) and option.name in settings
+    }
+    values = {
+        name: str(settings[name]) if isinstance(settings[name], Path) else settings[name]
+        for name in sources
+    }
+    if as_json:
+        rows = {name: {"value": value, "source": sources[name]} for name, value in values.items()}
+        click.echo(json.dumps(rows, indent=2))
+        return
+    width = max(map(len, values))
+    shown = {name: "-" if value is None else str(value) for name, value in values.items()}
+    value_width = max(map(len, shown.values()))
+    for name, value in shown.items():
+        click.echo(f"{name:<{width}}  {value:<{value_width}}  {sources[name]}")
+
+
+def _source(ctx: click.Context, option: click.Option) -> str:
+    match ctx.get_parameter_source(option.name or ""):
+        case ParameterSource.COMMANDLINE:
+            return f"flag {option.opts[0]}"
+        case ParameterSource.ENVIRONMENT:
+            return f"environment variable {option.envvar}"
+        case ParameterSource.DEFAULT_MAP:
+            return f"file {paths.config_path()}"
+        case _:
+            return "default"

@@ -1,0 +1,285 @@
+"""``undertone journal``: what was heard, shown, summed up or taken elsewhere."""
+
+import csv
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from undertone.cli import options
+from undertone.emotions import EMOTIONS, colour
+from undertone.errors import JournalError
+from undertone.events import SegmentHeard
+from undertone.journal import JournalReader, Record, Summary, summarise, to_line
+
+_SHOWN_UNASKED = 20
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_BAR_WIDTH = 30
+
+
+def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
+    """An age such as ``2h``, or a date or time, local unless it says its zone."""
+    if value is None:
+        return None
+    try:
+        if age := re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", value, re.ASCII):
+            past = timedelta(seconds=float(age[1]) * _UNITS_S[age[2]])
+            return datetime.now().astimezone() - past
+        time = datetime.fromisoformat(value)
+        if param.name == "until" and re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", value, re.ASCII):
+            time += timedelta(days=1)  # up to a date includes it
+        return time.astimezone()
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{value!r} is no time; write 30m, 2h, 7d, 2026-11-20 or 2026-11-20T08:15"
+        ) from None
+
+
+_since = click.option(
+    "--since", callback=_moment, metavar="WHEN", help="From here on: 2h (ago), 7d, 2026-11-20."
+)
+_until = click.option(
+    "--until", callback=_moment, metavar="WHEN", help="Up to here; a date is included."
+)
+_SPAN_HELP = "Times are those of the place where they were recorded."
+
+
+@click.group(epilog="Example: undertone journal show --since 2h")
+def command() -> None:
+    """Show, sum up or export what was heard."""
+
+
+@command.command(epilog=_SPAN_HELP)
+@options.journal
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the newest N events.")
+@_since
+@_until
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, as in the files.")
+def show(
+    journal: Path,
+    last: int | None,
+    since: datetime | None,
+    until: datetime | None,
+    as_json: bool,
+) -> None:
+    """Print events, oldest first: the newest 20, or those asked for."""
+    reader = _reader(journal, since, until)
+    if last is None and since is None and until is None:
+        last = _SHOWN_UNASKED
+    records: Iterable[Record] = reader.last(last) if last else reader
+    empty = True
+    for record in records:
+        empty = False
+        click.echo(_as_written(record) if as_json else _for_people(record))
+    if empty:
+        _say_nothing_heard(reader)
+    _tell_damage(reader)
+
+
+@command.command(epilog=_SPAN_HELP)
+@options.journal
+@_since
+@_until
+def summary(journal: Path, since: datetime | None, until: datetime | None) -> None:
+    """Count emotions, by hour and by day."""
+    reader = _reader(journal, since, until)
+    totals = summarise(reader)
+    if totals.first is None:
+        _say_nothing_heard(reader)
+    else:
+        _print_summary(totals)
+    _tell_damage(reader)
+
+
+@command.command(epilog="Example: undertone journal export --since 7d --output week.csv")
+@options.journal
+@_since
+@_until
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write here.  [default: standard output]",
+)
+def export(
+    journal: Path, since: datetime | None, until: datetime | None, form: str, output: Path | None
+) -> None:
+    """Write events as CSV (one row each) or JSON (one object a line)."""
+    reader = _reader(journal, since, until)
+    try:
+        with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as stream:
+            if form == "json":
+                stream.writelines(_as_written(record) + "\n" for record in reader)
+            else:
+                _write_csv(reader, stream)
+            stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        target = output or "to standard output"
+        raise JournalError(f"can't write {target}: {error.strerror}") from error
+    _tell_damage(reader)
+
+
+def _reader(folder: Path, since: datetime | None, until: datetime | None) -> JournalReader:
+    return JournalReader(
+        folder,
+        since_s=since.timestamp() if since else None,
+        until_s=until.timestamp() if until else None,
+    )
+
+
+def _as_written(record: Record) -> str:
+    return to_line(record.event, record.time.tzinfo)
+
+
+def _say_nothing_heard(reader: JournalReader) -> None:
+    click.echo(f"undertone: the journal in {reader.folder} holds no such events", err=True)
+
+
+def _tell_damage(reader: JournalReader) -> None:
+    if reader.damaged:
+        lines = _count(reader.damaged, "damaged line")
+        click.echo(f"undertone: skipped {lines} in {reader.folder}", err=True)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _for_people(record: Record) -> str:
+    event = record.event
+    time = record.time.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(event, SegmentHeard):
+        scores = event.verdict.scores
+        verdict = _coloured(f"{_printable(event.verdict.verdict):<10}", event.verdict.verdict)
+        return (
+            f"{time}  {verdict}  {_printable(scores.label):<10} {scores.confidence:4.0%}  "
+            f"{event.duration_s:5.1f} s  {event.level_dbfs:6.1f} dBFS"
+        )
+    details = (
+        f"{field.name}={getattr(event, field.name)}"
+        for field in dataclasses.fields(event)
+        if field.name not in ("time_s", "model_sha256")
+    )
+    return f"{time}  {event.kind:<11} {_printable(' '.join(details))}"
+
+
+def _printable(text: str) -> str:
+    """A name in the journal may hold what would move a terminal's cursor."""
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def _coloured(text: str, label: str) -> str:
+    red, green, blue = bytes.fromhex(colour(label)[1:])
+    return click.style(text, fg=(red, green, blue))
+
+
+def _write_csv(reader: JournalReader, output: TextIO) -> None:
+    labels: set[str] = set()
+    columns = ["time", "event"]
+    for record in reader:  # a first pass: the header must know every column
+        if isinstance(record.event, SegmentHeard):
+            labels.update(record.event.verdict.scores.probabilities)
+        columns += [key for key in json.loads(_as_written(record)) if key not in columns]
+    reader.damaged = 0
+    known = [label for label in EMOTIONS if label in labels]
+    scores = {label: f"score_{label}" for label in [*known, *sorted(labels.difference(known))]}
+    columns = [column for column in columns if column != "scores"]
+    writer = csv.DictWriter(
+        output, [*columns, *scores.values()], extrasaction="ignore", lineterminator="\n"
+    )
+    writer.writeheader()
+    writer.writerows(_rows(reader, scores))
+
+
+def _rows(records: Iterable[Record], columns: dict[str, str]) -> Iterator[dict[str, Any]]:
+    for record in records:
+        row = json.loads(_as_written(record))
+        scores = row.pop("scores", {})
+        yield row | {columns[label]: share for label, share in scores.items() if label in columns}
+
+
+def _print_summary(summary: Summary) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from undertone.cli.view import bar
+
+    verdicts = _in_order(summary.verdicts)
+    emotions = Table("emotion", box=None, pad_edge=False)
+    for heading in ("segments", "share", "seconds"):
+        emotions.add_column(heading, justify="right")
+    emotions.add_column("")
+    for verdict in verdicts:
+        tally = summary.verdicts[verdict]
+        share = summary.share(verdict)
+        emotions.add_row(
+            Text(_printable(verdict)),
+            str(tally.segments),
+            f"{share:.0%}",
+            f"{tally.speech_s:.0f}",
+            Text(bar(share, _BAR_WIDTH), style=colour(verdict)),
+        )
+
+    def over_time(name: str, rows: dict[str, dict[str, int]]) -> Table:
+        table = Table(name, box=None, pad_edge=False)
+        table.add_column("segments", justify="right")
+        table.add_column("")
+        most = max(sum(counts.values()) for counts in rows.values())
+        for row, counts in rows.items():
+            line = Text()
+            seen = 0
+            for verdict in _in_order(counts):
+                seen += counts[verdict]
+                line.append("█" * (round(_BAR_WIDTH * seen / most) - len(line)), colour(verdict))
+            table.add_row(row, str(sum(counts.values())), line)
+        return table
+
+    console = Console(highlight=False)
+    for line in _totals(summary):
+        console.print(line, markup=False, soft_wrap=True)
+    if verdicts:
+        console.print()
+        console.print(emotions)
+        console.print()
+        hours = {f"{hour:02}:00": summary.by_hour[hour] for hour in sorted(summary.by_hour)}
+        console.print(over_time("hour", {name: dict(counts) for name, counts in hours.items()}))
+    if len(summary.by_day) > 1:
+        console.print()
+        days = {day.isoformat(): dict(summary.by_day[day]) for day in sorted(summary.by_day)}
+        console.print(over_time("day", days))
+
+
+def _in_order(verdicts: Iterable[str]) -> Sequence[str]:
+    """The eight emotions as everywhere, then ``uncertain`` and labels of other models."""
+    present = set(verdicts)
+    return [*(label for label in EMOTIONS if label in present), *sorted(present - set(EMOTIONS))]
+
+
+def _totals(summary: Summary) -> Iterator[str]:
+    span = " to ".join(f"{time:%Y-%m-%d %H:%M}" for time in (summary.first, summary.last) if time)
+    hours, minutes = divmod(round(summary.listened_s / 60), 60)
+    yield (
+        f"{span}: listened for {hours} h {minutes} min, "
+        f"heard {_count(summary.segments, 'segment')} of speech"
+    )
+    if summary.gaps:
+        lost = _count(summary.lost_samples, "sample")
+        yield f"lost {lost} of sound in {_count(summary.gaps, 'gap')}"
+    if summary.sources_lost:
+        times = _count(summary.sources_lost, "time")
+        yield f"lost the source {times}, {summary.missed_s:.0f} s in all"
+    if summary.lost_events:
+        yield f"lost {_count(summary.lost_events, 'event')} that the disk refused"

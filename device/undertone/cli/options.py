@@ -1,0 +1,172 @@
+"""Every setting, defined once: a flag, its environment variable and its key in the TOML file.
+
+A command takes a setting by its decorator (``@options.model``); the group hands it the
+file's values through click's ``default_map``.  The TOML key of a setting is its name here.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from undertone import paths
+from undertone.journal import JournalLimits
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Number(click.FloatRange):
+    """A number within bounds; click's own lets not-a-number through any of them."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Raise BadParameter where ``value`` is no number within the bounds."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+class Folder(click.Path):
+    """A folder, with ``~`` for one's home: a TOML file has no shell to expand it."""
+
+    def __init__(self) -> None:
+        """It need not exist; a file in its place is refused."""
+        super().__init__(file_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Raise BadParameter where ``value`` is an existing file or can't be a path."""
+        try:
+            path = Path(value).expanduser()
+            super().convert(path, param, ctx)
+        except (ValueError, RuntimeError) as error:  # a NUL in it; no such user
+            self.fail(f"{value!r} is no path: {error}", param, ctx)
+        return path
+
+
+def _setting(name: str, **attributes: Any) -> Decorator:
+    attributes = {"show_default": True, "show_envvar": True} | attributes
+    flag = "--" + name.replace("_", "-")
+    return click.option(flag, name, envvar=f"UNDERTONE_{name.upper()}", **attributes)
+
+
+model = _setting(
+    "model",
+    default="ravdess8-compact",  # bundle.DEFAULT_BUNDLE, which takes NumPy to import
+    metavar="NAME|PATH",
+    help="Model: the name of a packaged one, or the path of a bundle.",
+)
+microphone = _setting(
+    "microphone",
+    metavar="NAME",
+    help="Microphone: part of its name, as `undertone devices` shows it.  [default: the system's]",
+)
+channel = _setting(
+    "channel",
+    type=click.IntRange(min=0),
+    help="Channel of the microphone to listen to, from 0.  [default: all, mixed]",
+)
+threads = _setting(
+    "threads",
+    type=click.IntRange(1, 64),
+    default=1,  # two are 6 to 20 times slower than one with the runtimes' own int8 kernels
+    help="Threads of the model's runtime.",
+)
+runtime = _setting(
+    "runtime",
+    type=click.Choice(["auto", "litert", "tflite-runtime"]),
+    default="auto",
+    help="TFLite runtime; auto takes LiteRT where it is installed.",
+)
+threshold = _setting(
+    "threshold",
+    type=Number(0, 1),
+    help="Confidence below which a verdict is `uncertain`.  [default: the model's own]",
+)
+journal = _setting(
+    "journal",
+    type=Folder(),
+    default=paths.journal_dir,
+    show_default="journal in the state folder",
+    help="Folder of the journal.",
+)
+journal_flush_s = _setting(
+    "journal_flush_s",
+    type=Number(min=0),
+    default=JournalLimits.flush_s,
+    help="Seconds of events that a power cut may take.",
+)
+journal_max_mb = _setting(
+    "journal_max_mb",
+    type=Number(min=0, min_open=True),
+    default=JournalLimits.max_mb,
+    help="Largest size of one file of the journal.",
+)
+journal_keep_days = _setting(
+    "journal_keep_days",
+    type=click.IntRange(min=1),
+    default=JournalLimits.keep_days,
+    help="Age at which a day of the journal is removed.",
+)
+journal_keep_mb = _setting(
+    "journal_keep_mb",
+    type=Number(min=0, min_open=True),
+    default=JournalLimits.keep_mb,
+    help="Largest size of the whole journal; the oldest files go first.",
+)
+
+_SETTINGS = (
+    model,
+    microphone,
+    channel,
+    threads,
+    runtime,
+    threshold,
+    journal,
+    journal_flush_s,
+    journal_max_mb,
+    journal_keep_days,
+    journal_keep_mb,
+)
+
+
+def every_setting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command all settings."""
+    for decorate in reversed(_SETTINGS):
+        function = decorate(function)
+    return function
+
+
+def journal_writing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the journal's folder as ``journal`` and a JournalLimits as ``limits``."""
+
+    @functools.wraps(function)
+    def with_limits(
+        *args: Any,
+        journal_flush_s: float,
+        journal_max_mb: float,
+        journal_keep_days: int,
+        journal_keep_mb: float,
+        **others: Any,
+    ) -> Any:
+        limits = JournalLimits(journal_flush_s, journal_max_mb, journal_keep_days, journal_keep_mb)
+        return function(*args, limits=limits, **others)
+
+    decorated: Callable[..., Any] = with_limits
+    for decorate in (journal_keep_mb, journal_keep_days, journal_max_mb, journal_flush_s, journal):
+        decorated = decorate(decorated)
+    return decorated
+
+
+def known_settings() -> dict[str, click.Option]:
+    """Every setting by its name, the key in the TOML file."""
+    carrier = click.command()(every_setting(lambda: None))
+    return {
+        option.name: option
+        for option in carrier.params
+        if isinstance(option, click.Option) and option.name
+    }
