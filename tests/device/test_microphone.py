@@ -1,5 +1,6 @@
 """The microphone's logic on a made input in made time; tests/e2e has the real thing."""
 
+import threading
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -35,6 +36,7 @@ class World:
         self.stream: MadeStream | None = None
         self.opened = 0
         self.refreshed = 0
+        self.abandoned = False
         self.sent: list[Samples] = []
         self._noise = np.random.default_rng(3)
 
@@ -76,6 +78,9 @@ class World:
     def refresh(self) -> None:
         assert self.stream is None or self.stream.closed
         self.refreshed += 1
+
+    def abandon(self) -> None:
+        self.abandoned = True
 
 
 class MadeStream:
@@ -287,3 +292,18 @@ def test_the_stream_is_closed_however_the_reading_ends() -> None:
                     break
         assert world.stream
         assert world.stream.closed, leave
+        assert not world.abandoned
+
+
+def test_a_sound_system_that_hangs_does_not_hold_up_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("undertone.audio.microphone.PATIENCE_S", 0.0)
+    world = World()
+    wakes = threading.Event()
+    close = MadeStream.close
+    monkeypatch.setattr(MadeStream, "close", lambda stream: wakes.wait() and close(stream))
+    world.at(2.0, world.die)
+    assert isinstance(heard(world, 5.0)[-1], SourceLost)
+    assert world.abandoned
+    wakes.set()

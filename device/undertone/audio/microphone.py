@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from threading import Thread
 from types import TracebackType
 from typing import Protocol, Self
 
 import numpy as np
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
+from undertone.audio.block import SAMPLE_RATE_HZ, Block
 from undertone.audio.portaudio import CHUNK_S, Deliver, PortAudioInput, Stream
 from undertone.audio.resample import Resampler, to_mono
 from undertone.audio.watchdog import Lost, Reopen, State, Watchdog, WatchdogConfig
@@ -18,6 +19,9 @@ from undertone.events import Gap, SourceBack, SourceLost
 
 QUEUE_S = 10.0
 """Seconds of sound that wait for a slow reader (an SD card can stall for some) before a drop."""
+
+PATIENCE_S = 2.0
+"""How long a hanging sound server may hold up the reader."""
 
 Clock = Callable[[], float]
 
@@ -34,6 +38,9 @@ class Input(Protocol):
 
     def refresh(self) -> None:
         """Look for it anew before the next ``open``."""
+
+    def abandon(self) -> None:
+        """Let the program end although a call to the sound system hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,17 @@ class _Inbox:
             return self._chunks.get(timeout=timeout_s)
         except Empty:
             return None
+
+
+class _Opened:
+    """One opened stream with all that belongs to it."""
+
+    def __init__(self, source: Input, clock: Clock) -> None:
+        self.inbox = _Inbox(clock)
+        self.last_end_s = clock()
+        self.stream = source.open(self.inbox.deliver)
+        self.rate_hz = self.stream.sample_rate_hz
+        self.resampler = Resampler(self.rate_hz)
 
 
 class Microphone:
@@ -108,8 +126,8 @@ class Microphone:
         self._poll_s = poll_s
         self._closing = False
         self._iterating = False
-        self._stream: Stream | None = None
-        self._open()
+        self._helper: Thread | None = None
+        self._opened = _Opened(self._input, clock)
         self._watchdog = Watchdog(steady_clock(), watchdog)
 
     @property
@@ -141,82 +159,92 @@ class Microphone:
         self._iterating = True
         try:
             while not self._closing:
-                chunk = self._inbox.take(self._poll_s)
+                opened = self._opened
+                chunk = opened.inbox.take(self._poll_s)
                 if chunk:
-                    yield from self._take(chunk)
+                    yield from self._take(opened, chunk)
                 if not chunk or self._watchdog.state is not State.LISTENING:
-                    yield from self._look_after()
+                    yield from self._look_after(opened)
         finally:
             self._iterating = False
             self._release()
 
-    def _take(self, chunk: _Chunk) -> Iterator[Block | Gap | SourceLost | SourceBack]:
-        samples = to_mono(np.frombuffer(chunk.data, np.int16), self._channels, self._channel)
-        start_s = chunk.end_s - len(samples) / self._rate_hz
+    def _take(
+        self, opened: _Opened, chunk: _Chunk
+    ) -> Iterator[Block | Gap | SourceLost | SourceBack]:
+        samples = np.frombuffer(chunk.data, np.int16)
+        samples = to_mono(samples, opened.stream.channels, self._channel)
+        start_s = chunk.end_s - len(samples) / opened.rate_hz
         change = self._watchdog.samples(self._steady_clock(), bool((samples == samples[:1]).all()))
         if isinstance(change, Lost):
-            yield from self._lose(change)
+            yield from self._lose(opened, change)
         elif change:
             yield SourceBack(start_s, self.name, change.missed_s)
         elif self._watchdog.state is State.LISTENING:
-            yield from self._gaps(chunk, start_s)
-        self._last_end_s = chunk.end_s
+            yield from _gaps(opened, chunk, start_s)
+        opened.last_end_s = chunk.end_s
         if self._watchdog.state is State.LISTENING:
-            yield from self._block(samples, start_s)
+            held_s = opened.resampler.held_s
+            resampled = opened.resampler.process(samples)
+            if len(resampled):
+                yield Block(resampled, start_s - held_s)
 
-    def _gaps(self, chunk: _Chunk, start_s: float) -> Iterator[Block | Gap]:
-        missing_s = max(0.0, start_s - self._last_end_s)
-        if chunk.dropped:
-            yield from self._break_off()
-            missing_s = chunk.dropped / self._rate_hz
-            reason = "the listening fell behind the microphone"
-        elif chunk.overflowed:
-            yield from self._break_off()
-            reason = "the sound driver overflowed"
-        else:
+    def _look_after(self, opened: _Opened) -> Iterator[Block | SourceLost]:
+        now_s = self._steady_clock()
+        if self._helper and self._helper.is_alive():  # its stream must not be touched
             return
-        yield Gap(start_s - missing_s, round(missing_s * SAMPLE_RATE_HZ), reason)
-
-    def _block(self, samples: Samples, start_s: float) -> Iterator[Block]:
-        held_s = self._resampler.held_s
-        resampled = self._resampler.process(samples)
-        if len(resampled):
-            yield Block(resampled, start_s - held_s)
-
-    def _break_off(self) -> Iterator[Block]:
-        """What the resampler still holds of the sound before a hole."""
-        held_s = self._resampler.held_s
-        rest = self._resampler.process(np.empty(0, np.int16), last=True)
-        if len(rest):
-            yield Block(rest, self._last_end_s - held_s)
-
-    def _look_after(self) -> Iterator[Block | SourceLost]:
-        change = self._watchdog.tick(
-            self._steady_clock(), self._stream is not None and self._stream.active
-        )
+        change = self._watchdog.tick(now_s, opened.stream.active)
         if isinstance(change, Lost):
-            yield from self._lose(change)
+            yield from self._lose(opened, change)
         elif isinstance(change, Reopen):
-            self._release()
-            self._input.refresh()
-            try:
-                self._open()
-            except AudioSourceError:  # still away: the watchdog has set the next attempt
-                return
+            self._with_patience(self._reopen)
 
-    def _lose(self, loss: Lost) -> Iterator[Block | SourceLost]:
-        yield from self._break_off()
+    def _lose(self, opened: _Opened, loss: Lost) -> Iterator[Block | SourceLost]:
+        yield from _break_off(opened)
         yield SourceLost(self._clock(), self.name, loss.reason)
 
-    def _open(self) -> None:
-        self._inbox = _Inbox(self._clock)
-        self._stream = self._input.open(self._inbox.deliver)
-        self._rate_hz = self._stream.sample_rate_hz
-        self._channels = self._stream.channels
-        self._resampler = Resampler(self._rate_hz)
-        self._last_end_s = self._clock()
+    def _reopen(self) -> None:
+        self._opened.stream.close()
+        self._input.refresh()
+        try:
+            self._opened = _Opened(self._input, self._clock)
+        except AudioSourceError:  # still away: the watchdog has set the next attempt
+            return
+        if self._closing:
+            self._opened.stream.close()
 
     def _release(self) -> None:
-        stream, self._stream = self._stream, None
-        if stream:
-            stream.close()
+        if not self._with_patience(self._opened.stream.close):
+            self._input.abandon()
+
+    def _with_patience(self, call: Callable[[], None]) -> bool:
+        """Whether ``call``, made in a helper thread, ended in time; one call at a time.
+
+        Closing a stream of a sound server that hangs hangs as well, and Ctrl-C with it.
+        """
+        if not self._helper or not self._helper.is_alive():
+            self._helper = Thread(target=call, name="microphone", daemon=True)
+            self._helper.start()
+        self._helper.join(PATIENCE_S)
+        return not self._helper.is_alive()
+
+
+def _gaps(opened: _Opened, chunk: _Chunk, start_s: float) -> Iterator[Block | Gap]:
+    if chunk.dropped:
+        missing_s = chunk.dropped / opened.rate_hz
+        reason = "the listening fell behind the microphone"
+    elif chunk.overflowed:
+        missing_s = max(0.0, start_s - opened.last_end_s)
+        reason = "the sound driver overflowed"
+    else:
+        return
+    yield from _break_off(opened)
+    yield Gap(start_s - missing_s, round(missing_s * SAMPLE_RATE_HZ), reason)
+
+
+def _break_off(opened: _Opened) -> Iterator[Block]:
+    """What the resampler still holds of the sound before a hole."""
+    held_s = opened.resampler.held_s
+    rest = opened.resampler.process(np.empty(0, np.int16), last=True)
+    if len(rest):
+        yield Block(rest, opened.last_end_s - held_s)

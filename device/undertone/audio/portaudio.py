@@ -1,5 +1,6 @@
 """The only module that touches sounddevice: which inputs there are, and one open input."""
 
+import atexit
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -46,7 +47,7 @@ class Stream(Protocol):
         """Whether it still runs."""
 
     def close(self) -> None:
-        """Stop it; never raises."""
+        """Stop it; never raises, and does nothing the second time."""
 
 
 def list_inputs() -> list[InputDevice]:
@@ -164,6 +165,10 @@ class PortAudioInput:
             except sounddevice.PortAudioError:  # told by the next open()
                 continue
 
+    def abandon(self) -> None:
+        """Let the program end although a call hangs: no more calls at exit."""
+        atexit.unregister(_sounddevice()._exit_handler)
+
 
 class _PortAudioStream:
     """A ``Stream`` over sounddevice's, whose callback does nothing but copy."""
@@ -179,6 +184,7 @@ class _PortAudioStream:
         self.sample_rate_hz = sample_rate_hz
         self.channels = channels
         self._errors = sounddevice.PortAudioError
+        self._closed = False
 
         def callback(data: Any, frames: int, _time: Any, status: Any) -> None:
             deliver(bytes(data), frames, status.input_overflow)
@@ -206,8 +212,10 @@ class _PortAudioStream:
             return False
 
     def close(self) -> None:
-        self._stream.abort()
-        self._stream.close()
+        if not self._closed:
+            self._closed = True
+            self._stream.abort()
+            self._stream.close()
 
 
 def _open(

@@ -1,0 +1,126 @@
+"""The microphone as PortAudio gives it, in a process of its own, on a PulseAudio server."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pytest
+import soundfile
+
+pytestmark = pytest.mark.microphone
+
+RECORDER = """
+import sys, threading
+from undertone.audio.block import Block
+from undertone.audio.microphone import Microphone
+
+microphone = Microphone()
+threading.Thread(target=lambda: (sys.stdin.readline(), microphone.close()), daemon=True).start()
+hearing = False
+with open(sys.argv[1], "wb") as sound:
+    try:
+        for item in microphone:
+            if isinstance(item, Block):
+                sound.write(item.samples.tobytes())
+                if not hearing:
+                    print("hearing", flush=True)
+                    hearing = True
+            else:
+                print(type(item).__name__, item.source, flush=True)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+class VirtualMicrophone(Protocol):
+    env: dict[str, str]
+
+    def play(self, path: Path) -> None: ...
+    def start(self) -> None: ...
+    def stop_server(self) -> None: ...
+    def cont(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+class Recorder:
+    """A program that records the microphone into a file and tells what happens."""
+
+    def __init__(self, env: dict[str, str], path: Path) -> None:
+        self.path = path
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", RECORDER, str(path)],
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def next_word(self) -> str:
+        """The next thing that it tells (waited for)."""
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+    def end(self) -> np.ndarray:
+        """End the recording in the orderly way; its samples."""
+        self.process.communicate("\n", timeout=20)
+        assert self.process.returncode == 0
+        return np.frombuffer(self.path.read_bytes(), np.int16)
+
+
+@pytest.fixture
+def recorder(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> Iterator[Recorder]:
+    recorder = Recorder(virtual_microphone.env, tmp_path / "recorded.pcm")
+    assert recorder.next_word() == "hearing"
+    yield recorder
+    virtual_microphone.cont()
+    recorder.process.kill()
+    recorder.process.communicate()
+
+
+def test_what_is_played_is_what_is_recorded(
+    virtual_microphone: VirtualMicrophone, recorder: Recorder, tmp_path: Path
+) -> None:
+    played = np.random.default_rng(5).integers(1, 9000, 32_000, np.int16)
+    soundfile.write(tmp_path / "played.wav", played, 16_000)
+    virtual_microphone.play(tmp_path / "played.wav")
+    recorded = recorder.end()
+    start = int(np.argmax(recorded != 0))
+    assert np.array_equal(recorded[start : start + len(played)], played)
+    assert not recorded[start + len(played) :].any()
+
+
+def test_a_killed_server_is_a_loss_and_its_successor_brings_the_sound_back(
+    virtual_microphone: VirtualMicrophone, recorder: Recorder, tmp_path: Path
+) -> None:
+    virtual_microphone.kill()
+    assert recorder.next_word() == "SourceLost default"
+    virtual_microphone.start()
+    assert recorder.next_word() == "SourceBack default"
+    played = np.full(8_000, 1234, np.int16)
+    soundfile.write(tmp_path / "played.wav", played, 16_000)
+    virtual_microphone.play(tmp_path / "played.wav")
+    assert np.count_nonzero(recorder.end() == 1234) == len(played)
+
+
+def test_a_frozen_server_is_a_loss_until_it_goes_on(
+    virtual_microphone: VirtualMicrophone, recorder: Recorder
+) -> None:
+    virtual_microphone.stop_server()
+    assert recorder.next_word() == "SourceLost default"
+    virtual_microphone.cont()
+    assert recorder.next_word() == "SourceBack default"
+    recorder.end()
+
+
+def test_even_while_the_server_hangs_the_program_can_be_ended(
+    virtual_microphone: VirtualMicrophone, recorder: Recorder
+) -> None:
+    virtual_microphone.stop_server()
+    assert recorder.next_word() == "SourceLost default"
+    recorder.process.send_signal(signal.SIGINT)
+    assert recorder.next_word() == "interrupted"
+    assert recorder.process.wait(timeout=20) == 0
