@@ -28,9 +28,7 @@ def fit_normalization(features: Sequence[ClipFeatures], recipe: Recipe) -> Norma
     )
 
 
-def windows_of(
-    features: ClipFeatures, config: WindowConfig, normalization: Normalization
-) -> Array:
+def windows_of(features: ClipFeatures, config: WindowConfig, normalization: Normalization) -> Array:
     """Every window that the device would classify of a clip: (windows, frames, coefficients)."""
     windows = [cut(segment.astype(np.float64), config) for segment in features.segments]
     if not windows:
@@ -116,7 +114,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 def _mask(window: Array, config: Regularization, generator: np.random.Generator) -> None:
-    """SpecAugment (Park et al. 2019), in place: stretches of time and of coefficients to the mean."""
+    """SpecAugment (Park et al. 2019), in place: stretches of time or coefficients become 0."""
     frames, coefficients = window.shape
     for _ in range(config.time_masks):
         length = generator.integers(min(config.longest_time_mask, frames) + 1)

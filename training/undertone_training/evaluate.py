@@ -1,26 +1,33 @@
-"""Test a run's float and int8 models on the clips that it never saw."""
+"""Test a run's float and int8 models, clip by clip and through the whole device path."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
+from undertone_training.corpora.clip import Clip
 
+from undertone.audio.files import read_blocks
+from undertone.classifier import Classifier
+from undertone_training.batches import windows_of
+from undertone_training.bundles import Fidelity, bundle_of
 from undertone_training.features import ClipFeatures
-from undertone_training.figures import Predictions
-from undertone_training.fit import keras_logits, predict
+from undertone_training.figures import Predictions, figures
+from undertone_training.fit import WindowLogits, keras_logits, predict
+from undertone_training.live import Heard, listen
 from undertone_training.quantize import int8_logits
 from undertone_training.runs import Run
 
+SNRS_DB = (None, 20.0, 10.0, 5.0)
+"""Signal-to-noise ratios of the ``live`` protocol; None adds no noise."""
+
 
 def evaluate_run(run: Run, test: Sequence[ClipFeatures]) -> dict[str, Predictions]:
-    """Predictions of the ``float`` and the ``int8`` model on ``test``, also kept in the run."""
+    """Predictions of the ``float`` and the ``int8`` model on ``test``."""
     info, calibration = run.info, run.calibration
-    models = {
-        "float": keras_logits(keras.models.load_model(run.model, compile=False)),
-        "int8": int8_logits(run),
-    }
-    results = {}
-    for form, logits in models.items():
-        results[form] = predict(
+    return {
+        form: predict(
             test,
             info.labels,
             info.recipe,
@@ -28,5 +35,50 @@ def evaluate_run(run: Run, test: Sequence[ClipFeatures]) -> dict[str, Prediction
             logits,
             calibration.temperature,
         )
-        results[form].save(run.predictions(form))
-    return results
+        for form, logits in _forms(run).items()
+    }
+
+
+def fidelity(run: Run, features: Sequence[ClipFeatures]) -> Fidelity:
+    """How well the int8 model stands for the float one on these clips."""
+    info, calibration = run.info, run.calibration
+    predictions = evaluate_run(run, features)
+    windows = np.concatenate(
+        [windows_of(each, info.recipe.window, calibration.normalization) for each in features]
+    )
+    said = {form: logits(windows).argmax(axis=1) for form, logits in _forms(run).items()}
+    return Fidelity(
+        float_uar=figures(predictions["float"]).uar,
+        int8_uar=figures(predictions["int8"]).uar,
+        window_agreement=float((said["float"] == said["int8"]).mean()),
+        windows=len(windows),
+    )
+
+
+def evaluate_live(
+    run: Run, clips: Sequence[Clip], noise_files: Sequence[Path]
+) -> dict[float | None, Heard]:
+    """The ``live`` protocol at each signal-to-noise ratio that the noise at hand allows."""
+    classifier = Classifier(bundle_of(run, run.info.recipe.name), runtime="litert")
+    noise = room_noise(noise_files)
+    return {
+        snr_db: listen(clips, classifier, noise, snr_db, run.info.seed)
+        for snr_db in SNRS_DB
+        if snr_db is None or noise is not None
+    }
+
+
+def room_noise(files: Sequence[Path]) -> NDArray[np.float64] | None:
+    """All recordings of noise one after another, each at the same mean power; None for none."""
+    recordings = []
+    for path in files:
+        samples = np.concatenate([block.samples for block in read_blocks(path)]).astype(np.float64)
+        recordings.append(samples / max(np.sqrt(np.square(samples).mean()), 1e-9))
+    return np.concatenate(recordings) if recordings else None
+
+
+def _forms(run: Run) -> dict[str, WindowLogits]:
+    return {
+        "float": keras_logits(keras.models.load_model(run.model, compile=False)),
+        "int8": int8_logits(run),
+    }

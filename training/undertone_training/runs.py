@@ -1,13 +1,13 @@
 """A run's folder: what went in, what came out, and where each file stands.
 
-    <runs>/<recipe>/<split>/seed<N>/
-        run.json            the recipe, the split's clips, seed, commit, tool versions, machine
-        model.keras         the trained network
-        calibration.json    normalisation, temperature, threshold (training actors only)
-        history.csv         loss and accuracy of every epoch
-        float.npz int8.npz  predictions on the test clips
-        model.tflite        the quantised network, with quantization.json
-        report/
+<runs>/<recipe>/<split>/seed<N>/
+    run.json            the recipe, the split's clips, seed, commit, tool versions, machine
+    model.keras         the trained network
+    calibration.json    normalisation, temperature, threshold (training actors only)
+    history.csv         loss and accuracy of every epoch
+    float.npz int8.npz  predictions on the test clips
+    model.tflite        the quantised network, with quantization.json
+    report/
 """
 
 import platform
@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from undertone_training.errors import RunError
+from undertone_training.splits import Split
 
 from undertone.bundle import Normalization, Quantization
-from undertone_training.errors import RunError
+from undertone.emotions import EMOTIONS
 from undertone_training.recipe import Recipe
 
 _T = TypeVar("_T")
@@ -67,6 +69,11 @@ class Run:
         self.report = folder / "report"
 
     @property
+    def finished(self) -> bool:
+        """Whether ``fit`` came to its end here."""
+        return (self.folder / "calibration.json").exists()
+
+    @property
     def info(self) -> RunInfo:
         """What the run was made from; raises RunError."""
         return self._load("run.json", RunInfo)
@@ -107,6 +114,27 @@ class Run:
             ) from None
         except (OSError, msgspec.DecodeError) as error:
             raise RunError(f"{path} can't be read: {error}.") from error
+
+
+def describe(recipe: Recipe, split: Split, seed: int) -> RunInfo:
+    """What a run of ``recipe`` on ``split`` will have been made from."""
+    emotions = {clip.emotion for clip in split.train}
+    return RunInfo(
+        recipe=recipe,
+        seed=seed,
+        protocol=split.protocol,
+        split=split.name,
+        labels=tuple(emotion for emotion in EMOTIONS if emotion in emotions),
+        corpora=tuple(sorted({clip.corpus for clip in split.train})),
+        train=tuple(clip.clip_id for clip in split.train),
+        validation=tuple(clip.clip_id for clip in split.validation),
+        test=tuple(clip.clip_id for clip in split.test),
+        train_speakers=tuple(sorted({clip.speaker for clip in split.train})),
+        validation_speakers=tuple(sorted({clip.speaker for clip in split.validation})),
+        commit=commit(),
+        tools=tool_versions(),
+        machine=machine(),
+    )
 
 
 def find_runs(folder: Path) -> list[Run]:

@@ -1,0 +1,125 @@
+"""What the training commands share: where data, cache and runs are, and how progress looks."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import platformdirs
+
+if TYPE_CHECKING:
+    from undertone_training.corpora.clip import Clip
+
+    from undertone_training.features import ClipFeatures
+    from undertone_training.recipe import Recipe
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+data: Decorator = click.option(
+    "--data",
+    type=FOLDER,
+    envvar="UNDERTONE_DATA",
+    required=True,
+    show_envvar=True,
+    help="Folder that holds the corpora.",
+)
+cache: Decorator = click.option(
+    "--cache",
+    type=FOLDER,
+    envvar="UNDERTONE_CACHE",
+    default=lambda: platformdirs.user_cache_path("undertone") / "features",
+    show_default="features in the user's cache folder",
+    show_envvar=True,
+    help="Folder of computed features.",
+)
+runs: Decorator = click.option(
+    "--runs",
+    type=FOLDER,
+    default=Path("runs"),
+    show_default=True,
+    help="Folder that gets a folder for each run.",
+)
+recipe: Decorator = click.option(
+    "--recipe",
+    "recipe_name",
+    default="compact",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Recipe: the name of a packaged one, or a TOML file.",
+)
+jobs: Decorator = click.option(
+    "--jobs", type=click.IntRange(min=1), help="Processes.  [default: one a core]"
+)
+
+
+@contextmanager
+def progress(description: str, total: int) -> Iterator[Callable[[str], None]]:
+    """A step function: a bar on a terminal; elsewhere a plain line at every tenth."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            task = bar.add_task(description, total=total, note="")
+            yield lambda note: bar.update(task, advance=1, note=note)
+        return
+    done = 0
+
+    def step(note: str) -> None:
+        nonlocal done
+        done += 1
+        if done * 10 // total > (done - 1) * 10 // total:
+            click.echo(f"{description}: {done} of {total} {note}".rstrip(), err=True)
+
+    yield step
+
+
+def features_of(
+    clips: "Sequence[Clip]",
+    recipe: "Recipe",
+    cache: Path,
+    jobs: int | None,
+    description: str,
+) -> "list[ClipFeatures]":
+    """Features and augmented copies of ``clips``, from the cache or computed, with a bar."""
+    from undertone_training.features import prepare
+
+    with progress(description, len(clips)) as step:
+        return prepare(clips, recipe.mfcc, recipe.augmentation, cache, jobs, lambda: step(""))
+
+
+def clips_by_id(data: Path) -> "dict[str, Clip]":
+    """Every clip below ``data`` by its id."""
+    from undertone_training.corpora import scan
+
+    return {clip.clip_id: clip for clip in scan(data).clips}
+
+
+def chosen(clips: "dict[str, Clip]", ids: Sequence[str]) -> "list[Clip]":
+    """The clips with these ids, in their order; raises RunError where one is not at hand."""
+    from undertone_training.errors import RunError
+
+    missing = [clip_id for clip_id in ids if clip_id not in clips]
+    if missing:
+        raise RunError(
+            f"{len(missing)} clips of the run are not in the data folder (the first is "
+            f"{missing[0]}): name the folder that it was trained from with --data."
+        )
+    return [clips[clip_id] for clip_id in ids]

@@ -1,0 +1,93 @@
+"""``undertone-train fit``: train a recipe on the splits of a protocol."""
+
+from pathlib import Path
+
+import click
+
+from undertone_training.cli import common
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  undertone-train fit --recipe compact --data ~/corpora
+  undertone-train fit --recipe compact --protocol final
+  undertone-train fit --recipe my-recipe.toml --seed 0 --seed 1 --seed 2
+  undertone-train fit --recipe tiny --fold 1 --dry-run
+
+A training that was killed goes on where it stopped when the same command is given again;
+a finished one is left as it is.
+"""
+)
+@common.data
+@common.cache
+@common.runs
+@common.recipe
+@common.jobs
+@click.option(
+    "--protocol",
+    type=click.Choice(["speaker-independent", "final", "published-folds", "speaker-dependent"]),
+    default="speaker-independent",
+    show_default=True,
+    help="Which splits: the four development folds, one training on actors 01-20, …",
+)
+@click.option("--fold", "folds", type=int, multiple=True, help="Only this fold; may be repeated.")
+@click.option("--seed", "seeds", type=int, multiple=True, default=(0,), show_default=True)
+@click.option("--dry-run", is_flag=True, help="Only say what would be trained.")
+def command(
+    data: Path,
+    cache: Path,
+    runs: Path,
+    recipe_name: str,
+    jobs: int | None,
+    protocol: str,
+    folds: tuple[int, ...],
+    seeds: tuple[int, ...],
+    dry_run: bool,
+) -> None:
+    """Train a recipe, one run for every split and seed, and leave each in its folder."""
+    from undertone_training.splits import splits
+
+    from undertone_training import recipe as recipes
+    from undertone_training.corpora import scan
+    from undertone_training.runs import Run, describe
+
+    recipe = recipes.load(recipe_name)
+    chosen = [
+        split
+        for number, split in enumerate(
+            splits(scan(data).clips, protocol, recipe.song, recipe.validation_speakers), start=1
+        )
+        if not folds or number in folds
+    ]
+    for split in chosen:
+        for seed in seeds:
+            run = Run(runs / recipe.name / split.name / f"seed{seed}")
+            if dry_run or run.finished:
+                state = "finished already" if run.finished else "would train on"
+                click.echo(
+                    f"{run.folder}: {state}, {len(split.train)} clips, "
+                    f"validation {len(split.validation)}, test {len(split.test)}"
+                )
+                continue
+            _train(run, describe(recipe, split, seed), split, cache, jobs)
+
+
+def _train(run, info, split, cache: Path, jobs: int | None) -> None:  # type: ignore[no-untyped-def]
+    train = common.features_of(split.train, info.recipe, cache, jobs, "features")
+    validation = common.features_of(split.validation, info.recipe, cache, jobs, "validation")
+    from undertone_training.fit import fit  # imports TensorFlow
+
+    epochs = info.recipe.schedule.epochs
+    with common.progress(f"{split.name} seed {info.seed}", epochs) as step:
+        fit(
+            run,
+            info,
+            train,
+            validation,
+            lambda epoch, logs: step(
+                f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f} "
+                f"validation {logs['val_accuracy']:.3f}"
+            ),
+        )
+    click.echo(f"{run.folder}: trained in {run.calibration.fit_s:.0f} s")

@@ -1,0 +1,56 @@
+"""``undertone-train prepare``: find the corpora, compute and cache their features."""
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from undertone_training.cli import common
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  undertone-train prepare --data ~/corpora --dry-run
+  undertone-train prepare --data ~/corpora --corpus ravdess --csv clips.csv
+"""
+)
+@common.data
+@common.cache
+@common.recipe
+@common.jobs
+@click.option("--corpus", "corpora", multiple=True, help="Only this corpus; may be repeated.")
+@click.option("--csv", "table", type=click.Path(path_type=Path), help="Write a table of the clips.")
+@click.option("--dry-run", is_flag=True, help="Only say what was found.")
+def command(
+    data: Path,
+    cache: Path,
+    recipe_name: str,
+    jobs: int | None,
+    corpora: tuple[str, ...],
+    table: Path | None,
+    dry_run: bool,
+) -> None:
+    """Find the clips of every corpus, cut out the speech, compute its MFCCs and keep them."""
+    from undertone_training import recipe as recipes
+    from undertone_training.corpora import scan
+    from undertone_training.corpora import table as table_of
+
+    recipe = recipes.load(recipe_name)
+    found = scan(data, corpora or None)
+    for (corpus, channel), count in sorted(
+        Counter((clip.corpus, clip.channel) for clip in found.clips).items()
+    ):
+        speakers = {clip.speaker for clip in found.clips if clip.corpus == corpus}
+        click.echo(f"{corpus} {channel}: {count} clips of {len(speakers)} speakers")
+    for problem in found.problems:
+        click.echo(f"left out: {problem}", err=True)
+    if table:
+        table_of(found.clips).to_csv(table, index=False)
+    if dry_run:
+        return
+    features = common.features_of(found.clips, recipe, cache, jobs, "features")
+    silent = [each.clip.clip_id for each in features if not each.segments]
+    click.echo(f"{len(features)} clips prepared in {cache}")
+    if silent:
+        click.echo(f"no speech heard in {len(silent)}: {', '.join(silent[:10])}", err=True)

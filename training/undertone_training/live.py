@@ -1,0 +1,136 @@
+"""The ``live`` protocol: held-out clips in one long recording, through the whole device path."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from undertone_training.corpora.clip import Clip
+
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
+from undertone.classifier import Classifier
+from undertone.events import Scores
+from undertone.pipeline import Judged, Pipeline
+from undertone_training.figures import Predictions
+
+PAUSE_S = (1.0, 4.0)
+"""Shortest and longest pause between two clips."""
+
+BLOCK_LENGTH = 1600
+"""Samples in one block, as a microphone delivers them."""
+
+ROOM_DBFS = -75.0
+"""Level of the noise in a quiet room, where the protocol adds none."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the device made of the recording.
+
+    predictions: one row a clip; a clip that was not heard has equal probabilities.
+    missed: clips without a segment.  false_segments: segments that overlap no clip.
+    """
+
+    predictions: Predictions
+    missed: int
+    false_segments: int
+    recording_s: float
+
+
+def listen(
+    clips: Sequence[Clip],
+    classifier: Classifier,
+    noise: NDArray[np.float64] | None,
+    snr_db: float | None,
+    seed: int,
+) -> Heard:
+    """Lay ``clips`` (shuffled) into a recording and listen to it as the device does.
+
+    noise: float samples on the int16 scale, repeated as needed; with ``snr_db`` relative to
+        the mean power of the clips.  None for a quiet room.
+    """
+    recording, spans = _recording(clips, np.random.default_rng(seed))
+    recording = _in_noise(recording, spans, noise, snr_db, seed)
+    pipeline = Pipeline(classifier)
+    segments: list[Judged] = []
+    for block in _blocks(recording):
+        segments += pipeline.process(block)
+    segments += pipeline.flush()
+    return _matched(clips, spans, segments, classifier, len(recording) / SAMPLE_RATE_HZ)
+
+
+def _recording(
+    clips: Sequence[Clip], generator: np.random.Generator
+) -> tuple[NDArray[np.float64], list[tuple[int, int]]]:
+    """The samples, and first and end sample of each clip in the order of ``clips``."""
+    pieces: list[NDArray[np.float64]] = []
+    spans = [(0, 0)] * len(clips)
+    position = 0
+    for index in generator.permutation(len(clips)):
+        pause = round(generator.uniform(*PAUSE_S) * SAMPLE_RATE_HZ)
+        samples = clips[index].source.read().astype(np.float64)
+        pieces += [np.zeros(pause), samples]
+        spans[index] = (position + pause, position + pause + len(samples))
+        position += pause + len(samples)
+    return np.concatenate([*pieces, np.zeros(SAMPLE_RATE_HZ)]), spans
+
+
+def _in_noise(
+    recording: NDArray[np.float64],
+    spans: Sequence[tuple[int, int]],
+    noise: NDArray[np.float64] | None,
+    snr_db: float | None,
+    seed: int,
+) -> Samples:
+    if noise is None or snr_db is None:
+        noise = np.random.default_rng([seed, 1]).normal(size=len(recording))
+        wanted_power = 32768.0**2 * 10 ** (ROOM_DBFS / 10)
+    else:
+        speech = np.mean([np.square(recording[start:end]).mean() for start, end in spans])
+        wanted_power = float(speech) / 10 ** (snr_db / 10)
+    laid = np.resize(noise, len(recording))
+    laid = laid * np.sqrt(wanted_power / np.square(laid).mean())
+    return np.clip(np.rint(recording + laid), -32768, 32767).astype(np.int16)
+
+
+def _blocks(samples: Samples) -> Iterator[Block]:
+    for first in range(0, len(samples), BLOCK_LENGTH):
+        yield Block(samples[first : first + BLOCK_LENGTH], first / SAMPLE_RATE_HZ)
+
+
+def _matched(
+    clips: Sequence[Clip],
+    spans: Sequence[tuple[int, int]],
+    segments: Sequence[Judged],
+    classifier: Classifier,
+    recording_s: float,
+) -> Heard:
+    """A clip's verdict is that of the segment that overlaps it longest."""
+    labels = classifier.manifest.labels
+    rows = np.full((len(clips), len(labels)), 1 / len(labels))
+    used: set[int] = set()
+    missed = 0
+    for row, (start, end) in zip(rows, spans, strict=True):
+        overlaps = [
+            min(segment.time_s + segment.duration_s, end / SAMPLE_RATE_HZ)
+            - max(segment.time_s, start / SAMPLE_RATE_HZ)
+            for segment in segments
+        ]
+        touching = {index for index, overlap in enumerate(overlaps) if overlap > 0}
+        used |= touching
+        if touching:
+            row[:] = _row(segments[max(touching, key=overlaps.__getitem__)].verdict.scores, labels)
+        else:
+            missed += 1
+    predictions = Predictions(
+        clip_ids=tuple(clip.clip_id for clip in clips),
+        speakers=tuple(clip.speaker for clip in clips),
+        truth=np.array([labels.index(clip.emotion) for clip in clips], np.int64),
+        probabilities=rows,
+        labels=labels,
+    )
+    return Heard(predictions, missed, len(segments) - len(used), recording_s)
+
+
+def _row(scores: Scores, labels: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([scores.probabilities[label] for label in labels])

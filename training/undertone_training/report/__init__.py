@@ -1,0 +1,1 @@
+"""The report of a model: figures, pictures, one page, and the model card."""

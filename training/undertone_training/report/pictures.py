@@ -1,0 +1,260 @@
+"""The report's pictures, by matplotlib's object API: no pyplot, no state, no display.
+
+Each takes a ``note`` that names the protocol: no accuracy is shown without one.  Emotions
+have their colours everywhere; the two forms of a model differ by colour, line and marker.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from undertone.emotions import colour
+from undertone_training.figures import (
+    Figures,
+    Predictions,
+    coverage_curve,
+    reliability,
+)
+
+INK, PALE, GRID = "#1b1f24", "#6a737d", "#e1e4e8"
+BLUE, VERMILION = "#0072B2", "#D55E00"  # Okabe and Ito 2008
+_FORM_STYLES = {
+    "float": {"color": BLUE, "linestyle": "--"},
+    "int8": {"color": VERMILION, "linestyle": "-"},
+}
+_DOTS_PER_INCH = 144
+_FEW_CLIPS = 10
+"""A bin with fewer says little: it is drawn pale."""
+
+
+def png(picture: Figure) -> bytes:
+    """The picture as a PNG file, the same bytes for the same picture."""
+    buffer = io.BytesIO()
+    picture.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def confusion(figures: Figures, title: str, note: str) -> Figure:
+    """Who is taken for whom: rates by row as colour and number, clips below it."""
+    counts = np.array(figures.confusion)
+    support = counts.sum(axis=1, keepdims=True)
+    rates = np.where(support, counts / np.maximum(support, 1), np.nan)
+    n = len(figures.labels)
+    picture, axes = _canvas(title, note, width=2.2 + 0.72 * n, height=2.3 + 0.66 * n)
+    axes.imshow(rates, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for row, column in np.ndindex(counts.shape):
+        if not support[row, 0]:
+            axes.text(column, row, "–", ha="center", va="center", color=PALE)
+            continue
+        rate, ink = rates[row, column], "white" if rates[row, column] > 0.62 else INK
+        strong = "bold" if row == column else "normal"
+        axes.text(
+            column, row - 0.1, f"{rate:.0%}", ha="center", va="center", color=ink, weight=strong
+        )
+        axes.text(
+            column, row + 0.25, counts[row, column], ha="center", va="center", color=ink, size=7
+        )
+    axes.set_xticks(range(n), figures.labels, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(
+        range(n), [f"{x} ({k})" for x, k in zip(figures.labels, support[:, 0], strict=True)]
+    )
+    axes.set_xticks(np.arange(n + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(n + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("heard as")
+    axes.set_ylabel("spoken (clips)")
+    return picture
+
+
+def recalls(by_form: Mapping[str, Figures], note: str, listeners: float | None = None) -> Figure:
+    """Recall of each class, a bar for the last form and a mark for each other one.
+
+    ``listeners``: mean accuracy of human listeners, drawn as a line.
+    """
+    *others, bars = by_form
+    rows = [row for row in by_form[bars].per_class if row.recall is not None]
+    at = np.arange(len(rows))
+    picture, axes = _canvas("Recall of each class", note, 7.6, 1.9 + 0.42 * len(rows))
+    axes.barh(
+        at,
+        [row.recall or 0 for row in rows],
+        height=0.68,
+        color=[colour(row.label) for row in rows],
+        edgecolor=INK,
+        linewidth=0.6,
+    )
+    for form in others:
+        known = {row.label: row.recall for row in by_form[form].per_class}
+        marks = [known[row.label] or 0 for row in rows]
+        axes.plot(
+            marks, at, "D", color="white", markeredgecolor=INK, markersize=6, label=form, zorder=3
+        )
+    # the bars' colours are the emotions': the legend gets a bar of none
+    axes.fill([], [], facecolor="white", edgecolor=INK, linewidth=0.6, label=bars)
+    for y, row in zip(at, rows, strict=True):
+        axes.text(1.02, y, f"{row.recall:.0%} of {row.support}", va="center", color=INK, size=9)
+    axes.axvline(by_form[bars].uar, color=INK, linewidth=1.2, label=f"UAR {by_form[bars].uar:.1%}")
+    if listeners is not None:
+        axes.axvline(
+            listeners,
+            color=PALE,
+            linestyle=":",
+            linewidth=1.8,
+            label=f"human listeners, about {listeners:.0%}",
+        )
+    axes.set_yticks(at, [row.label for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    axes.grid(axis="x", color=GRID)
+    axes.tick_params(axis="y", length=0)
+    _legend_below(picture, axes)
+    return picture
+
+
+def curves(history: Mapping[str, Sequence[float]], note: str) -> Figure:
+    """Loss, and accuracy and UAR where the history has them, over the epochs."""
+    panels = [name for name in ("loss", "accuracy", "uar") if name in history]
+    n_epochs = len(history[panels[0]])
+    dot = "o" if n_epochs < 5 else ""  # one epoch makes no line
+    picture = _figure("Training", note, width=1.2 + 4.1 * len(panels), height=4.2)
+    for axes, name in zip(np.ravel(picture.subplots(1, len(panels))), panels, strict=True):
+        _plain(axes)
+        styles = (("", "training", BLUE, "--"), ("val_", "validation", VERMILION, "-"))
+        for prefix, label, shade, line in styles:
+            values = history.get(prefix + name, ())
+            epochs = np.arange(1, len(values) + 1)
+            axes.plot(epochs, values, line, color=shade, label=label, linewidth=1.8, marker=dot)
+        axes.set_title({"uar": "UAR"}.get(name, name), color=INK, size=11)
+        axes.set_xlabel("epoch")
+        axes.set_xlim(1, max(2, n_epochs))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(color=GRID)
+        if name != "loss":
+            axes.set_ylim(0, 1)
+            axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    _legend_below(picture, picture.axes[0])
+    return picture
+
+
+def coverage(
+    by_form: Mapping[str, Predictions], note: str, threshold: float | None = None
+) -> Figure:
+    """Accuracy of the verdicts against the share of clips that get one.
+
+    ``threshold``: the confidence below which the device says "uncertain", marked on the last
+    form's curve.
+    """
+    picture, axes = _canvas("Accuracy of the verdicts, by their share", note, 6.6, 4.8)
+    for form, predictions in by_form.items():
+        curve, style = coverage_curve(predictions), _style(form)
+        axes.plot(
+            curve.coverage,
+            curve.accuracy,
+            style["linestyle"],
+            color=style["color"],
+            label=form,
+            linewidth=1.8,
+        )
+    if threshold is not None:
+        verdict = predictions.confidence >= threshold
+        if verdict.any():
+            axes.plot(
+                verdict.mean(), predictions.correct[verdict].mean(), "o", color=VERMILION,
+                markeredgecolor=INK, markersize=9, linestyle="none",
+                label=f"threshold {threshold:.2f}: {verdict.mean():.0%} verdicts, "
+                f"{predictions.correct[verdict].mean():.0%} right",
+            )  # fmt: skip
+    axes.set_xlim(0, 1.01)
+    axes.set_ylim(0, 1.02)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, 0))
+    axes.set_xlabel("clips with a verdict")
+    axes.set_ylabel("verdicts that are right")
+    axes.grid(color=GRID)
+    _legend_below(picture, axes)
+    return picture
+
+
+def reliability_diagram(predictions: Predictions, ece: float, title: str, note: str) -> Figure:
+    """Accuracy of the verdicts of each confidence, over the number of clips that had it."""
+    bins = reliability(predictions)
+    filled = bins.count > 0
+    left, width = bins.edges[:-1], np.diff(bins.edges)
+    picture = _figure(title, f"{note} · ECE {ece:.3f}", width=5.6, height=6.2)
+    upper, lower = picture.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
+    for axes in (upper, lower):
+        _plain(axes)
+        axes.grid(axis="y", color=GRID)
+    style: dict[str, Any] = {"align": "edge", "edgecolor": "white", "linewidth": 0.8}
+    for few, shade in ((False, BLUE), (True, "#a9cfe6")):
+        shown = filled & ((bins.count < _FEW_CLIPS) == few)
+        if not shown.any():
+            continue
+        label = f"right, of fewer than {_FEW_CLIPS} clips" if few else "right"
+        upper.bar(
+            left[shown], bins.accuracy[shown], width[shown], color=shade, label=label, **style
+        )
+    upper.plot([0, 1], [0, 1], "--", color=INK, linewidth=1.2, label="perfectly calibrated")
+    upper.plot(
+        bins.confidence[filled],
+        bins.accuracy[filled],
+        "o",
+        color="white",
+        markeredgecolor=INK,
+        markersize=5,
+        clip_on=False,
+        label="at the mean confidence",
+    )
+    upper.set_ylim(0, 1)
+    upper.set_ylabel("verdicts that are right")
+    upper.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    lower.bar(left, bins.count, width, color=PALE, **style)
+    lower.set_xlim(0, 1)
+    lower.set_ylabel("clips")
+    lower.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    lower.set_xlabel("confidence")
+    lower.xaxis.set_major_formatter(PercentFormatter(1, 0))
+    _legend_below(picture, upper, columns=2)
+    return picture
+
+
+def _style(form: str) -> dict[str, str]:
+    return _FORM_STYLES.get(form, {"color": PALE, "linestyle": ":"})
+
+
+def _figure(title: str, note: str, width: float, height: float) -> Figure:
+    """A white sheet with a title and, small below it, the note."""
+    picture = Figure((width, height), dpi=_DOTS_PER_INCH, facecolor="white")
+    picture.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08)
+    picture.suptitle(f"{title}\n\n", x=0.02, ha="left", color=INK, size=13, weight="bold")
+    picture.text(0.02, 1 - 0.38 / height, note, color=PALE, size=9, va="top")
+    return picture
+
+
+def _canvas(title: str, note: str, width: float, height: float) -> tuple[Figure, Axes]:
+    picture = _figure(title, note, width, height)
+    axes = picture.subplots()
+    _plain(axes)
+    return picture, axes
+
+
+def _plain(axes: Axes) -> None:
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(PALE)
+    axes.tick_params(colors=INK, labelsize=9)
+
+
+def _legend_below(picture: Figure, axes: Axes, columns: int = 4) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    picture.legend(
+        handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
+    )

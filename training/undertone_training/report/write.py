@@ -1,0 +1,141 @@
+"""Write a model's report: figures as JSON, CSV and text, pictures, and one page of all."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sklearn.metrics import classification_report
+
+from undertone.emotions import EMOTIONS
+from undertone_training.figures import Figures, Predictions, agreement, figures
+from undertone_training.report import pictures
+from undertone_training.report.page import render_page
+from undertone_training.report.protocols import LISTENERS_ACCURACY
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of the report: its file's name, what it shows in words, the PNG."""
+
+    name: str
+    caption: str
+    png: bytes
+
+
+def write_report(
+    folder: Path,
+    title: str,
+    protocol: str,
+    predictions_by_form: Mapping[str, Predictions],
+    history: Mapping[str, Sequence[float]],
+    extra: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write the report's files into ``folder`` and return what figures.json holds.
+
+    protocol: its name, shown beside every figure.
+    predictions_by_form: of the same test clips by ``float`` and ``int8``; at least one, the
+        one that ships last.
+    history: ``loss``, ``val_loss``, ``accuracy``... of every epoch, or empty for no curves.
+    extra: what else figures.json and the page are to hold, strict JSON; a
+        ``confidence_threshold`` among it is marked in the coverage curve.
+    Raises ValueError for no predictions, for forms that judged other clips, and for values
+    that JSON can't hold (NaN, infinity).
+    """
+    if not predictions_by_form:
+        raise ValueError("a report needs the predictions of at least one form of the model")
+    by_form = {form: figures(given) for form, given in predictions_by_form.items()}
+    *others, shipped = predictions_by_form
+    predictions = predictions_by_form[shipped]
+    content: dict[str, Any] = {
+        "title": title,
+        "protocol": protocol,
+        "speakers": sorted(set(predictions.speakers)),
+        "forms": {form: {"protocol": protocol, **each.to_dict()} for form, each in by_form.items()},
+        "agreement": {
+            f"{form} and {shipped}": agreement(predictions_by_form[form], predictions)
+            for form in others
+        },
+        "extra": dict(extra),
+    }
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    drawn = _draw(protocol, predictions_by_form, by_form, history, extra)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "figures.json").write_text(text, encoding="utf-8")
+    for picture in drawn:
+        (folder / picture.name).write_bytes(picture.png)
+    _write_table(folder / "per-class.csv", by_form)
+    (folder / "classification.txt").write_text(
+        _classification(protocol, predictions_by_form), encoding="utf-8"
+    )
+    page = render_page(content, by_form, [(each.caption, each.png) for each in drawn])
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    return content
+
+
+def _draw(
+    protocol: str,
+    predictions_by_form: Mapping[str, Predictions],
+    by_form: Mapping[str, Figures],
+    history: Mapping[str, Sequence[float]],
+    extra: Mapping[str, Any],
+) -> list[Picture]:
+    shipped = list(by_form)[-1]
+    last = by_form[shipped]
+    note = f"{protocol} · {last.n_clips:,} clips of {last.n_speakers} speakers"
+    known = set(last.labels) == set(EMOTIONS)  # what the listeners chose from
+    drawn = {
+        f"confusion-{form}.png": (
+            f"Confusion matrix of the {form} model: share and number of clips.",
+            pictures.confusion(each, f"Confusion matrix, {form} model", note),
+        )
+        for form, each in reversed(by_form.items())
+    }
+    drawn["recall.png"] = (
+        f"Recall of each class; bars: the {shipped} model.",
+        pictures.recalls(by_form, note, LISTENERS_ACCURACY if known else None),
+    )
+    drawn["coverage.png"] = (
+        "Accuracy of the verdicts when the least confident clips get none.",
+        pictures.coverage(predictions_by_form, note, extra.get("confidence_threshold")),
+    )
+    drawn["reliability.png"] = (
+        f"Confidence against accuracy of the {shipped} model.",
+        pictures.reliability_diagram(
+            predictions_by_form[shipped], last.ece, f"Reliability, {shipped} model", note
+        ),
+    )
+    if history:
+        drawn["training.png"] = (
+            "Training, epoch by epoch; validation is by training actors held out.",
+            pictures.curves(history, f"{protocol} · validation by held-out training speakers"),
+        )
+    return [Picture(name, caption, pictures.png(p)) for name, (caption, p) in drawn.items()]
+
+
+def _write_table(path: Path, by_form: Mapping[str, Figures]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["form", "label", "precision", "recall", "f1", "support"])
+        for form, each in by_form.items():
+            for row in each.per_class:
+                table.writerow([form, row.label, row.precision, row.recall, row.f1, row.support])
+
+
+def _classification(protocol: str, predictions_by_form: Mapping[str, Predictions]) -> str:
+    """scikit-learn's report of each form, with the protocol over it."""
+    parts = []
+    for form, each in predictions_by_form.items():
+        present = sorted(set(each.truth.tolist()))
+        report = classification_report(
+            each.truth,
+            each.predicted,
+            labels=present,
+            target_names=[each.labels[index] for index in present],
+            digits=3,
+            zero_division=0,
+        )
+        parts.append(f"{form} model, {protocol}\n\n{report}")
+    return "\n\n".join(parts)
