@@ -103,6 +103,13 @@ class Stopped:
     segments: int
 
 
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """A live source has nothing to give at the moment, lost or not; never stored."""
+
+    time_s: float
+
+
 Event = Started | SegmentHeard | Gap | SourceLost | SourceBack | Stopped
 
 

@@ -1,16 +1,19 @@
 """The loop that joins a source, the pipeline and the sinks."""
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from undertone import __version__
-from undertone.audio.block import SAMPLE_RATE_HZ, Block, level_dbfs
+from undertone.audio.block import Block, level_dbfs
 from undertone.bundle import Manifest
+from undertone.errors import UndertoneError
 from undertone.events import (
     Event,
     Gap,
     Hearing,
+    Idle,
     SegmentHeard,
     SourceBack,
     SourceLost,
@@ -21,7 +24,7 @@ from undertone.pipeline import Judged, Pipeline
 
 _log = logging.getLogger(__name__)
 
-SourceItem = Block | Gap | SourceLost | SourceBack
+SourceItem = Block | Gap | Idle | SourceLost | SourceBack
 
 
 class Sink(Protocol):
@@ -31,7 +34,7 @@ class Sink(Protocol):
         """Take one event."""
 
     def hear(self, hearing: Hearing) -> None:
-        """Look at the present moment; called after every block."""
+        """Look at the present moment; called after every block, and while a live source is idle."""
 
     def close(self) -> None:
         """Finish; no event comes after."""
@@ -85,19 +88,20 @@ class Listener:
                 self._guard(sink, sink.close)
 
     def _take(self, item: SourceItem) -> None:
-        if not isinstance(item, Block):
-            self._report(self._pipeline.flush())
-            self._emit(item)
-            return
-        self._report(self._pipeline.process(item))
-        self.listened_s += len(item.samples) / SAMPLE_RATE_HZ
-        hearing = Hearing(
-            item.time_s + item.duration_s,
-            self.listened_s,
-            level_dbfs(item.samples),
-            self._pipeline.speaking,
-            self._pipeline.provisional,
-        )
+        match item:
+            case Block():
+                self._report(self._pipeline.process(item))
+                self.listened_s += item.duration_s
+                self._hear(item.time_s + item.duration_s, level_dbfs(item.samples))
+            case Idle():
+                self._hear(item.time_s, -math.inf)
+            case _:
+                self._report(self._pipeline.flush())
+                self._emit(item)
+
+    def _hear(self, time_s: float, level: float) -> None:
+        speaking, provisional = self._pipeline.speaking, self._pipeline.provisional
+        hearing = Hearing(time_s, self.listened_s, level, speaking, provisional)
         for sink in self._sinks:
             self._guard(sink, lambda sink=sink: sink.hear(hearing))
 
@@ -123,7 +127,8 @@ class Listener:
         try:
             call()
             self._failing.discard(id(sink))
-        except Exception:
+        except Exception as error:
             if id(sink) not in self._failing:
                 self._failing.add(id(sink))
-                _log.exception("%s failed; the listening goes on", type(sink).__name__)
+                bug = not isinstance(error, UndertoneError)
+                _log.error("%s failed: %s", type(sink).__name__, error, exc_info=bug)

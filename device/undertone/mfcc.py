@@ -102,7 +102,10 @@ class Mfcc:
         self._started = False
 
     def push(self, samples: Samples) -> Frames:
-        """The frames completed by ``samples`` (int16, shape (n,)): float64, shape (k, coefficients)."""
+        """The frames that ``samples`` complete: float64, shape (k, coefficients).
+
+        ``samples``: int16, shape (n,).
+        """
         if not len(samples):
             return self._no_frames()
         signal = samples.astype(np.float64)
@@ -116,7 +119,9 @@ class Mfcc:
         count = (len(self._pending) - length) // hop + 1
         if count < 1:
             return self._no_frames()
-        framed = np.lib.stride_tricks.sliding_window_view(self._pending, length)[: count * hop : hop]
+        framed = np.lib.stride_tricks.sliding_window_view(self._pending, length)[
+            : count * hop : hop
+        ]
         frames = self._transform(framed * self._window)
         self._pending = self._pending[count * hop :].copy()
         self._started = True

@@ -62,7 +62,7 @@ class WindowCutter:
 
 
 def pad(frames: Frames, config: WindowConfig) -> Windows:
-    """Fill a window with the frames of a segment that is not longer; shape (frames, coefficients)."""
+    """One window of the frames of a segment no longer than it, (frames, coefficients)."""
     return frames[np.arange(config.frames) % len(frames)]
 
 

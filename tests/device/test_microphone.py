@@ -11,7 +11,7 @@ from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.audio.microphone import QUEUE_S, Microphone
 from undertone.audio.portaudio import CHUNK_S, Deliver
 from undertone.errors import AudioSourceError, NoMicrophoneError
-from undertone.events import Gap, SourceBack, SourceLost
+from undertone.events import Gap, Idle, SourceBack, SourceLost
 
 START_S = 1_700_000_000.0
 NAME = "Made microphone"
@@ -110,10 +110,10 @@ def microphone(world: World, channel: int | None = None) -> Microphone:
 
 
 def heard(world: World, until_s: float, channel: int | None = None) -> list[Item]:
-    """All that a microphone in ``world`` gives in ``until_s`` seconds."""
+    """All that a microphone in ``world`` gives in ``until_s`` seconds, but its idle moments."""
     made = microphone(world, channel)
     world.at(until_s, made.close)
-    return list(made)
+    return [item for item in made if not isinstance(item, Idle)]
 
 
 def blocks_of(items: list[Item]) -> list[Block]:
@@ -307,3 +307,13 @@ def test_a_sound_system_that_hangs_does_not_hold_up_the_end(
     assert isinstance(heard(world, 5.0)[-1], SourceLost)
     assert world.abandoned
     wakes.set()
+
+
+def test_a_microphone_that_is_lost_still_gives_moments_to_act_in():
+    world = World()
+    made = microphone(world)
+    world.at(2.0, world.die)
+    world.at(8.0, made.close)
+    idle = [item.time_s for item in made if isinstance(item, Idle)]
+    assert len(idle) >= 5
+    assert idle == sorted(idle)

@@ -17,6 +17,7 @@ RECORDER = """
 import sys, threading
 from undertone.audio.block import Block
 from undertone.audio.microphone import Microphone
+from undertone.events import Idle
 
 microphone = Microphone()
 threading.Thread(target=lambda: (sys.stdin.readline(), microphone.close()), daemon=True).start()
@@ -29,7 +30,7 @@ with open(sys.argv[1], "wb") as sound:
                 if not hearing:
                     print("hearing", flush=True)
                     hearing = True
-            else:
+            elif not isinstance(item, Idle):
                 print(type(item).__name__, item.source, flush=True)
     except KeyboardInterrupt:
         print("interrupted", flush=True)

@@ -15,7 +15,7 @@ from undertone.audio.portaudio import CHUNK_S, Deliver, PortAudioInput, Stream
 from undertone.audio.resample import Resampler, to_mono
 from undertone.audio.watchdog import Lost, Reopen, State, Watchdog, WatchdogConfig
 from undertone.errors import AudioSourceError
-from undertone.events import Gap, SourceBack, SourceLost
+from undertone.events import Gap, Idle, SourceBack, SourceLost
 
 QUEUE_S = 10.0
 """Seconds of sound that wait for a slow reader (an SD card can stall for some) before a drop."""
@@ -90,7 +90,7 @@ class _Opened:
 
 
 class Microphone:
-    """Iterate it for ``Block | Gap | SourceLost | SourceBack``; it never ends by itself.
+    """Iterate it for ``Block | Gap | Idle | SourceLost | SourceBack``; it never ends by itself.
 
     Block times are POSIX seconds of ``clock``, taken as the sound arrives.  ``Gap.lost_samples``
     counts at ``SAMPLE_RATE_HZ``; where the driver overflowed it is an estimate.  After a loss
@@ -154,7 +154,7 @@ class Microphone:
         """Close."""
         self.close()
 
-    def __iter__(self) -> Iterator[Block | Gap | SourceLost | SourceBack]:
+    def __iter__(self) -> Iterator[Block | Gap | Idle | SourceLost | SourceBack]:
         """What the microphone gives until ``close``; once only, since its end closes it."""
         self._iterating = True
         try:
@@ -165,6 +165,8 @@ class Microphone:
                     yield from self._take(opened, chunk)
                 if not chunk or self._watchdog.state is not State.LISTENING:
                     yield from self._look_after(opened)
+                if not chunk:
+                    yield Idle(self._clock())
         finally:
             self._iterating = False
             self._release()

@@ -95,9 +95,7 @@ def _progress(results: Iterator[_Result], total: int) -> Iterator[_Result]:
     from rich.console import Console
     from rich.progress import track
 
-    yield from track(
-        results, "classifying", total, console=Console(stderr=True), transient=True
-    )
+    yield from track(results, "classifying", total, console=Console(stderr=True), transient=True)
 
 
 def _object(result: _Result) -> dict[str, Any]:
@@ -127,9 +125,7 @@ def _scores(verdict: "Verdict | None") -> dict[str, Any]:
     return {
         "label": verdict.scores.label,
         "confidence": round(verdict.scores.confidence, 4),
-        "scores": {
-            label: round(share, 4) for label, share in verdict.scores.probabilities.items()
-        },
+        "scores": {label: round(share, 4) for label, share in verdict.scores.probabilities.items()},
     }
 
 

@@ -127,7 +127,7 @@ def _open(source: str | None, microphone: str | None, channel: int | None) -> _S
 def _microphone(name: str | None, channel: int | None) -> _Source:
     from undertone.audio.microphone import Microphone
 
-    opened = Microphone(name, None if channel is None else channel - 1)
+    opened = Microphone(name, channel)
     return _Source(opened.name, opened, live=True)
 
 

@@ -1,0 +1,262 @@
+"""Looks for what is missing on this machine, and says how to mend it.
+
+Each check is a function of what it looks at and returns a Finding, or None where it does not
+apply to this machine.
+"""
+
+import grp
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from undertone import bundle, paths
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
+from undertone.audio.level import measure
+from undertone.audio.microphone import Microphone
+from undertone.audio.portaudio import InputDevice, choose, list_inputs
+from undertone.errors import AudioSourceError, RuntimeMissingError, UndertoneError
+from undertone.interpreter import installed_runtimes
+
+Status = Literal["ok", "warning", "problem"]
+Run = Callable[[Sequence[str]], str | None]
+"""Runs a command; its output, or None where it is not installed or fails."""
+
+_LEAST_FREE_BYTES = 100 * 2**20  # a journal's default limit, twice
+_POWER_BITS = {
+    0: "the supply voltage is too low",
+    1: "the processor's speed is capped",
+    2: "the processor is throttled",
+    3: "the processor is too hot",
+}
+"""``vcgencmd get_throttled``: now; the same bits plus 16 say that it happened since boot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; ``remedy`` is the command or the deed that mends it."""
+
+    name: str
+    status: Status
+    sentence: str
+    remedy: str | None = None
+
+
+def diagnose(model: str, wanted: str | None) -> Iterator[Finding]:
+    """Every check in turn; ``model`` names a bundle, ``wanted`` the microphone (None: default)."""
+    yield check_python(sys.version_info[:2])
+    runtime = check_runtime(installed_runtimes(), metadata.version("numpy"))
+    yield runtime
+    if runtime.status != "problem":  # else the model could take this program down with it
+        yield check_model(lambda: bundle.load(model).open().runtime, model)
+    sound, devices = check_portaudio(list_inputs)
+    yield sound
+    findings: list[Finding | None] = []
+    if sound.status == "ok":
+        microphone = check_microphone(devices, wanted)
+        findings.append(microphone)
+        if microphone.status == "ok":
+            findings.append(check_rate(choose(devices, wanted)))
+            findings.append(check_level(lambda: _listen(wanted, seconds=1.0)))
+    findings.append(check_audio_group(_groups(), bool(devices)))
+    findings.append(check_state_folder(paths.state_dir()))
+    findings.append(check_clock(run))
+    findings.append(check_power(run))
+    yield from (finding for finding in findings if finding)
+
+
+def check_python(version: tuple[int, int]) -> Finding:
+    """Python 3.11 to 3.13, for which the runtimes have wheels."""
+    shown = ".".join(map(str, version))
+    if (3, 11) <= version <= (3, 13):
+        return Finding("python", "ok", f"Python {shown}.")
+    return Finding(
+        "python",
+        "problem",
+        f"Python {shown} is not supported; 3.11 to 3.13 are.",
+        "install Undertone with python3.11, python3.12 or python3.13",
+    )
+
+
+def check_runtime(runtimes: Sequence[str], numpy_version: str) -> Finding:
+    """A TFLite runtime, and a NumPy that it can live with."""
+    if not runtimes:
+        package = "tflite-runtime" if sys.version_info < (3, 12) else "ai-edge-litert"
+        return Finding(
+            "runtime", "problem", "No TFLite runtime is installed.", f"pip install {package}"
+        )
+    if runtimes[0] == "tflite-runtime" and int(numpy_version.partition(".")[0]) >= 2:
+        return Finding(
+            "runtime",
+            "problem",
+            f"tflite-runtime is built for NumPy 1 and dies with NumPy {numpy_version}.",
+            "pip install 'numpy<2'",
+        )
+    return Finding("runtime", "ok", f"{runtimes[0]} with NumPy {numpy_version}.")
+
+
+def check_model(open_model: Callable[[], str], name: str) -> Finding:
+    """The bundle loads, and the runtime takes its model; ``open_model`` names the runtime."""
+    try:
+        return Finding("model", "ok", f"{name} loads with {open_model()}.")
+    except UndertoneError as error:
+        return Finding("model", "problem", str(error))
+
+
+def check_portaudio(
+    inputs: Callable[[], list[InputDevice]],
+) -> tuple[Finding, list[InputDevice]]:
+    """PortAudio loads; also the inputs that it sees."""
+    try:
+        return Finding("portaudio", "ok", "PortAudio is installed."), inputs()
+    except RuntimeMissingError:
+        missing = "PortAudio, which reads the microphone, is missing."
+        return Finding("portaudio", "problem", missing, "sudo apt install libportaudio2"), []
+
+
+def check_microphone(devices: Sequence[InputDevice], wanted: str | None) -> Finding:
+    """There is a microphone, and the chosen one is among them."""
+    try:
+        chosen = choose(devices, wanted)
+    except AudioSourceError as error:
+        return Finding("microphone", "problem", str(error), None if devices else "arecord -l")
+    others = f", {len(devices) - 1} more" if len(devices) > 1 else ""
+    return Finding("microphone", "ok", f"{chosen.name}{others}.")
+
+
+def check_rate(device: InputDevice) -> Finding:
+    """The microphone takes the models' rate, or any that can be resampled."""
+    rates = device.supported_rates_hz
+    if SAMPLE_RATE_HZ in rates:
+        return Finding("sample rate", "ok", f"{device.name} opens at 16 kHz.")
+    if rates:
+        return Finding(
+            "sample rate", "ok", f"{device.name} opens at {rates[-1] / 1000:g} kHz; resampled."
+        )
+    return Finding(
+        "sample rate",
+        "warning",
+        f"{device.name} opens at none of the usual rates: it may be in use.",
+        "fuser -v /dev/snd/*",
+    )
+
+
+def check_level(listen: Callable[[], Samples]) -> Finding:
+    """A second of sound is neither digital silence nor cut off at full scale."""
+    try:
+        level = measure(listen())
+    except AudioSourceError as error:
+        return Finding("level", "problem", str(error))
+    shown = f"{level.rms_dbfs:.0f} dBFS, peak {level.peak_dbfs:.0f}"
+    if level.peak_dbfs == -np.inf:
+        silent = "The microphone gives only digital silence: it may be muted."
+        return Finding("level", "warning", silent, "alsamixer")
+    if level.clips:
+        return Finding("level", "warning", f"The sound is clipped ({shown}).", "alsamixer")
+    return Finding("level", "ok", f"The microphone hears {shown}.")
+
+
+def check_audio_group(groups: Collection[str], sees_inputs: bool) -> Finding | None:
+    """Sound cards belong to the group ``audio``, unless the desktop hands them out."""
+    if "audio" in groups or "root" in groups:
+        return Finding("group audio", "ok", "This user may use the sound cards.")
+    if sees_inputs:
+        return None
+    return Finding(
+        "group audio",
+        "warning",
+        "This user is not in the group audio and may see no sound card.",
+        "sudo usermod -aG audio $USER, then log in again",
+    )
+
+
+def check_state_folder(folder: Path) -> Finding:
+    """The folder of the journal can be written, and its disk has room."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return Finding(
+            "state folder",
+            "problem",
+            f"{folder} can't be written.",
+            f"sudo chown $USER {there}, or set UNDERTONE_STATE to another folder",
+        )
+    free = shutil.disk_usage(there).free
+    shown = f"{free / 2**20:,.0f} MiB free"
+    if free < _LEAST_FREE_BYTES:
+        return Finding(
+            "state folder",
+            "warning",
+            f"The disk of {folder} is almost full ({shown}).",
+            "sudo apt clean",
+        )
+    return Finding("state folder", "ok", f"{folder} can be written, {shown}.")
+
+
+def check_clock(run: Run) -> Finding | None:
+    """The journal's times are worth something; a Pi has no clock of its own."""
+    answer = run(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
+    if answer is None or answer.strip() not in ("yes", "no"):
+        return None
+    if answer.strip() == "yes":
+        return Finding("clock", "ok", "The clock is synchronised.")
+    return Finding(
+        "clock",
+        "warning",
+        "The clock is not synchronised, so that the journal's times may be wrong.",
+        "sudo timedatectl set-ntp true",
+    )
+
+
+def check_power(run: Run) -> Finding | None:
+    """A Raspberry Pi is not slowed down by a weak supply or by heat."""
+    answer = run(["vcgencmd", "get_throttled"])
+    try:
+        bits = int((answer or "").strip().removeprefix("throttled="), 16)
+    except ValueError:
+        return None
+    now = [text for bit, text in _POWER_BITS.items() if bits >> bit & 1]
+    earlier = [text for bit, text in _POWER_BITS.items() if bits >> bit + 16 & 1]
+    if not now and not earlier:
+        return Finding("power", "ok", "Supply and temperature are fine.")
+    told = f"Now {', '.join(now)}." if now else f"Since boot it was that {', '.join(earlier)}."
+    remedy = "use the official power supply and cool the processor"
+    return Finding("power", "warning", told, remedy)
+
+
+def run(command: Sequence[str]) -> str | None:
+    """Run a command for at most 5 s (see Run)."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout
+
+
+def _groups() -> set[str]:
+    names = set()
+    for number in {os.getegid(), *os.getgroups()}:
+        try:
+            names.add(grp.getgrgid(number).gr_name)
+        except KeyError:  # a group without a name
+            continue
+    return names
+
+
+def _listen(wanted: str | None, seconds: float) -> Samples:
+    """The first ``seconds`` that the microphone gives; none where it is lost meanwhile."""
+    heard: list[Samples] = []
+    with Microphone(wanted) as microphone:
+        for item in microphone:
+            if not isinstance(item, Block):
+                break
+            heard.append(item.samples)
+            if sum(map(len, heard)) >= seconds * SAMPLE_RATE_HZ:
+                break
+    return np.concatenate(heard) if heard else np.empty(0, np.int16)

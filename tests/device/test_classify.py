@@ -1,0 +1,249 @@
+"""`undertone classify`, `listen` and `bench` as a user runs them."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from undertone.cli import run, undertone
+from undertone.emotions import EMOTIONS
+from undertone.samples import clips
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNDERTONE_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+    def call(*arguments, capsys):
+        status = run(undertone, "undertone", [str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+def program(*arguments, tmp_path, **options):
+    environment = {
+        **os.environ,
+        "UNDERTONE_STATE": str(tmp_path / "state"),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "undertone.cli", *map(str, arguments)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def test_json_has_one_object_a_file_in_order(call, capsys):
+    wanted = [clips()[5], clips()[0], clips()[3]]
+    status, out, _ = call("classify", *wanted, "--format", "json", capsys=capsys)
+    objects = [json.loads(line) for line in out.splitlines()]
+    assert status == 0
+    assert [each["path"] for each in objects] == [str(path) for path in wanted]
+    for each in objects:
+        assert set(each) == {"path", "label", "verdict", "confidence", "scores", "segments"}
+        assert set(each["scores"]) == set(EMOTIONS)
+        assert sum(each["scores"].values()) == pytest.approx(1, abs=1e-3)
+        assert each["scores"][each["label"]] == each["confidence"] == max(each["scores"].values())
+        assert each["verdict"] in (each["label"], "uncertain")
+        assert len(each["segments"]) == 1
+        assert each["segments"][0]["duration_s"] > 0.5
+
+
+def test_a_folder_is_walked_and_a_bad_file_does_not_stop_the_others(call, capsys, tmp_path):
+    (tmp_path / "sounds/deep").mkdir(parents=True)
+    for name, clip in (("sounds/a.flac", clips()[0]), ("sounds/deep/c.flac", clips()[1])):
+        (tmp_path / name).write_bytes(clip.read_bytes())
+    (tmp_path / "sounds/b.wav").write_text("this is no sound")
+    (tmp_path / "sounds/notes.txt").write_text("neither is this")
+    status, out, _ = call("classify", tmp_path / "sounds", "--format", "json", capsys=capsys)
+    objects = [json.loads(line) for line in out.splitlines()]
+    assert status == 1
+    assert [Path(each["path"]).name for each in objects] == ["a.flac", "b.wav", "c.flac"]
+    assert set(objects[1]) == {"path", "error"}
+    assert "b.wav" in objects[1]["error"]
+    assert "label" in objects[0]
+    assert "label" in objects[2]
+
+
+def test_silence_has_no_speech(call, capsys, tmp_path):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(32000), 16000)
+    status, out, _ = call("classify", tmp_path / "silence.wav", "--format", "json", capsys=capsys)
+    found = json.loads(out)
+    assert status == 0
+    assert found["verdict"] == "no-speech"
+    assert found["label"] is None
+    assert found["confidence"] is None
+    assert found["scores"] == {}
+    assert found["segments"] == []
+
+
+def test_csv_has_a_column_for_every_label(call, capsys, tmp_path):
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    status, out, _ = call(
+        "classify", clips()[0], tmp_path / "broken.wav", "--format", "csv", capsys=capsys
+    )
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert status == 1
+    assert rows[0]["label"] in EMOTIONS
+    assert float(rows[0][rows[0]["label"]]) == float(rows[0]["confidence"])
+    assert rows[0]["error"] == ""
+    assert "broken.wav" in rows[1]["error"]
+
+
+def test_the_table_names_what_failed(call, capsys, tmp_path):
+    status, out, err = call("classify", clips()[0], tmp_path / "gone.wav", capsys=capsys)
+    assert status == 1
+    assert "failed" in out
+    assert err.count("undertone: ") == 1
+    assert "gone.wav" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("8 kHz", {"samplerate": 8000}),
+        ("96 kHz", {"samplerate": 96000}),
+        ("24 bit", {"samplerate": 16000, "subtype": "PCM_24"}),
+        ("float", {"samplerate": 16000, "subtype": "FLOAT"}),
+        ("stereo", {"samplerate": 16000}),
+    ],
+)
+def test_any_format_of_a_clip_is_heard_much_alike(call, capsys, tmp_path, kind, arguments):
+    import soxr
+
+    samples, rate = soundfile.read(clips()[4])
+    changed = soxr.resample(samples, rate, arguments["samplerate"])
+    if kind == "stereo":
+        changed = np.stack([changed, changed], axis=1)
+    soundfile.write(tmp_path / "same.wav", changed, **arguments)
+    _, out, _ = call("classify", clips()[4], tmp_path / "same.wav", "--format", "json",
+                     capsys=capsys)  # fmt: skip
+    original, same = (json.loads(line) for line in out.splitlines())
+    assert same["label"] is not None
+    if kind != "8 kHz":  # the upper half of the spectrum is gone
+        assert same["scores"] == pytest.approx(original["scores"], abs=0.1)
+
+
+def test_a_clipped_clip_still_gets_a_verdict(call, capsys, tmp_path):
+    samples, rate = soundfile.read(clips()[4])
+    soundfile.write(tmp_path / "clipped.wav", np.clip(samples * 50, -1, 1), rate)
+    status, out, _ = call("classify", tmp_path / "clipped.wav", "--format", "json", capsys=capsys)
+    assert status == 0
+    assert json.loads(out)["label"] in EMOTIONS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["classify"], 2, "PATHS"),
+        (["classify", "x.wav", "--format", "xml"], 2, "xml"),
+        (["classify", "x.wav", "--threshold", "2"], 2, "threshold"),
+        (["classify", "x.wav", "--model", "ravdess8-compakt"], 1, "did you mean ravdess8-compact"),
+        (["listen", "--source", "nowhere.wav", "--fast"], 1, "nowhere.wav"),
+        (["bench", "--runs", "0"], 2, "runs"),
+    ],
+)
+def test_mistakes_get_one_sentence(call, capsys, arguments, status, said):
+    found, _, err = call(*arguments, capsys=capsys)
+    assert found == status
+    assert said in err
+    assert "Traceback" not in err
+
+
+def journal(tmp_path):
+    lines = [
+        line
+        for file in sorted((tmp_path / "state/journal").glob("*.jsonl"))
+        for line in file.read_text().splitlines()
+    ]
+    return [json.loads(line) for line in lines]
+
+
+def test_listening_to_a_file_writes_what_classify_says(call, capsys, tmp_path):
+    clip = clips()[4]
+    status, out, _ = call("listen", "--source", clip, "--fast", capsys=capsys)
+    assert status == 0
+    assert str(tmp_path / "state/journal") in out
+    _, said, _ = call("classify", clip, "--format", "json", capsys=capsys)
+    start, segment, stop = journal(tmp_path)
+    assert (start["event"], segment["event"], stop["event"]) == ("start", "segment", "stop")
+    assert segment["label"] == json.loads(said)["label"]
+    assert segment["scores"] == pytest.approx(json.loads(said)["scores"], abs=1e-3)
+
+
+def test_pcm_on_stdin(tmp_path):
+    samples, _ = soundfile.read(clips()[4], dtype="int16")
+    process = program("listen", "--source", "-", tmp_path=tmp_path, stdin=subprocess.PIPE)
+    out, err = process.communicate(samples.tobytes(), timeout=60)
+    assert process.returncode == 0, err
+    assert [event["event"] for event in journal(tmp_path)] == ["start", "segment", "stop"]
+    assert b"journal:" in out
+
+
+def test_a_wav_on_stdin_as_arecord_writes_it(tmp_path):
+    samples, _ = soundfile.read(clips()[4], dtype="int16")
+    stream = io.BytesIO()
+    with wave.open(stream, "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(samples.tobytes())
+    process = program("listen", "--source", "-", tmp_path=tmp_path, stdin=subprocess.PIPE)
+    _, err = process.communicate(stream.getvalue(), timeout=60)
+    assert process.returncode == 0, err
+    assert journal(tmp_path)[1]["event"] == "segment"
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_with_everything_written(tmp_path, ending):
+    samples, _ = soundfile.read(clips()[4], dtype="int16")
+    process = program("listen", "--source", "-", tmp_path=tmp_path, stdin=subprocess.PIPE)
+    process.stdin.write(samples.tobytes())
+    process.stdin.write(bytes(32000 * 3))  # silence ends the segment
+    process.stdin.flush()
+    process.stdout.readline()  # the segment has been heard
+    process.send_signal(ending)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert [event["event"] for event in journal(tmp_path)] == ["start", "segment", "stop"]
+    assert journal(tmp_path)[-1]["reason"] == "interrupted"
+
+
+def test_bench_measures(call, capsys):
+    status, out, _ = call("bench", "--runs", "5", "--format", "json", capsys=capsys)
+    result = json.loads(out)
+    assert status == 0
+    assert result["model_bytes"] <= 150 * 1024
+    for stage in ("mfcc", "inference"):
+        assert 0 < result[stage]["p50_ms"] <= result[stage]["p95_ms"] <= result[stage]["p99_ms"]
+    assert 0 < result["real_time_factor"]
+    assert result["peak_memory_bytes"] > 2**20
+    status, out, _ = call("bench", "--runs", "1", capsys=capsys)
+    assert status == 0
+    assert "real-time factor" in out
+
+
+def test_samples_are_there(call, capsys):
+    _, out, _ = call("samples", capsys=capsys)
+    assert [Path(line).is_file() for line in out.splitlines()] == [True] * 8
+
+
+def test_help_of_every_command_has_an_example():
+    for command in ("listen", "classify", "bench", "samples"):
+        result = CliRunner().invoke(undertone, [command, "--help"])
+        assert result.exit_code == 0
+        assert f"undertone {command}" in result.output

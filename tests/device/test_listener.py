@@ -1,0 +1,111 @@
+import logging
+
+import pytest
+
+from undertone import bundle
+from undertone.classifier import Classifier
+from undertone.events import Gap, SegmentHeard, SourceBack, SourceLost, Started, Stopped
+from undertone.listener import Listener
+from undertone.pipeline import Pipeline
+from undertone.samples import demonstration
+
+
+class Recorder:
+    """A sink that keeps everything."""
+
+    def __init__(self):
+        self.events = []
+        self.moments = []
+        self.closed = 0
+
+    def handle(self, event):
+        self.events.append(event)
+
+    def hear(self, hearing):
+        self.moments.append(hearing)
+
+    def close(self):
+        self.closed += 1
+
+
+class Broken:
+    """A sink of which nothing works."""
+
+    def handle(self, event):
+        raise RuntimeError("broken sink")
+
+    def hear(self, hearing):
+        raise OSError("broken sink")
+
+    def close(self):
+        raise ValueError("broken sink")
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return Classifier(bundle.load())
+
+
+def listen(classifier, items, *sinks):
+    recorder = Recorder()
+    listener = Listener(
+        Pipeline(classifier), classifier.manifest, [*sinks, recorder], lambda: 1000.0
+    )
+    try:
+        listener.run(items, "a test")
+    finally:
+        assert recorder.closed == 1
+    return recorder
+
+
+def test_the_demonstration_becomes_events(classifier):
+    recorder = listen(classifier, demonstration())
+    started, *segments, stopped = recorder.events
+    assert isinstance(started, Started)
+    assert started.source == "a test"
+    assert started.model_sha256 == classifier.manifest.model_sha256
+    assert [type(event) for event in segments] == [SegmentHeard] * 8
+    assert isinstance(stopped, Stopped)
+    assert stopped.reason == "end of source"
+    assert stopped.segments == 8
+    assert 35 < stopped.listened_s < 60
+    assert any(moment.speaking for moment in recorder.moments)
+    assert recorder.moments[-1].listened_s == pytest.approx(stopped.listened_s, abs=0.01)
+
+
+def test_a_failing_sink_stops_nothing_and_is_reported_once(classifier, caplog):
+    with caplog.at_level(logging.ERROR):
+        recorder = listen(classifier, demonstration(), Broken())
+    assert sum(isinstance(event, SegmentHeard) for event in recorder.events) == 8
+    assert len([record for record in caplog.records if "Broken failed" in record.message]) == 1
+
+
+def test_a_loss_ends_the_segment_and_is_passed_on(classifier):
+    lost = SourceLost(5.0, "a test", "stream inactive")
+    back = SourceBack(9.0, "a test", 4.0)
+    gap = Gap(9.5, 160, "queue full")
+    recorder = listen(classifier, [*demonstration(), lost, back, gap])
+    assert recorder.events[-4:-1] == [lost, back, gap]
+
+
+def test_ctrl_c_ends_with_everything_told(classifier):
+    def interrupted():
+        yield from list(demonstration())[:20]  # in the middle of the first clip's speech
+        raise KeyboardInterrupt
+
+    recorder = listen(classifier, interrupted())
+    assert isinstance(recorder.events[-2], SegmentHeard)
+    assert recorder.events[-1].reason == "interrupted"
+
+
+def test_an_error_of_the_source_is_told_and_raised(classifier):
+    def failing():
+        yield from list(demonstration())[:5]
+        raise OSError("gone")
+
+    recorder = Recorder()
+    listener = Listener(Pipeline(classifier), classifier.manifest, [recorder], lambda: 0.0)
+    with pytest.raises(OSError, match="gone"):
+        listener.run(failing(), "a test")
+    assert recorder.events[-1].reason == "error"
+    assert recorder.closed == 1

@@ -1,0 +1,107 @@
+"""The device path with the shipped model, and its numbers pinned."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from undertone import bundle
+from undertone.audio.block import Block
+from undertone.audio.files import read_blocks
+from undertone.classifier import Classifier
+from undertone.pipeline import Pipeline, classify
+from undertone.samples import clips
+from undertone.speech import SpeechGate
+from undertone.tracker import combine, judge, log_softmax
+
+GOLDEN = Path(__file__).with_name("golden.json")
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """The shipped model on the kernels that are the same bit for bit on every processor."""
+    return Classifier(bundle.load(), reference_kernels=True)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return Classifier(bundle.load())
+
+
+def test_golden_outputs(reference):
+    """tools/update_golden.py writes them anew after a new bundle is promoted."""
+    found = {
+        clip.name: classify(read_blocks(clip), reference).overall.scores.probabilities
+        for clip in clips()
+    }
+    golden = json.loads(GOLDEN.read_text())
+    assert golden["model_sha256"] == reference.manifest.model_sha256, "promoted without new golden"
+    assert list(found) == list(golden["probabilities"])
+    for name, probabilities in found.items():
+        assert probabilities == pytest.approx(golden["probabilities"][name], abs=1e-4)
+
+
+def test_fast_kernels_give_the_same_verdicts(classifier, reference):
+    for clip in clips():
+        fast = classify(read_blocks(clip), classifier).overall.scores
+        slow = classify(read_blocks(clip), reference).overall.scores
+        assert fast.label == slow.label
+        assert fast.probabilities == pytest.approx(slow.probabilities, abs=0.05)
+
+
+def test_block_lengths_make_no_difference(classifier):
+    coarse = classify(read_blocks(clips()[3], block_s=1.0), classifier)
+    fine = classify(read_blocks(clips()[3], block_s=0.013), classifier)
+    assert fine.overall == coarse.overall
+    assert len(fine.segments) == len(coarse.segments) == 1
+
+
+def test_gain_makes_no_difference(classifier):
+    """From -6 to -26 dB: the network does not hear how far the microphone is turned up."""
+    for clip in clips()[2:5]:
+        samples = np.concatenate([block.samples for block in read_blocks(clip)])
+        loud = classify([Block(samples, 0.0)], classifier).overall.scores
+        quiet = classify([Block(samples // 10, 0.0)], classifier).overall.scores
+        assert quiet.probabilities == pytest.approx(loud.probabilities, abs=0.2)
+
+
+def test_provisional_verdicts_come_while_someone_speaks(classifier):
+    """A gate that is always open: a verdict stands after the first full window, before the end."""
+    pipeline = Pipeline(classifier, SpeechGate(detector=lambda frame: 1.0))
+    noise = np.random.default_rng(0).normal(0, 3000, 16000 * 5).astype(np.int16)
+    pipeline.process(Block(np.zeros(16000, np.int16), 0.0))
+    assert pipeline.provisional is None
+    assert pipeline.process(Block(noise, 1.0)) == []
+    assert pipeline.speaking
+    assert pipeline.provisional is not None
+    assert len(pipeline.flush()) == 1
+    assert pipeline.provisional is None
+
+
+def test_silence_has_no_verdict(classifier):
+    result = classify([Block(np.zeros(48000, np.int16), 0.0)], classifier)
+    assert (result.verdict, result.overall, result.segments) == ("no-speech", None, ())
+
+
+def test_below_the_threshold_the_verdict_is_uncertain(classifier):
+    certain = classify(read_blocks(clips()[4]), classifier, threshold=0.0)
+    never = classify(read_blocks(clips()[4]), classifier, threshold=1.0)
+    assert certain.verdict == certain.overall.scores.label
+    assert never.verdict == "uncertain"
+    assert never.overall.scores == certain.overall.scores
+
+
+def test_judging_is_the_normalised_geometric_mean():
+    windows = [log_softmax(np.log([0.5, 0.5])), log_softmax(np.log([0.8, 0.2]))]
+    probabilities = np.exp(combine(windows))
+    expected = np.sqrt([0.5 * 0.8, 0.5 * 0.2])
+    np.testing.assert_allclose(probabilities, expected / expected.sum())
+    assert judge(windows, ("a", "b"), 0.5).verdict == "a"
+    assert judge(windows, ("a", "b"), 0.9).verdict == "uncertain"
+
+
+def test_temperature_softens():
+    logits = np.array([2.0, 0.0])
+    np.testing.assert_allclose(np.exp(log_softmax(logits)).sum(), 1)
+    assert log_softmax(logits, 2.0)[0] < log_softmax(logits)[0]

@@ -1,0 +1,32 @@
+"""Write tests/device/golden.json anew, after a new default bundle was promoted."""
+
+import json
+from pathlib import Path
+
+from undertone import bundle
+from undertone.audio.files import read_blocks
+from undertone.classifier import Classifier
+from undertone.pipeline import classify
+from undertone.samples import clips
+
+
+def main() -> None:
+    """Classify the packaged clips with the kernels that are the same on every processor."""
+    classifier = Classifier(bundle.load(), reference_kernels=True)
+    probabilities = {}
+    for clip in clips():
+        overall = classify(read_blocks(clip), classifier).overall
+        assert overall is not None
+        probabilities[clip.name] = {
+            label: round(share, 6) for label, share in overall.scores.probabilities.items()
+        }
+    golden = {
+        "model_sha256": classifier.manifest.model_sha256,
+        "probabilities": probabilities,
+    }
+    path = Path(__file__).parent.parent / "tests/device/golden.json"
+    path.write_text(json.dumps(golden, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
