@@ -108,6 +108,9 @@ def check_model(open_model: Callable[[], str], name: str) -> Finding:
         return Finding("model", "ok", f"{name} loads with {open_model()}.")
     except UndertoneError as error:
         return Finding("model", "problem", str(error))
+    except Exception as error:  # a broken installation fails in any way, the doctor never
+        broken = f"{name} can't be loaded ({type(error).__name__}: {error})."
+        return Finding("model", "problem", broken, "install Undertone again")
 
 
 def check_portaudio(

@@ -76,10 +76,11 @@ def _row(device: "InputDevice") -> tuple[str, str, str, str, str]:
 def _print_table(devices: "Iterable[InputDevice]") -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("", "Microphone", "System", "Channels", "Sample rates", box=None)
     for device in devices:
-        table.add_row(*_row(device))
+        table.add_row(*map(Text, _row(device)))
     Console().print(table)
 
 
@@ -87,6 +88,7 @@ def _show_meter(microphone: "Microphone", seconds: float | None) -> None:
     """Redraw a bar ten times a second on a terminal; elsewhere write a line a second."""
     from rich.console import Console
     from rich.live import Live
+    from rich.text import Text
 
     console = Console()
     live = Live(console=console, auto_refresh=False) if console.is_terminal else nullcontext()
@@ -94,7 +96,7 @@ def _show_meter(microphone: "Microphone", seconds: float | None) -> None:
         for said in _levels(microphone, 0.1 if screen else 1.0, seconds):
             text = said if isinstance(said, str) else _line(said)
             if screen:
-                screen.update(text, refresh=True)
+                screen.update(Text(text), refresh=True)
             else:
                 click.echo(text)
 
@@ -105,12 +107,12 @@ def _levels(
     """The level of each ``every_s`` of sound, and what befalls the microphone in between."""
     import numpy as np
 
-    from undertone.audio.block import SAMPLE_RATE_HZ, Block
+    from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
     from undertone.audio.level import measure
     from undertone.events import SourceBack, SourceLost
 
-    pending: list[np.ndarray] = []
-    heard = wanted = 0
+    pending: list[Samples] = []
+    heard = told = 0
     for item in microphone:
         if isinstance(item, SourceLost):
             yield f"{item.source} was lost ({item.reason}): waiting for it"
@@ -120,9 +122,9 @@ def _levels(
             pending.append(item.samples)
             heard += len(item.samples)
         ended = seconds is not None and heard >= seconds * SAMPLE_RATE_HZ
-        if pending and (ended or heard - wanted >= every_s * SAMPLE_RATE_HZ):
+        if pending and (ended or heard - told >= every_s * SAMPLE_RATE_HZ):
             yield measure(np.concatenate(pending))
-            pending, wanted = [], heard
+            pending, told = [], heard
         if ended:
             return
 
