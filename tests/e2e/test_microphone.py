@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -59,6 +60,9 @@ class Recorder:
             stdout=subprocess.PIPE,
             text=True,
         )
+        # A test that waits for a word in vain should fail, not hang.
+        self.limit = threading.Timer(60, self.process.kill)
+        self.limit.start()
 
     def next_word(self) -> str:
         """The next thing that it tells (waited for)."""
@@ -78,6 +82,7 @@ def recorder(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> Iterator[
     assert recorder.next_word() == "hearing"
     yield recorder
     virtual_microphone.cont()
+    recorder.limit.cancel()
     recorder.process.kill()
     recorder.process.communicate()
 
