@@ -162,8 +162,8 @@ class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(row.label for row in self.per_class)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON would hold it."""
-        plain: dict[str, Any] = msgspec.to_builtins(self)
+        """As JSON holds it: dictionaries, lists, numbers, strings and None."""
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         return plain
 
     @classmethod

@@ -91,7 +91,7 @@ def _draw(
             f"Confusion matrix of the {form} model: share and number of clips.",
             pictures.confusion(each, f"Confusion matrix, {form} model", note),
         )
-        for form, each in reversed(by_form.items())
+        for form, each in list(by_form.items())[::-1]
     }
     drawn["recall.png"] = (
         f"Recall of each class; bars: the {shipped} model.",

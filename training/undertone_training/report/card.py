@@ -1,0 +1,204 @@
+"""The model card: what a bundle is, how good, for what, and whose data it comes from."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from undertone_training.report.protocols import (
+    LISTENERS_ACCURACY,
+    meaning,
+    percent,
+    percent_interval,
+)
+
+_RESPONSIBLE_USE = """\
+- It learnt how actors with North American voices *play* emotions, on two sentences, in a studio.
+  It does not know what anyone feels, and hears other voices, languages, ages and rooms worse.
+- Judge no person by it: not for hiring, teaching, policing, credit, health or safety. Use it
+  where a wrong verdict does no harm, and expect wrong verdicts.
+- Ask everyone who can be heard before it listens. The device stores labels and times, never audio,
+  unless its owner asks for it; a log of moods is personal data all the same.
+- The EU AI Act (Regulation (EU) 2024/1689, Article 5(1)(f)) forbids systems that infer emotions at
+  workplaces and in schools, but for medical or safety reasons.\
+"""
+
+_RAVDESS = """\
+The clips are from RAVDESS, the Ryerson Audio-Visual Database of Emotional Speech and Song
+(CC BY-NC-SA 4.0): Livingstone SR, Russo FA (2018), PLoS ONE 13(5): e0196391,
+<https://doi.org/10.1371/journal.pone.0196391>. The weights inherit its licence: no commercial use.\
+"""
+
+
+def model_card(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
+    """The README.md of a bundle.
+
+    manifest: manifest.json as a dictionary.  Read are ``name``, ``version``, ``labels``,
+        ``model_sha256``, ``mfcc``, ``window``, ``temperature``, ``confidence_threshold``,
+        ``training`` (``corpora``, ``train_speakers``, ``validation_speakers``, ``recipe``'s
+        ``name``, ``seed``, ``licence``), ``tools`` and ``commit``.
+    figures: what ``write_report`` returned, the shipped form last; its ``extra`` holds
+        ``model_bytes``, ``multiply_accumulates`` (of one window) and ``command`` (what made the
+        model).
+    Raises KeyError for a key that is missing.
+    """
+    parts = [
+        f"# {manifest['name']}",
+        _headline(figures),
+        _origin(manifest, figures),
+        f"A bundle for Undertone, version {manifest['version']}: a full-int8 TensorFlow Lite model "
+        f"that hears {len(manifest['labels'])} emotions in speech, from MFCC, on small devices.",
+        "## Figures",
+        _figures_table(figures),
+        _comparison(),
+        "## Each class",
+        _classes_table(figures),
+        "## Input and output",
+        _interface(manifest),
+        "## Cost",
+        _cost(figures["extra"], manifest),
+        "## Limits and responsible use",
+        _RESPONSIBLE_USE,
+        "## Data and licence",
+        _data(manifest["training"]),
+        "## How it was made",
+        _making(manifest, figures["extra"]),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _shipped(figures: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    form = list(figures["forms"])[-1]
+    return form, figures["forms"][form]
+
+
+def _headline(figures: Mapping[str, Any]) -> str:
+    form, shipped = _shipped(figures)
+    protocol = figures["protocol"]
+    meant = f" ({meaning(protocol)})" if meaning(protocol) else ""
+    return (
+        f"**{percent(shipped['uar'])} UAR, {protocol}**{meant}; 95 % interval "
+        f"{percent_interval(shipped['uar_interval95'])} by bootstrap over "
+        f"{shipped['n_speakers']} speakers, {shipped['n_clips']:,} clips, {form} model."
+    )
+
+
+def _origin(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
+    """Tell when the shipped weights have heard the speakers that the figures were taken on."""
+    training = manifest["training"]
+    heard = {*training["train_speakers"], *training["validation_speakers"]}
+    tested = set(figures["speakers"])
+    unheard = ("speaker-independent", "published-folds", "live")
+    if not figures["protocol"].startswith(unheard) or not heard & tested:
+        return ""
+    return (
+        "The figures are a cross-validation's: of models made by the same recipe, each tested on "
+        "speakers that it never heard. The weights here were then trained on "
+        f"{len(heard)} speakers, {len(heard & tested)} of the {len(tested)} tested ones among them, "
+        "and have no figure of their own."
+    )
+
+
+def _figures_table(figures: Mapping[str, Any]) -> str:
+    forms = figures["forms"]
+    each = forms.values()
+    rows = [
+        ("UAR", [percent(one["uar"]) for one in each]),
+        ("95 % interval", [percent_interval(one["uar_interval95"]) for one in each]),
+        ("accuracy", [percent(one["accuracy"]) for one in each]),
+        ("95 % interval", [percent_interval(one["accuracy_interval95"]) for one in each]),
+        ("macro F1", [percent(one["macro_f1"]) for one in each]),
+        ("expected calibration error", [f"{one['ece']:.3f}" for one in each]),
+    ]
+    table = _table(
+        [figures["protocol"], *(f"{form} model" for form in forms)],
+        ([name, *values] for name, values in rows),
+    )
+    same = [
+        f"Models {pair} say the same of {percent(share)} of the clips."
+        for pair, share in figures["agreement"].items()
+    ]
+    return "\n\n".join([table, *same])
+
+
+def _comparison() -> str:
+    return (
+        f"For comparison: human listeners name about {100 * LISTENERS_ACCURACY:.0f} % of RAVDESS's "
+        "speech clips rightly (mean; Livingstone & Russo 2018). Figures of a random split "
+        "(*speaker-dependent*: the tested speakers were heard in training) are inflated, by about "
+        "7 to 13 points, and not to be compared with these."
+    )
+
+
+def _classes_table(figures: Mapping[str, Any]) -> str:
+    form, shipped = _shipped(figures)
+    rows = [
+        [
+            row["label"],
+            *("–" if row[k] is None else percent(row[k]) for k in ("precision", "recall", "f1")),
+            str(row["support"]),
+        ]
+        for row in shipped["per_class"]
+    ]
+    head = [f"{form} model, {figures['protocol']}", "precision", "recall", "F1", "clips"]
+    return _table(head, rows)
+
+
+def _interface(manifest: Mapping[str, Any]) -> str:
+    mfcc, window = manifest["mfcc"], manifest["window"]
+    rate = mfcc["sample_rate_hz"]
+    hop_s = mfcc["hop_length"] / rate
+    # a window of n frames lasts n - 1 hops and the last frame's length
+    window_s = (window["frames"] - 1) * hop_s + mfcc["frame_length"] / rate
+    return "\n".join(
+        [
+            f"- **Sound**: mono, {rate:,} Hz, 16 bit; the speech that the gate lets through.",
+            f"- **Features**: {mfcc['n_coefficients']} MFCC of frames of "
+            f"{1000 * mfcc['frame_length'] / rate:g} ms every {1000 * hop_s:g} ms, "
+            f"{mfcc['n_filters']} mel filters from {mfcc['low_hz']:g} to {mfcc['high_hz']:g} Hz "
+            "(python_speech_features, Hamming window), standardised per coefficient.",
+            f"- **Window**: {window['frames']} frames ({window_s:.2f} s), a new one every "
+            f"{window['hop']} ({window['hop'] * hop_s:.2f} s); int8.",
+            f"- **Output**: int8 logits of {', '.join(manifest['labels'])}, in this order; softmax "
+            f"with temperature {manifest['temperature']:.3g}.",
+            "- **Verdict**: mean of the windows' log-probabilities; *uncertain* below a confidence "
+            f"of {manifest['confidence_threshold']:.2f}. Temperature and threshold were fitted on "
+            "training speakers held out for validation.",
+        ]
+    )
+
+
+def _cost(extra: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    millions = extra["multiply_accumulates"] / 1e6
+    return (
+        f"`model.tflite` has {extra['model_bytes']:,} bytes and takes {millions:.2f} million "
+        "multiply-accumulates a window. `undertone bench` measures its time and memory on your "
+        f"machine.\n\nSHA-256: `{manifest['model_sha256']}`"
+    )
+
+
+def _data(training: Mapping[str, Any]) -> str:
+    corpora = ", ".join(training["corpora"])
+    lines = [
+        f"Corpora: {corpora}. Trained on the speakers {', '.join(training['train_speakers'])}; "
+        f"validated on {', '.join(training['validation_speakers'])}.",
+        f"Licence of the weights: {training['licence']}",
+    ]
+    if any(corpus.lower().startswith("ravdess") for corpus in training["corpora"]):
+        lines.append(_RAVDESS)
+    return "\n\n".join(lines)
+
+
+def _making(manifest: Mapping[str, Any], extra: Mapping[str, Any]) -> str:
+    training = manifest["training"]
+    tools = _table(["tool", "version"], ([k, v] for k, v in manifest["tools"].items()))
+    return (
+        f"```\n{extra['command']}\n```\n\nRecipe `{training['recipe']['name']}`, seed "
+        f"{training['seed']}, commit `{manifest['commit']}`. The whole recipe stands in "
+        f"`manifest.json`.\n\n{tools}"
+    )
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table, its first column left, the others right."""
+    titles = list(head)
+    lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
