@@ -92,7 +92,7 @@ def _origin(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     return (
         "The figures are a cross-validation's: of models made by the same recipe, each tested on "
         "speakers that it never heard. The weights here were then trained on "
-        f"{len(heard)} speakers, {len(heard & tested)} of the {len(tested)} tested ones among them, "
+        f"{len(heard)} speakers, {len(heard & tested)} of the {len(tested)} tested ones included, "
         "and have no figure of their own."
     )
 
