@@ -1,0 +1,1 @@
+"""Undertone's training program: corpora in, a bundle for the device out."""

@@ -1,0 +1,7 @@
+"""The corpora of acted emotions that Undertone can learn from, by their published file names."""
+
+from undertone_training.corpora.clip import AudioRef, Clip
+from undertone_training.corpora.scan import CORPORA, Problem, Scan, scan
+from undertone_training.corpora.table import table, write_csv
+
+__all__ = ["CORPORA", "AudioRef", "Clip", "Problem", "Scan", "scan", "table", "write_csv"]

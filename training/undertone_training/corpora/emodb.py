@@ -1,0 +1,59 @@
+"""EMO-DB: ten German actors, ten sentences, seven emotions (Burkhardt et al. 2005, Interspeech).
+
+Names are speaker, sentence, emotion's German initial and version: ``03a01Fa.wav``.
+"""
+
+import re
+from string import ascii_lowercase
+
+from undertone_training.corpora.clip import AudioRef, Clip, Corpus, Sex, UnusableNameError
+
+_NAME = re.compile(r"([0-9]{2})([ab][0-9]{2})([A-Z])([a-z])")
+_SEXES: dict[str, Sex] = {
+    "03": "male",
+    "08": "female",
+    "09": "female",
+    "10": "male",
+    "11": "male",
+    "12": "male",
+    "13": "female",
+    "14": "female",
+    "15": "male",
+    "16": "female",
+}
+_EMOTIONS = {
+    "N": "neutral",
+    "F": "happy",  # Freude
+    "T": "sad",  # Trauer
+    "W": "angry",  # Wut
+    "A": "fearful",  # Angst
+    "E": "disgust",  # Ekel
+}
+
+
+def _parse(source: AudioRef) -> Clip | None:
+    match = _NAME.fullmatch(source.name.stem)
+    if not match:
+        return None
+    speaker, sentence, emotion, version = match.groups()
+    if speaker not in _SEXES:
+        raise UnusableNameError(f"EMO-DB has no speaker {speaker}")
+    if emotion == "L":  # Langeweile
+        raise UnusableNameError("EMO-DB's boredom has no counterpart among the emotions")
+    if emotion not in _EMOTIONS:
+        raise UnusableNameError(f"EMO-DB has no emotion {emotion}")
+    return Clip(
+        corpus="emodb",
+        clip_id=match[0],
+        speaker=speaker,
+        sex=_SEXES[speaker],
+        emotion=_EMOTIONS[emotion],
+        channel="speech",
+        intensity=None,
+        statement=sentence,
+        repetition=ascii_lowercase.index(version) + 1,
+        source=source,
+    )
+
+
+CORPUS = Corpus("emodb", _parse)

@@ -1,0 +1,48 @@
+"""SAVEE: four British men, seven emotions (Haq & Jackson 2009, AVSP).
+
+Names are emotion and sentence in a folder of the speaker, ``DC/a01.wav``; the copies in one
+folder put the speaker in front, ``DC_a01.wav``.
+"""
+
+import re
+
+from undertone_training.corpora.clip import AudioRef, Clip, Corpus, UnusableNameError
+
+_SPEAKERS = ("DC", "JE", "JK", "KL")
+_NAME = re.compile(r"(?:([A-Z]{2})_)?([a-z]{1,2})([0-9]{2})")
+_EMOTIONS = {
+    "n": "neutral",
+    "h": "happy",
+    "sa": "sad",
+    "a": "angry",
+    "f": "fearful",
+    "d": "disgust",
+    "su": "surprised",
+}
+
+
+def _parse(source: AudioRef) -> Clip | None:
+    match = _NAME.fullmatch(source.name.stem)
+    if not match:
+        return None
+    speaker = match[1] or source.name.parent.name
+    if speaker not in _SPEAKERS:
+        return None
+    emotion, sentence = match[2], match[3]
+    if emotion not in _EMOTIONS:
+        raise UnusableNameError(f"SAVEE has no emotion {emotion}")
+    return Clip(
+        corpus="savee",
+        clip_id=f"{speaker}_{emotion}{sentence}",
+        speaker=speaker,
+        sex="male",
+        emotion=_EMOTIONS[emotion],
+        channel="speech",
+        intensity=None,
+        statement=f"{emotion}{sentence}",  # sentences are numbered within each emotion
+        repetition=None,
+        source=source,
+    )
+
+
+CORPUS = Corpus("savee", _parse, frozenset({"Info.txt"}))

@@ -1,0 +1,147 @@
+"""Finds the clips of every corpus below a folder, by their published names."""
+
+import os
+import zipfile
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+
+from undertone.audio.files import AUDIO_SUFFIXES
+from undertone_training.corpora import cremad, emodb, nemo, ravdess, savee, tess
+from undertone_training.corpora.clip import AudioRef, Clip, Corpus, UnusableNameError
+from undertone_training.errors import CorpusError
+
+CORPORA: dict[str, Corpus] = {
+    module.CORPUS.name: module.CORPUS for module in (ravdess, nemo, tess, emodb, cremad, savee)
+}
+
+_COMPANIONS = frozenset().union(*(corpus.companions for corpus in CORPORA.values()))
+_PAPERS = ("readme", "license", "licence")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file that was left out, and why, in words that are the same for all of its kind."""
+
+    source: AudioRef
+    reason: str
+
+    def __str__(self) -> str:
+        """The file and the reason."""
+        return f"{self.source}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The clips that were found, in order of corpus and clip_id, and what was left out."""
+
+    clips: tuple[Clip, ...]
+    problems: tuple[Problem, ...]
+
+    def complaints(self) -> list[str]:
+        """A line for each kind of problem: how many files, which first, and why."""
+        lines = []
+        ordered = sorted(self.problems, key=lambda problem: problem.reason)
+        for _, group in groupby(ordered, key=lambda problem: problem.reason):
+            first, *others = group
+            more = f" (and {len(others)} more)" if others else ""
+            lines.append(f"{first.source}{more}: {first.reason}")
+        return lines
+
+
+def scan(folder: Path, corpora: Collection[str] | None = None) -> Scan:
+    """Find the clips of ``corpora`` (by default of every known one) in a folder or zip archive.
+
+    Folders and the zip archives in them are searched; a file counts before the same clip in an
+    archive, else the first by path.  Foreign files, second copies and names with impossible
+    codes are told in ``problems``.
+
+    Raises CorpusError where ``folder`` does not exist, a name in ``corpora`` is unknown, or
+    one of ``corpora`` (any, where they are not given) has no clip there.
+    """
+    unknown = set(corpora or ()).difference(CORPORA)
+    if unknown:
+        raise CorpusError(
+            f"There is no corpus called {sorted(unknown)[0]}: known are {', '.join(CORPORA)}."
+        )
+    if not folder.exists():
+        raise CorpusError(f"There is no folder {folder}: name the one that holds the corpora.")
+    problems: list[Problem] = []
+    clips: dict[tuple[str, str], Clip] = {}
+    sources = sorted(_sources(folder, problems), key=lambda ref: (ref.member is not None, str(ref)))
+    for source in sources:
+        try:
+            clip = _recognise(source)
+        except UnusableNameError as error:
+            problems.append(Problem(source, str(error)))
+            continue
+        if corpora and clip.corpus not in corpora:
+            continue
+        if clips.setdefault((clip.corpus, clip.clip_id), clip) is not clip:
+            problems.append(Problem(source, "a second copy of a clip"))
+    found = {clip.corpus for clip in clips.values()}
+    missing = sorted(set(corpora or ()) - found)
+    if missing or not clips:
+        raise CorpusError(
+            f"There are no clips of {missing[0] if missing else 'a known corpus'} in {folder}: "
+            f"name the folder that holds the corpora under their published file names."
+        )
+    order = list(CORPORA)
+    return Scan(
+        tuple(sorted(clips.values(), key=lambda each: (order.index(each.corpus), each.clip_id))),
+        tuple(problems),
+    )
+
+
+def _recognise(source: AudioRef) -> Clip:
+    """The clip that a file's name tells of; raises UnusableNameError where it tells of none."""
+    if source.name.suffix.lower() not in AUDIO_SUFFIXES:
+        raise UnusableNameError("not an audio file")
+    for corpus in CORPORA.values():
+        clip = corpus.parse(source)
+        if clip:
+            return clip
+    raise UnusableNameError("a name of no known corpus")
+
+
+def _sources(folder: Path, problems: list[Problem]) -> Iterator[AudioRef]:
+    """Every file below ``folder`` and every member of its archives that may be a recording."""
+    for path in [folder] if folder.is_file() else _walk(folder, problems):
+        if path.suffix.lower() != ".zip":
+            if not _is_paper(path.name):
+                yield AudioRef(path)
+            continue
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+        except (zipfile.BadZipFile, OSError):
+            problems.append(Problem(AudioRef(path), "not a readable zip archive"))
+            continue
+        for name in names:
+            parts = PurePosixPath(name).parts
+            hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
+            if parts and not (name.endswith("/") or hidden or _is_paper(parts[-1])):
+                yield AudioRef(path, name)
+
+
+def _walk(folder: Path, problems: list[Problem]) -> Iterator[Path]:
+    """Every visible file below ``folder``, through links to folders too, but no folder twice."""
+    seen: set[str] = set()
+
+    def closed(error: OSError) -> None:
+        problems.append(Problem(AudioRef(Path(error.filename)), "a folder that can't be opened"))
+
+    for parent, folders, names in os.walk(folder, onerror=closed, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(parent, name) for name in names if not name.startswith("."))
+
+
+def _is_paper(name: str) -> bool:
+    """Whether a file of this name comes with a corpus and is no recording."""
+    return name in _COMPANIONS or name.lower().startswith(_PAPERS)

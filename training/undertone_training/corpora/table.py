@@ -1,0 +1,30 @@
+"""Clips as a table, to look at and to keep."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from undertone_training.corpora.clip import Clip
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def table(clips: Sequence[Clip]) -> "pd.DataFrame":
+    """One row a clip; the columns are Clip's fields, with ``path`` and ``member`` of the source."""
+    import pandas as pd
+
+    columns = [field.name for field in fields(Clip) if field.name != "source"]
+    rows = [
+        {name: getattr(clip, name) for name in columns}
+        | {"path": str(clip.source.path), "member": clip.source.member}
+        for clip in clips
+    ]
+    frame = pd.DataFrame(rows, columns=[*columns, "path", "member"])
+    return frame.astype({"repetition": "Int64"})  # whole numbers beside missing values
+
+
+def write_csv(clips: Sequence[Clip], path: Path) -> None:
+    """Write ``table(clips)`` as CSV."""
+    table(clips).to_csv(path, index=False)

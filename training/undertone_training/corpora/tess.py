@@ -1,0 +1,46 @@
+"""TESS: two actresses say 200 words in seven emotions (Dupuis & Pichora-Fuller 2010).
+
+Names are speaker, word and emotion: ``OAF_back_angry.wav``; ``ps`` is pleasant surprise.  The
+folders (``OAF_angry``, ``YAF_pleasant_surprised``) say nothing more.
+"""
+
+import re
+
+from undertone_training.corpora.clip import AudioRef, Clip, Corpus, UnusableNameError
+
+_NAME = re.compile(r"(OAF?|YAF)_([a-z]+)_([a-z]+)")
+_EMOTIONS = {
+    "neutral": "neutral",
+    "happy": "happy",
+    "sad": "sad",
+    "angry": "angry",
+    "fear": "fearful",
+    "disgust": "disgust",
+    "ps": "surprised",
+}
+
+
+def _parse(source: AudioRef) -> Clip | None:
+    match = _NAME.fullmatch(source.name.stem)
+    if not match:
+        return None
+    speaker, word, emotion = match.groups()
+    if speaker == "OA":  # one published name is misspelt: OA_bite_neutral.wav
+        speaker = "OAF"
+    if emotion not in _EMOTIONS:
+        raise UnusableNameError(f"TESS has no emotion {emotion}")
+    return Clip(
+        corpus="tess",
+        clip_id=f"{speaker}_{word}_{emotion}",
+        speaker=speaker,
+        sex="female",
+        emotion=_EMOTIONS[emotion],
+        channel="speech",
+        intensity=None,
+        statement=word,
+        repetition=None,
+        source=source,
+    )
+
+
+CORPUS = Corpus("tess", _parse)
