@@ -1,0 +1,299 @@
+"""Who is trained on, who is validated on, who is tested: the protocols of the evaluation.
+
+A protocol is named beside every figure.  All but ``speaker-dependent`` test speakers that the
+training never met; validation actors (early stopping, temperature, thresholds) are taken from
+the training actors, as many women as men.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from undertone_training.corpora.clip import Clip
+from undertone_training.errors import SplitError
+
+TRAINING_ACTORS = range(1, 21)
+"""Of RAVDESS: everything that is chosen is chosen on these."""
+
+TEST_ACTORS = range(21, 25)
+"""Of RAVDESS: the final test; nothing may be chosen by them."""
+
+DEVELOPMENT_FOLDS = (range(1, 6), range(6, 11), range(11, 16), range(16, 21))
+"""Test actors of each development fold."""
+
+PUBLISHED_FOLDS = (
+    (2, 5, 14, 15, 16),
+    (3, 6, 7, 13, 18),
+    (10, 11, 12, 19, 20),
+    (8, 17, 21, 23, 24),
+    (1, 4, 9, 22),
+)
+"""Test actors of each of the five subject-wise folds of Luna-Jiménez et al. (2021, Sensors)."""
+
+FIVE_EMOTIONS = ("neutral", "calm", "happy", "sad", "angry")
+"""What the smallest of the reference systems tells apart."""
+
+SPEAKER_DEPENDENT = "speaker-dependent"
+
+
+@dataclass(frozen=True)
+class Split:
+    """The three sides of one training.
+
+    name: unique among the splits of all protocols; names the run's folder.
+    protocol: what must stand beside every figure of the split.
+    test: empty only in the ``final`` split of who has not the test actors' clips.
+    missing: RAVDESS actors that the protocol asks for and that are not at hand.
+
+    Raises SplitError where a clip stands on two sides, or in a speaker-independent protocol a
+    speaker does, or song is validated or tested on.
+    """
+
+    name: str
+    protocol: str
+    train: tuple[Clip, ...]
+    validation: tuple[Clip, ...]
+    test: tuple[Clip, ...]
+    missing: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what would make the figures of this split untrue."""
+        sides = {"train": self.train, "validation": self.validation, "test": self.test}
+        for (one, first), (other, second) in combinations(sides.items(), 2):
+            self._refuse("clip", one, other, _ids(first) & _ids(second))
+            if self.speaker_independent:
+                self._refuse("speaker", one, other, _speakers(first) & _speakers(second))
+        if self.speaker_independent and any(
+            clip.channel == "song" for clip in (*self.validation, *self.test)
+        ):
+            raise SplitError(
+                f"The split {self.name} validates or tests on song: only speech may be there."
+            )
+
+    def _refuse(self, what: str, one: str, other: str, shared: set[tuple[str, str]]) -> None:
+        if shared:
+            corpus, name = min(shared)
+            raise SplitError(
+                f"The split {self.name} has the {what} {name} of {corpus} on two sides, {one} and "
+                f"{other}: each may be on one only."
+            )
+
+    @property
+    def speaker_independent(self) -> bool:
+        """Whether no speaker may be on two sides."""
+        return not self.protocol.startswith(SPEAKER_DEPENDENT)
+
+    def tested(self) -> tuple[Clip, ...]:
+        """The test clips; raises SplitError where there are none."""
+        if not self.test:
+            raise SplitError(
+                f"The test actors {_listed(self.missing)} of the split {self.name} are not in the "
+                f"data folder: add their RAVDESS speech clips."
+            )
+        return self.test
+
+
+def splits(
+    clips: Iterable[Clip],
+    protocol: str,
+    song: bool = False,
+    n_validation_actors: int = 2,
+    seed: int = 0,
+) -> list[Split]:
+    """The splits of a protocol, in order.
+
+    protocol: ``speaker-independent`` (the four development folds), ``final``,
+        ``published-folds``, ``speaker-dependent`` (its three variants) or ``cross-corpus``
+        (one split for every corpus at hand beside RAVDESS).
+    song: the training actors' RAVDESS song joins their speech; in ``speaker-dependent`` the
+        variants say themselves.
+    n_validation_actors: even; half of them women.  0 validates on nobody.
+    seed: which actors validate; in ``speaker-dependent``, which clips are on which side.
+
+    Actors that are not at hand are left out and told in ``Split.missing``.  Raises SplitError
+    for an unknown protocol, and where a side has no clips (but see ``Split.test``).
+    """
+    if protocol not in _PROTOCOLS:
+        raise SplitError(f"There is no protocol {protocol!r}: known are {', '.join(_PROTOCOLS)}.")
+    if n_validation_actors < 0 or n_validation_actors % 2:
+        raise SplitError(
+            f"The validation takes as many women as men: {n_validation_actors} validation actors "
+            f"are not possible, choose an even number."
+        )
+    # Sorted, so that neither a folder's layout nor the order of a scan changes who is where.
+    ordered = tuple(sorted(clips, key=lambda clip: (clip.corpus, clip.clip_id)))
+    return _PROTOCOLS[protocol](ordered, song, n_validation_actors, seed)
+
+
+def _development(clips: Sequence[Clip], song: bool, n_validation: int, seed: int) -> list[Split]:
+    return [
+        _by_actor(
+            clips, f"development-{fold}", "speaker-independent",
+            [actor for actor in TRAINING_ACTORS if actor not in test], test,
+            song, n_validation, seed + fold,
+        )
+        for fold, test in enumerate(DEVELOPMENT_FOLDS, start=1)
+    ]  # fmt: skip
+
+
+def _final(clips: Sequence[Clip], song: bool, n_validation: int, seed: int) -> list[Split]:
+    split = _by_actor(
+        clips, "final", "final", TRAINING_ACTORS, TEST_ACTORS, song, n_validation, seed,
+        test_needed=False,
+    )  # fmt: skip
+    return [split]
+
+
+def _published(clips: Sequence[Clip], song: bool, n_validation: int, seed: int) -> list[Split]:
+    actors = sorted(actor for fold in PUBLISHED_FOLDS for actor in fold)
+    return [
+        _by_actor(
+            clips, f"published-{fold}", "published-folds",
+            [actor for actor in actors if actor not in test], test,
+            song, n_validation, seed + fold,
+        )
+        for fold, test in enumerate(PUBLISHED_FOLDS, start=1)
+    ]  # fmt: skip
+
+
+def _cross_corpus(clips: Sequence[Clip], song: bool, n_validation: int, seed: int) -> list[Split]:
+    final = _final(clips, song, n_validation, seed)[0]
+    others = sorted({clip.corpus for clip in clips} - {"ravdess"})
+    if not others:
+        raise SplitError(
+            "There is no corpus beside RAVDESS in the data folder: add one to test on."
+        )
+    return [
+        Split(
+            f"cross-corpus-{corpus}",
+            "cross-corpus",
+            final.train,
+            final.validation,
+            tuple(clip for clip in clips if clip.corpus == corpus),
+            tuple(actor for actor in final.missing if int(actor) in TRAINING_ACTORS),
+        )
+        for corpus in others
+    ]
+
+
+def _speaker_dependent(
+    clips: Sequence[Clip], song: bool, n_validation: int, seed: int
+) -> list[Split]:
+    ravdess = [clip for clip in clips if clip.corpus == "ravdess"]
+    speech = [clip for clip in ravdess if clip.channel == "speech"]
+    variants = {
+        "speech, song, 8 emotions": ravdess,
+        "speech, 8 emotions": speech,
+        "speech, 5 emotions": [clip for clip in speech if clip.emotion in FIVE_EMOTIONS],
+    }
+    return [_random(variant, chosen, seed) for variant, chosen in variants.items()]
+
+
+def _random(variant: str, clips: Sequence[Clip], seed: int) -> Split:
+    """80 % training (a tenth of it validation) and 20 % test, each with every emotion's share."""
+    from sklearn.model_selection import train_test_split
+
+    def parted(clips: Sequence[Clip], share: float) -> tuple[list[Clip], list[Clip]]:
+        emotions = [clip.emotion for clip in clips]
+        rest, part = train_test_split(clips, test_size=share, stratify=emotions, random_state=seed)
+        return rest, part
+
+    try:
+        rest, test = parted(clips, 0.2)
+        train, validation = parted(rest, 0.1)
+    except ValueError as error:
+        raise SplitError(
+            f"{len(clips)} RAVDESS clips are too few for a random split with every emotion on each "
+            f"side: add more of the corpus to the data folder."
+        ) from error
+    name = "-".join(variant.removesuffix(" emotions").split(", "))
+    return Split(
+        f"{SPEAKER_DEPENDENT}-{name}",
+        f"{SPEAKER_DEPENDENT} ({variant}, split seed {seed})",
+        tuple(train),
+        tuple(validation),
+        tuple(test),
+    )
+
+
+def _by_actor(
+    clips: Sequence[Clip],
+    name: str,
+    protocol: str,
+    train_actors: Iterable[int],
+    test_actors: Iterable[int],
+    song: bool,
+    n_validation: int,
+    turn: int,
+    test_needed: bool = True,
+) -> Split:
+    """A split of RAVDESS by actor; ``turn`` decides which training actors validate."""
+    ravdess = [clip for clip in clips if clip.corpus == "ravdess"]
+    speech = [clip for clip in ravdess if clip.channel == "speech"]
+    at_hand = {clip.speaker for clip in speech}
+    train_names, test_names = ([f"{a:02}" for a in side] for side in (train_actors, test_actors))
+    for side, names, needed in (
+        ("training", train_names, True),
+        ("test", test_names, test_needed),
+    ):
+        if needed and not at_hand.intersection(names):
+            raise SplitError(
+                f"The {side} actors {_listed(names)} of the split {name} are not in the data "
+                f"folder: add their RAVDESS speech clips, or choose another protocol."
+            )
+    validating = _validation_actors(
+        name, speech, at_hand.intersection(train_names), n_validation, turn
+    )
+    training = at_hand.intersection(train_names) - validating
+    return Split(
+        name,
+        protocol,
+        tuple(clip for clip in (ravdess if song else speech) if clip.speaker in training),
+        tuple(clip for clip in speech if clip.speaker in validating),
+        tuple(clip for clip in speech if clip.speaker in test_names),
+        tuple(sorted({*train_names, *test_names} - at_hand)),
+    )
+
+
+def _validation_actors(
+    name: str, clips: Sequence[Clip], actors: set[str], number: int, turn: int
+) -> set[str]:
+    """``number`` of ``actors``, half of each sex: in order of their names, from ``turn`` on."""
+    chosen: set[str] = set()
+    for sex in ("female", "male"):
+        candidates = sorted({c.speaker for c in clips if c.sex == sex and c.speaker in actors})
+        if number and len(candidates) < number // 2 + 1:
+            raise SplitError(
+                f"The split {name} has {len(candidates)} {sex} training actors, and needs "
+                f"{number // 2} to validate on and one more: add RAVDESS speech clips."
+            )
+        chosen.update(candidates[(turn + i) % len(candidates)] for i in range(number // 2))
+    return chosen
+
+
+def _ids(clips: Iterable[Clip]) -> set[tuple[str, str]]:
+    return {(clip.corpus, clip.clip_id) for clip in clips}
+
+
+def _speakers(clips: Iterable[Clip]) -> set[tuple[str, str]]:
+    return {(clip.corpus, clip.speaker) for clip in clips}
+
+
+def _listed(actors: Sequence[str]) -> str:
+    """``21-24`` for consecutive numbers, else each."""
+    numbers = sorted(map(int, actors))
+    if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]:02}-{numbers[-1]:02}"
+    return ", ".join(f"{number:02}" for number in numbers)
+
+
+_PROTOCOLS: dict[str, Callable[[Sequence[Clip], bool, int, int], list[Split]]] = {
+    "speaker-independent": _development,
+    "final": _final,
+    "published-folds": _published,
+    SPEAKER_DEPENDENT: _speaker_dependent,
+    "cross-corpus": _cross_corpus,
+}
+
+PROTOCOLS = tuple(_PROTOCOLS)
+"""What ``splits`` knows."""
