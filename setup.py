@@ -40,8 +40,7 @@ EXTRAS = {
         "scikit-learn>=1.4,<2",  # figures, splits
         "matplotlib>=3.8,<4",
         "pandas>=2.2,<4",
-        "pooch>=1.8,<2",  # checksums of downloads
-        "requests>=2.31,<3",
+        "requests>=2.31,<3",  # downloads that go on where they stopped
     ],
     "test": [
         "pytest>=8,<10",

@@ -1,0 +1,72 @@
+"""``undertone-train fetch``: the official archives of a corpus."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from undertone_training.fetch import Progress
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  undertone-train fetch ravdess --to corpora
+  undertone-train fetch ravdess --to corpora --song
+
+A download that stopped goes on where it was when the same command is given again.
+"""
+)
+@click.argument("corpus", type=click.Choice(["ravdess"]))
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="UNDERTONE_DATA",
+    default=Path("corpora"),
+    show_default=True,
+    show_envvar=True,
+    help="Folder of the corpora.",
+)
+@click.option("--song", is_flag=True, help="Also the sung clips (226 MB).")
+@click.option("--url", hidden=True, help="Where the archives are, instead of the public record.")
+def command(corpus: str, folder: Path, song: bool, url: str | None) -> None:
+    """Download the spoken clips of CORPUS (208 MB) and check them; they need no unpacking.
+
+    RAVDESS may be used for non-commercial purposes (CC BY-NC-SA 4.0).
+    """
+    from undertone_training.fetch import RECORD_URL, SONG, SPEECH, fetch
+
+    for archive in (SPEECH, SONG) if song else (SPEECH,):
+        with _progress(archive.name) as progress:
+            path = fetch(archive, folder, url or RECORD_URL, progress)
+        click.echo(f"{path}: complete, MD5 {archive.md5}")
+
+
+@contextmanager
+def _progress(name: str) -> "Iterator[Progress]":
+    """A bar on a terminal; elsewhere a plain line at every tenth."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+        columns = ("{task.description}", BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            task = bar.add_task(name, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+        return
+    told = -1
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal told
+        tenth = done * 10 // total if total else 0
+        if tenth != told:
+            told = tenth
+            of_total = f" of {total / 1e6:.0f}" if total else ""
+            click.echo(f"{name}: {done / 1e6:.0f}{of_total} MB", err=True)
+
+    yield tell
