@@ -316,6 +316,21 @@ def test_the_card_tells_whether_the_weights_heard_the_tested_speakers(
     assert "have no figure of their own" not in unheard
 
 
+def test_the_card_shows_the_seeds_and_the_live_test_where_they_are_known(
+    report: tuple[Path, dict[str, Any]],
+) -> None:
+    uar = {"uar": {"mean": 0.581, "deviation": 0.0062}}
+    extra = {
+        **EXTRA,
+        "seeds": {"numbers": [0, 1, 2], "float": uar, "int8": uar},
+        "live": {"20 dB": {"protocol": "live", "uar": 0.5, "missed_clips": 3, "false_segments": 4}},
+    }
+    card = model_card(MANIFEST, {**report[1], "extra": extra})
+
+    assert "over the seeds 0, 1, 2: 58.1 ± 0.6 % (float), 58.1 ± 0.6 % (int8)." in card
+    assert "| live, 20 dB | 50.0 % | 3 | 4 |" in card
+
+
 def test_the_card_reads_what_the_report_wrote(report: tuple[Path, dict[str, Any]]) -> None:
     folder, returned = report
     read = json.loads((folder / "figures.json").read_text("utf-8"))

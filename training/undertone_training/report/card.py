@@ -37,7 +37,9 @@ def model_card(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
         ``name``, ``seed``, ``licence``), ``tools`` and ``commit``.
     figures: what ``write_report`` returned, the shipped form last; its ``extra`` holds
         ``model_bytes``, ``multiply_accumulates`` (of one window) and ``command`` (what made the
-        model).
+        model); and, where they are known, ``seeds`` (``numbers``, and by form the ``uar``'s
+        ``mean`` and ``deviation``) and ``live`` (by condition ``protocol``, ``uar``,
+        ``missed_clips`` and ``false_segments``).
     Raises KeyError for a key that is missing.
     """
     parts = [
@@ -48,6 +50,8 @@ def model_card(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
         f"that hears {len(manifest['labels'])} emotions in speech, from MFCC, on small devices.",
         "## Figures",
         _figures_table(figures),
+        _seeds(figures),
+        _live(figures["extra"].get("live", {})),
         _comparison(),
         "## Each class",
         _classes_table(figures),
@@ -117,6 +121,38 @@ def _figures_table(figures: Mapping[str, Any]) -> str:
         for pair, share in figures["agreement"].items()
     ]
     return "\n\n".join([table, *same])
+
+
+def _seeds(figures: Mapping[str, Any]) -> str:
+    seeds = figures["extra"].get("seeds")
+    if not seeds or len(seeds["numbers"]) < 2:
+        return ""
+    spreads = (
+        f"{100 * seeds[form]['uar']['mean']:.1f} ± {100 * seeds[form]['uar']['deviation']:.1f} % "
+        f"({form})"
+        for form in figures["forms"]
+    )
+    numbers = ", ".join(map(str, seeds["numbers"]))
+    return (
+        f"UAR, {figures['protocol']}, mean and standard deviation over the seeds {numbers}: "
+        f"{', '.join(spreads)}."
+    )
+
+
+def _live(live: Mapping[str, Any]) -> str:
+    """What remains through the whole device path."""
+    if not live:
+        return ""
+    rows = (
+        [
+            f"{each['protocol']}, {condition}",
+            percent(each["uar"]),
+            str(each["missed_clips"]),
+            str(each["false_segments"]),
+        ]
+        for condition, each in live.items()
+    )
+    return _table(["protocol and noise", "UAR", "clips missed", "segments of noise"], rows)
 
 
 def _comparison() -> str:
