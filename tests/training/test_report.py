@@ -323,7 +323,9 @@ def test_the_card_shows_the_seeds_and_the_live_test_where_they_are_known(
     extra = {
         **EXTRA,
         "seeds": {"numbers": [0, 1, 2], "float": uar, "int8": uar},
-        "live": {"20 dB": {"protocol": "live", "uar": 0.5, "missed_clips": 3, "false_segments": 4}},
+        "live": {
+            "20 dB": {"protocol": "live, 20 dB", "uar": 0.5, "missed_clips": 3, "false_segments": 4}
+        },
     }
     card = model_card(MANIFEST, {**report[1], "extra": extra})
 

@@ -145,14 +145,14 @@ def _live(live: Mapping[str, Any]) -> str:
         return ""
     rows = (
         [
-            f"{each['protocol']}, {condition}",
+            each["protocol"],
             percent(each["uar"]),
             str(each["missed_clips"]),
             str(each["false_segments"]),
         ]
-        for condition, each in live.items()
+        for each in live.values()
     )
-    return _table(["protocol and noise", "UAR", "clips missed", "segments of noise"], rows)
+    return _table(["protocol", "UAR", "clips missed", "segments of noise"], rows)
 
 
 def _comparison() -> str:

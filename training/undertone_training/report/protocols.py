@@ -15,6 +15,8 @@ _MEANINGS = {
 
 def meaning(protocol: str) -> str:
     """What a protocol, or a variant that begins with its name, means; "" for an unknown one."""
+    if "validation" in protocol:
+        return "validation speakers: temperature, threshold and epoch may have been fitted on them"
     return next((text for name, text in _MEANINGS.items() if protocol.startswith(name)), "")
 
 
