@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -21,7 +21,7 @@ from undertone.interpreter import Int8Interpreter, RuntimeName, TensorInfo
 from undertone.mfcc import MfccConfig
 from undertone.windows import WindowConfig
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 DEFAULT_BUNDLE = "ravdess8-compact"
 MODEL_FILE = "model.tflite"
 MANIFEST_FILE = "manifest.json"

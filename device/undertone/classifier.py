@@ -1,5 +1,7 @@
 """Window in, logits out: normalise, quantise, invoke, dequantise."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,9 +22,12 @@ def normalize(windows: Windows, normalization: Normalization) -> Windows:
     return standard
 
 
-def quantize(values: NDArray[np.floating], scale: float, zero_point: int) -> NDArray[np.int8]:
+def quantize(values: NDArray[np.floating[Any]], scale: float, zero_point: int) -> NDArray[np.int8]:
     """Real values to int8, clipped at the ends of its range."""
-    return np.clip(np.rint(values / scale + zero_point), -128, 127).astype(np.int8)
+    quantized: NDArray[np.int8] = np.clip(np.rint(values / scale + zero_point), -128, 127).astype(
+        np.int8
+    )
+    return quantized
 
 
 def dequantize(values: NDArray[np.int8], scale: float, zero_point: int) -> Logits:

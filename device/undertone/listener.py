@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Protocol
 
 from undertone import __version__
@@ -103,7 +104,7 @@ class Listener:
         speaking, provisional = self._pipeline.speaking, self._pipeline.provisional
         hearing = Hearing(time_s, self.listened_s, level, speaking, provisional)
         for sink in self._sinks:
-            self._guard(sink, lambda sink=sink: sink.hear(hearing))
+            self._guard(sink, partial(sink.hear, hearing))
 
     def _report(self, segments: Iterable[Judged]) -> None:
         for segment in segments:
@@ -121,7 +122,7 @@ class Listener:
 
     def _emit(self, event: Event) -> None:
         for sink in self._sinks:
-            self._guard(sink, lambda sink=sink: sink.handle(event))
+            self._guard(sink, partial(sink.handle, event))
 
     def _guard(self, sink: Sink, call: Callable[[], None]) -> None:
         try:

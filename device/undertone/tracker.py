@@ -1,6 +1,7 @@
 """From the windows of a segment (or of a whole file) to one verdict."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from undertone.events import UNCERTAIN, Scores, Verdict
 LogProbabilities = NDArray[np.float64]
 
 
-def log_softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> LogProbabilities:
+def log_softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> LogProbabilities:
     """Logarithm of the softmax of ``logits / temperature`` over the last axis."""
     scaled = np.asarray(logits, np.float64) / temperature
     shifted = scaled - scaled.max(axis=-1, keepdims=True)

@@ -63,7 +63,8 @@ class WindowCutter:
 
 def pad(frames: Frames, config: WindowConfig) -> Windows:
     """One window of the frames of a segment no longer than it, (frames, coefficients)."""
-    return frames[np.arange(config.frames) % len(frames)]
+    window: Windows = frames[np.arange(config.frames) % len(frames)]
+    return window
 
 
 def cut(frames: Frames, config: WindowConfig) -> Windows:

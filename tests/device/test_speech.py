@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -33,15 +35,13 @@ def test_each_clip_is_one_segment_without_the_silence_around_it(index):
     assert len(found) == 1
     assert 0.5 < found[0].duration_s < len(samples) / SAMPLE_RATE_HZ - 1
     start = round(found[0].time_s * SAMPLE_RATE_HZ)
-    np.testing.assert_array_equal(
-        found[0].samples, samples[start : start + len(found[0].samples)]
-    )
+    np.testing.assert_array_equal(found[0].samples, samples[start : start + len(found[0].samples)])
 
 
 def test_every_clip_of_the_demonstration_is_heard_once():
     found = list(segments(demonstration(), gate()))
     assert len(found) == 8
-    assert all(earlier.time_s < later.time_s for earlier, later in zip(found, found[1:]))
+    assert all(earlier.time_s < later.time_s for earlier, later in pairwise(found))
 
 
 @settings(max_examples=25, deadline=None)
@@ -56,7 +56,7 @@ def test_block_lengths_make_no_difference(cuts, index, offset_s):
     ends = [0, *sorted(min(cut, len(samples)) for cut in cuts), len(samples)]
     blocks = [
         Block(samples[start:end], offset_s + start / SAMPLE_RATE_HZ)
-        for start, end in zip(ends, ends[1:])
+        for start, end in pairwise(ends)
     ]
     pieces = list(segments(blocks, gate()))
     assert [len(segment.samples) for segment in pieces] == [len(s.samples) for s in whole]
@@ -97,7 +97,7 @@ def test_long_speech_is_cut_and_nothing_of_it_lost():
     found = list(segments([Block(samples, 0.0)], SpeechGate(config, lambda frame: 1.0)))
     assert [round(segment.duration_s, 1) for segment in found][:3] == [2.0, 2.0, 2.0]
     assert sum(segment.duration_s for segment in found) == pytest.approx(7.1, abs=0.05)
-    for earlier, later in zip(found, found[1:]):
+    for earlier, later in pairwise(found):
         assert later.time_s == pytest.approx(earlier.time_s + earlier.duration_s)
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from undertone.bundle import Normalization
 from undertone.classifier import normalize
+from undertone.mfcc import Frames
 from undertone.windows import WindowConfig, cut
 from undertone_training.features import ClipFeatures
 from undertone_training.recipe import Recipe, Regularization
@@ -86,8 +87,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         generator = np.random.default_rng([self._seed, self._epoch, index])
         size = recipe.schedule.batch_size
         chosen = self._order[index * size : (index + 1) * size]
-        windows = np.stack([self._window(clip, generator) for clip in chosen])
-        windows = normalize(windows, self._normalization).astype(np.float32)
+        drawn = np.stack([self._window(clip, generator) for clip in chosen])
+        windows: Array = normalize(drawn, self._normalization).astype(np.float32)
         for window in windows:
             _mask(window, recipe.regularization, generator)
         targets = self._targets[chosen]
@@ -100,17 +101,18 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
             )
         return windows, targets, weights.astype(np.float32)
 
-    def _window(self, clip: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    def _window(self, clip: int, generator: np.random.Generator) -> Frames:
         """A random stretch of a random copy; a short one is repeated from a random frame."""
         variants = self._variants[clip]
-        frames = variants[generator.integers(len(variants))].astype(np.float64)
+        frames: Frames = variants[generator.integers(len(variants))].astype(np.float64)
         length = self._recipe.window.frames
         spare = len(frames) - length
         if spare >= 0:
             start = generator.integers(spare + 1)
             return frames[start : start + length]
         start = generator.integers(len(frames)) if generator.random() < 0.5 else 0
-        return frames[(start + np.arange(length)) % len(frames)]
+        repeated: Frames = frames[(start + np.arange(length)) % len(frames)]
+        return repeated
 
 
 def _mask(window: Array, config: Regularization, generator: np.random.Generator) -> None:

@@ -1,20 +1,26 @@
 """From runs to bundles: the manifest, the gate, and the folder that ships."""
 
 import hashlib
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
-from undertone_training.errors import PromotionError
 
 from undertone import __version__
 from undertone.bundle import (
+    MANIFEST_FILE,
+    MODEL_FILE,
     SCHEMA_VERSION,
     Bundle,
     Manifest,
     Training,
+    manifest_json,
 )
+from undertone_training.errors import PromotionError
 from undertone_training.runs import Run
 
 LICENCE = "CC BY-NC-SA 4.0"
@@ -69,11 +75,37 @@ class Fidelity:
 
     def require(self) -> None:
         """Raise PromotionError, with the figures, where quantisation changed the model."""
-        loss = self.float_uar - self.int8_uar
-        if loss > LARGEST_LOSS_OF_UAR or self.window_agreement < LEAST_AGREEMENT:
+        require_small_loss(self.float_uar, self.int8_uar)
+        if self.window_agreement < LEAST_AGREEMENT:
             raise PromotionError(
-                f"The int8 model is not promoted: its UAR is {self.int8_uar:.4f} against "
-                f"{self.float_uar:.4f} of the float model (at most {LARGEST_LOSS_OF_UAR:.2f} may "
-                f"be lost), and both agree on {self.window_agreement:.2%} of {self.windows} "
-                f"windows (at least {LEAST_AGREEMENT:.0%} are needed); see docs/quantisation.md."
+                f"The int8 model is not promoted: it agrees with the float model on "
+                f"{self.window_agreement:.2%} of {self.windows} windows and at least "
+                f"{LEAST_AGREEMENT:.0%} are needed; see docs/quantisation.md."
             )
+
+
+def require_small_loss(float_uar: float, int8_uar: float) -> None:
+    """Raise PromotionError, with the figures, where int8 costs more than 1 point of UAR."""
+    if float_uar - int8_uar > LARGEST_LOSS_OF_UAR:
+        raise PromotionError(
+            f"The int8 model is not promoted: its UAR is {int8_uar:.4f} against {float_uar:.4f} "
+            f"of the float model, and at most {LARGEST_LOSS_OF_UAR:.2f} may be lost; see "
+            "docs/quantisation.md."
+        )
+
+
+def write_bundle(bundle: Bundle, folder: Path, report: Path, card: str) -> None:
+    """Write the bundle to ``folder`` in one step: complete, or as it was before.
+
+    report: the folder whose figures, tables and pictures go along.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        made = Path(temporary) / folder.name
+        shutil.copytree(report, made / "report")
+        (made / MODEL_FILE).write_bytes(bundle.model)
+        (made / MANIFEST_FILE).write_bytes(manifest_json(bundle.manifest))
+        (made / "README.md").write_text(card)
+        if folder.exists():
+            folder.rename(Path(temporary) / "replaced")
+        made.rename(folder)

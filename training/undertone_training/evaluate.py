@@ -6,12 +6,13 @@ from pathlib import Path
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from undertone_training.corpora.clip import Clip
 
 from undertone.audio.files import read_blocks
 from undertone.classifier import Classifier
+from undertone_training import networks
 from undertone_training.batches import windows_of
 from undertone_training.bundles import Fidelity, bundle_of
+from undertone_training.corpora.clip import Clip
 from undertone_training.features import ClipFeatures
 from undertone_training.figures import Predictions, figures
 from undertone_training.fit import WindowLogits, keras_logits, predict
@@ -53,6 +54,11 @@ def fidelity(run: Run, features: Sequence[ClipFeatures]) -> Fidelity:
         window_agreement=float((said["float"] == said["int8"]).mean()),
         windows=len(windows),
     )
+
+
+def multiply_accumulates(run: Run) -> int:
+    """Of the run's network, for one window."""
+    return networks.multiply_accumulates(keras.models.load_model(run.model, compile=False))
 
 
 def evaluate_live(

@@ -17,12 +17,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from undertone_training.corpora.clip import Clip
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.mfcc import Mfcc, MfccConfig
 from undertone.speech import GateConfig, SpeechGate, pymicro_vad_detector, segments
 from undertone_training.augment import augmented, augmenter
+from undertone_training.corpora.clip import Clip
 from undertone_training.recipe import Augmentation
 
 FORMAT = 1

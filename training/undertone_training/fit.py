@@ -182,7 +182,9 @@ class _Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         partial.replace(self._run.checkpoint)
 
 
-def _start_or_resume(run: Run, recipe: Recipe, n_classes: int, steps: int) -> tuple[object, int]:
+def _start_or_resume(
+    run: Run, recipe: Recipe, n_classes: int, steps: int
+) -> tuple[keras.Model, int]:
     """The network and the number of epochs that it has behind it."""
     if not run.checkpoint.exists():
         run.history.unlink(missing_ok=True)

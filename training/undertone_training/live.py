@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from undertone_training.corpora.clip import Clip
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.classifier import Classifier
 from undertone.events import Scores
 from undertone.pipeline import Judged, Pipeline
+from undertone_training.corpora.clip import Clip
 from undertone_training.figures import Predictions
 
 PAUSE_S = (1.0, 4.0)
@@ -49,8 +49,8 @@ def listen(
     noise: float samples on the int16 scale, repeated as needed; with ``snr_db`` relative to
         the mean power of the clips.  None for a quiet room.
     """
-    recording, spans = _recording(clips, np.random.default_rng(seed))
-    recording = _in_noise(recording, spans, noise, snr_db, seed)
+    clean, spans = _recording(clips, np.random.default_rng(seed))
+    recording = _in_noise(clean, spans, noise, snr_db, seed)
     pipeline = Pipeline(classifier)
     segments: list[Judged] = []
     for block in _blocks(recording):
@@ -90,7 +90,8 @@ def _in_noise(
         wanted_power = float(speech) / 10 ** (snr_db / 10)
     laid = np.resize(noise, len(recording))
     laid = laid * np.sqrt(wanted_power / np.square(laid).mean())
-    return np.clip(np.rint(recording + laid), -32768, 32767).astype(np.int16)
+    noisy: Samples = np.clip(np.rint(recording + laid), -32768, 32767).astype(np.int16)
+    return noisy
 
 
 def _blocks(samples: Samples) -> Iterator[Block]:

@@ -10,6 +10,7 @@
     report/
 """
 
+import csv
 import platform
 import subprocess
 from collections.abc import Iterator
@@ -18,12 +19,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from undertone_training.errors import RunError
-from undertone_training.splits import Split
 
 from undertone.bundle import Normalization, Quantization
 from undertone.emotions import EMOTIONS
+from undertone_training.errors import RunError
 from undertone_training.recipe import Recipe
+from undertone_training.splits import Split
 
 _T = TypeVar("_T")
 
@@ -99,9 +100,15 @@ class Run:
         content = msgspec.json.format(msgspec.json.encode(value), indent=2)
         (self.folder / name).write_bytes(content + b"\n")
 
-    def predictions(self, form: str) -> Path:
-        """Where the test clips' predictions of the ``float`` or the ``int8`` model stand."""
-        return self.folder / f"{form}.npz"
+    def epochs(self) -> dict[str, list[float]]:
+        """Loss and accuracy of every epoch, by the name of the figure."""
+        with self.history.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        return {
+            name: [float(row[name]) for row in rows]
+            for name in (rows[0] if rows else ())
+            if name != "epoch"
+        }
 
     def _load(self, name: str, kind: type[_T]) -> _T:
         path = self.folder / name

@@ -1,6 +1,7 @@
 """The value that every audio source yields."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,8 @@ def level_dbfs(samples: Samples) -> float:
     return 10.0 * float(np.log10(mean_square / 32768.0**2)) if mean_square else -np.inf
 
 
-def to_int16(samples: NDArray[np.floating]) -> Samples:
+def to_int16(samples: NDArray[np.floating[Any]]) -> Samples:
     """Floats in [-1, 1) to int16, clipped at full scale; not-a-number becomes 0."""
     scaled = np.rint(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0) * 32768.0)
-    return np.clip(scaled, -32768, 32767).astype(np.int16)
+    clipped: Samples = np.clip(scaled, -32768, 32767).astype(np.int16)
+    return clipped

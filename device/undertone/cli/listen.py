@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Source:
-    """What is listened to; ``live`` comes at its own pace and with its own times."""
+    """What is listened to, and what the journal calls it."""
 
     name: str
     items: "Iterable[SourceItem]"
-    live: bool
 
 
 @click.command(
@@ -85,11 +84,9 @@ def command(
 
     console = Console()
     classifier = Classifier(bundle.load(model), runtime, threads)
-    chosen = _open(source, microphone, channel)
+    paced = console.is_terminal if realtime is None else realtime
+    chosen = _open(source, microphone, channel, time.sleep if paced else None)
     writer = JournalWriter(journal, limits)
-    if not chosen.live:
-        pace = time.sleep if (console.is_terminal if realtime is None else realtime) else None
-        chosen = replace(chosen, items=_as_if_now(chosen.items, time.time, pace))
     tally = Tally()
     view: Sink = LiveView(console, chosen.name) if console.is_terminal else PlainView(console)
     listener = Listener(
@@ -104,14 +101,20 @@ def command(
     console.print(f"journal: {journal}", highlight=False, soft_wrap=True)
 
 
-def _open(source: str | None, microphone: str | None, channel: int | None) -> _Source:
+def _open(
+    source: str | None,
+    microphone: str | None,
+    channel: int | None,
+    sleep: Callable[[float], None] | None,
+) -> _Source:
+    """The source that is asked for; ``sleep`` gives a file the pace of its sound."""
     from undertone.audio.files import read_blocks, read_pcm
     from undertone.samples import demonstration
 
     if source == "-":
-        return _Source("standard input", read_pcm(sys.stdin.buffer), live=True)
+        return _Source("standard input", _as_if_now(read_pcm(sys.stdin.buffer), time.time, None))
     if source not in (None, "mic"):
-        return _Source(str(source), read_blocks(str(source)), live=False)
+        return _Source(str(source), _as_if_now(read_blocks(str(source)), time.time, sleep))
     try:
         return _microphone(microphone, channel)
     except (NoMicrophoneError, RuntimeMissingError) as error:
@@ -121,22 +124,23 @@ def _open(source: str | None, microphone: str | None, channel: int | None) -> _S
             f"undertone: {error}\nPlaying the packaged sample instead, 45 s of RAVDESS clips.",
             err=True,
         )
-        return _Source("packaged sample", demonstration(), live=False)
+        return _Source("packaged sample", _as_if_now(demonstration(), time.time, sleep))
 
 
 def _microphone(name: str | None, channel: int | None) -> _Source:
     from undertone.audio.microphone import Microphone
 
     opened = Microphone(name, channel)
-    return _Source(opened.name, opened, live=True)
+    return _Source(opened.name, opened)
 
 
 def _as_if_now(
     blocks: "Iterable[Block]", clock: Callable[[], float], sleep: Callable[[float], None] | None
 ) -> "Iterator[Block]":
-    """A file's blocks with times as if it had begun now; with ``sleep``, at its own pace."""
+    """Blocks timed from 0 as if they had begun now; with ``sleep``, at their own pace."""
     start_s = clock()
     for block in blocks:
-        if sleep and (ahead_s := start_s + block.time_s - clock()) > 0:
-            sleep(ahead_s)
-        yield replace(block, time_s=start_s + block.time_s)
+        time_s = start_s + block.time_s
+        if sleep and time_s > clock():
+            sleep(time_s - clock())
+        yield replace(block, time_s=time_s)

@@ -11,7 +11,6 @@ import platformdirs
 
 if TYPE_CHECKING:
     from undertone_training.corpora.clip import Clip
-
     from undertone_training.features import ClipFeatures
     from undertone_training.recipe import Recipe
 
@@ -97,12 +96,17 @@ def features_of(
     cache: Path,
     jobs: int | None,
     description: str,
+    copies: bool = True,
 ) -> "list[ClipFeatures]":
-    """Features and augmented copies of ``clips``, from the cache or computed, with a bar."""
+    """Features of ``clips``, from the cache or computed, with a bar.
+
+    ``copies``: with augmented copies, for training.
+    """
     from undertone_training.features import prepare
 
+    augmentation = recipe.augmentation if copies else None
     with progress(description, len(clips)) as step:
-        return prepare(clips, recipe.mfcc, recipe.augmentation, cache, jobs, lambda: step(""))
+        return prepare(clips, recipe.mfcc, augmentation, cache, jobs, lambda: step(""))
 
 
 def clips_by_id(data: Path) -> "dict[str, Clip]":

@@ -46,11 +46,10 @@ def command(
     dry_run: bool,
 ) -> None:
     """Train a recipe, one run for every split and seed, and leave each in its folder."""
-    from undertone_training.splits import splits
-
     from undertone_training import recipe as recipes
     from undertone_training.corpora import scan
     from undertone_training.runs import Run, describe
+    from undertone_training.splits import splits
 
     recipe = recipes.load(recipe_name)
     chosen = [

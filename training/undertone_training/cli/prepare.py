@@ -33,8 +33,7 @@ def command(
 ) -> None:
     """Find the clips of every corpus, cut out the speech, compute its MFCCs and keep them."""
     from undertone_training import recipe as recipes
-    from undertone_training.corpora import scan
-    from undertone_training.corpora import table as table_of
+    from undertone_training.corpora import scan, write_csv
 
     recipe = recipes.load(recipe_name)
     found = scan(data, corpora or None)
@@ -43,10 +42,10 @@ def command(
     ):
         speakers = {clip.speaker for clip in found.clips if clip.corpus == corpus}
         click.echo(f"{corpus} {channel}: {count} clips of {len(speakers)} speakers")
-    for problem in found.problems:
-        click.echo(f"left out: {problem}", err=True)
+    for complaint in found.complaints():
+        click.echo(f"left out: {complaint}", err=True)
     if table:
-        table_of(found.clips).to_csv(table, index=False)
+        write_csv(found.clips, table)
     if dry_run:
         return
     features = common.features_of(found.clips, recipe, cache, jobs, "features")

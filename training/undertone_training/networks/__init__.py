@@ -4,6 +4,7 @@ Every network takes windows (frames, coefficients) and returns logits, so that a
 convert to the same int8 contract.
 """
 
+import math
 from collections.abc import Callable
 
 import keras
@@ -22,3 +23,13 @@ def build(recipe: Recipe, n_classes: int) -> keras.Model:
             f"There is no network called {recipe.network}: there are {', '.join(BUILDERS)}."
         )
     return BUILDERS[recipe.network](recipe, n_classes)
+
+
+def multiply_accumulates(model: keras.Model) -> int:
+    """Multiply-accumulates of one window: those of convolutions and dense layers."""
+    total = 0
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense | keras.layers.Conv1D | keras.layers.Conv2D):
+            positions = math.prod(layer.output.shape[1:-1])
+            total += positions * math.prod(layer.kernel.shape)
+    return total

@@ -1,0 +1,1 @@
+"""Bundles, data only: one folder each; see docs/bundle.md."""
