@@ -19,7 +19,7 @@ ATTEMPTS = 6
 """Failures in a row, without a byte more than before, at which a download is given up."""
 
 _TIMEOUT_S = (15, 60)  # to connect, and between two pieces
-_PIECE_BYTES = 1 << 18
+_PIECE_BYTES = 1 << 14  # small: where the line breaks, the piece that was coming is lost
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 30.0
 
