@@ -1,0 +1,254 @@
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from undertone_training.corpora.clip import AudioRef, Clip
+from undertone_training.corpora.ravdess import CORPUS as RAVDESS
+from undertone_training.errors import SplitError
+from undertone_training.splits import (
+    DEVELOPMENT_FOLDS,
+    PROTOCOLS,
+    PUBLISHED_FOLDS,
+    TEST_ACTORS,
+    Split,
+    splits,
+)
+
+BY_ACTOR = [name for name in PROTOCOLS if name != "speaker-dependent"]
+
+
+def ravdess(actors=range(1, 25), song=True, repetitions=(1, 2)):
+    """Every emotion of each actor, spoken and sung, as RAVDESS has them."""
+    clips = []
+    for actor in actors:
+        for channel in (1, 2) if song else (1,):
+            for emotion in range(1, 9 if channel == 1 else 7):
+                for repetition in repetitions:
+                    stem = f"03-{channel:02}-{emotion:02}-01-01-{repetition:02}-{actor:02}"
+                    clips.append(RAVDESS.parse(AudioRef(Path(f"{stem}.wav"))))
+    return clips
+
+
+def other(corpus, speaker, n=5):
+    return [
+        Clip(corpus, f"{corpus}_{speaker}_{i}", speaker, None, "happy", "speech", None, None, None,
+             AudioRef(Path(f"{i}.wav")))
+        for i in range(n)
+    ]  # fmt: skip
+
+
+def actors(clips):
+    return {int(clip.speaker) for clip in clips}
+
+
+def everyone(split):
+    return (*split.train, *split.validation, *split.test)
+
+
+def test_the_development_folds_test_each_of_twenty_actors_once():
+    folds = splits(ravdess(), "speaker-independent")
+    assert [split.name for split in folds] == [f"development-{fold}" for fold in range(1, 5)]
+    for split, expected in zip(folds, DEVELOPMENT_FOLDS, strict=True):
+        assert split.protocol == "speaker-independent"
+        assert actors(split.test) == set(expected)
+        assert actors(everyone(split)) == set(range(1, 21))
+        assert not split.missing
+
+
+@pytest.mark.parametrize("song", [False, True])
+def test_nobody_touches_the_test_actors_in_development(song):
+    for split in splits(ravdess(), "speaker-independent", song):
+        assert not actors(everyone(split)) & set(TEST_ACTORS)
+    for split in splits([*ravdess(), *other("tess", "OAF")], "cross-corpus", song):
+        assert not actors(split.train) & set(TEST_ACTORS)
+        assert not actors(split.validation) & set(TEST_ACTORS)
+
+
+def test_the_final_split_tests_actors_21_to_24():
+    (split,) = splits(ravdess(), "final")
+    assert split.name == "final"
+    assert actors(split.tested()) == set(TEST_ACTORS)
+    assert actors((*split.train, *split.validation)) == set(range(1, 21))
+
+
+def test_the_final_split_trains_without_test_actors_and_says_so():
+    (split,) = splits(ravdess(range(1, 21)), "final")
+    assert not split.test
+    assert split.missing == ("21", "22", "23", "24")
+    with pytest.raises(SplitError, match=r"The test actors 21-24 .* are not in the data folder"):
+        split.tested()
+
+
+def test_the_published_folds_test_each_actor_once():
+    folds = splits(ravdess(), "published-folds")
+    tested = [actor for split in folds for actor in sorted(actors(split.test))]
+    assert sorted(tested) == list(range(1, 25))
+    assert [actors(split.test) for split in folds] == [set(fold) for fold in PUBLISHED_FOLDS]
+    for split in folds:
+        assert actors(everyone(split)) == set(range(1, 25))
+
+
+def test_actors_that_are_not_at_hand_are_told():
+    fourth = splits(ravdess(range(1, 21)), "published-folds")[3]
+    assert actors(fourth.test) == {8, 17}
+    assert fourth.missing == ("21", "22", "23", "24")
+
+
+def test_cross_corpus_tests_every_other_corpus_whole():
+    nemo = [*other("nemo", "EB0"), *other("nemo", "WR0")]
+    by_corpus = splits([*ravdess(), *nemo, *other("emodb", "03")], "cross-corpus")
+    assert [split.name for split in by_corpus] == ["cross-corpus-emodb", "cross-corpus-nemo"]
+    assert set(by_corpus[1].test) == set(nemo)
+    assert {clip.corpus for clip in by_corpus[0].train} == {"ravdess"}
+
+
+def test_other_corpora_stay_out_of_the_splits_of_ravdess():
+    clips = [*ravdess(), *other("tess", "OAF")]
+    for protocol in ("speaker-independent", "final", "published-folds", "speaker-dependent"):
+        for split in splits(clips, protocol):
+            assert {clip.corpus for clip in everyone(split)} == {"ravdess"}
+
+
+@pytest.mark.parametrize("protocol", BY_ACTOR)
+def test_as_many_women_as_men_validate(protocol):
+    for number in (2, 4):
+        for split in splits([*ravdess(), *other("tess", "OAF")], protocol, False, number):
+            sexes = Counter(clip.sex for clip in split.validation)
+            assert sexes["male"] == sexes["female"]
+            assert len(actors(split.validation)) == number
+    for split in splits([*ravdess(), *other("tess", "OAF")], protocol, False, 0):
+        assert not split.validation
+
+
+def test_the_validation_actors_are_the_same_each_time_and_others_by_seed():
+    def validating(seed):
+        return [
+            actors(split.validation)
+            for split in splits(ravdess(), "speaker-independent", seed=seed)
+        ]
+
+    assert validating(3) == validating(3)
+    assert validating(3) != validating(4)
+
+
+@pytest.mark.parametrize("protocol", BY_ACTOR)
+def test_song_joins_the_training_alone_and_of_training_actors_alone(protocol):
+    clips = [*ravdess(), *other("tess", "OAF")]
+    for split in splits(clips, protocol, song=True):
+        sung = [clip for clip in split.train if clip.channel == "song"]
+        spoken = [clip for clip in split.train if clip.channel == "speech"]
+        assert actors(sung) == actors(spoken)
+        assert all(c.channel == "speech" for c in (*split.validation, *split.test))
+    for split in splits(clips, protocol, song=False):
+        assert all(clip.channel == "speech" for clip in split.train)
+
+
+def test_speaker_dependent_splits_are_stratified_and_state_their_seed():
+    variants = {split.name: split for split in splits(ravdess(), "speaker-dependent", seed=7)}
+    assert list(variants) == [
+        "speaker-dependent-speech-song-8",
+        "speaker-dependent-speech-8",
+        "speaker-dependent-speech-5",
+    ]
+    for split in variants.values():
+        assert "speaker-dependent" in split.protocol
+        assert "split seed 7" in split.protocol
+        share = len(split.test) / len(everyone(split))
+        assert share == pytest.approx(0.2, abs=0.01)
+        whole = Counter(clip.emotion for clip in everyone(split))
+        for emotion, count in Counter(clip.emotion for clip in split.test).items():
+            assert count == pytest.approx(0.2 * whole[emotion], abs=1)
+    assert len({split.protocol for split in variants.values()}) == 3
+    assert len(everyone(variants["speaker-dependent-speech-song-8"])) == len(ravdess())
+    five = variants["speaker-dependent-speech-5"]
+    assert {clip.emotion for clip in five.test} == {"neutral", "calm", "happy", "sad", "angry"}
+    assert all(clip.channel == "speech" for clip in everyone(five))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_order_of_the_clips_makes_no_difference(protocol):
+    clips = [*ravdess(), *other("tess", "OAF")]
+    assert splits(clips, protocol, True, seed=1) == splits(clips[::-1], protocol, True, seed=1)
+
+
+@settings(deadline=None)
+@given(
+    protocol=st.sampled_from(PROTOCOLS),
+    present=st.sets(st.integers(1, 24)),
+    song=st.booleans(),
+    number=st.integers(-1, 6),
+    seed=st.integers(0, 1000),
+)
+def test_no_split_has_an_actor_or_a_clip_on_two_sides(protocol, present, song, number, seed):
+    clips = [*ravdess(sorted(present), repetitions=(1,)), *other("emodb", "03")]
+    try:
+        found = splits(clips, protocol, song, number, seed)
+    except SplitError:
+        return
+    for split in found:
+        sides = (split.train, split.validation, split.test)
+        ids = [clip.clip_id for side in sides for clip in side]
+        assert len(ids) == len(set(ids))
+        assert split.train
+        assert split.test or split.name == "final"
+        if split.speaker_independent:
+            speakers = [{(clip.corpus, clip.speaker) for clip in side} for side in sides]
+            assert sum(map(len, speakers)) == len(set().union(*speakers))
+
+
+def split_of(protocol, train, validation, test):
+    return Split("mine", protocol, tuple(train), tuple(validation), tuple(test))
+
+
+def test_a_speaker_on_two_sides_is_refused():
+    one, two, three = (ravdess([actor], song=False) for actor in (1, 2, 3))
+    split_of("speaker-independent", one, two, three)
+    for sides in (
+        (one[1:], one[:1], two),
+        (one[1:], two, one[:1]),
+        (one, two[1:], two[:1]),
+    ):
+        with pytest.raises(SplitError, match=r"the speaker 0. of ravdess on two sides"):
+            split_of("speaker-independent", *sides)
+        split_of("speaker-dependent (by hand)", *sides)
+
+
+def test_a_clip_on_two_sides_is_refused_in_every_protocol():
+    clips = ravdess([1], song=False)
+    for protocol in PROTOCOLS:
+        with pytest.raises(SplitError, match=r"the clip 03-01-01-01-01-01-01 .* on two sides"):
+            split_of(protocol, clips, [], clips[:1])
+
+
+def test_speakers_of_two_corpora_may_have_the_same_name():
+    split_of("cross-corpus", ravdess([3], song=False), [], other("emodb", "03"))
+
+
+def test_testing_on_song_is_refused():
+    sung = [clip for clip in ravdess([2]) if clip.channel == "song"]
+    with pytest.raises(SplitError, match="song"):
+        split_of("speaker-independent", ravdess([1]), [], sung)
+
+
+@pytest.mark.parametrize(
+    ("clips", "arguments", "sentence"),
+    [
+        (ravdess(range(1, 6)), ["speaker-independent"], "The training actors 06-20"),
+        (ravdess(range(6, 21)), ["speaker-independent"], "The test actors 01-05"),
+        (ravdess(range(21, 25)), ["final"], "The training actors 01-20"),
+        ([], ["published-folds"], "The training actors 01, 03"),
+        ([], ["speaker-dependent"], "0 RAVDESS clips are too few"),
+        (ravdess([1], repetitions=(1,)), ["speaker-dependent"], "too few"),
+        (ravdess(), ["cross-corpus"], "no corpus beside RAVDESS"),
+        (ravdess(), ["leave-one-out"], "no protocol 'leave-one-out'"),
+        (ravdess(), ["final", False, 3], "even number"),
+        (ravdess(range(1, 21, 2)), ["final"], "0 female training actors"),
+        (ravdess(), ["final", False, 20], "10 female training actors"),
+    ],
+)
+def test_what_can_not_be_split_is_told_in_one_sentence(clips, arguments, sentence):
+    with pytest.raises(SplitError, match=sentence):
+        splits(clips, *arguments)
