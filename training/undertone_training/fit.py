@@ -105,20 +105,21 @@ def predict(
 ) -> Predictions:
     """Judge whole clips as the device does: the mean of their windows' log-probabilities.
 
-    A clip in which the gate hears no speech gets equal probabilities: it counts as heard
-    wrong, as it would on the device.
+    A clip in which the gate hears no speech counts as heard wrong, as it would be on the
+    device: its true emotion gets probability 0 and the others equal ones.
     """
     rows = []
-    for each in features:
+    truth = classes_of(features, labels)
+    for each, true_class in zip(features, truth, strict=True):
         windows = windows_of(each, recipe.window, normalization)
         if len(windows):
             rows.append(np.exp(combine(list(log_softmax(logits(windows), temperature)))))
         else:
-            rows.append(np.full(len(labels), 1 / len(labels)))
+            rows.append((np.arange(len(labels)) != true_class) / (len(labels) - 1))
     return Predictions(
         clip_ids=tuple(each.clip.clip_id for each in features),
         speakers=tuple(each.clip.speaker for each in features),
-        truth=classes_of(features, labels),
+        truth=truth,
         probabilities=np.array(rows),
         labels=tuple(labels),
     )

@@ -27,7 +27,8 @@ ROOM_DBFS = -75.0
 class Heard:
     """What the device made of the recording.
 
-    predictions: one row a clip; a clip that was not heard has equal probabilities.
+    predictions: one row a clip; a clip that was not heard counts as heard
+        wrong: its true emotion has probability 0.
     missed: clips without a segment.  false_segments: segments that overlap no clip.
     """
 
@@ -108,7 +109,8 @@ def _matched(
 ) -> Heard:
     """A clip's verdict is that of the segment that overlaps it longest."""
     labels = classifier.manifest.labels
-    rows = np.full((len(clips), len(labels)), 1 / len(labels))
+    truth = np.array([labels.index(clip.emotion) for clip in clips], np.int64)
+    rows = (np.arange(len(labels)) != truth[:, np.newaxis]) / (len(labels) - 1)
     used: set[int] = set()
     missed = 0
     for row, (start, end) in zip(rows, spans, strict=True):
@@ -126,7 +128,7 @@ def _matched(
     predictions = Predictions(
         clip_ids=tuple(clip.clip_id for clip in clips),
         speakers=tuple(clip.speaker for clip in clips),
-        truth=np.array([labels.index(clip.emotion) for clip in clips], np.int64),
+        truth=truth,
         probabilities=rows,
         labels=labels,
     )

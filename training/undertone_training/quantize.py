@@ -58,14 +58,9 @@ def convert(model: keras.Model, windows: NDArray[np.float32]) -> bytes:
         for window in windows:
             yield [window[np.newaxis]]
 
-    shape = (1, *model.input_shape[1:])
-    function = tf.function(
-        lambda window: model(window, training=False),
-        input_signature=[tf.TensorSpec(shape, tf.float32)],
-    )
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [function.get_concrete_function()], model
-    )
+    window = keras.Input(batch_shape=(1, *model.input_shape[1:]))
+    fixed = keras.Model(window, model(window, training=False))
+    converter = tf.lite.TFLiteConverter.from_keras_model(fixed)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative_dataset
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
