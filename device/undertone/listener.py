@@ -61,6 +61,7 @@ class Listener:
         self._sinks = sinks
         self._clock = clock
         self._failing: set[int] = set()
+        self._heard_to_s = 0.0
         self.listened_s = 0.0
         self.segments = 0
 
@@ -84,7 +85,9 @@ class Listener:
             reason = "interrupted"
         finally:
             self._report(self._pipeline.flush())
-            self._emit(Stopped(self._clock(), reason, round(self.listened_s, 3), self.segments))
+            # a file can be heard faster than its sound lasts: its end is the later time
+            end_s = max(self._clock(), self._heard_to_s)
+            self._emit(Stopped(end_s, reason, round(self.listened_s, 3), self.segments))
             for sink in self._sinks:
                 self._guard(sink, sink.close)
 
@@ -93,7 +96,8 @@ class Listener:
             case Block():
                 self._report(self._pipeline.process(item))
                 self.listened_s += item.duration_s
-                self._hear(item.time_s + item.duration_s, level_dbfs(item.samples))
+                self._heard_to_s = item.time_s + item.duration_s
+                self._hear(self._heard_to_s, level_dbfs(item.samples))
             case Idle():
                 self._hear(item.time_s, -math.inf)
             case _:

@@ -55,12 +55,13 @@ def _table(result: "Benchmark") -> None:
         return f"{value.p50_ms:.2f} / {value.p95_ms:.2f} / {value.p99_ms:.2f} ms"
 
     table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
     for name, value in (
         ("bundle", result.bundle),
         ("model file", f"{result.model_bytes / 1024:.1f} KB"),
         ("runtime", f"{result.runtime}, threads: {result.threads}"),
         (f"MFCC of {result.window_s:.2f} s, p50 / p95 / p99", latency(result.mfcc)),
-        ("inference of one window, p50 / p95 / p99", latency(result.inference)),
+        ("inference, p50 / p95 / p99", latency(result.inference)),
         (
             "real-time factor of the whole path",
             f"{result.real_time_factor:.4f} over {result.audio_s:.0f} s of speech and pauses",

@@ -104,26 +104,25 @@ def _object(result: _Result) -> dict[str, Any]:
         return {"path": str(result.path), "error": result.error}
     return {
         "path": str(result.path),
-        "verdict": result.verdict.verdict,
-        **_scores(result.verdict.overall),
+        **_scores(result.verdict.overall, result.verdict.verdict),
         "segments": [
             {
                 "start_s": round(segment.time_s, 3),
                 "duration_s": round(segment.duration_s, 3),
                 "level_dbfs": round(segment.level_dbfs, 1),
-                "verdict": segment.verdict.verdict,
-                **_scores(segment.verdict),
+                **_scores(segment.verdict, segment.verdict.verdict),
             }
             for segment in result.verdict.segments
         ],
     }
 
 
-def _scores(verdict: "Verdict | None") -> dict[str, Any]:
+def _scores(verdict: "Verdict | None", word: str) -> dict[str, Any]:
     if verdict is None:
-        return {"label": None, "confidence": None, "scores": {}}
+        return {"label": None, "verdict": word, "confidence": None, "scores": {}}
     return {
         "label": verdict.scores.label,
+        "verdict": word,
         "confidence": round(verdict.scores.confidence, 4),
         "scores": {label: round(share, 4) for label, share in verdict.scores.probabilities.items()},
     }
@@ -168,8 +167,9 @@ def _table(results: Iterable[_Result], labels: Iterable[str]) -> int:
 
     failed = 0
     table = Table(box=None, pad_edge=False)
-    for heading in ("file", "verdict", "most probable", "", "speech"):
-        table.add_column(heading, overflow="fold")
+    table.add_column("file", overflow="fold")
+    for heading in ("verdict", "most probable", "", "speech"):
+        table.add_column(heading, no_wrap=True)
     for result in results:
         if result.verdict is None:
             failed += 1
@@ -185,5 +185,8 @@ def _table(results: Iterable[_Result], labels: Iterable[str]) -> int:
             f"{overall.scores.confidence:.0%}" if overall else "",
             f"{speech_s:.1f} s",
         )
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200  # a file or a pipe has no edge to fold at
+    console.print(table)
     return failed
