@@ -118,4 +118,7 @@ def run(group: click.Command, name: str, args: Sequence[str] | None = None) -> i
 
 def main() -> None:
     """The console script."""
+    # Before NumPy is imported: its matrices here are small, and a second thread of OpenBLAS
+    # makes an MFCC several times slower where the other core is busy.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.exit(run(undertone, "undertone"))
