@@ -46,7 +46,7 @@ EXTRAS = {
         "pytest>=8,<10",
         "pytest-xdist>=3.5,<4",
         "hypothesis>=6.100,<7",
-        "ruff>=0.15,<0.16",
+        "ruff>=0.17,<0.18",
         "mypy>=1.18,<3",
         "build>=1.2,<2",
         "setuptools>=77",
@@ -57,7 +57,7 @@ EXTRAS = {
 setup(
     name="undertone",
     version=VERSION,
-    description="Speech-emotion recognition for the Raspberry Pi: an int8 MFCC CNN that listens and logs",
+    description="Speech emotions on a Raspberry Pi: an int8 MFCC CNN that listens and logs",
     long_description=(ROOT / "README.md").read_text(),
     long_description_content_type="text/markdown",
     license="MIT",
@@ -75,7 +75,7 @@ setup(
     },
     package_data={
         "undertone": ["py.typed", "samples/*"],
-        "undertone_training": ["py.typed"],
+        "undertone_training": ["py.typed", "recipes/*.toml"],
         "undertone_models": ["*/*", "*/report/*"],
     },
     install_requires=DEVICE,

@@ -1,7 +1,5 @@
 """``undertone``: the command line, which imports a command only when it is called."""
 
-import difflib
-import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +8,7 @@ from typing import Any
 import click
 
 from undertone import __version__, paths
+from undertone.cli.lazy import LazyGroup
 from undertone.errors import ConfigError, UndertoneError
 
 COMMANDS = {
@@ -34,39 +33,17 @@ Options come from flags, then UNDERTONE_* variables, then a TOML file; see `unde
 """
 
 
-class LazyGroup(click.Group):
-    """A group that knows its commands by name and imports the one that is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of use."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command; None for a name that is none."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"{__name__}.{cmd_name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table of commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+class _Group(LazyGroup):
+    """The commands, each with the settings of the TOML file as its defaults."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command and give it the file's settings; suggest one for a misspelt name."""
-        name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
-            near = difflib.get_close_matches(name, COMMANDS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "`undertone --help` lists all."
-            ctx.fail(f"There is no command {name!r}; {hint}")
-        resolved = super().resolve_command(ctx, args)
-        command = resolved[1]
-        if command and not {"-h", "--help"} & set(args):
+        """Find the command and give it the file's settings."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name and command and not {"-h", "--help"} & set(args):
             ctx.default_map = {name: _spread(command, _file_settings())}
-        return resolved
+        return name, command, rest
 
 
 def _file_settings() -> dict[str, Any]:
@@ -89,7 +66,11 @@ def _spread(command: click.Command, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 @click.group(
-    cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=_Group,
+    table=COMMANDS,
+    package=__name__,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="undertone")
 def undertone() -> None:
