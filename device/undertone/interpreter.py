@@ -6,10 +6,7 @@ x86-64, and it is the only one for Python 3.12 on.  Both have the same interface
 
 import importlib
 import importlib.util
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.errors import BundleError, RuntimeMissingError
+from undertone.quiet import STDERR, silenced
 
 RuntimeName = Literal["auto", "litert", "tflite-runtime"]
 
@@ -68,7 +66,7 @@ class Int8Interpreter:
         module = _import(self.runtime)
         resolver = module.OpResolverType
         try:
-            with _native_stderr_silenced():
+            with silenced(STDERR):
                 self._interpreter: Any = module.Interpreter(
                     model_content=model,
                     num_threads=threads,
@@ -135,18 +133,3 @@ def _info(details: dict[str, Any]) -> TensorInfo:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-@contextmanager
-def _native_stderr_silenced() -> Iterator[None]:
-    """Keep the runtimes' own C++ notices ("Created XNNPACK delegate") off the user's screen."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    sink = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(sink, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(sink)
-        os.close(saved)

@@ -1,10 +1,7 @@
 """Train one network on one split: data to weights, normalisation, temperature, threshold."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow: keep its notices quiet
 
 import keras
 import numpy as np

@@ -1,5 +1,6 @@
 """Full int8: int8 in, int8 out, every operator; by post-training quantisation."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 
 import keras
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from undertone.bundle import Normalization, Quantization
 from undertone.classifier import dequantize, quantize
 from undertone.interpreter import Int8Interpreter
+from undertone.quiet import STDERR, STDOUT, silenced
 from undertone_training.batches import windows_of
 from undertone_training.features import ClipFeatures
 from undertone_training.fit import WindowLogits
@@ -66,7 +68,8 @@ def convert(model: keras.Model, windows: NDArray[np.float32]) -> bytes:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
-    content: bytes = converter.convert()
+    with silenced(STDOUT, STDERR), warnings.catch_warnings(action="ignore"):
+        content: bytes = converter.convert()
     return content
 
 

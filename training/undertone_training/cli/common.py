@@ -1,5 +1,7 @@
 """What the training commands share: where data, cache and runs are, and how progress looks."""
 
+import importlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -88,6 +90,19 @@ def progress(description: str, total: int) -> Iterator[Callable[[str], None]]:
             click.echo(f"{description}: {done} of {total} {note}".rstrip(), err=True)
 
     yield step
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow without its notices; before any module that imports it.
+
+    Its errors are exceptions and are seen; ``TF_CPP_MIN_LOG_LEVEL=0`` brings its log back.
+    """
+    from undertone.quiet import STDERR, silenced
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # heeded only when set before the import
+    with silenced(STDERR):  # and what it logs before it heeds it
+        importlib.import_module("tensorflow")
+        importlib.import_module("keras")
 
 
 def features_of(

@@ -107,6 +107,7 @@ def _cross_corpus(
 
 def _live(folder: Path, runs: "Sequence[Run]", clips: "dict[str, Clip]", data: Path) -> None:
     """Each run's held-out clips in one long recording, and the folds put together."""
+    common.load_tensorflow()
     from undertone_training.evaluate import evaluate_live
     from undertone_training.figures import figures
     from undertone_training.report.protocols import percent
@@ -142,7 +143,8 @@ def _predict(
 ) -> "dict[str, Predictions]":
     info = run.info
     features = common.features_of(clips, info.recipe, cache, jobs, str(run.folder), copies=False)
-    from undertone_training.evaluate import evaluate_run  # imports TensorFlow
+    common.load_tensorflow()
+    from undertone_training.evaluate import evaluate_run
 
     return evaluate_run(run, features)
 

@@ -75,7 +75,8 @@ def command(
 def _train(run, info, split, cache: Path, jobs: int | None) -> None:  # type: ignore[no-untyped-def]
     train = common.features_of(split.train, info.recipe, cache, jobs, "features")
     validation = common.features_of(split.validation, info.recipe, cache, jobs, "validation")
-    from undertone_training.fit import fit  # imports TensorFlow
+    common.load_tensorflow()
+    from undertone_training.fit import fit
 
     epochs = info.recipe.schedule.epochs
     with common.progress(f"{split.name} seed {info.seed}", epochs) as step:

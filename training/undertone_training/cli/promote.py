@@ -62,7 +62,8 @@ def command(
         if clip.channel == "speech"
     ]
     features = common.features_of(own, info.recipe, cache, jobs, "own clips", copies=False)
-    from undertone_training.evaluate import (  # imports TensorFlow
+    common.load_tensorflow()
+    from undertone_training.evaluate import (
         fidelity,
         multiply_accumulates,
     )

@@ -29,7 +29,8 @@ def command(folder: Path, data: Path, cache: Path, jobs: int | None) -> None:
         train = common.features_of(
             common.chosen(clips, info.train), info.recipe, cache, jobs, "features"
         )
-        from undertone_training.quantize import quantize_run  # imports TensorFlow
+        common.load_tensorflow()
+        from undertone_training.quantize import quantize_run
 
         quantize_run(run, train, run.calibration.normalization)
         click.echo(f"{run.tflite}: {run.tflite.stat().st_size / 1024:.1f} KB")

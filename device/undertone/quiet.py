@@ -1,0 +1,39 @@
+"""Keep what native libraries print about themselves off the user's screen."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+STDOUT, STDERR = 1, 2
+
+
+@contextmanager
+def silenced(*descriptors: int) -> Iterator[None]:
+    """Send these file descriptors, and Python's streams on them, nowhere for a while.
+
+    Exceptions come through as ever: what is lost is what nobody can act on, the notices that
+    C++ code writes past every setting ("Created XNNPACK delegate").
+    """
+    _flush()
+    saved = {}
+    for descriptor in descriptors:
+        with suppress(OSError):  # closed: nothing to silence
+            saved[descriptor] = os.dup(descriptor)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for descriptor in saved:
+            os.dup2(sink, descriptor)
+        yield
+    finally:
+        _flush()
+        for descriptor, kept in saved.items():
+            os.dup2(kept, descriptor)
+            os.close(kept)
+        os.close(sink)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
