@@ -1,15 +1,18 @@
-"""The only module that touches sounddevice: which inputs there are, and one open input."""
+"""The only module that touches sounddevice: which inputs there are, and one open input.
+
+ALSA writes to stderr for every card it misses and every setting that a device refuses; what
+matters of it comes as an exception, so that each call to PortAudio is silenced.
+"""
 
 import atexit
-import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
+from undertone.quiet import STDERR, silenced
 
 PROBED_RATES_HZ = (8_000, 16_000, 32_000, 44_100, 48_000)
 CHUNK_S = 0.1
@@ -66,7 +69,7 @@ def list_inputs() -> list[InputDevice]:
             return False
         return True
 
-    with _without_driver_messages():
+    with silenced(STDERR):
         return [
             replace(
                 device,
@@ -142,7 +145,7 @@ class PortAudioInput:
         AudioSourceError where the device is not there, is busy or can't be opened.
         """
         sounddevice = _sounddevice()
-        with _without_driver_messages():
+        with silenced(STDERR):
             devices = _inputs(sounddevice)
             if self._device is None:
                 device = choose(devices, self._wanted)
@@ -161,7 +164,8 @@ class PortAudioInput:
         sounddevice = _sounddevice()
         for step in (sounddevice._terminate, sounddevice._initialize):
             try:
-                step()
+                with silenced(STDERR):
+                    step()
             except sounddevice.PortAudioError:  # told by the next open()
                 continue
 
@@ -282,26 +286,10 @@ def _inputs(sounddevice: Any) -> list[InputDevice]:
 
 def _sounddevice() -> Any:
     try:
-        import sounddevice
+        with silenced(STDERR):
+            import sounddevice
     except OSError:
         raise RuntimeMissingError(
             "PortAudio, which reads the microphone, is missing: run sudo apt install libportaudio2."
         ) from None
     return sounddevice
-
-
-@contextmanager
-def _without_driver_messages() -> Iterator[None]:
-    """ALSA and PortAudio write to stderr for every setting that a device refuses; keep it clean."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # no stderr: nothing to keep clean
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
