@@ -1,7 +1,9 @@
 # Undertone. `make` alone lists what can be made.
 
-PYTHON ?= $(firstword $(foreach v,3.11 3.12 3.13,$(shell python$(v) -c 'print("python$(v)")' 2>/dev/null)) python3)
-PIP := pip --disable-pip-version-check -q
+# the first interpreter that runs: a name on the PATH may be a shim with nothing behind it
+PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell \
+	python$(version) -c 'print("python$(version)")' 2>/dev/null)) python3)
+PIP := pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
@@ -26,16 +28,16 @@ format: .venv-dev/.ready ## mend what ruff can mend
 	.venv-dev/bin/ruff format .
 
 clean: ## remove both environments and everything built
-	rm -rf .venv .venv-dev build dist *.egg-info .cache .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-dev build dist *.egg-info .hypothesis .mypy_cache .ruff_cache .pytest_cache
 
-.venv/.ready: setup.py constraints.txt
-	@sh tools/system-packages.sh python3-venv:ensurepip libportaudio2:portaudio
-	$(PYTHON) -m venv .venv
-	.venv/bin/$(PIP) install -c constraints.txt -e .
-	@touch $@
+.venv/.ready: WHAT := .
+.venv-dev/.ready: WHAT := .[training,test]
 
-.venv-dev/.ready: setup.py constraints.txt
-	@sh tools/system-packages.sh python3-venv:ensurepip libportaudio2:portaudio
-	$(PYTHON) -m venv .venv-dev
-	.venv-dev/bin/$(PIP) install -c constraints.txt -e '.[training,test]'
+# Without PortAudio there is still the packaged sample, without venv there is nothing.
+.venv/.ready .venv-dev/.ready: setup.py constraints.txt
+	@PYTHON='$(PYTHON)' sh tools/system-packages.sh python3-venv libportaudio2 \
+		|| $(PYTHON) -c 'import ensurepip' 2>/dev/null
+	@echo 'Installing Undertone into $(@D), once; this takes a few minutes'
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/$(PIP) install -c constraints.txt -e '$(WHAT)'
 	@touch $@
