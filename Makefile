@@ -7,7 +7,7 @@ PIP := pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format clean
+.PHONY: help run test check format pictures readme clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,12 @@ check: .venv-dev/.ready ## ruff and mypy --strict
 format: .venv-dev/.ready ## mend what ruff can mend
 	.venv-dev/bin/ruff check --fix .
 	.venv-dev/bin/ruff format .
+
+pictures: .venv-dev/.ready ## draw the README's live view anew, after a change of the model or the screen
+	.venv-dev/bin/python tools/pictures.py
+
+readme: .venv-dev/.ready ## write the README's figures anew, after a change of models/ or docs/bench/
+	.venv-dev/bin/python tools/readme_figures.py
 
 clean: ## remove both environments and everything built
 	rm -rf .venv .venv-dev build dist *.egg-info .hypothesis .mypy_cache .ruff_cache .pytest_cache

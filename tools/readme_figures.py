@@ -1,0 +1,189 @@
+"""Write the README's figures anew: the part between the two markers, never by hand.
+
+``make readme`` runs it.  Accuracy comes from the manifests in models/, cost from docs/bench/,
+one file a machine and runtime, each written by ``undertone bench --format json``.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from undertone import bundle
+from undertone_training.report.protocols import (
+    LISTENERS_ACCURACY,
+    percent,
+    percent_interval,
+)
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+BENCHMARKS = ROOT / "docs" / "bench"
+BEGIN = "<!-- figures: written by tools/readme_figures.py -->"
+END = "<!-- end of figures -->"
+
+Row = tuple[str, str, str]
+
+_LEAVE_ONE_OUT = "speaker-independent, leave one speaker out"
+_ACTOR_FOLDS = "speaker-independent, actor folds"
+LISTENERS: Row = (
+    "Human listeners (Livingstone & Russo 2018)",
+    "listening test",
+    f"about {100 * LISTENERS_ACCURACY:.0f} % accuracy",
+)
+PUBLISHED: tuple[Row, ...] = (
+    ("XLS-R 300M, frozen, linear", _LEAVE_ONE_OUT, "81.9 % UAR"),
+    ("xlsr-wav2vec2, fine-tuned (Luna-Jiménez 2022)", "published-folds", "81.8 % accuracy"),
+    ("WavLM-Large (EmoBox)", _ACTOR_FOLDS, "72.0 %"),
+    ("HuBERT-base (EmoBox)", _ACTOR_FOLDS, "66.2 %"),
+    ("1D CNN, 132.8 k parameters, 6 emotions only", "2 unseen actors", "66.5 % accuracy"),
+    ("ComParE features, linear", _LEAVE_ONE_OUT, "63.6 % UAR"),
+    (
+        "ResLSTM-SA, 46.8 k parameters (DSPA 2026)",
+        "speaker-independent, 5 folds",
+        "62.3 ± 1.2 % UAR",
+    ),
+    ("eGeMAPS features, linear", _LEAVE_ONE_OUT, "53.1 % UAR"),
+    ("MFCC and prosody, linear", _LEAVE_ONE_OUT, "50.5 % UAR"),
+    ("TIM-Net", "*speaker-dependent*: random clips, 10 folds; inflated", "90.1 %"),
+)
+"""Others on RAVDESS speech, 8 emotions unless it is said otherwise, as their authors report."""
+
+
+def part(manifests: Iterable[Mapping[str, Any]], benchmarks: Sequence[Mapping[str, Any]]) -> str:
+    """The README's part, without its markers.
+
+    manifests: as dictionaries, of promoted bundles.  benchmarks: what ``undertone bench``
+    printed.  Raises KeyError for a key that is missing.
+    """
+    manifests = list(manifests)
+    ours = [row for manifest in manifests for row in _compared(manifest)]
+    blocks = [
+        _table(
+            ["RAVDESS speech, 8 emotions, sound alone", "protocol", "figure"],
+            [LISTENERS, *ours, *PUBLISHED],
+        ),
+        "UAR is the mean of the eight recalls; guessing gives 12.5 %. Systems were tested on "
+        "different speakers and folds, so a difference of a few points between rows means little. "
+        "[Protocols](docs/protocols.md) says what each figure means.",
+        *(block for manifest in manifests for block in _of_one(manifest)),
+        _cost(benchmarks),
+    ]
+    return "\n\n".join(blocks)
+
+
+def rewritten(readme: str, figures: str) -> str:
+    """The README with ``figures`` between its markers; raises ValueError where one is missing."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the README has no part between {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}"
+
+
+def current() -> str:
+    """The README as the bundles and benchmarks in this tree want it."""
+    manifests = [
+        json.loads((folder / bundle.MANIFEST_FILE).read_bytes())
+        for folder in bundle.installed_bundles().values()
+    ]
+    benchmarks = [json.loads(path.read_bytes()) for path in sorted(BENCHMARKS.glob("*.json"))]
+    return rewritten(README.read_text(), part(manifests, benchmarks))
+
+
+def _compared(manifest: Mapping[str, Any]) -> list[Row]:
+    figures = manifest["figures"]
+    return [
+        (
+            f"**{manifest['name']}**, {form}",
+            _protocol(figures),
+            f"**{percent(one['uar'])} UAR**, {percent(one['accuracy'])} accuracy",
+        )
+        for form, one in reversed(figures["forms"].items())
+    ]
+
+
+def _protocol(figures: Mapping[str, Any]) -> str:
+    folds = figures["extra"].get("splits")
+    shown = f"{figures['protocol']}, {folds} folds" if folds else figures["protocol"]
+    return f"{shown}, {len(figures['speakers'])} actors"
+
+
+def _of_one(manifest: Mapping[str, Any]) -> Iterable[str]:
+    name, figures = manifest["name"], manifest["figures"]
+    forms, extra = figures["forms"], figures["extra"]
+    rows: list[tuple[str, ...]] = [
+        (title, *(show(one) for one in forms.values()))
+        for title, show in (
+            ("UAR", lambda one: percent(one["uar"])),
+            ("95 % interval, over actors", lambda one: percent_interval(one["uar_interval95"])),
+            ("accuracy", lambda one: percent(one["accuracy"])),
+            ("macro F1", lambda one: percent(one["macro_f1"])),
+            ("expected calibration error", lambda one: f"{one['ece']:.3f}"),
+        )
+    ]
+    if (seeds := extra.get("seeds")) and len(seeds["numbers"]) > 1:
+        spreads = (seeds[form]["uar"] for form in forms)
+        shown = (f"{100 * s['mean']:.1f} ± {100 * s['deviation']:.1f} %" for s in spreads)
+        rows.append((f"UAR over {len(seeds['numbers'])} seeds", *shown))
+    yield _table([f"{name}: {_protocol(figures)}", *(f"{form} model" for form in forms)], rows)
+    for pair, share in figures["agreement"].items():
+        yield f"The {pair} models name the same emotion on {percent(share)} of these clips."
+    if live := extra.get("live"):
+        yield (
+            "The same held-out clips laid into one long recording with pauses, heard through "
+            "the whole device path with the int8 model:"
+        )
+        yield _table(
+            [f"{name}: protocol", "UAR", "clips missed", "segments of noise"],
+            (
+                (
+                    one["protocol"],
+                    percent(one["uar"]),
+                    str(one["missed_clips"]),
+                    str(one["false_segments"]),
+                )
+                for one in live.values()
+            ),
+        )
+
+
+def _cost(benchmarks: Sequence[Mapping[str, Any]]) -> str:
+    def latency(one: Mapping[str, Any]) -> str:
+        return f"{one['p50_ms']:.2f} / {one['p95_ms']:.2f} / {one['p99_ms']:.2f} ms"
+
+    rows = (
+        (title, *(show(one) for one in benchmarks))
+        for title, show in (
+            ("runtime", lambda one: f"{one['runtime']}, {_count(one['threads'], 'thread')}"),
+            ("machine", lambda one: f"{one['processor']}, Python {one['python']}"),
+            ("`model.tflite`", lambda one: f"{one['model_bytes'] / 1024:.1f} KB"),
+            ("MFCC of one window, p50 / p95 / p99", lambda one: latency(one["mfcc"])),
+            ("inference of one window, p50 / p95 / p99", lambda one: latency(one["inference"])),
+            (
+                "computing in a second of sound",
+                lambda one: f"{1e3 * one['real_time_factor']:.0f} ms",
+            ),
+            ("peak memory", lambda one: f"{one['peak_memory_bytes'] / 2**20:.0f} MB"),
+        )
+    )
+    return _table(["Cost", *(one["bundle"] for one in benchmarks)], rows)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, its first column left, the others right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> None:
+    """Rewrite README.md in place."""
+    README.write_text(current())
+
+
+if __name__ == "__main__":
+    main()
