@@ -1,0 +1,244 @@
+"""The documentation against the program: commands parse, links lead somewhere, lists are whole."""
+
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+import msgspec
+import pytest
+
+from undertone import bundle, cli
+from undertone.cli.options import known_settings
+from undertone.events import (
+    Gap,
+    Scores,
+    SegmentHeard,
+    SourceBack,
+    SourceLost,
+    Started,
+    Stopped,
+    Verdict,
+)
+from undertone.journal import EventsLost, parse_line, to_line
+from undertone.mfcc import MfccConfig
+from undertone.windows import WindowConfig
+from undertone_training import cli as training_cli
+
+ROOT = Path(__file__).parent.parent
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "models").glob("*/README.md")),
+    *sorted((ROOT / "device").glob("**/README.md")),
+]
+PROGRAMS = {"undertone": cli.undertone, "undertone-train": training_cli.undertone_train}
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def commands(page: Path) -> Iterator[str]:
+    """Command lines: in blocks of code, and in table cells and sentences between backticks."""
+    text = page.read_text().replace("\\\n", " ")
+    lines = [line.strip() for line in text.splitlines()]
+    for line in [*lines, *re.findall(r"`(undertone(?:-train)? [^`]+)`", text)]:
+        if re.match(r"undertone(-train)? ", line) and not line.endswith(":"):
+            yield line
+
+
+COMMANDS = sorted({(name(page), line) for page in PAGES for line in commands(page)})
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS)
+def test_a_shown_command_line_is_one_that_the_program_takes(page: str, line: str) -> None:
+    # `$(undertone samples)` is the shell's, `… > file` as well, NAME and others stand for values
+    program, *arguments = shlex.split(re.sub(r"\$\([^)]*\)", "clip.wav", line).split(" > ")[0])
+    context = click.Context(PROGRAMS[program], info_name=program)
+    try:
+        parse(PROGRAMS[program], context, arguments)
+    except click.ClickException as error:
+        pytest.fail(f"{page}: {line}: {error.format_message()}")
+
+
+def parse(command: click.Command, parent: click.Context, arguments: list[str]) -> None:
+    """Go down the groups and parse the last command's arguments; executes nothing."""
+    while isinstance(command, click.Group):
+        if not arguments:
+            return
+        first, *arguments = arguments
+        below = command.get_command(parent, first)
+        if below is None:
+            raise click.UsageError(f"there is no command {first}")
+        command = below
+    with_data = {"data": "corpora"}  # what UNDERTONE_DATA gives
+    if {"-h", "--help"} & set(arguments) or (not arguments and has_required_argument(command)):
+        return  # the help, or a command that is only mentioned
+    command.make_context(command.name, arguments, parent=parent, default_map=with_data)
+
+
+def has_required_argument(command: click.Command) -> bool:
+    return any(p.required for p in command.params if isinstance(p, click.Argument))
+
+
+def anchors(text: str) -> set[str]:
+    """The headings' anchors, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_and_pictures_lead_to_something(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if target.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = target.partition("#")
+        there = page.parent / path if path else page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there.read_text()), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_no_page_names_a_folder_of_the_machine_that_it_was_written_on(page: Path) -> None:
+    assert not re.search(r"(?<![\w.~])/(work|home|root|tmp|mnt|Users)/", page.read_text())
+    assert "../shared" not in page.read_text()
+
+
+def tables(page: str) -> dict[str, list[list[str]]]:
+    """Rows of the tables of a page of docs, by the heading that they stand under."""
+    found: dict[str, list[list[str]]] = {}
+    heading = ""
+    for line in (ROOT / "docs" / page).read_text().splitlines():
+        if line.startswith("#"):
+            heading = line.lstrip("# ").strip("`")
+        elif line.startswith("| `"):
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            found.setdefault(heading, []).append(cells)
+    return found
+
+
+def first_column(page: str, heading: str) -> list[str]:
+    return [row[0].strip("`") for row in tables(page).get(heading, [])]
+
+
+@pytest.mark.parametrize(
+    "struct",
+    [
+        bundle.Manifest,
+        MfccConfig,
+        WindowConfig,
+        bundle.Normalization,
+        bundle.Quantization,
+        bundle.Training,
+    ],
+    ids=lambda struct: struct.__name__,
+)
+def test_the_page_of_the_bundle_has_every_key(struct: type[msgspec.Struct]) -> None:
+    keys = [field.name for field in msgspec.structs.fields(struct)]
+    assert first_column("bundle.md", struct.__name__) == keys
+
+
+def test_no_struct_of_the_manifest_is_left_out() -> None:
+    def below(struct: type) -> Iterator[str]:
+        yield struct.__name__
+        for field in msgspec.structs.fields(struct):
+            if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+                yield from below(field.type)
+
+    assert set(below(bundle.Manifest)) <= set(tables("bundle.md"))
+
+
+SCORES = Scores({"happy": 0.75, "sad": 0.25})
+EVENTS = [
+    Started(0.0, "USB", "m", "0" * 64, "1"),
+    SegmentHeard(0.0, 1.0, -20.0, Verdict(SCORES, "happy"), "m", "0" * 64),
+    Gap(0.0, 1, "r"),
+    SourceLost(0.0, "USB", "r"),
+    SourceBack(0.0, "USB", 1.0),
+    EventsLost(0.0, 1, "r"),
+    Stopped(0.0, "r", 1.0, 1),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.kind)
+def test_the_page_of_the_journal_has_every_key_of_every_event(event: Any) -> None:
+    keys = list(msgspec.json.decode(to_line(event)))
+    common = first_column("journal.md", "Events")
+    assert [*common, *first_column("journal.md", event.kind)] == keys
+
+
+def test_the_page_of_the_journal_has_every_event() -> None:
+    written = {event.kind for event in EVENTS}
+    assert set(tables("journal.md")) == {"Events", *written}
+    assert {type(event) for event in EVENTS} == {*journal_events()}
+
+
+def journal_events() -> Iterator[type]:
+    from typing import get_args
+
+    from undertone.journal.format import JournalEvent
+
+    return iter(get_args(JournalEvent))
+
+
+def test_the_segment_in_the_readme_is_one_that_the_program_reads() -> None:
+    blocks = re.findall(r"```json\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    records = [parse_line(block.replace("\n", " ")) for block in blocks]
+    assert [type(record.event) for record in records if record] == [SegmentHeard]
+
+
+def test_the_page_of_the_configuration_has_every_setting() -> None:
+    rows = tables("configuration.md")["Settings"]
+    settings = known_settings()
+    assert [row[0].strip("`") for row in rows] == list(settings)
+    for row, option in zip(rows, settings.values(), strict=True):
+        assert row[1].strip("`") == option.envvar
+        if isinstance(option.type, click.Choice):
+            assert re.findall(r"`(.+?)`", row[2]) == list(option.type.choices)
+        if isinstance(option.default, str | int | float):
+            assert row[3] == f"`{option.default}`"
+
+
+def test_the_example_of_a_settings_file_is_valid(tmp_path: Path) -> None:
+    from undertone.settings import load_default_map
+
+    for page in ("configuration.md", "raspberry-pi.md"):
+        for block in re.findall(
+            r"```toml\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL
+        ):
+            path = tmp_path / "config.toml"
+            path.write_text(block)
+            assert load_default_map(path, known_settings())
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        "readme_figures", ROOT / "tools/readme_figures.py"
+    )
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_readme_has_the_figures_of_this_tree(tool: ModuleType) -> None:
+    assert (ROOT / "README.md").read_text() == tool.current(), "run make readme"
+
+
+def test_the_figures_are_those_of_the_report_beside_the_manifest() -> None:
+    for folder in bundle.installed_bundles().values():
+        manifest = msgspec.json.decode((folder / "manifest.json").read_bytes())
+        report = msgspec.json.decode((folder / "report/figures.json").read_bytes())
+        for key in ("protocol", "speakers", "forms", "agreement"):
+            assert manifest["figures"][key] == report[key], (folder.name, key)
+
+
+def test_a_readme_without_the_markers_is_refused(tool: ModuleType) -> None:
+    with pytest.raises(ValueError, match="no part between"):
+        tool.rewritten("# Undertone", "figures")
