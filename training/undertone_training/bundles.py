@@ -32,7 +32,7 @@ LEAST_AGREEMENT = 0.98
 
 def bundle_of(run: Run, name: str, reported: Mapping[str, Any] | None = None) -> Bundle:
     """The quantised run as a bundle in memory; ``reported`` are the manifest's figures."""
-    info, calibration = run.info, run.calibration
+    info, calibration, quantization = run.info, run.calibration, run.quantization
     model = run.tflite.read_bytes()
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
@@ -43,7 +43,7 @@ def bundle_of(run: Run, name: str, reported: Mapping[str, Any] | None = None) ->
         mfcc=info.recipe.mfcc,
         window=info.recipe.window,
         normalization=calibration.normalization,
-        quantization=run.quantization,
+        quantization=quantization,
         temperature=calibration.temperature,
         confidence_threshold=calibration.threshold,
         training=Training(

@@ -16,12 +16,10 @@ from undertone_training.corpora.clip import Clip
 from undertone_training.features import ClipFeatures
 from undertone_training.figures import Predictions, figures
 from undertone_training.fit import WindowLogits, keras_logits, predict
-from undertone_training.live import Heard, listen
+from undertone_training.live import SNRS_DB, Heard, listen
+from undertone_training.pooled import Cost
 from undertone_training.quantize import int8_logits
 from undertone_training.runs import Run
-
-SNRS_DB = (None, 20.0, 10.0, 5.0)
-"""Signal-to-noise ratios of the ``live`` protocol; None adds no noise."""
 
 
 def evaluate_run(run: Run, test: Sequence[ClipFeatures]) -> dict[str, Predictions]:
@@ -56,9 +54,15 @@ def fidelity(run: Run, features: Sequence[ClipFeatures]) -> Fidelity:
     )
 
 
-def multiply_accumulates(run: Run) -> int:
-    """Of the run's network, for one window."""
-    return networks.multiply_accumulates(keras.models.load_model(run.model, compile=False))
+def cost_of(run: Run) -> Cost:
+    """What the run's network costs."""
+    model = keras.models.load_model(run.model, compile=False)
+    return Cost(
+        parameters=model.count_params(),
+        model_bytes=run.tflite.stat().st_size,
+        multiply_accumulates=networks.multiply_accumulates(model),
+        fit_s=round(run.calibration.fit_s, 1),
+    )
 
 
 def evaluate_live(

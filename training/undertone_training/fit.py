@@ -12,6 +12,7 @@ from undertone.tracker import combine, log_softmax
 from undertone_training.batches import TrainingBatches, fit_normalization, windows_of
 from undertone_training.features import ClipFeatures
 from undertone_training.figures import Predictions, choose_threshold, fit_temperature
+from undertone_training.judging import unheard
 from undertone_training.networks import build
 from undertone_training.recipe import Recipe, Schedule
 from undertone_training.runs import Calibration, Run, RunInfo
@@ -102,8 +103,7 @@ def predict(
 ) -> Predictions:
     """Judge whole clips as the device does: the mean of their windows' log-probabilities.
 
-    A clip in which the gate hears no speech counts as heard wrong, as it would be on the
-    device: its true emotion gets probability 0 and the others equal ones.
+    A clip in which the gate hears no speech counts as heard wrong, as it would be there.
     """
     rows = []
     truth = classes_of(features, labels)
@@ -112,7 +112,7 @@ def predict(
         if len(windows):
             rows.append(np.exp(combine(list(log_softmax(logits(windows), temperature)))))
         else:
-            rows.append((np.arange(len(labels)) != true_class) / (len(labels) - 1))
+            rows.append(unheard(true_class, len(labels)))
     return Predictions(
         clip_ids=tuple(each.clip.clip_id for each in features),
         speakers=tuple(each.clip.speaker for each in features),

@@ -8,19 +8,27 @@ from numpy.typing import NDArray
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.classifier import Classifier
-from undertone.events import Scores
 from undertone.pipeline import Judged, Pipeline
 from undertone_training.corpora.clip import Clip
 from undertone_training.figures import Predictions
+from undertone_training.judging import row_of, unheard
 
 PAUSE_S = (1.0, 4.0)
 """Shortest and longest pause between two clips."""
+
+SNRS_DB = (None, 20.0, 10.0, 5.0)
+"""Signal-to-noise ratios of the protocol; None adds no noise."""
 
 BLOCK_LENGTH = 1600
 """Samples in one block, as a microphone delivers them."""
 
 ROOM_DBFS = -75.0
 """Level of the noise in a quiet room, where the protocol adds none."""
+
+
+def condition(snr_db: float | None) -> str:
+    """What a figure of the protocol is called, after the names of its clips' protocol."""
+    return "live, no noise" if snr_db is None else f"live, room noise at {snr_db:.0f} dB SNR"
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,7 @@ def _matched(
     """A clip's verdict is that of the segment that overlaps it longest."""
     labels = classifier.manifest.labels
     truth = np.array([labels.index(clip.emotion) for clip in clips], np.int64)
-    rows = (np.arange(len(labels)) != truth[:, np.newaxis]) / (len(labels) - 1)
+    rows = np.array([unheard(true_class, len(labels)) for true_class in truth])
     used: set[int] = set()
     missed = 0
     for row, (start, end) in zip(rows, spans, strict=True):
@@ -122,7 +130,8 @@ def _matched(
         touching = {index for index, overlap in enumerate(overlaps) if overlap > 0}
         used |= touching
         if touching:
-            row[:] = _row(segments[max(touching, key=overlaps.__getitem__)].verdict.scores, labels)
+            longest = segments[max(touching, key=overlaps.__getitem__)]
+            row[:] = row_of(longest.verdict.scores, labels)
         else:
             missed += 1
     predictions = Predictions(
@@ -133,7 +142,3 @@ def _matched(
         labels=labels,
     )
     return Heard(predictions, missed, len(segments) - len(used), recording_s)
-
-
-def _row(scores: Scores, labels: Sequence[str]) -> NDArray[np.float64]:
-    return np.array([scores.probabilities[label] for label in labels])

@@ -75,9 +75,9 @@ def convert(model: keras.Model, windows: NDArray[np.float32]) -> bytes:
 
 def int8_logits(run: Run) -> WindowLogits:
     """The run's model.tflite as a function of windows, as the device invokes it."""
+    q = run.quantization
     # The runtime beside TensorFlow must be LiteRT: tflite-runtime breaks in such a process.
     interpreter = Int8Interpreter(run.tflite.read_bytes(), runtime="litert")
-    q = run.quantization
 
     def logits(windows: NDArray[np.float32]) -> NDArray[np.float64]:
         rows = []

@@ -129,16 +129,3 @@ def clips_by_id(data: Path) -> "dict[str, Clip]":
     from undertone_training.corpora import scan
 
     return {clip.clip_id: clip for clip in scan(data).clips}
-
-
-def chosen(clips: "dict[str, Clip]", ids: Sequence[str]) -> "list[Clip]":
-    """The clips with these ids, in their order; raises RunError where one is not at hand."""
-    from undertone_training.errors import RunError
-
-    missing = [clip_id for clip_id in ids if clip_id not in clips]
-    if missing:
-        raise RunError(
-            f"{len(missing)} clips of the run are not in the data folder (the first is "
-            f"{missing[0]}): name the folder that it was trained from with --data."
-        )
-    return [clips[clip_id] for clip_id in ids]

@@ -1,10 +1,9 @@
-"""``undertone-train evaluate``: figures of runs on clips that they never saw."""
+"""``undertone-train evaluate``: figures of runs and bundles on clips that they never saw."""
 
-import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +12,7 @@ from undertone_training.cli import common
 if TYPE_CHECKING:
     from undertone_training.corpora.clip import Clip
     from undertone_training.figures import Predictions
+    from undertone_training.pooled import LiveCounts, Tested
     from undertone_training.runs import Run
 
 
@@ -23,6 +23,7 @@ Examples:
   undertone-train evaluate runs/compact --protocol live
   undertone-train evaluate runs/compact/final --protocol cross-corpus
   undertone-train evaluate runs/compact/final --split validation
+  undertone-train evaluate models/ravdess8-compact --to report
 """
 )
 @click.argument("folder", type=common.FOLDER)
@@ -43,118 +44,148 @@ Examples:
     type=click.Choice(["test", "validation"]),
     default="test",
     show_default=True,
-    help="Which clips; of a final run the test clips are actors 21-24, for who has them.",
+    help="Which clips; of a final run and of a bundle, test is RAVDESS's actors 21-24.",
+)
+@click.option(
+    "--to",
+    type=common.FOLDER,
+    help="Folder of a bundle's report.  [default: report-NAME; runs have theirs in FOLDER]",
 )
 def command(
-    folder: Path, data: Path, cache: Path, jobs: int | None, protocol: str, side: str
+    folder: Path,
+    data: Path,
+    cache: Path,
+    jobs: int | None,
+    protocol: str,
+    side: str,
+    to: Path | None,
 ) -> None:
-    """Test every quantised run in FOLDER, float and int8, and write reports.
+    """Test every quantised run in FOLDER, float and int8, or the bundle that FOLDER holds.
 
-    Each run gets a report of its own; the folds of one protocol and seed are put together in
-    FOLDER/report, with mean and deviation over seeds.
+    Each run gets a report of its own; the folds of one recipe and protocol are put together in
+    the recipe's folder, report/, with mean and deviation over seeds.
     """
+    from undertone.bundle import MANIFEST_FILE
     from undertone_training.runs import find_runs
 
+    if side == "validation" and protocol != "own":
+        raise click.UsageError(f"--split validation goes with --protocol own, not {protocol}.")
+    if (folder / MANIFEST_FILE).is_file():
+        if side == "validation" or protocol == "live":
+            raise click.UsageError("A bundle is tested on --split test or --protocol cross-corpus.")
+        _bundle(folder, common.clips_by_id(data), protocol, to)
+        return
+    if to:
+        raise click.UsageError("--to is for a bundle; the reports of runs stand beside them.")
     runs = find_runs(folder)
     clips = common.clips_by_id(data)
-    if protocol == "live":
-        _live(folder, runs, clips, data)
-    elif protocol == "cross-corpus":
-        _cross_corpus(runs, clips, cache, jobs)
+    if protocol == "cross-corpus":
+        results = _cross_corpus(runs, clips, cache, jobs)
+        _pool(folder, results, by_seed=False)
+    elif protocol == "live":
+        _pool(folder, _live(runs, clips, data))
     else:
-        _own(folder, runs, clips, side, cache, jobs)
+        _pool(folder, _own(runs, clips, side, cache, jobs))
 
 
 def _own(
-    folder: Path,
-    runs: "Sequence[Run]",
-    clips: "dict[str, Clip]",
-    side: str,
-    cache: Path,
-    jobs: int | None,
-) -> None:
-    """Each run on the clips that it held out; the folds of a protocol put together."""
-    pooled: dict[tuple[str, str], dict[int, list[dict[str, Predictions]]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for run in runs:
-        info = run.info
-        held_out = common.chosen(clips, info.test if side == "test" else info.validation)
-        protocol = info.protocol if side == "test" else f"{info.protocol} (validation actors)"
-        predictions = _predict(run, held_out, cache, jobs)
-        _report(run, run.report / side, predictions, protocol)
-        pooled[info.recipe.name, protocol][info.seed].append(predictions)
-    for (recipe, protocol), seeds in pooled.items():
-        _pool(folder / "report", recipe, protocol, seeds)
+    runs: "Sequence[Run]", clips: "Mapping[str, Clip]", side: str, cache: Path, jobs: int | None
+) -> "list[Tested]":
+    """Each run on the clips that it held out."""
+    from undertone_training.tested import chosen, held_out
+
+    def tested(run: "Run") -> "tuple[list[Clip], str]":
+        if side == "test":
+            return held_out(run.info, clips)
+        validation = chosen(clips, run.info.validation)
+        return validation, f"{run.info.protocol} (validation actors)"
+
+    return [
+        _test(run, test, protocol, side, cache, jobs)
+        for run, test, protocol in _at_hand(runs, tested)
+    ]
 
 
 def _cross_corpus(
-    runs: "Sequence[Run]", clips: "dict[str, Clip]", cache: Path, jobs: int | None
-) -> None:
+    runs: "Sequence[Run]", clips: "Mapping[str, Clip]", cache: Path, jobs: int | None
+) -> "list[Tested]":
     """Each run on every corpus that it was not trained on, as far as its labels go."""
-    for run in runs:
-        info = run.info
-        for corpus in sorted({clip.corpus for clip in clips.values()} - set(info.corpora)):
-            foreign = [
-                clip
-                for clip in clips.values()
-                if clip.corpus == corpus and clip.emotion in info.labels
-            ]
-            predictions = _predict(run, foreign, cache, jobs)
-            folder = run.report / f"cross-corpus-{corpus}"
-            _report(run, folder, predictions, f"cross-corpus ({corpus})")
+    from undertone_training.tested import foreign
+
+    return [
+        _test(run, test, f"cross-corpus ({corpus})", f"cross-corpus-{corpus}", cache, jobs)
+        for run in runs
+        for corpus, test in foreign(clips.values(), run.info.corpora, run.info.labels).items()
+    ]
 
 
-def _live(folder: Path, runs: "Sequence[Run]", clips: "dict[str, Clip]", data: Path) -> None:
-    """Each run's held-out clips in one long recording, and the folds put together."""
-    common.load_tensorflow()
-    from undertone_training.evaluate import evaluate_live
-    from undertone_training.figures import figures
-    from undertone_training.report.protocols import percent
+def _live(runs: "Sequence[Run]", clips: "Mapping[str, Clip]", data: Path) -> "list[Tested]":
+    """Each run's held-out clips in one long recording, in quiet and in noise."""
+    from undertone_training.live import condition
+    from undertone_training.pooled import LiveCounts, Tested
+    from undertone_training.tested import held_out
 
     noise = sorted((data / "noise").glob("*.flac"))
-    pooled: dict[float | None, list[Any]] = defaultdict(list)
+    if not noise:
+        click.echo(f"no recordings in {data / 'noise'}: only without noise", err=True)
+    results = []
+    for run, test, protocol in _at_hand(runs, lambda run: held_out(run.info, clips)):
+        common.load_tensorflow()
+        from undertone_training.evaluate import cost_of, evaluate_live
+
+        cost = cost_of(run)
+        for snr_db, heard in evaluate_live(run, test, noise).items():
+            name = condition(snr_db)
+            counts = LiveCounts(
+                len(test), heard.missed, heard.false_segments, round(heard.recording_s, 1)
+            )
+            if protocol != "speaker-independent":
+                name = f"{name}, {protocol}"
+            results.append(Tested(run, name, {"int8": heard.predictions}, cost, counts))
+            _say(f"{run.folder} {name}", results[-1].predictions, counts)
+    return results
+
+
+def _at_hand(
+    runs: "Sequence[Run]", tested: "Callable[[Run], tuple[list[Clip], str]]"
+) -> "list[tuple[Run, list[Clip], str]]":
+    """The runs whose clips are there, with them and the protocol; the others are told.
+
+    Raises SplitError where that is none: who has not actors 21-24 still gets the folds.
+    """
+    from undertone_training.errors import SplitError
+
+    found, reasons = [], []
     for run in runs:
-        held_out = common.chosen(clips, run.info.test)
-        for snr_db, heard in evaluate_live(run, held_out, noise).items():
-            pooled[snr_db].append(heard)
-    content = {}
-    for snr_db, parts in pooled.items():
-        name = "no noise" if snr_db is None else f"room noise at {snr_db:.0f} dB SNR"
-        seconds = sum(part.recording_s for part in parts)
-        result = {
-            "protocol": f"live, {name}",
-            **figures(_joined([part.predictions for part in parts])).to_dict(),
-            "missed_clips": sum(part.missed for part in parts),
-            "false_segments": sum(part.false_segments for part in parts),
-            "recording_s": round(seconds, 1),
-        }
-        content[name] = result
-        click.echo(
-            f"live, {name}: UAR {percent(result['uar'])}, {result['missed_clips']} of "
-            f"{result['n_clips']} clips missed, {result['false_segments']} false segments in "
-            f"{seconds / 60:.0f} min"
-        )
-    _write(folder / "report" / "live.json", content)
+        try:
+            found.append((run, *tested(run)))
+        except SplitError as error:
+            reasons.append((run, error))
+    if not found:
+        raise reasons[0][1]
+    for run, reason in reasons:
+        click.echo(f"{run.folder} is left out: {reason}", err=True)
+    return found
 
 
-def _predict(
-    run: "Run", clips: "Sequence[Clip]", cache: Path, jobs: int | None
-) -> "dict[str, Predictions]":
-    info = run.info
-    features = common.features_of(clips, info.recipe, cache, jobs, str(run.folder), copies=False)
-    common.load_tensorflow()
-    from undertone_training.evaluate import evaluate_run
+def _test(
+    run: "Run", clips: "Sequence[Clip]", protocol: str, name: str, cache: Path, jobs: int | None
+) -> "Tested":
+    """Test a run and write its own report."""
+    import msgspec
 
-    return evaluate_run(run, features)
-
-
-def _report(run: "Run", folder: Path, predictions: "dict[str, Predictions]", protocol: str) -> None:
+    from undertone_training.pooled import Tested
     from undertone_training.report import write_report
 
     info, calibration = run.info, run.calibration
+    features = common.features_of(clips, info.recipe, cache, jobs, str(run.folder), copies=False)
+    common.load_tensorflow()
+    from undertone_training.evaluate import cost_of, evaluate_run
+
+    predictions = evaluate_run(run, features)
+    cost = cost_of(run)
     write_report(
-        folder,
+        run.report / name,
         f"{info.recipe.name}, {info.split}, seed {info.seed}",
         protocol,
         predictions,
@@ -164,64 +195,136 @@ def _report(run: "Run", folder: Path, predictions: "dict[str, Predictions]", pro
             "split": info.split,
             "commit": info.commit,
             "machine": info.machine,
-            "fit_s": round(calibration.fit_s, 1),
             "temperature": calibration.temperature,
             "confidence_threshold": calibration.threshold,
+            **msgspec.to_builtins(cost),
         },
     )
     _say(f"{run.folder} {protocol}", predictions)
+    return Tested(run, protocol, predictions, cost)
 
 
-def _pool(
-    folder: Path,
-    recipe: str,
-    protocol: str,
-    seeds: "dict[int, list[dict[str, Predictions]]]",
-) -> None:
-    """One report over all folds of each seed, and the spread over the seeds."""
+def _pool(folder: Path, results: "Sequence[Tested]", by_seed: bool = True) -> None:
+    """Put together what belongs together: one recipe under one protocol."""
+    groups: dict[tuple[Path, str], list[Tested]] = defaultdict(list)
+    for each in results:
+        groups[_home(folder, each.run), each.protocol].append(each)
+    for (home, protocol), group in groups.items():
+        _pool_one(home / "report", protocol, group, by_seed)
+
+
+def _home(folder: Path, run: "Run") -> Path:
+    """The recipe's folder, or what was asked for where that is inside of it."""
+    inside = len(run.folder.relative_to(folder).parts) < 2
+    return folder if inside else run.folder.parent.parent
+
+
+def _pool_one(folder: Path, protocol: str, group: "Sequence[Tested]", by_seed: bool) -> None:
+    """A report over all folds of each seed, and one file with the spread over the seeds.
+
+    by_seed False: the runs were tested on the same clips and each stands for itself.
+    """
     import msgspec
 
-    from undertone_training.figures import figures, mean_and_deviation
-    from undertone_training.report import write_report
-
-    name = protocol.replace(" ", "-").replace("(", "").replace(")", "")
-    over_seeds: dict[str, list[Any]] = defaultdict(list)
-    for seed, parts in seeds.items():
-        joined = {form: _joined([part[form] for part in parts]) for form in parts[0]}
-        extra = {"seed": seed, "splits": len(parts)}
-        write_report(folder / name / f"seed{seed}", recipe, protocol, joined, {}, extra)
-        for form, predictions in joined.items():
-            over_seeds[form].append(figures(predictions))
-        _say(f"{recipe} {protocol} seed {seed}, {len(parts)} splits", joined)
-    content = {
-        "protocol": protocol,
-        "recipe": recipe,
-        "seeds": sorted(seeds),
-        **{
-            form: msgspec.to_builtins(mean_and_deviation(each)) for form, each in over_seeds.items()
-        },
-    }
-    _write(folder / f"{name}.json", content)
-
-
-def _joined(parts: "Sequence[Predictions]") -> "Predictions":
     from undertone_training.figures import Predictions
+    from undertone_training.pooled import (
+        LiveCounts,
+        Pooled,
+        file_name,
+        mean_cost,
+        one_recipe,
+        pool,
+        same_folds,
+    )
+    from undertone_training.report import write_report
+    from undertone_training.tested import missing_folds
 
-    return Predictions.concatenate(parts)
+    recipe = one_recipe(group)
+    name = file_name(protocol)
+    if by_seed:
+        replicates, left_out = same_folds(group)
+        for reason in left_out:
+            click.echo(f"{protocol}: {reason}", err=True)
+        protocol += missing_folds(group[0].run.info.protocol, len(replicates[0]))
+    else:
+        replicates = [[each] for each in group]
+    kept = [each for replicate in replicates for each in replicate]
+    cost = mean_cost([each.cost for each in kept])
+    splits = sorted({each.run.info.split for each in kept})
+    joined = [
+        {
+            form: Predictions.concatenate([each.predictions[form] for each in replicate])
+            for form in replicate[0].predictions
+        }
+        for replicate in replicates
+    ]
+    if by_seed:
+        for replicate, predictions in zip(replicates, joined, strict=True):
+            seed = replicate[0].run.info.seed
+            extra = {"seed": seed, "splits": splits, **msgspec.to_builtins(cost)}
+            write_report(
+                folder / name / f"seed{seed}", recipe.name, protocol, predictions, {}, extra
+            )
+            if len(group) > 1:
+                _say(f"{recipe.name} {protocol} seed {seed}", predictions)
+    seeds = tuple(sorted({each.run.info.seed for each in kept}))
+    live = LiveCounts.total([each.live for each in kept if each.live])
+    pooled = Pooled(recipe, protocol, seeds, tuple(splits), pool(joined), cost, live)
+    pooled.save(folder / f"{name}.json")
 
 
-def _say(what: str, predictions: "dict[str, Predictions]") -> None:
+def _bundle(folder: Path, clips: "Mapping[str, Clip]", protocol: str, to: Path | None) -> None:
+    """The bundle itself, through the device path."""
+    from undertone import bundle
+    from undertone.classifier import Classifier
+    from undertone_training.judging import through_device
+    from undertone_training.pooled import file_name
+    from undertone_training.report import write_report
+    from undertone_training.tested import final_test, foreign, require_unheard
+
+    loaded = bundle.load(folder)
+    manifest, training = loaded.manifest, loaded.manifest.training
+    classifier = Classifier(loaded)
+    if protocol == "cross-corpus":
+        found = foreign(clips.values(), training.corpora, manifest.labels)
+        tests = {f"cross-corpus ({corpus})": test for corpus, test in found.items()}
+    else:
+        test, name = final_test(clips.values(), manifest.labels)
+        require_unheard(test, training)
+        tests = {name: test}
+    to = to or Path(f"report-{manifest.name}")
+    for name, test in tests.items():
+        with common.progress(name, len(test)) as step:
+            predictions = {"int8": through_device(test, classifier, lambda: step(""))}
+        extra = {
+            "recipe": training.recipe.get("name"),
+            "seed": training.seed,
+            "confidence_threshold": manifest.confidence_threshold,
+            "model_sha256": manifest.model_sha256,
+            "model_bytes": len(loaded.model),
+            "runtime": classifier.runtime,
+        }
+        title = f"{manifest.name} {manifest.version}"
+        write_report(to / file_name(name), title, name, predictions, {}, extra)
+        _say(f"{manifest.name} {name}", predictions)
+    click.echo(f"{to}: reports written")
+
+
+def _say(
+    what: str, predictions: "Mapping[str, Predictions]", counts: "LiveCounts | None" = None
+) -> None:
     from undertone_training.figures import figures
     from undertone_training.report.protocols import percent, percent_interval
 
     for form, each in predictions.items():
         found = figures(each)
-        click.echo(
+        line = (
             f"{what}, {form}: UAR {percent(found.uar)} ({percent_interval(found.uar_interval95)}), "
             f"accuracy {percent(found.accuracy)}"
         )
-
-
-def _write(path: Path, content: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n")
+        if counts:
+            line += (
+                f", {counts.missed_clips} of {counts.clips} clips missed, "
+                f"{counts.false_segments} segments of noise in {counts.recording_s / 60:.0f} min"
+            )
+        click.echo(line)

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from undertone_training.cli import common
+
+if TYPE_CHECKING:
+    from undertone_training.recipe import Recipe
 
 _EVIDENCE = "speaker-independent"
 
@@ -47,26 +49,34 @@ def command(
     Refused when int8 loses more than 1 point of UAR or agrees with float on fewer than 98 % of
     windows: on the run's own clips, and by UAR on the speakers that the folds held out.
     """
+    import msgspec
+
     from undertone_training.bundles import bundle_of, require_small_loss, write_bundle
+    from undertone_training.errors import PromotionError
     from undertone_training.report import model_card
     from undertone_training.runs import Run
+    from undertone_training.tested import chosen
 
     run = Run(folder)
     info = run.info
-    report, figures = _evidence(evidence, info.recipe.name)
+    if info.split != "final":
+        raise PromotionError(
+            f"{folder} was trained on the split {info.split}: promote a run of `undertone-train "
+            "fit --protocol final`, which has learnt from all training actors."
+        )
+    report, figures = _evidence(evidence, info.recipe)
     require_small_loss(figures["forms"]["float"]["uar"], figures["forms"]["int8"]["uar"])
     clips = common.clips_by_id(data)
-    own = [
-        clip
-        for clip in common.chosen(clips, (*info.train, *info.validation))
-        if clip.channel == "speech"
+    features = [
+        each
+        for ids, copies in ((info.train, True), (info.validation, False))  # as `fit` cached them
+        for each in common.features_of(
+            chosen(clips, ids), info.recipe, cache, jobs, "own clips", copies
+        )
+        if each.clip.channel == "speech"
     ]
-    features = common.features_of(own, info.recipe, cache, jobs, "own clips", copies=False)
     common.load_tensorflow()
-    from undertone_training.evaluate import (
-        fidelity,
-        multiply_accumulates,
-    )
+    from undertone_training.evaluate import cost_of, fidelity
 
     found = fidelity(run, features)
     click.echo(
@@ -75,8 +85,7 @@ def command(
     )
     found.require()
     figures["extra"] |= {
-        "model_bytes": run.tflite.stat().st_size,
-        "multiply_accumulates": multiply_accumulates(run),
+        **msgspec.to_builtins(cost_of(run)),
         "window_agreement": round(found.window_agreement, 4),
         "command": f"undertone-train fit --recipe {info.recipe.name} --protocol final "
         f"--seed {info.seed}",
@@ -90,28 +99,43 @@ def command(
     click.echo(f"{to / name}: {len(bundle.model) / 1024:.1f} KB")
 
 
-def _evidence(folder: Path, recipe: str) -> tuple[Path, dict[str, Any]]:
+def _evidence(folder: Path, recipe: "Recipe") -> tuple[Path, dict[str, Any]]:
     """The report over all folds of the first seed, and its figures with the spread of seeds."""
-    from undertone_training.errors import RunError
+    import msgspec
 
-    pooled = folder / "report" / f"{_EVIDENCE}.json"
+    from undertone_training.errors import RunError
+    from undertone_training.live import SNRS_DB, condition
+    from undertone_training.pooled import Pooled, file_name
+
     try:
-        spread = json.loads(pooled.read_text())
-        report = folder / "report" / _EVIDENCE / f"seed{spread['seeds'][0]}"
+        pooled = Pooled.load(folder / "report" / f"{_EVIDENCE}.json")
+        report = folder / "report" / _EVIDENCE / f"seed{pooled.seeds[0]}"
         figures: dict[str, Any] = json.loads((report / "figures.json").read_text())
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(
             f"There is no {_EVIDENCE} report in {folder}: run `undertone-train fit --recipe "
-            f"{recipe}`, `quantize` and `evaluate` first."
+            f"{recipe.name}`, `quantize` and `evaluate` first."
         ) from error
-    if spread["recipe"] != recipe:
-        raise RunError(f"The report in {folder} is of the recipe {spread['recipe']}, not {recipe}.")
-    figures["extra"]["seeds"] = {form: spread[form] for form in ("float", "int8")}
-    figures["extra"]["seeds"]["numbers"] = spread["seeds"]
-    live = folder / "report" / "live.json"
-    if live.exists():
-        figures["extra"]["live"] = {
-            name: {key: each[key] for key in ("protocol", "uar", "missed_clips", "false_segments")}
-            for name, each in json.loads(live.read_text()).items()
-        }
+    if pooled.recipe != recipe:
+        raise RunError(
+            f"The report in {folder} is of the recipe {pooled.recipe.name} as it was then, not of "
+            "the one that the run was made from: train and evaluate its folds."
+        )
+    figures["extra"]["seeds"] = {"numbers": list(pooled.seeds), **msgspec.to_builtins(pooled.forms)}
+    live = {}
+    for snr_db in SNRS_DB:
+        name = condition(snr_db)
+        try:
+            heard = Pooled.load(folder / "report" / f"{file_name(name)}.json")
+        except FileNotFoundError:
+            continue
+        if heard.recipe == recipe and heard.live:
+            live[name] = {
+                "protocol": heard.protocol,
+                "uar": heard.forms["int8"].uar.mean,
+                "missed_clips": heard.live.missed_clips,
+                "false_segments": heard.live.false_segments,
+            }
+    if live:
+        figures["extra"]["live"] = live
     return report, figures

@@ -21,14 +21,13 @@ Examples:
 def command(folder: Path, data: Path, cache: Path, jobs: int | None) -> None:
     """Quantise every finished run in FOLDER: int8 in, int8 out, every operator."""
     from undertone_training.runs import find_runs
+    from undertone_training.tested import chosen
 
     runs = find_runs(folder)
     clips = common.clips_by_id(data)
     for run in runs:
         info = run.info
-        train = common.features_of(
-            common.chosen(clips, info.train), info.recipe, cache, jobs, "features"
-        )
+        train = common.features_of(chosen(clips, info.train), info.recipe, cache, jobs, "features")
         common.load_tensorflow()
         from undertone_training.quantize import quantize_run
 
