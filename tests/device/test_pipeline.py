@@ -58,8 +58,8 @@ def test_block_lengths_make_no_difference(classifier):
 
 
 def test_gain_makes_no_difference(classifier):
-    """From -6 to -26 dB: the network does not hear how far the microphone is turned up."""
-    for clip in clips()[2:5]:
+    """Turned down by 20 dB, a clip that was not quiet already sounds the same to the network."""
+    for clip in (clips()[2], clips()[4], clips()[5]):
         samples = np.concatenate([block.samples for block in read_blocks(clip)])
         loud = classify([Block(samples, 0.0)], classifier).overall.scores
         quiet = classify([Block(samples // 10, 0.0)], classifier).overall.scores

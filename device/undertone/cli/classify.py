@@ -71,7 +71,7 @@ def command(
     results = _progress(_classify(files, classifier, threshold), len(files))
     show = {"table": _table, "json": _json, "csv": _csv}[form]
     if show(results, classifier.manifest.labels):
-        sys.exit(1)
+        click.get_current_context().exit(1)
 
 
 def _classify(
