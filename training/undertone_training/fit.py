@@ -65,6 +65,7 @@ def fit(
         )
     )
     run.checkpoint.unlink(missing_ok=True)
+    run.best.unlink(missing_ok=True)
 
 
 def classes_of(features: Sequence[ClipFeatures], labels: Sequence[str]) -> NDArray[np.int64]:
@@ -151,20 +152,44 @@ def _learning_rate(schedule: Schedule, steps_per_epoch: int) -> object:
 def _callbacks(
     run: Run, schedule: Schedule, on_epoch: Callable[[int, dict[str, float]], None]
 ) -> list[keras.callbacks.Callback]:
-    callbacks = [
-        keras.callbacks.CSVLogger(run.history, append=True),
-        _Checkpoint(run),
-        keras.callbacks.LambdaCallback(on_epoch_end=on_epoch),
+    callbacks: list[keras.callbacks.Callback] = [
+        keras.callbacks.CSVLogger(run.history, append=True)
     ]
     if schedule.shape == "plateau":
         callbacks.append(keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=5))
     if schedule.early_stopping:
-        callbacks.append(
-            keras.callbacks.EarlyStopping(
-                patience=schedule.early_stopping, restore_best_weights=True
-            )
-        )
-    return callbacks
+        callbacks.append(_EarlyStopping(run, schedule.early_stopping))
+    return [
+        *callbacks,
+        _Checkpoint(run),  # after those that change what it keeps
+        keras.callbacks.LambdaCallback(on_epoch_end=on_epoch),
+    ]
+
+
+class _EarlyStopping(keras.callbacks.EarlyStopping):  # type: ignore[misc]
+    """Early stopping that remembers the best epoch and the patience of a killed training."""
+
+    def __init__(self, run: Run, patience: int) -> None:
+        super().__init__(patience=patience, restore_best_weights=True)
+        self._run = run
+
+    def on_train_begin(self, logs: object = None) -> None:
+        super().on_train_begin(logs)
+        if not self._run.epochs_done:
+            return
+        losses = self._run.epochs()["val_loss"]
+        self.best = min(losses)
+        self.best_epoch = losses.index(self.best)
+        self.wait = len(losses) - 1 - self.best_epoch
+        with np.load(self._run.best, allow_pickle=False) as stored:
+            self.best_weights = [stored[name] for name in stored.files]
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        super().on_epoch_end(epoch, logs)
+        if self.best_epoch == epoch:
+            partial = self._run.best.with_suffix(".part.npz")
+            np.savez(partial, *self.best_weights)
+            partial.replace(self._run.best)
 
 
 class _Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]

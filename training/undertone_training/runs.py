@@ -2,10 +2,11 @@
 
 <runs>/<recipe>/<split>/seed<N>/
     run.json            the recipe, the split's clips, seed, commit, tool versions, machine
+    checkpoint.keras    the network after the last epoch, until the training is finished
+    best.npz            weights of the best epoch until then, for early stopping
     model.keras         the trained network
     calibration.json    normalisation, temperature, threshold (training actors only)
     history.csv         loss and accuracy of every epoch
-    float.npz int8.npz  predictions on the test clips
     model.tflite        the quantised network, with quantization.json
     report/
 """
@@ -67,6 +68,7 @@ class Run:
         self.history = folder / "history.csv"
         self.tflite = folder / "model.tflite"
         self.checkpoint = folder / "checkpoint.keras"
+        self.best = folder / "best.npz"
         self.report = folder / "report"
 
     @property
@@ -88,6 +90,27 @@ class Run:
     def quantization(self) -> Quantization:
         """Scales and zero points of model.tflite; raises RunError before ``quantize``."""
         return self._load("quantization.json", Quantization)
+
+    @property
+    def epochs_done(self) -> int:
+        """Epochs behind a training that was killed and will go on; 0 before the first."""
+        return len(self.epochs()["loss"]) if self.checkpoint.exists() else 0
+
+    def require_same(self, info: RunInfo) -> None:
+        """Raise RunError where the folder holds a run of another recipe or of other clips."""
+        if not (self.folder / "run.json").exists():
+            return
+        before = self.info
+        if before.recipe != info.recipe:
+            raise RunError(
+                f"{self.folder} holds a training by another recipe called {info.recipe.name}: "
+                "remove that folder, rename the recipe, or choose another place with --runs."
+            )
+        if (before.train, before.validation) != (info.train, info.validation):
+            raise RunError(
+                f"{self.folder} holds a training on other clips: remove that folder, or choose "
+                "another place with --runs."
+            )
 
     def save(self, value: RunInfo | Calibration | Quantization) -> None:
         """Write a value to the file of its kind."""

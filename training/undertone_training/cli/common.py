@@ -58,8 +58,11 @@ jobs: Decorator = click.option(
 
 
 @contextmanager
-def progress(description: str, total: int) -> Iterator[Callable[[str], None]]:
-    """A step function: a bar on a terminal; elsewhere a plain line at every tenth."""
+def progress(description: str, total: int, done: int = 0) -> Iterator[Callable[[str], None]]:
+    """A step function: a bar on a terminal; elsewhere a plain line at every tenth.
+
+    done: steps that were taken before.
+    """
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import (
@@ -78,10 +81,9 @@ def progress(description: str, total: int) -> Iterator[Callable[[str], None]]:
             TextColumn("{task.fields[note]}"),
         )
         with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task(description, total=total, note="")
+            task = bar.add_task(description, total=total, completed=done, note="")
             yield lambda note: bar.update(task, advance=1, note=note)
         return
-    done = 0
 
     def step(note: str) -> None:
         nonlocal done

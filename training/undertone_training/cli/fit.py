@@ -1,10 +1,15 @@
 """``undertone-train fit``: train a recipe on the splits of a protocol."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from undertone_training.cli import common
+
+if TYPE_CHECKING:
+    from undertone_training.runs import Run, RunInfo
+    from undertone_training.splits import Split
 
 
 @click.command(
@@ -52,16 +57,19 @@ def command(
     from undertone_training.splits import splits
 
     recipe = recipes.load(recipe_name)
-    chosen = [
-        split
-        for number, split in enumerate(
-            splits(scan(data).clips, protocol, recipe.song, recipe.validation_speakers), start=1
+    found = splits(scan(data).clips, protocol, recipe.song, recipe.validation_speakers)
+    if unknown := set(folds) - set(range(1, len(found) + 1)):
+        raise click.BadParameter(
+            f"There is no fold {min(unknown)}: {protocol} has 1 to {len(found)}.",
+            param_hint="--fold",
         )
-        if not folds or number in folds
-    ]
-    for split in chosen:
-        for seed in seeds:
+    for number, split in enumerate(found, start=1):
+        if folds and number not in folds:
+            continue
+        for seed in dict.fromkeys(seeds):
             run = Run(runs / recipe.name / split.name / f"seed{seed}")
+            info = describe(recipe, split, seed)
+            run.require_same(info)
             if dry_run or run.finished:
                 state = "finished already" if run.finished else "would train on"
                 click.echo(
@@ -69,25 +77,24 @@ def command(
                     f"validation {len(split.validation)}, test {len(split.test)}"
                 )
                 continue
-            _train(run, describe(recipe, split, seed), split, cache, jobs)
+            _train(run, info, split, cache, jobs)
 
 
-def _train(run, info, split, cache: Path, jobs: int | None) -> None:  # type: ignore[no-untyped-def]
+def _train(run: "Run", info: "RunInfo", split: "Split", cache: Path, jobs: int | None) -> None:
     train = common.features_of(split.train, info.recipe, cache, jobs, "features")
-    validation = common.features_of(split.validation, info.recipe, cache, jobs, "validation")
+    validation = common.features_of(
+        split.validation, info.recipe, cache, jobs, "validation", copies=False
+    )
     common.load_tensorflow()
     from undertone_training.fit import fit
 
-    epochs = info.recipe.schedule.epochs
-    with common.progress(f"{split.name} seed {info.seed}", epochs) as step:
-        fit(
-            run,
-            info,
-            train,
-            validation,
-            lambda epoch, logs: step(
-                f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f} "
-                f"validation {logs['val_accuracy']:.3f}"
-            ),
+    def say(epoch: int, logs: dict[str, float]) -> None:
+        step(
+            f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f} "
+            f"validation {logs['val_accuracy']:.3f}"
         )
+
+    total, done = info.recipe.schedule.epochs, run.epochs_done
+    with common.progress(f"{split.name} seed {info.seed}", total, done) as step:
+        fit(run, info, train, validation, say)
     click.echo(f"{run.folder}: trained in {run.calibration.fit_s:.0f} s")
