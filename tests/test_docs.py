@@ -227,6 +227,42 @@ def tool() -> ModuleType:
     return module
 
 
+def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) -> None:
+    one = {
+        "uar": 0.5,
+        "accuracy": 0.25,
+        "macro_f1": 0.5,
+        "ece": 0.125,
+        "uar_interval95": [0.4, 0.6],
+    }
+    spread = {"uar": {"mean": 0.5, "deviation": 0.01}}
+    live = {"protocol": "live, no noise", "uar": 0.3, "missed_clips": 7, "false_segments": 2}
+    manifest = {
+        "name": "m",
+        "figures": {
+            "protocol": "speaker-independent",
+            "forms": {"float": {**one, "uar": 0.75}, "int8": one},
+            "agreement": {"float and int8": 0.99},
+            "extra": {
+                "splits": ["a", "b"],
+                "parameters": 1000,
+                "multiply_accumulates": 2_000_000,
+                "seeds": {"numbers": [0, 1, 2], "float": spread, "int8": spread},
+                "live": {"no noise": live},
+            },
+        },
+    }
+    lines = tool.part([manifest, {"name": "untested", "figures": {}}], []).splitlines()
+    assert (
+        "| **m**, int8 | speaker-independent, 2 folds | **50.0 % UAR**, 25.0 % accuracy |" in lines
+    )
+    assert "| m: speaker-independent, 2 folds | float model | int8 model |" in lines
+    assert "| UAR | 75.0 % | 50.0 % |" in lines
+    assert "| UAR over 3 seeds | 50.0 ± 1.0 % | 50.0 ± 1.0 % |" in lines
+    assert "| live, no noise | 30.0 % | 7 | 2 |" in lines
+    assert not any("untested" in line for line in lines)
+
+
 def test_the_readme_has_the_figures_of_this_tree(tool: ModuleType) -> None:
     assert (ROOT / "README.md").read_text() == tool.current(), "run make readme"
 
@@ -235,6 +271,8 @@ def test_the_figures_are_those_of_the_report_beside_the_manifest() -> None:
     for folder in bundle.installed_bundles().values():
         manifest = msgspec.json.decode((folder / "manifest.json").read_bytes())
         report = msgspec.json.decode((folder / "report/figures.json").read_bytes())
+        if not manifest["figures"]:
+            pytest.skip(f"{folder.name} was not tested yet")
         for key in ("protocol", "speakers", "forms", "agreement"):
             assert manifest["figures"][key] == report[key], (folder.name, key)
 

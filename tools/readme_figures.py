@@ -53,18 +53,20 @@ PUBLISHED: tuple[Row, ...] = (
 def part(manifests: Iterable[Mapping[str, Any]], benchmarks: Sequence[Mapping[str, Any]]) -> str:
     """The README's part, without its markers.
 
-    manifests: as dictionaries, of promoted bundles.  benchmarks: what ``undertone bench``
-    printed.  Raises KeyError for a key that is missing.
+    manifests: as dictionaries; one without figures (it was never tested) is left out.
+    benchmarks: what ``undertone bench`` printed.  Raises KeyError for a key that is missing.
     """
-    manifests = list(manifests)
+    manifests = [manifest for manifest in manifests if manifest["figures"]]
     ours = [row for manifest in manifests for row in _compared(manifest)]
     blocks = [
         _table(
             ["RAVDESS speech, 8 emotions, sound alone", "protocol", "figure"],
             [LISTENERS, *ours, *PUBLISHED],
+            left=2,
         ),
         "UAR is the mean of the eight recalls; guessing gives 12.5 %. Systems were tested on "
-        "different speakers and folds, so a difference of a few points between rows means little. "
+        "different speakers and folds, so a difference of a few points between rows means little; "
+        "where no measure is named, it is not known which was meant. "
         "[Protocols](docs/protocols.md) says what each figure means.",
         *(block for manifest in manifests for block in _of_one(manifest)),
         _cost(benchmarks),
@@ -104,9 +106,7 @@ def _compared(manifest: Mapping[str, Any]) -> list[Row]:
 
 
 def _protocol(figures: Mapping[str, Any]) -> str:
-    folds = figures["extra"].get("splits")
-    shown = f"{figures['protocol']}, {folds} folds" if folds else figures["protocol"]
-    return f"{shown}, {len(figures['speakers'])} actors"
+    return f"{figures['protocol']}, {_count(len(figures['extra']['splits']), 'fold')}"
 
 
 def _of_one(manifest: Mapping[str, Any]) -> Iterable[str]:
@@ -129,6 +129,10 @@ def _of_one(manifest: Mapping[str, Any]) -> Iterable[str]:
     yield _table([f"{name}: {_protocol(figures)}", *(f"{form} model" for form in forms)], rows)
     for pair, share in figures["agreement"].items():
         yield f"The {pair} models name the same emotion on {percent(share)} of these clips."
+    yield (
+        f"The network has {extra['parameters']:,} parameters and takes "
+        f"{extra['multiply_accumulates'] / 1e6:.1f} million multiply-accumulates a window."
+    )
     if live := extra.get("live"):
         yield (
             "The same held-out clips laid into one long recording with pauses, heard through "
@@ -174,9 +178,9 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, its first column left, the others right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """A Markdown table, its first ``left`` columns left, the others right."""
+    lines = [head, [*["---"] * left, *["---:"] * (len(head) - left)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
