@@ -1,0 +1,29 @@
+"""What holds for every test: whoever runs them, and on how many workers."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+_DATA = {"UNDERTONE_DATA", "UNDERTONE_CACHE"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with a virtual microphone listen in real time: one after another, on one worker."""
+    for item in items:
+        if item.get_closest_marker("microphone"):
+            item.add_marker(pytest.mark.xdist_group("microphone"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The settings of whoever runs the tests hold nowhere, and their journal stays untouched."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ.keys() - _DATA:
+            if name.startswith("UNDERTONE_"):
+                patch.delenv(name)
+        patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+        patch.setenv("XDG_STATE_HOME", str(home / "state"))
+        yield
