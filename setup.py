@@ -78,6 +78,7 @@ setup(
         "undertone_training": ["py.typed", "recipes/*.toml"],
         "undertone_models": ["*/*", "*/report/*"],
     },
+    exclude_package_data={"undertone_models": ["__pycache__/*"]},
     install_requires=DEVICE,
     extras_require=EXTRAS,
     entry_points={
