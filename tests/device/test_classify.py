@@ -92,6 +92,15 @@ def test_silence_has_no_speech(call, capsys, tmp_path):
     assert found["segments"] == []
 
 
+@pytest.mark.parametrize("samples", [1, 100, 1023, 8000])
+def test_a_clip_too_short_to_judge_has_no_speech(call, capsys, tmp_path, samples):
+    tone = 0.5 * np.sin(np.arange(samples) / 20)
+    soundfile.write(tmp_path / "short.wav", tone, 16000)
+    status, out, _ = call("classify", tmp_path / "short.wav", "--format", "json", capsys=capsys)
+    assert status == 0
+    assert json.loads(out)["verdict"] == "no-speech"
+
+
 def test_csv_has_a_column_for_every_label(call, capsys, tmp_path):
     (tmp_path / "broken.wav").write_bytes(b"RIFF")
     status, out, _ = call(

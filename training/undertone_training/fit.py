@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from undertone.bundle import Normalization
 from undertone.tracker import combine, log_softmax
 from undertone_training.batches import TrainingBatches, fit_normalization, windows_of
+from undertone_training.errors import RunError
 from undertone_training.features import ClipFeatures
 from undertone_training.figures import Predictions, choose_threshold, fit_temperature
 from undertone_training.judging import unheard
@@ -31,7 +32,14 @@ def fit(
     """Train, or go on where a killed training stopped; leaves the finished run in its folder.
 
     ``on_epoch`` gets each epoch's number and figures.  Nothing here sees a test clip.
+    Raises RunError where no speech is heard in any clip of one side.
     """
+    for side, clips in (("training", train), ("validation", validation)):
+        if not any(each.segments for each in clips):
+            raise RunError(
+                f"No speech is heard in any of the {len(clips)} {side} clips: check that the "
+                "recordings in the data folder are what their names say."
+            )
     recipe = info.recipe
     started = time.monotonic()
     run.save(info)
@@ -51,13 +59,12 @@ def fit(
     )
     if recipe.schedule.weight_averaging:
         model.optimizer.finalize_variable_values(model.trainable_variables)
-    predicted = predict(
-        validation, info.labels, recipe, normalization, keras_logits(model), temperature=1.0
-    )
-    temperature = fit_temperature(np.log(predicted.probabilities), predicted.truth)
-    judged = predict(
-        validation, info.labels, recipe, normalization, keras_logits(model), temperature
-    )
+    # a clip that the gate does not let through says nothing of the network's confidence
+    heard = [each for each in validation if each.segments]
+    logits = keras_logits(model)
+    raw = predict(heard, info.labels, recipe, normalization, logits, temperature=1.0)
+    temperature = fit_temperature(np.log(raw.probabilities), raw.truth)
+    judged = predict(heard, info.labels, recipe, normalization, logits, temperature)
     model.save(run.model)
     run.save(
         Calibration(
