@@ -75,9 +75,9 @@ def command(
             raise click.UsageError("A bundle is tested on --split test or --protocol cross-corpus.")
         _bundle(folder, common.clips_by_id(data), protocol, to)
         return
+    runs = find_runs(folder)
     if to:
         raise click.UsageError("--to is for a bundle; the reports of runs stand beside them.")
-    runs = find_runs(folder)
     clips = common.clips_by_id(data)
     if protocol == "cross-corpus":
         results = _cross_corpus(runs, clips, cache, jobs)
