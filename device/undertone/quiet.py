@@ -1,9 +1,11 @@
 """Keep what native libraries print about themselves off the user's screen."""
 
+import ctypes
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 
 STDOUT, STDERR = 1, 2
 
@@ -31,6 +33,18 @@ def silenced(*descriptors: int) -> Iterator[None]:
             os.dup2(kept, descriptor)
             os.close(kept)
         os.close(sink)
+
+
+@cache
+def mute_c_stderr() -> None:
+    """Send what C code prints to its ``stderr`` nowhere from now on; Python's is another stream.
+
+    For libraries that print from threads of their own, at a time that no one can foresee.
+    """
+    libc = ctypes.CDLL(None)
+    libc.fopen.restype = ctypes.c_void_p
+    with suppress(ValueError):  # a C library without this name: its notices stay
+        ctypes.c_void_p.in_dll(libc, "stderr").value = libc.fopen(os.devnull.encode(), b"w")
 
 
 def _flush() -> None:

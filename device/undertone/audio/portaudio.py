@@ -1,8 +1,4 @@
-"""The only module that touches sounddevice: which inputs there are, and one open input.
-
-ALSA writes to stderr for every card it misses and every setting that a device refuses; what
-matters of it comes as an exception, so that each call to PortAudio is silenced.
-"""
+"""The only module that touches sounddevice: which inputs there are, and one open input."""
 
 import atexit
 import re
@@ -12,7 +8,7 @@ from typing import Any, Protocol
 
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
-from undertone.quiet import STDERR, silenced
+from undertone.quiet import mute_c_stderr
 
 PROBED_RATES_HZ = (8_000, 16_000, 32_000, 44_100, 48_000)
 CHUNK_S = 0.1
@@ -69,14 +65,13 @@ def list_inputs() -> list[InputDevice]:
             return False
         return True
 
-    with silenced(STDERR):
-        return [
-            replace(
-                device,
-                supported_rates_hz=tuple(r for r in PROBED_RATES_HZ if supports(device, r)),
-            )
-            for device in _inputs(sounddevice)
-        ]
+    return [
+        replace(
+            device,
+            supported_rates_hz=tuple(r for r in PROBED_RATES_HZ if supports(device, r)),
+        )
+        for device in _inputs(sounddevice)
+    ]
 
 
 def choose(devices: Sequence[InputDevice], wanted: str | None) -> InputDevice:
@@ -145,14 +140,13 @@ class PortAudioInput:
         AudioSourceError where the device is not there, is busy or can't be opened.
         """
         sounddevice = _sounddevice()
-        with silenced(STDERR):
-            devices = _inputs(sounddevice)
-            if self._device is None:
-                device = choose(devices, self._wanted)
-                self._alone = sum(_kind(other) == _kind(device) for other in devices) == 1
-            else:
-                device = same_device(devices, self._device, self._alone)
-            stream = _open(sounddevice, device, self._channel, deliver)
+        devices = _inputs(sounddevice)
+        if self._device is None:
+            device = choose(devices, self._wanted)
+            self._alone = sum(_kind(other) == _kind(device) for other in devices) == 1
+        else:
+            device = same_device(devices, self._device, self._alone)
+        stream = _open(sounddevice, device, self._channel, deliver)
         self._device = device
         return stream
 
@@ -164,8 +158,7 @@ class PortAudioInput:
         sounddevice = _sounddevice()
         for step in (sounddevice._terminate, sounddevice._initialize):
             try:
-                with silenced(STDERR):
-                    step()
+                step()
             except sounddevice.PortAudioError:  # told by the next open()
                 continue
 
@@ -285,9 +278,9 @@ def _inputs(sounddevice: Any) -> list[InputDevice]:
 
 
 def _sounddevice() -> Any:
+    mute_c_stderr()  # ALSA's and PortAudio's, from a thread of theirs too; errors are exceptions
     try:
-        with silenced(STDERR):
-            import sounddevice
+        import sounddevice
     except OSError:
         raise RuntimeMissingError(
             "PortAudio, which reads the microphone, is missing: run sudo apt install libportaudio2."
