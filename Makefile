@@ -45,5 +45,5 @@ clean: ## remove both environments and everything built
 		|| $(PYTHON) -c 'import ensurepip' 2>/dev/null
 	@echo 'Installing Undertone into $(@D), once; this takes a few minutes'
 	@$(PYTHON) -m venv $(@D)
-	@$(@D)/bin/$(PIP) install -c constraints.txt -e '$(WHAT)'
+	@$(@D)/bin/$(PIP) install --use-pep517 -c constraints.txt -e '$(WHAT)'
 	@touch $@

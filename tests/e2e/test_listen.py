@@ -144,8 +144,8 @@ def test_the_microphone_hears_what_classify_says_of_the_same_file(
 
     assert heard["label"] == said["label"]
     assert heard["verdict"] == said["verdict"]
-    assert heard["scores"] == pytest.approx(said["scores"], abs=0.1)
-    assert heard["duration_s"] == pytest.approx(said["segments"][0]["duration_s"], abs=0.1)
+    assert heard["scores"] == pytest.approx(said["scores"], abs=0.01)
+    assert heard["duration_s"] == pytest.approx(said["segments"][0]["duration_s"], abs=0.02)
     start, segment, stop = listening.events()
     assert [start["event"], segment["event"], stop["event"]] == ["start", "segment", "stop"]
     assert (stop["reason"], stop["segments"]) == ("interrupted", 1)
