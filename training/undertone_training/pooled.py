@@ -54,7 +54,7 @@ class LiveCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class Tested:
+class Outcome:
     """What one run said under one protocol, by form."""
 
     run: Run
@@ -93,7 +93,7 @@ class Pooled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ) from error
 
 
-def one_recipe(group: Sequence[Tested]) -> Recipe:
+def one_recipe(group: Sequence[Outcome]) -> Recipe:
     """The recipe of all of ``group``; raises RunError where there is more than one."""
     first = group[0].run
     for each in group[1:]:
@@ -105,12 +105,12 @@ def one_recipe(group: Sequence[Tested]) -> Recipe:
     return first.info.recipe
 
 
-def same_folds(group: Sequence[Tested]) -> tuple[list[list[Tested]], list[str]]:
+def same_folds(group: Sequence[Outcome]) -> tuple[list[list[Outcome]], list[str]]:
     """The runs of each seed, for the seeds that have the most folds, and why others are out.
 
     A mean over seeds that were tested on different speakers would be a mean of nothing.
     """
-    by_seed: dict[int, list[Tested]] = {}
+    by_seed: dict[int, list[Outcome]] = {}
     for each in sorted(group, key=lambda each: each.run.info.seed):
         by_seed.setdefault(each.run.info.seed, []).append(each)
     splits = {seed: {each.run.info.split for each in runs} for seed, runs in by_seed.items()}

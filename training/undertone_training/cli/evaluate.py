@@ -12,7 +12,7 @@ from undertone_training.cli import common
 if TYPE_CHECKING:
     from undertone_training.corpora.clip import Clip
     from undertone_training.figures import Predictions
-    from undertone_training.pooled import LiveCounts, Tested
+    from undertone_training.pooled import LiveCounts, Outcome
     from undertone_training.runs import Run
 
 
@@ -90,7 +90,7 @@ def command(
 
 def _own(
     runs: "Sequence[Run]", clips: "Mapping[str, Clip]", side: str, cache: Path, jobs: int | None
-) -> "list[Tested]":
+) -> "list[Outcome]":
     """Each run on the clips that it held out."""
     from undertone_training.tested import chosen, held_out
 
@@ -108,7 +108,7 @@ def _own(
 
 def _cross_corpus(
     runs: "Sequence[Run]", clips: "Mapping[str, Clip]", cache: Path, jobs: int | None
-) -> "list[Tested]":
+) -> "list[Outcome]":
     """Each run on every corpus that it was not trained on, as far as its labels go."""
     from undertone_training.tested import foreign
 
@@ -119,10 +119,10 @@ def _cross_corpus(
     ]
 
 
-def _live(runs: "Sequence[Run]", clips: "Mapping[str, Clip]", data: Path) -> "list[Tested]":
+def _live(runs: "Sequence[Run]", clips: "Mapping[str, Clip]", data: Path) -> "list[Outcome]":
     """Each run's held-out clips in one long recording, in quiet and in noise."""
     from undertone_training.live import condition
-    from undertone_training.pooled import LiveCounts, Tested
+    from undertone_training.pooled import LiveCounts, Outcome
     from undertone_training.tested import held_out
 
     noise = sorted((data / "noise").glob("*.flac"))
@@ -141,7 +141,7 @@ def _live(runs: "Sequence[Run]", clips: "Mapping[str, Clip]", data: Path) -> "li
             )
             if protocol != "speaker-independent":
                 name = f"{name}, {protocol}"
-            results.append(Tested(run, name, {"int8": heard.predictions}, cost, counts))
+            results.append(Outcome(run, name, {"int8": heard.predictions}, cost, counts))
             _say(f"{run.folder} {name}", results[-1].predictions, counts)
     return results
 
@@ -170,11 +170,11 @@ def _at_hand(
 
 def _test(
     run: "Run", clips: "Sequence[Clip]", protocol: str, name: str, cache: Path, jobs: int | None
-) -> "Tested":
+) -> "Outcome":
     """Test a run and write its own report."""
     import msgspec
 
-    from undertone_training.pooled import Tested
+    from undertone_training.pooled import Outcome
     from undertone_training.report import write_report
 
     info, calibration = run.info, run.calibration
@@ -201,12 +201,12 @@ def _test(
         },
     )
     _say(f"{run.folder} {protocol}", predictions)
-    return Tested(run, protocol, predictions, cost)
+    return Outcome(run, protocol, predictions, cost)
 
 
-def _pool(folder: Path, results: "Sequence[Tested]", by_seed: bool = True) -> None:
+def _pool(folder: Path, results: "Sequence[Outcome]", by_seed: bool = True) -> None:
     """Put together what belongs together: one recipe under one protocol."""
-    groups: dict[tuple[Path, str], list[Tested]] = defaultdict(list)
+    groups: dict[tuple[Path, str], list[Outcome]] = defaultdict(list)
     for each in results:
         groups[_home(folder, each.run), each.protocol].append(each)
     for (home, protocol), group in groups.items():
@@ -219,7 +219,7 @@ def _home(folder: Path, run: "Run") -> Path:
     return folder if inside else run.folder.parent.parent
 
 
-def _pool_one(folder: Path, protocol: str, group: "Sequence[Tested]", by_seed: bool) -> None:
+def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: bool) -> None:
     """A report over all folds of each seed, and one file with the spread over the seeds.
 
     by_seed False: the runs were tested on the same clips and each stands for itself.

@@ -1,0 +1,688 @@
+"""The road from recordings to a bundle, really gone once, on a made-up miniature RAVDESS."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import msgspec
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from undertone import bundle, samples
+from undertone import cli as device_cli
+from undertone.audio.files import read_blocks
+from undertone.classifier import Classifier, normalize
+from undertone.cli import run
+from undertone.emotions import EMOTIONS
+from undertone.errors import ConfigError
+from undertone.pipeline import classify
+from undertone_training import recipe as recipes
+from undertone_training.batches import TrainingBatches, fit_normalization, windows_of
+from undertone_training.cli import COMMANDS, undertone_train
+from undertone_training.corpora import scan
+from undertone_training.errors import SplitError
+from undertone_training.features import ClipFeatures, prepare
+from undertone_training.fit import classes_of, fit
+from undertone_training.judging import through_device
+from undertone_training.pooled import Cost, Outcome, Pooled, same_folds
+from undertone_training.runs import Run, describe
+from undertone_training.splits import splits
+from undertone_training.tested import require_unheard
+
+# The road is gone once, and TensorFlow is imported into one worker only.
+pytestmark = pytest.mark.xdist_group("tensorflow")
+
+ACTORS = (1, 2, 6, 7, 8, 11, 12, 16, 17, 18)
+STRANGERS = (21, 22)
+
+RECIPE = """
+width = 0.25
+song = false
+[window]
+frames = 64
+[mfcc]
+n_coefficients = 13
+n_filters = 26
+[augmentation]
+copies = 1
+[regularization]
+mixup = 0.0
+label_smoothing = 0.0
+dropout = 0.1
+[schedule]
+epochs = 20
+batch_size = 8
+learning_rate = 0.01
+"""
+
+
+def voice(path: Path, actor: int) -> np.ndarray:
+    """The spoken part of a packaged clip in another voice: faster and higher, or the reverse."""
+    sound, _ = soundfile.read(path, dtype="float32", start=6_400, stop=44_800)
+    return soxr.resample(
+        sound, 16_000, round(16_000 * (0.92 + 0.02 * (5 * actor % 9) + 0.001 * actor))
+    )
+
+
+def write(path: Path, sound: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, sound, 16_000)
+
+
+def write_ravdess(folder: Path, actors: Sequence[int]) -> None:
+    for actor in actors:
+        for code, path in enumerate(samples.clips(), start=1):
+            name = f"03-01-{code:02}-01-01-01-{actor:02}.flac"
+            write(folder / f"Actor_{actor:02}" / name, voice(path, actor))
+
+
+def write_tess(folder: Path) -> None:
+    words = {"neutral": 0, "happy": 2, "sad": 3, "angry": 4, "fear": 5, "disgust": 6, "ps": 7}
+    for number, speaker in enumerate(("OAF", "YAF")):
+        for emotion, index in words.items():
+            sound = voice(samples.clips()[index], 9 + 5 * number)
+            write(folder / f"{speaker}_back_{emotion}.wav", sound)
+
+
+def train(*args: object) -> int:
+    return run(undertone_train, "undertone-train", [str(arg) for arg in args])
+
+
+@dataclass(frozen=True)
+class Road:
+    """Where everything is; ``everyone`` holds ``home`` and the clips of the test actors."""
+
+    everyone: Path
+    home: Path
+    cache: Path
+    recipe: Path
+    runs: Path
+    models: Path
+
+    @property
+    def quick(self) -> Path:
+        return self.runs / "quick"
+
+    @property
+    def final(self) -> Run:
+        return Run(self.quick / "final" / "seed0")
+
+    @property
+    def fold(self) -> Run:
+        return Run(self.quick / "development-1" / "seed0")
+
+    def data(self, folder: Path | None = None) -> tuple[object, ...]:
+        return ("--data", folder or self.home, "--cache", self.cache, "--jobs", 1)
+
+    def features(self, clips: Sequence, copies: bool = True) -> list[ClipFeatures]:
+        recipe = recipes.load(self.recipe)
+        augmentation = recipe.augmentation if copies else None
+        return prepare(clips, recipe.mfcc, augmentation, self.cache, jobs=1)
+
+
+@pytest.fixture(scope="session")
+def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
+    folder = tmp_path_factory.mktemp("road")
+    everyone = folder / "corpora"
+    made = Road(
+        everyone, everyone / "home", folder / "cache", folder / "quick.toml", folder / "runs",
+        folder / "models",
+    )  # fmt: skip
+    write_ravdess(made.home / "ravdess", ACTORS)
+    write_ravdess(everyone / "ravdess", STRANGERS)
+    write_tess(everyone / "tess")
+    hum = np.random.default_rng(0).normal(0, 0.05, 48_000).cumsum() / 50
+    write(made.home / "noise" / "hum.flac", np.clip(hum, -1, 1))
+    made.recipe.write_text(RECIPE)
+    assert train("prepare", "--recipe", made.recipe, "--corpus", "ravdess", *made.data()) == 0
+    trained = ("fit", "--recipe", made.recipe, "--runs", made.runs, *made.data())
+    assert train(*trained, "--protocol", "final") == 0
+    assert train(*trained, "--fold", 1) == 0
+    assert train("quantize", made.runs, *made.data()) == 0
+    assert train("evaluate", made.runs, *made.data()) == 0
+    return made
+
+
+@pytest.fixture(scope="session")
+def promoted(road: Road) -> Path:
+    """The run's bundle, with the figures of the live protocol on its card."""
+    assert train("evaluate", road.quick, "--protocol", "live", *road.data()) == 0
+    status = train(
+        "promote", road.final.folder, "--evidence", road.quick, "--name", "quick",
+        "--to", road.models, *road.data(),
+    )  # fmt: skip
+    assert status == 0
+    return road.models / "quick"
+
+
+@pytest.fixture(scope="session")
+def clips(road: Road) -> list[ClipFeatures]:
+    """Every training actor's clip as the gate cuts it, with its augmented copy."""
+    return road.features(scan(road.home).clips)
+
+
+# The steps
+
+
+def test_a_run_leaves_all_that_it_was_made_from(road: Road) -> None:
+    info = road.fold.info
+    assert info.protocol == "speaker-independent"
+    assert info.labels == EMOTIONS
+    assert {name[-2:] for name in info.test} == {"01", "02"}
+    assert not {"01", "02"} & {*info.train_speakers, *info.validation_speakers}
+    assert len(road.fold.epochs()["loss"]) == info.recipe.schedule.epochs
+    assert not road.fold.checkpoint.exists()
+
+
+def test_a_finished_run_is_left_as_it_is(road: Road, capsys: pytest.CaptureFixture[str]) -> None:
+    before = road.fold.model.stat().st_mtime_ns
+    status = train("fit", "--recipe", road.recipe, "--runs", road.runs, "--fold", 1, *road.data())
+    assert status == 0
+    assert "finished already" in capsys.readouterr().out
+    assert road.fold.model.stat().st_mtime_ns == before
+
+
+def test_a_quantised_model_is_int8_from_end_to_end(road: Road) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=road.final.tflite.read_bytes())
+    interpreter.allocate_tensors()
+    dtypes = {np.dtype(each["dtype"]).name for each in interpreter.get_tensor_details()}
+    assert dtypes <= {"int8", "int32"}  # int32: biases and shapes
+    (given,), (got,) = interpreter.get_input_details(), interpreter.get_output_details()
+    assert (given["dtype"], tuple(given["shape"])) == (np.int8, (1, 64, 13))
+    assert (got["dtype"], tuple(got["shape"])) == (np.int8, (1, 8))
+
+
+def test_evaluate_writes_what_it_says(road: Road) -> None:
+    pooled = Pooled.load(road.quick / "report" / "speaker-independent.json")
+    assert pooled.protocol == "speaker-independent (1 of 4 folds)"
+    assert (pooled.seeds, pooled.splits) == ((0,), ("development-1",))
+    assert list(pooled.forms) == ["float", "int8"]
+    assert pooled.forms["int8"].uar.deviation is None
+    assert pooled.cost.model_bytes == road.fold.tflite.stat().st_size
+    for folder in (road.fold.report / "test", road.quick / "report/speaker-independent/seed0"):
+        content = json.loads((folder / "figures.json").read_text())
+        assert content["protocol"].startswith("speaker-independent")
+        assert content["speakers"] == ["01", "02"]
+        assert content["forms"]["int8"]["uar"] == pooled.forms["int8"].uar.mean
+        assert (folder / "confusion-int8.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_final_run_without_its_test_actors_is_told_and_left_out(
+    road: Road, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not list(road.quick.glob("report/*final*"))
+    assert train("evaluate", road.final.folder, *road.data()) == 1
+    assert "test actors 21-24 are not in the data folder" in capsys.readouterr().err
+
+
+def test_a_final_run_is_tested_on_the_test_actors_wherever_they_are(road: Road) -> None:
+    folder = road.quick / "final"
+    assert train("evaluate", folder, *road.data(road.everyone)) == 0
+    (path,) = (folder / "report").glob("*.json")
+    pooled = Pooled.load(path)
+    assert pooled.protocol == "speaker-independent, final (actors 21, 22 only)"
+    report = json.loads((road.final.report / "test" / "figures.json").read_text())
+    assert report["speakers"] == ["21", "22"]
+    assert report["forms"]["float"]["n_clips"] == 16
+
+
+def test_another_corpus_is_tested_as_far_as_its_labels_go(road: Road) -> None:
+    folder = road.quick / "development-1"
+    args = ("evaluate", folder, "--protocol", "cross-corpus", *road.data(road.everyone))
+    assert train(*args) == 0
+    report = road.fold.report / "cross-corpus-tess" / "figures.json"
+    int8 = json.loads(report.read_text())["forms"]["int8"]
+    assert (int8["n_clips"], int8["absent"]) == (14, ["calm"])
+    assert Pooled.load(folder / "report/cross-corpus-tess.json").protocol == "cross-corpus (tess)"
+
+
+def test_no_other_corpus_is_one_sentence(road: Road, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("evaluate", road.fold.folder, "--protocol", "cross-corpus", *road.data()) == 1
+    assert "no corpus beside ravdess" in capsys.readouterr().err
+
+
+def test_live_figures_are_kept_apart_by_protocol_and_noise(road: Road, promoted: Path) -> None:
+    reports = sorted(path.name for path in (road.quick / "report").glob("live*.json"))
+    assert reports == [
+        "live-no-noise.json",
+        "live-room-noise-at-10-db-snr.json",
+        "live-room-noise-at-20-db-snr.json",
+        "live-room-noise-at-5-db-snr.json",
+    ]
+    quiet = Pooled.load(road.quick / "report" / "live-no-noise.json")
+    assert quiet.splits == ("development-1",)
+    assert quiet.live is not None
+    assert quiet.live.clips == 16
+    assert quiet.live.missed_clips <= 2
+
+
+def test_validation_figures_say_so(road: Road) -> None:
+    assert train("evaluate", road.final.folder, "--split", "validation", *road.data()) == 0
+    content = json.loads((road.final.report / "validation" / "figures.json").read_text())
+    assert content["protocol"] == "final (validation actors)"
+    assert content["speakers"] == list(road.final.info.validation_speakers)
+
+
+# The bundle
+
+
+def test_the_promoted_bundle_serves_the_device(
+    promoted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded = bundle.load(promoted)
+    assert loaded.manifest.labels == EMOTIONS
+    assert loaded.manifest.figures["extra"]["seeds"]["numbers"] == [0]
+    assert "(1 of 4 folds)" in (promoted / "README.md").read_text()
+    assert "live, room noise at 10 dB SNR" in (promoted / "README.md").read_text()
+    assert (promoted / "report" / "confusion-int8.png").is_file()
+    path = str(samples.clips()[0])
+    args = ["classify", path, "--model", str(promoted), "--format", "json"]
+    assert run(device_cli.undertone, "undertone", args) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["path"] == path
+    assert said["label"] in EMOTIONS
+
+
+def test_training_and_device_have_the_same_windows_and_scores(
+    road: Road, promoted: Path, clips: list[ClipFeatures]
+) -> None:
+    from undertone_training.evaluate import evaluate_run
+
+    manifest = bundle.load(promoted).manifest
+    given = Listening(manifest)
+    heard = clips[:8]
+    for each in heard:
+        given.windows.clear()
+        classify(read_blocks(each.clip.source.path, 0.1), given)  # type: ignore[arg-type]
+        trained = windows_of(each, manifest.window, manifest.normalization)
+        device = normalize(np.stack(given.windows), manifest.normalization)
+        np.testing.assert_allclose(device, trained, atol=1e-5)
+    judged = through_device([each.clip for each in heard], Classifier(bundle.load(promoted)))
+    evaluated = evaluate_run(road.final, heard)["int8"]
+    np.testing.assert_allclose(judged.probabilities, evaluated.probabilities, atol=0.02)
+    assert (judged.predicted == evaluated.predicted).all()
+
+
+class Listening:
+    """A classifier that keeps the windows that it is given."""
+
+    def __init__(self, manifest: bundle.Manifest) -> None:
+        self.manifest = manifest
+        self.windows: list[np.ndarray] = []
+
+    def logits(self, window: np.ndarray) -> np.ndarray:
+        self.windows.append(window)
+        return np.zeros(len(self.manifest.labels))
+
+
+def test_a_bundle_is_tested_on_strangers_through_the_device_path(
+    road: Road, promoted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("evaluate", promoted, "--to", tmp_path, *road.data(road.everyone)) == 0
+    (path,) = tmp_path.glob("*/figures.json")
+    content = json.loads(path.read_text())
+    assert content["speakers"] == ["21", "22"]
+    assert list(content["forms"]) == ["int8"]
+    assert train("evaluate", promoted, "--to", tmp_path, *road.data()) == 1
+    assert "test actors 21-24 are not" in capsys.readouterr().err
+    live = ("evaluate", promoted, "--protocol", "live", *road.data())
+    assert train(*live) == 2
+
+
+def test_a_bundle_is_never_tested_on_speakers_that_it_knows(road: Road, promoted: Path) -> None:
+    training = bundle.load(promoted).manifest.training
+    strangers = [clip for clip in scan(road.everyone).clips if clip.speaker in ("21", "22")]
+    require_unheard(strangers, training)
+    knowing = msgspec.structs.replace(training, train_speakers=("03", "21"))
+    with pytest.raises(SplitError, match="trained on the speakers 21:"):
+        require_unheard(strangers, knowing)
+
+
+def test_an_int8_model_that_is_not_its_float_model_is_refused_with_the_figures(
+    road: Road, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from undertone_training.networks import build
+
+    folder = tmp_path / "seed0"
+    shutil.copytree(road.final.folder, folder)
+    build(road.final.info.recipe, 8).save(folder / "model.keras")  # trained anew, not quantised
+    args = ("--evidence", road.quick, "--name", "bad", "--to", tmp_path, *road.data())
+    assert train("promote", folder, *args) == 1
+    said = capsys.readouterr()
+    assert "own clips: UAR float 0." in said.out
+    assert "98% are needed" in said.err
+    assert not (tmp_path / "bad").exists()
+
+
+def test_int8_that_loses_on_strangers_is_refused_with_the_figures(
+    road: Road, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(road.quick / "report", tmp_path / "report")
+    path = tmp_path / "report" / "speaker-independent" / "seed0" / "figures.json"
+    content = json.loads(path.read_text())
+    content["forms"]["float"]["uar"], content["forms"]["int8"]["uar"] = 0.62, 0.59
+    path.write_text(json.dumps(content))
+    args = ("--evidence", tmp_path, "--name", "bad", "--to", tmp_path, *road.data())
+    assert train("promote", road.final.folder, *args) == 1
+    assert "UAR is 0.5900 against 0.6200" in capsys.readouterr().err
+
+
+def test_only_a_final_run_with_its_own_evidence_is_promoted(
+    road: Road, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ("--evidence", road.quick, "--name", "bad", "--to", tmp_path, *road.data())
+    assert train("promote", road.fold.folder, *args) == 1
+    assert "promote a run of `undertone-train fit --protocol final`" in capsys.readouterr().err
+    pooled = Pooled.load(road.quick / "report" / "speaker-independent.json")
+    shutil.copytree(road.quick / "report", tmp_path / "report")
+    other = msgspec.structs.replace(pooled.recipe, width=0.5)
+    msgspec.structs.replace(pooled, recipe=other).save(
+        tmp_path / "report" / "speaker-independent.json"
+    )
+    args = ("--evidence", tmp_path, "--name", "bad", "--to", tmp_path, *road.data())
+    assert train("promote", road.final.folder, *args) == 1
+    assert "as it was then" in capsys.readouterr().err
+
+
+# The training
+
+
+def test_a_killed_training_goes_on_where_it_stopped(
+    road: Road, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "killed.toml"
+    recipe.write_text(RECIPE.replace("epochs = 20", "epochs = 4"))
+    program = f"""
+import os, signal
+from pathlib import Path
+from undertone_training import recipe as recipes
+from undertone_training.corpora import scan
+from undertone_training.features import prepare
+from undertone_training.fit import fit
+from undertone_training.runs import Run, describe
+from undertone_training.splits import splits
+
+recipe = recipes.load({str(recipe)!r})
+split = splits(scan(Path({str(road.home)!r})).clips, "speaker-independent", False, 2)[0]
+info = describe(recipe, split, 0)
+run = Run(Path({str(tmp_path)!r}, "killed", split.name, "seed0"))
+features = lambda side: prepare(
+    side, recipe.mfcc, recipe.augmentation, Path({str(road.cache)!r}), jobs=1
+)
+
+def die(epoch, logs):
+    if epoch == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+fit(run, info, features(split.train), features(split.validation), die)
+"""
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True)
+    assert child.returncode == -signal.SIGKILL
+    killed = Run(tmp_path / "killed" / "development-1" / "seed0")
+    assert killed.epochs_done == 2
+    assert not killed.finished
+    before = killed.epochs()["loss"]
+    # as a kill between the two files would leave it: the history one epoch ahead
+    rows = killed.history.read_text().splitlines(keepends=True)
+    killed.history.write_text("".join([*rows, "2" + rows[-1][1:]]))
+    args = ("fit", "--recipe", recipe, "--runs", tmp_path, "--fold", 1, *road.data())
+    assert train(*args) == 0
+    assert killed.finished
+    rows = killed.history.read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["0", "1", "2", "3"]
+    assert killed.epochs()["loss"][:2] == before
+    assert sorted(path.name for path in killed.folder.iterdir()) == [
+        "calibration.json", "history.csv", "model.keras", "run.json",
+    ]  # fmt: skip
+
+
+def small(**changes: object) -> recipes.Recipe:
+    """The road's recipe with another schedule or regularisation."""
+    recipe = msgspec.convert({"name": "small", **tomllib.loads(RECIPE)}, recipes.Recipe)
+    for part in ("schedule", "regularization"):
+        values = {
+            key: changes.pop(key) for key in list(changes) if hasattr(getattr(recipe, part), key)
+        }
+        changed = msgspec.structs.replace(getattr(recipe, part), **values)
+        recipe = msgspec.structs.replace(recipe, **{part: changed})
+    assert not changes
+    return recipe
+
+
+def batches(clips: list[ClipFeatures], seed: int = 0, **changes: object) -> TrainingBatches:
+    recipe = small(**changes)
+    classes = classes_of(clips, EMOTIONS)
+    return TrainingBatches(clips, classes, 8, fit_normalization(clips, recipe), recipe, seed)
+
+
+def test_the_batches_depend_on_seed_and_epoch_alone(clips: list[ClipFeatures]) -> None:
+    going, resumed, other = batches(clips), batches(clips), batches(clips, seed=1)
+    for _ in range(3):
+        going.on_epoch_end()
+    resumed.start_at(3)
+    other.start_at(3)
+    assert len(going) == len(clips) // 8
+    for index in range(len(going)):
+        for one, same in zip(going[index], resumed[index], strict=True):
+            np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(going[0][0], other[0][0])
+    going.on_epoch_end()
+    assert not np.array_equal(going[0][0], resumed[0][0])
+
+
+def test_masks_mixup_and_class_weights_do_what_they_say(clips: list[ClipFeatures]) -> None:
+    plain = {"time_masks": 0, "coefficient_masks": 0, "mixup": 0.0, "class_weights": False}
+    windows, targets, weights = batches(clips, **plain)[0]
+    assert (windows != 0).all()
+    assert set(np.unique(targets)) == {0.0, 1.0}
+    assert (weights == 1).all()
+
+    masked, *_ = batches(clips, **plain | {"time_masks": 1, "longest_time_mask": 30})[0]
+    frames = (masked == 0).all(axis=2)
+    assert frames.any(axis=1).sum() > 4
+    assert frames.sum(axis=1).max() <= 30
+    masked, *_ = batches(clips, **plain | {"coefficient_masks": 1})[0]
+    assert (masked == 0).all(axis=1).any()
+
+    _, mixed, _ = batches(clips, **plain | {"mixup": 1.0})[0]
+    assert ((mixed > 0.01) & (mixed < 0.99)).any()
+    np.testing.assert_allclose(mixed.sum(axis=1), 1, rtol=1e-5)
+
+    few = [each for each in clips if each.clip.emotion != "calm" or each.clip.speaker == "01"]
+    uneven = batches(few, **plain | {"class_weights": True})
+    drawn = [uneven[index] for index in range(len(uneven))]
+    calm = np.concatenate([weights[targets[:, 1] == 1] for _, targets, weights in drawn])
+    others = np.concatenate([weights[targets[:, 1] == 0] for _, targets, weights in drawn])
+    assert len(set(others.tolist())) == 1
+    if len(calm):  # the one calm clip may be in the batch that is not full
+        np.testing.assert_allclose(calm, 10 * others[0], rtol=1e-5)
+
+
+def test_early_stopping_keeps_the_best_epoch(
+    road: Road, clips: list[ClipFeatures], tmp_path: Path
+) -> None:
+    recipe = small(
+        epochs=12, early_stopping=2, weight_averaging=0.0, shape="plateau",
+        learning_rate=3.0, mixup=0.0, class_weights=False,
+    )  # fmt: skip
+    split = splits([each.clip for each in clips], "speaker-independent", False, 2)[0]
+    by_id = {each.clip.clip_id: each for each in clips}
+    run = Run(tmp_path)
+    fit(
+        run,
+        describe(recipe, split, 0),
+        [by_id[clip.clip_id] for clip in split.train],
+        [by_id[clip.clip_id] for clip in split.validation],
+    )
+    losses = run.epochs()["val_loss"]
+    assert len(losses) < 12
+    assert len(losses) == losses.index(min(losses)) + 1 + 2
+    assert not run.best.exists()
+
+
+def test_nothing_of_a_test_clip_reaches_the_training(road: Road, tmp_path: Path) -> None:
+    """The test actors' recordings are no sound at all, and the training does not notice."""
+    shutil.copytree(road.home, tmp_path / "corpora")
+    poisoned = list((tmp_path / "corpora").rglob("*-0[12].flac"))
+    assert len(poisoned) == 16
+    for path in poisoned:
+        path.write_bytes(b"poison")
+    recipe = tmp_path / "quick.toml"
+    recipe.write_text(RECIPE.replace("epochs = 20", 'epochs = 1\nshape = "constant"'))
+    args = ("fit", "--recipe", recipe, "--runs", tmp_path, "--fold", 1)
+    assert train(*args, *road.data(tmp_path / "corpora")) == 0
+    fitted = Run(tmp_path / "quick" / "development-1" / "seed0")
+    assert fitted.calibration.normalization == road.fold.calibration.normalization
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("hops = 3", "unknown field `hops`"),
+        ("[schedule]\nepoch = 3", "unknown field `epoch` - at `$.schedule`"),
+        ('[schedule]\nepochs = "many"', "Expected `int`, got `str` - at `$.schedule.epochs`"),
+        ("[schedule]\nearly_stopping = 5", "set one of them to 0"),
+        ("width = 0", "at `$.width`"),
+        ("width = ", "is not valid TOML"),
+    ],
+)
+def test_a_wrong_recipe_is_one_sentence(
+    road: Road, tmp_path: Path, content: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.toml").write_text(content)
+    assert train("fit", "--recipe", tmp_path / "mine.toml", *road.data()) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def test_a_misspelt_recipe_suggests_the_nearest(
+    road: Road, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("fit", "--recipe", "compct", *road.data()) == 2
+    assert "did you mean compact?" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="can't be read"):
+        recipes.load("nowhere.toml")
+
+
+def test_an_edited_recipe_never_passes_for_the_trained_one(
+    road: Road, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "quick.toml").write_text(RECIPE.replace("epochs = 20", "epochs = 21"))
+    args = ("--runs", road.runs, "--fold", 1, *road.data())
+    assert train("fit", "--recipe", tmp_path / "quick.toml", *args) == 1
+    assert "another recipe called quick" in capsys.readouterr().err
+
+
+def test_a_fold_that_is_not_there_is_wrong_usage(
+    road: Road, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("fit", "--recipe", road.recipe, "--fold", 9, *road.data()) == 2
+    assert "There is no fold 9" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["quantize", "."], "There is no finished run"),
+        (["evaluate", "."], "There is no finished run"),
+        (["evaluate", "nowhere"], "There is no finished run"),
+        (["promote", ".", "--evidence", ".", "--name", "x"], "run `undertone-train fit` first"),
+        (["compare", "."], "run `undertone-train evaluate .` first"),
+        (["prepare", "--data", "nowhere"], "There is no folder nowhere"),
+        (["fit", "--data", "."], "There are no clips of a known corpus"),
+    ],
+)
+def test_a_wrong_folder_is_one_sentence(
+    args: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if "--data" not in args and args[0] != "compare":
+        args = [*args, "--data", "."]
+    assert train(*args) == 1
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def test_a_run_that_is_not_quantised_says_what_to_do(
+    road: Road, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("run.json", "calibration.json", "model.keras", "history.csv"):
+        shutil.copy(road.fold.folder / name, tmp_path)
+    assert train("evaluate", tmp_path, *road.data()) == 1
+    assert "run `undertone-train quantize` first" in capsys.readouterr().err
+
+
+def test_seeds_that_were_tested_on_other_folds_are_not_averaged() -> None:
+    def tested(seed: int, split: str) -> Outcome:
+        run = SimpleNamespace(info=SimpleNamespace(seed=seed, split=split))
+        return Outcome(run, "speaker-independent", {}, Cost(1, 1, 1, 1.0))  # type: ignore[arg-type]
+
+    group = [tested(0, "a"), tested(1, "b"), tested(1, "a"), tested(2, "a"), tested(2, "b")]
+    kept, reasons = same_folds(group)
+    assert [[each.run.info.seed for each in runs] for runs in kept] == [[1, 1], [2, 2]]
+    assert reasons == ["seed 0 is left out of the mean: it has a, and seed 1 has a, b"]
+
+
+# The program
+
+
+def test_compare_shows_a_row_for_each_report(
+    road: Road, promoted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("compare", road.quick, promoted, "--format", "json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    protocols = [row["protocol"] for row in rows]
+    assert "speaker-independent (1 of 4 folds)" in protocols
+    assert "live, no noise (1 of 4 folds)" in protocols
+    assert all(row["parameters"] > 1000 and row["fit_s"] > 0 for row in rows)
+    for form in ("table", "markdown"):
+        assert train("compare", road.quick, promoted, "--format", form) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == len(rows) + (1 if form == "table" else 2)
+
+
+def test_help_is_instant_and_has_examples() -> None:
+    code = f"""
+import sys
+from undertone.cli import run
+from undertone_training.cli import undertone_train
+for name in ([], *([name] for name in {list(COMMANDS)!r})):
+    assert run(undertone_train, "undertone-train", [*name, "--help"]) == 0
+assert not {{"numpy", "tensorflow", "keras", "msgspec", "rich"}} & set(sys.modules), "heavy"
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.count("Usage: undertone-train") == 1 + len(COMMANDS)
+    assert done.stdout.count("Example") == 1 + len(COMMANDS)
+
+
+def test_the_screen_belongs_to_the_program(road: Road) -> None:
+    """No notice of TensorFlow or its converter, which write past Python's streams."""
+    args = ["quantize", road.fold.folder, *road.data()]
+    done = subprocess.run(
+        [sys.executable, "-m", "undertone_training.cli", *map(str, args)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == f"{road.fold.tflite}: {road.fold.tflite.stat().st_size / 1024:.1f} KB\n"
+    assert all(line.startswith("features: ") for line in done.stderr.splitlines())
