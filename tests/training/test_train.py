@@ -59,7 +59,7 @@ mixup = 0.0
 label_smoothing = 0.0
 dropout = 0.1
 [schedule]
-epochs = 20
+epochs = 25
 batch_size = 8
 learning_rate = 0.01
 """
@@ -402,7 +402,7 @@ def test_a_killed_training_goes_on_where_it_stopped(
     road: Road, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = tmp_path / "killed.toml"
-    recipe.write_text(RECIPE.replace("epochs = 20", "epochs = 4"))
+    recipe.write_text(RECIPE.replace("epochs = 25", "epochs = 4"))
     program = f"""
 import os, signal
 from pathlib import Path
@@ -509,7 +509,7 @@ def test_masks_mixup_and_class_weights_do_what_they_say(clips: list[ClipFeatures
         np.testing.assert_allclose(calm, 10 * others[0], rtol=1e-5)
 
 
-def test_early_stopping_keeps_the_best_epoch(
+def test_early_stopping_remembers_the_best_epoch_of_an_interrupted_training(
     road: Road, clips: list[ClipFeatures], tmp_path: Path
 ) -> None:
     recipe = small(
@@ -518,17 +518,22 @@ def test_early_stopping_keeps_the_best_epoch(
     )  # fmt: skip
     split = splits([each.clip for each in clips], "speaker-independent", False, 2)[0]
     by_id = {each.clip.clip_id: each for each in clips}
-    run = Run(tmp_path)
-    fit(
-        run,
-        describe(recipe, split, 0),
-        [by_id[clip.clip_id] for clip in split.train],
-        [by_id[clip.clip_id] for clip in split.validation],
-    )
-    losses = run.epochs()["val_loss"]
+    train_side = [by_id[clip.clip_id] for clip in split.train]
+    validation = [by_id[clip.clip_id] for clip in split.validation]
+    training = Run(tmp_path)
+
+    def interrupt(epoch: int, logs: dict[str, float]) -> None:
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(training, describe(recipe, split, 0), train_side, validation, interrupt)
+    assert training.best.exists()
+    fit(training, describe(recipe, split, 0), train_side, validation)
+    losses = training.epochs()["val_loss"]
     assert len(losses) < 12
     assert len(losses) == losses.index(min(losses)) + 1 + 2
-    assert not run.best.exists()
+    assert not training.best.exists()
 
 
 def test_nothing_of_a_test_clip_reaches_the_training(road: Road, tmp_path: Path) -> None:
@@ -539,7 +544,7 @@ def test_nothing_of_a_test_clip_reaches_the_training(road: Road, tmp_path: Path)
     for path in poisoned:
         path.write_bytes(b"poison")
     recipe = tmp_path / "quick.toml"
-    recipe.write_text(RECIPE.replace("epochs = 20", 'epochs = 1\nshape = "constant"'))
+    recipe.write_text(RECIPE.replace("epochs = 25", 'epochs = 1\nshape = "constant"'))
     args = ("fit", "--recipe", recipe, "--runs", tmp_path, "--fold", 1)
     assert train(*args, *road.data(tmp_path / "corpora")) == 0
     fitted = Run(tmp_path / "quick" / "development-1" / "seed0")
@@ -582,7 +587,7 @@ def test_a_misspelt_recipe_suggests_the_nearest(
 def test_an_edited_recipe_never_passes_for_the_trained_one(
     road: Road, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "quick.toml").write_text(RECIPE.replace("epochs = 20", "epochs = 21"))
+    (tmp_path / "quick.toml").write_text(RECIPE.replace("epochs = 25", "epochs = 26"))
     args = ("--runs", road.runs, "--fold", 1, *road.data())
     assert train("fit", "--recipe", tmp_path / "quick.toml", *args) == 1
     assert "another recipe called quick" in capsys.readouterr().err
