@@ -1,22 +1,26 @@
 """Augmented copies of a clip's waveform, by audiomentations."""
 
 import random
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples, to_int16
+from undertone_training.noise import NoiseRecordings
 from undertone_training.recipe import Augmentation
 
 
-def augmenter(config: Augmentation) -> Any:
+@lru_cache(maxsize=1)  # it keeps the recordings of noise in memory
+def augmenter(config: Augmentation, noise: NoiseRecordings) -> Any:
     """The chain of transforms: one change of voice, then of channel, then noise.
 
     Resampling without telling the reader changes speed and pitch together, as a shorter or
     longer vocal tract does: the most robust gain reported for this task.
     """
     from audiomentations import (
+        AddBackgroundNoise,
         AddGaussianSNR,
         Compose,
         OneOf,
@@ -49,8 +53,19 @@ def augmenter(config: Augmentation) -> Any:
     channel = SevenBandParametricEQ(
         min_gain_db=-config.equalizer_db, max_gain_db=config.equalizer_db, p=0.5
     )
-    noise = AddGaussianSNR(min_snr_db=config.snr_db[0], max_snr_db=config.snr_db[1], p=0.5)
-    return Compose([voice, channel, noise])
+    lowest_db, highest_db = config.snr_db
+    white = AddGaussianSNR(min_snr_db=lowest_db, max_snr_db=highest_db, p=1.0)
+    noises, weights = [white], [1]
+    if noise.files:
+        room = AddBackgroundNoise(
+            sounds_path=list(noise.files),
+            min_snr_db=lowest_db,
+            max_snr_db=highest_db,
+            p=1.0,
+            lru_cache_size=len(noise.files),
+        )
+        noises, weights = [white, room], [1, 3]
+    return Compose([voice, channel, OneOf(noises, p=config.noise, weights=weights)])
 
 
 def augmented(samples: Samples, transform: Any, seed: int) -> Samples:

@@ -23,6 +23,7 @@ from undertone.mfcc import Mfcc, MfccConfig
 from undertone.speech import GateConfig, SpeechGate, pymicro_vad_detector, segments
 from undertone_training.augment import augmented, augmenter
 from undertone_training.corpora.clip import Clip
+from undertone_training.noise import NoiseRecordings
 from undertone_training.recipe import Augmentation
 
 FORMAT = 1
@@ -48,6 +49,8 @@ class _Job:
     clip: Clip
     mfcc: MfccConfig
     augmentation: Augmentation | None
+    noise: NoiseRecordings
+    noise_digest: str
     folder: Path
 
 
@@ -55,17 +58,21 @@ def prepare(
     clips: Sequence[Clip],
     mfcc: MfccConfig,
     augmentation: Augmentation | None,
+    noise: NoiseRecordings | None,
     folder: Path,
     jobs: int | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> list[ClipFeatures]:
     """Features of ``clips`` in their order, from the cache in ``folder`` or computed into it.
 
-    augmentation None makes no copies (clips that are only tested).  ``progress`` is called
+    augmentation None makes no copies (clips that are only tested); ``noise`` is for them and
+    may be None.
     after each clip.  Raises AudioSourceError for a recording that can't be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    work = [_Job(clip, mfcc, augmentation, folder) for clip in clips]
+    noise = noise or NoiseRecordings(())
+    digest = noise.digest
+    work = [_Job(clip, mfcc, augmentation, noise, digest, folder) for clip in clips]
     results = []
     workers = jobs or os.cpu_count() or 1
     if workers == 1 or len(work) < 8:
@@ -117,6 +124,7 @@ def _key(job: _Job, content: bytes) -> str:
         "gate": dataclasses.asdict(GateConfig()),
         "mfcc": msgspec.to_builtins(job.mfcc),
         "augmentation": msgspec.to_builtins(job.augmentation),
+        "noise": job.noise_digest,
     }
     digest = hashlib.sha256(msgspec.json.encode(parameters, order="sorted"))
     digest.update(content)
@@ -133,7 +141,7 @@ def _compute(job: _Job) -> ClipFeatures:
 
     copies: list[NDArray[np.float32]] = []
     if spans and job.augmentation is not None:
-        transform = augmenter(job.augmentation)
+        transform = augmenter(job.augmentation, job.noise)
         jitter = round(job.augmentation.trim_jitter_s * SAMPLE_RATE_HZ)
         for copy in range(job.augmentation.copies):
             seed = zlib.crc32(f"{job.clip.clip_id}/{copy}".encode())

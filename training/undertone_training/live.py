@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.classifier import Classifier
 from undertone.pipeline import Judged, Pipeline
+from undertone.speech import FRAME_LENGTH
 from undertone_training.corpora.clip import Clip
 from undertone_training.figures import Predictions
 from undertone_training.judging import row_of, unheard
@@ -18,6 +19,13 @@ PAUSE_S = (1.0, 4.0)
 
 SNRS_DB = (None, 20.0, 10.0, 5.0)
 """Signal-to-noise ratios of the protocol; None adds no noise."""
+
+SPEECH_DBFS = -25.0
+"""Every clip is brought to this level while it speaks, so that a ratio holds for each: whispers
+and shouts of RAVDESS are 40 dB apart, and the network does not hear the level."""
+
+ACTIVE_RANGE_DB = 30.0
+"""Frames of 10 ms that are no more than this below a clip's loudest count as speaking."""
 
 BLOCK_LENGTH = 1600
 """Samples in one block, as a microphone delivers them."""
@@ -55,11 +63,11 @@ def listen(
 ) -> Heard:
     """Lay ``clips`` (shuffled) into a recording and listen to it as the device does.
 
-    noise: float samples on the int16 scale, repeated as needed; with ``snr_db`` relative to
-        the mean power of the clips.  None for a quiet room.
+    noise: float samples, repeated as needed, ``snr_db`` below the clips while they speak.
+        None for a quiet room.
     """
     clean, spans = _recording(clips, np.random.default_rng(seed))
-    recording = _in_noise(clean, spans, noise, snr_db, seed)
+    recording = _in_noise(clean, noise, snr_db, seed)
     pipeline = Pipeline(classifier)
     segments: list[Judged] = []
     for block in _blocks(recording):
@@ -77,28 +85,37 @@ def _recording(
     position = 0
     for index in generator.permutation(len(clips)):
         pause = round(generator.uniform(*PAUSE_S) * SAMPLE_RATE_HZ)
-        samples = clips[index].source.read().astype(np.float64)
+        samples = _levelled(clips[index].source.read())
         pieces += [np.zeros(pause), samples]
         spans[index] = (position + pause, position + pause + len(samples))
         position += pause + len(samples)
     return np.concatenate([*pieces, np.zeros(SAMPLE_RATE_HZ)]), spans
 
 
+def _levelled(samples: Samples) -> NDArray[np.float64]:
+    """``samples`` with ``SPEECH_DBFS`` while they speak."""
+    whole = samples[: len(samples) // FRAME_LENGTH * FRAME_LENGTH].reshape(-1, FRAME_LENGTH)
+    power = np.square(whole, dtype=np.float64).mean(axis=1)
+    speaking = power[power >= power.max() / 10 ** (ACTIVE_RANGE_DB / 10)].mean()
+    levelled: NDArray[np.float64] = samples * (_amplitude(SPEECH_DBFS) / np.sqrt(speaking))
+    return levelled
+
+
+def _amplitude(dbfs: float) -> float:
+    return float(32768 * 10 ** (dbfs / 20))
+
+
 def _in_noise(
     recording: NDArray[np.float64],
-    spans: Sequence[tuple[int, int]],
     noise: NDArray[np.float64] | None,
     snr_db: float | None,
     seed: int,
 ) -> Samples:
+    wanted_dbfs = ROOM_DBFS if snr_db is None else SPEECH_DBFS - snr_db
     if noise is None or snr_db is None:
         noise = np.random.default_rng([seed, 1]).normal(size=len(recording))
-        wanted_power = 32768.0**2 * 10 ** (ROOM_DBFS / 10)
-    else:
-        speech = np.mean([np.square(recording[start:end]).mean() for start, end in spans])
-        wanted_power = float(speech) / 10 ** (snr_db / 10)
     laid = np.resize(noise, len(recording))
-    laid = laid * np.sqrt(wanted_power / np.square(laid).mean())
+    laid = laid * (_amplitude(wanted_dbfs) / np.sqrt(np.square(laid).mean()))
     noisy: Samples = np.clip(np.rint(recording + laid), -32768, 32767).astype(np.int16)
     return noisy
 

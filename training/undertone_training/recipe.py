@@ -34,7 +34,8 @@ class Augmentation(_Strict, frozen=True):
     speed: largest relative change of speed (tempo and pitch together).
     pitch_semitones, stretch: largest change of pitch alone and of tempo alone.
     equalizer_db: largest gain of a band; other microphones and rooms.
-    snr_db: range of the signal-to-noise ratio of added noise.
+    noise: share of the copies that get noise, of rooms where recordings are at hand, and
+        white; snr_db: range of its signal-to-noise ratio.
     trim_jitter_s: largest shift of each end of the speech segment.
     """
 
@@ -43,8 +44,9 @@ class Augmentation(_Strict, frozen=True):
     pitch_semitones: float = 2.5
     stretch: Share = 0.2
     equalizer_db: float = 6.0
-    snr_db: tuple[float, float] = (10.0, 40.0)
-    trim_jitter_s: float = 0.05
+    noise: Share = 0.6
+    snr_db: tuple[float, float] = (5.0, 35.0)
+    trim_jitter_s: float = 0.1
 
 
 class Regularization(_Strict, frozen=True):

@@ -14,6 +14,7 @@ import platformdirs
 if TYPE_CHECKING:
     from undertone_training.corpora.clip import Clip
     from undertone_training.features import ClipFeatures
+    from undertone_training.noise import NoiseRecordings
     from undertone_training.recipe import Recipe
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -113,17 +114,17 @@ def features_of(
     cache: Path,
     jobs: int | None,
     description: str,
-    copies: bool = True,
+    noise: "NoiseRecordings | None" = None,
 ) -> "list[ClipFeatures]":
     """Features of ``clips``, from the cache or computed, with a bar.
 
-    ``copies``: with augmented copies, for training.
+    ``noise``: makes augmented copies, for training, some with this noise; None makes none.
     """
     from undertone_training.features import prepare
 
-    augmentation = recipe.augmentation if copies else None
+    augmentation = None if noise is None else recipe.augmentation
     with progress(description, len(clips)) as step:
-        return prepare(clips, recipe.mfcc, augmentation, cache, jobs, lambda: step(""))
+        return prepare(clips, recipe.mfcc, augmentation, noise, cache, jobs, lambda: step(""))
 
 
 def clips_by_id(data: Path) -> "dict[str, Clip]":

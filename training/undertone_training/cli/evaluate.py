@@ -122,10 +122,11 @@ def _cross_corpus(
 def _live(runs: "Sequence[Run]", clips: "Mapping[str, Clip]", data: Path) -> "list[Outcome]":
     """Each run's held-out clips in one long recording, in quiet and in noise."""
     from undertone_training.live import condition
+    from undertone_training.noise import for_testing
     from undertone_training.pooled import LiveCounts, Outcome
     from undertone_training.tested import held_out
 
-    noise = sorted((data / "noise").glob("*.flac"))
+    noise = for_testing(data).files
     if not noise:
         click.echo(f"no recordings in {data / 'noise'}: only without noise", err=True)
     results = []
@@ -178,7 +179,7 @@ def _test(
     from undertone_training.report import write_report
 
     info, calibration = run.info, run.calibration
-    features = common.features_of(clips, info.recipe, cache, jobs, str(run.folder), copies=False)
+    features = common.features_of(clips, info.recipe, cache, jobs, str(run.folder))
     common.load_tensorflow()
     from undertone_training.evaluate import cost_of, evaluate_run
 

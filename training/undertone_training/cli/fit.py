@@ -8,6 +8,7 @@ import click
 from undertone_training.cli import common
 
 if TYPE_CHECKING:
+    from undertone_training.noise import NoiseRecordings
     from undertone_training.runs import Run, RunInfo
     from undertone_training.splits import Split
 
@@ -53,6 +54,7 @@ def command(
     """Train a recipe, one run for every split and seed, and leave each in its folder."""
     from undertone_training import recipe as recipes
     from undertone_training.corpora import scan
+    from undertone_training.noise import for_training
     from undertone_training.runs import Run, describe
     from undertone_training.splits import splits
 
@@ -77,14 +79,19 @@ def command(
                     f"validation {len(split.validation)}, test {len(split.test)}"
                 )
                 continue
-            _train(run, info, split, cache, jobs)
+            _train(run, info, split, for_training(data), cache, jobs)
 
 
-def _train(run: "Run", info: "RunInfo", split: "Split", cache: Path, jobs: int | None) -> None:
-    train = common.features_of(split.train, info.recipe, cache, jobs, "features")
-    validation = common.features_of(
-        split.validation, info.recipe, cache, jobs, "validation", copies=False
-    )
+def _train(
+    run: "Run",
+    info: "RunInfo",
+    split: "Split",
+    noise: "NoiseRecordings",
+    cache: Path,
+    jobs: int | None,
+) -> None:
+    train = common.features_of(split.train, info.recipe, cache, jobs, "features", noise)
+    validation = common.features_of(split.validation, info.recipe, cache, jobs, "validation")
     common.load_tensorflow()
     from undertone_training.fit import fit
 

@@ -34,6 +34,7 @@ def command(
     """Find the clips of every corpus, cut out the speech, compute its MFCCs and keep them."""
     from undertone_training import recipe as recipes
     from undertone_training.corpora import scan, write_csv
+    from undertone_training.noise import for_training
 
     recipe = recipes.load(recipe_name)
     found = scan(data, corpora or None)
@@ -48,7 +49,7 @@ def command(
         write_csv(found.clips, table)
     if dry_run:
         return
-    features = common.features_of(found.clips, recipe, cache, jobs, "features")
+    features = common.features_of(found.clips, recipe, cache, jobs, "features", for_training(data))
     silent = [each.clip.clip_id for each in features if not each.segments]
     click.echo(f"{len(features)} clips prepared in {cache}")
     if silent:

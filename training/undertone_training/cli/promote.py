@@ -67,14 +67,9 @@ def command(
     report, figures = _evidence(evidence, info.recipe)
     require_small_loss(figures["forms"]["float"]["uar"], figures["forms"]["int8"]["uar"])
     clips = common.clips_by_id(data)
-    features = [
-        each
-        for ids, copies in ((info.train, True), (info.validation, False))  # as `fit` cached them
-        for each in common.features_of(
-            chosen(clips, ids), info.recipe, cache, jobs, "own clips", copies
-        )
-        if each.clip.channel == "speech"
-    ]
+    own = chosen(clips, (*info.train, *info.validation))
+    speech = [clip for clip in own if clip.channel == "speech"]
+    features = common.features_of(speech, info.recipe, cache, jobs, "own clips")
     common.load_tensorflow()
     from undertone_training.evaluate import cost_of, fidelity
 
