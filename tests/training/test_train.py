@@ -28,11 +28,12 @@ from undertone.pipeline import classify
 from undertone_training import recipe as recipes
 from undertone_training.batches import TrainingBatches, fit_normalization, windows_of
 from undertone_training.cli import COMMANDS, undertone_train
-from undertone_training.corpora import scan
+from undertone_training.corpora import Clip, scan
 from undertone_training.errors import SplitError
 from undertone_training.features import ClipFeatures, prepare
 from undertone_training.fit import classes_of, fit
 from undertone_training.judging import through_device
+from undertone_training.noise import for_training
 from undertone_training.pooled import Cost, Outcome, Pooled, same_folds
 from undertone_training.runs import Run, describe
 from undertone_training.splits import splits
@@ -123,10 +124,11 @@ class Road:
     def data(self, folder: Path | None = None) -> tuple[object, ...]:
         return ("--data", folder or self.home, "--cache", self.cache, "--jobs", 1)
 
-    def features(self, clips: Sequence, copies: bool = True) -> list[ClipFeatures]:
+    def features(self, clips: Sequence[Clip]) -> list[ClipFeatures]:
         recipe = recipes.load(self.recipe)
-        augmentation = recipe.augmentation if copies else None
-        return prepare(clips, recipe.mfcc, augmentation, self.cache, jobs=1)
+        return prepare(
+            clips, recipe.mfcc, recipe.augmentation, for_training(self.home), self.cache, jobs=1
+        )
 
 
 @pytest.fixture(scope="session")
@@ -140,8 +142,9 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
     write_ravdess(made.home / "ravdess", ACTORS)
     write_ravdess(everyone / "ravdess", STRANGERS)
     write_tess(everyone / "tess")
-    hum = np.random.default_rng(0).normal(0, 0.05, 48_000).cumsum() / 50
-    write(made.home / "noise" / "hum.flac", np.clip(hum, -1, 1))
+    for seed, name in enumerate(("rain", "river")):  # one to train with, one to test in
+        noise = np.random.default_rng(seed).normal(0, 0.05, 48_000)
+        write(made.home / "noise" / f"{name}.flac", noise)
     made.recipe.write_text(RECIPE)
     assert train("prepare", "--recipe", made.recipe, "--corpus", "ravdess", *made.data()) == 0
     trained = ("fit", "--recipe", made.recipe, "--runs", made.runs, *made.data())
@@ -410,6 +413,7 @@ from undertone_training import recipe as recipes
 from undertone_training.corpora import scan
 from undertone_training.features import prepare
 from undertone_training.fit import fit
+from undertone_training.noise import for_training
 from undertone_training.runs import Run, describe
 from undertone_training.splits import splits
 
@@ -417,8 +421,9 @@ recipe = recipes.load({str(recipe)!r})
 split = splits(scan(Path({str(road.home)!r})).clips, "speaker-independent", False, 2)[0]
 info = describe(recipe, split, 0)
 run = Run(Path({str(tmp_path)!r}, "killed", split.name, "seed0"))
+noise = for_training(Path({str(road.home)!r}))
 features = lambda side: prepare(
-    side, recipe.mfcc, recipe.augmentation, Path({str(road.cache)!r}), jobs=1
+    side, recipe.mfcc, recipe.augmentation, noise, Path({str(road.cache)!r}), jobs=1
 )
 
 def die(epoch, logs):

@@ -12,7 +12,7 @@ from undertone_training.noise import NoiseRecordings
 from undertone_training.recipe import Augmentation
 
 
-@lru_cache(maxsize=1)  # it keeps the recordings of noise in memory
+@lru_cache(maxsize=1)
 def augmenter(config: Augmentation, noise: NoiseRecordings) -> Any:
     """The chain of transforms: one change of voice, then of channel, then noise.
 
@@ -62,7 +62,6 @@ def augmenter(config: Augmentation, noise: NoiseRecordings) -> Any:
             min_snr_db=lowest_db,
             max_snr_db=highest_db,
             p=1.0,
-            lru_cache_size=len(noise.files),
         )
         noises, weights = [white, room], [1, 3]
     return Compose([voice, channel, OneOf(noises, p=config.noise, weights=weights)])
