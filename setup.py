@@ -25,7 +25,7 @@ DEVICE = [
     "sounddevice>=0.5,<0.6",  # microphone (PortAudio)
     "soundfile>=0.12,<0.15",  # audio files (libsndfile)
     "soxr>=0.4,<2",  # streaming resampler
-    "pymicro-vad>=2,<3",  # voice-activity detector
+    'pymicro-vad>=2,<3; platform_machine != "armv7l"',  # voice activity; no wheel for 32-bit Arm
     "msgspec>=0.19,<1",  # strict validation of manifests and recipes
     "click>=8.1,<9",  # command line
     "rich>=13,<16",  # live view and tables

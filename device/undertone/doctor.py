@@ -129,7 +129,7 @@ def check_microphone(devices: Sequence[InputDevice], wanted: str | None) -> Find
     try:
         chosen = choose(devices, wanted)
     except AudioSourceError as error:
-        return Finding("microphone", "problem", str(error), None if devices else "arecord -l")
+        return Finding("microphone", "problem", str(error))
     others = f", {len(devices) - 1} more" if len(devices) > 1 else ""
     return Finding("microphone", "ok", f"{chosen.name}{others}.")
 

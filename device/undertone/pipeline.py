@@ -47,6 +47,8 @@ class Pipeline:
         self._mfcc.reset()
         self._cutter = WindowCutter(manifest.window, manifest.mfcc.n_coefficients)
         self._windows: list[LogProbabilities] = []
+        self._early: LogProbabilities | None = None
+        self._early_at = manifest.window.hop
         self._start_s = time_s
         self._count = 0
         self._square_sum = 0.0
@@ -58,8 +60,9 @@ class Pipeline:
 
     @property
     def provisional(self) -> Verdict | None:
-        """What the segment under way sounds like so far; None before its first window."""
-        return self.judge(self._windows) if self._windows and self.speaking else None
+        """What the segment under way sounds like so far; None before its first hop."""
+        heard = self._windows or ([self._early] if self._early is not None else [])
+        return self.judge(heard) if heard and self.speaking else None
 
     def process(self, block: Block) -> list[Judged]:
         """Take one block; return the segments that ended in it."""
@@ -77,6 +80,7 @@ class Pipeline:
             self._count += len(part.samples)
             self._square_sum += float(np.square(part.samples, dtype=np.float64).sum())
             self._classify(self._cutter.push(self._mfcc.push(part.samples)))
+            self._look_early()
             if part.last:
                 windows = [*self._cutter.push(self._mfcc.flush()), *self._cutter.flush()]
                 self._classify(windows)
@@ -84,9 +88,18 @@ class Pipeline:
         return judged
 
     def _classify(self, windows: Iterable[Windows]) -> None:
+        self._windows += [self._log_probabilities(window) for window in windows]
+
+    def _look_early(self) -> None:
+        """Judge a segment that has not filled a window yet, once a hop, for who watches."""
+        partial = self._cutter.partial()
+        if partial is not None and self._cutter.frames >= self._early_at:
+            self._early_at = self._cutter.frames + self._classifier.manifest.window.hop
+            self._early = self._log_probabilities(partial)
+
+    def _log_probabilities(self, window: Windows) -> LogProbabilities:
         temperature = self._classifier.manifest.temperature
-        for window in windows:
-            self._windows.append(log_softmax(self._classifier.logits(window), temperature))
+        return log_softmax(self._classifier.logits(window), temperature)
 
     def _finish(self) -> Judged:
         mean_square = max(self._square_sum / self._count / 32768.0**2, 1e-12)

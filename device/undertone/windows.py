@@ -43,6 +43,11 @@ class WindowCutter:
         self._frames: Frames = np.empty((0, n_coefficients))
         self._next_start = 0
 
+    @property
+    def frames(self) -> int:
+        """Frames of the segment so far."""
+        return len(self._frames)
+
     def push(self, frames: Frames) -> list[Windows]:
         """Take frames, shape (n, coefficients); return each window that is now full."""
         self._frames = np.concatenate([self._frames, frames])
@@ -51,6 +56,11 @@ class WindowCutter:
             full.append(self._frames[self._next_start : self._next_start + self.config.frames])
             self._next_start += self.config.hop
         return full
+
+    def partial(self) -> Windows | None:
+        """The frames so far as one padded window, while none is full yet; None without any."""
+        short = 0 < len(self._frames) < self.config.frames
+        return pad(self._frames, self.config) if short else None
 
     def flush(self) -> list[Windows]:
         """End of the segment: the last window, unless one ended with the last frame."""

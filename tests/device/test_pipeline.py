@@ -105,3 +105,14 @@ def test_temperature_softens():
     logits = np.array([2.0, 0.0])
     np.testing.assert_allclose(np.exp(log_softmax(logits)).sum(), 1)
     assert log_softmax(logits, 2.0)[0] < log_softmax(logits)[0]
+
+
+def test_a_short_sentence_has_a_provisional_verdict_before_its_end(classifier):
+    seen = []
+    pipeline = Pipeline(classifier)
+    for block in read_blocks(clips()[4]):
+        ended = pipeline.process(block)
+        if pipeline.provisional and not ended:
+            seen.append(pipeline.provisional)
+    assert seen
+    assert len({verdict.scores.confidence for verdict in seen}) <= 4  # once a hop, not a block

@@ -121,7 +121,8 @@ def _open(
         if source == "mic" or microphone is not None:
             raise
         click.echo(
-            f"undertone: {error}\nPlaying the packaged sample instead, 45 s of RAVDESS clips.",
+            f"undertone: {error}\n"
+            "Playing the packaged sample instead, about 40 s of RAVDESS clips.",
             err=True,
         )
         return _Source("packaged sample", _as_if_now(demonstration(), time.time, sleep))

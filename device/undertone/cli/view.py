@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter, deque
-from datetime import datetime
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -21,6 +20,7 @@ from undertone.events import (
     Started,
     Verdict,
 )
+from undertone.journal.format import time_of
 
 _BAR_WIDTH = 30
 _LAST_SEGMENTS = 5
@@ -35,11 +35,11 @@ def bar(share: float, width: int = _BAR_WIDTH) -> str:
 
 def describe(event: Event) -> str | None:
     """One plain line about an event; None for those that need none."""
-    clock = datetime.fromtimestamp(event.time_s).strftime("%H:%M:%S")
+    clock = time_of(event).strftime("%H:%M:%S")
     match event:
         case SegmentHeard(verdict=verdict):
             return (
-                f"{clock}  {verdict.verdict:<10} {verdict.scores.label} "
+                f"{clock}  {verdict.verdict:<10} {verdict.scores.label:<10}"
                 f"{verdict.scores.confidence:4.0%}  {event.duration_s:.1f} s  "
                 f"{event.level_dbfs:.0f} dBFS"
             )
@@ -101,9 +101,10 @@ class LiveView:
 
     def hear(self, hearing: Hearing) -> None:
         """Take the present moment into the picture."""
-        self._hearing = hearing
-        if hearing.provisional:
+        began = hearing.speaking and not (self._hearing and self._hearing.speaking)
+        if began or hearing.provisional:
             self._verdict = hearing.provisional
+        self._hearing = hearing
 
     def close(self) -> None:
         """Leave the terminal as it was."""

@@ -21,7 +21,7 @@ def clips() -> list[Path]:
 
 
 def demonstration() -> Iterator[Block]:
-    """All clips with pauses between them, as one stream of about 45 seconds."""
+    """All clips with pauses between them, as one stream of about 40 seconds."""
     generator = np.random.default_rng(0)
     amplitude = 32768 * 10 ** (_PAUSE_DBFS / 20)
     given = 0
