@@ -66,7 +66,8 @@ def prepare(
     """Features of ``clips`` in their order, from the cache in ``folder`` or computed into it.
 
     augmentation None makes no copies (clips that are only tested); ``noise`` is for them and
-    may be None.  ``progress`` is called after each clip.  Raises AudioSourceError for a recording that can't be read.
+    may be None.  ``progress`` is called after each clip.  Raises AudioSourceError for a
+    recording that can't be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
     noise = noise or NoiseRecordings(())

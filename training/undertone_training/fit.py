@@ -28,14 +28,17 @@ def fit(
     train: Sequence[ClipFeatures],
     validation: Sequence[ClipFeatures],
     on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, logs: None,
+    confidence: tuple[float, float] | None = None,
 ) -> None:
     """Train, or go on where a killed training stopped; leaves the finished run in its folder.
 
     ``on_epoch`` gets each epoch's number and figures.  Nothing here sees a test clip.
+    ``confidence``: temperature and threshold from elsewhere (see ``folds``), for a training
+    that validates on nobody; None fits them on ``validation``.
     Raises RunError where no speech is heard in any clip of one side.
     """
     for side, clips in (("training", train), ("validation", validation)):
-        if not any(each.segments for each in clips):
+        if clips and not any(each.segments for each in clips):
             raise RunError(
                 f"No speech is heard in any of the {len(clips)} {side} clips: check that the "
                 "recordings in the data folder are what their names say."
@@ -53,26 +56,40 @@ def fit(
         batches,
         epochs=recipe.schedule.epochs,
         initial_epoch=epochs_done,
-        validation_data=_validation_windows(validation, info.labels, recipe, normalization),
+        validation_data=(
+            _validation_windows(validation, info.labels, recipe, normalization)
+            if validation
+            else None
+        ),
         verbose=0,
         callbacks=_callbacks(run, recipe.schedule, on_epoch),
     )
     if recipe.schedule.weight_averaging:
         model.optimizer.finalize_variable_values(model.trainable_variables)
-    # a clip that the gate does not let through says nothing of the network's confidence
-    heard = [each for each in validation if each.segments]
-    logits = keras_logits(model)
-    raw = predict(heard, info.labels, recipe, normalization, logits, temperature=1.0)
-    temperature = fit_temperature(np.log(raw.probabilities), raw.truth)
-    judged = predict(heard, info.labels, recipe, normalization, logits, temperature)
+    temperature, threshold = confidence or _confidence(model, info, validation, normalization)
     model.save(run.model)
-    run.save(
-        Calibration(
-            normalization, temperature, choose_threshold(judged), time.monotonic() - started
-        )
-    )
+    run.save(Calibration(normalization, temperature, threshold, time.monotonic() - started))
     run.checkpoint.unlink(missing_ok=True)
     run.best.unlink(missing_ok=True)
+
+
+def _confidence(
+    model: keras.Model,
+    info: RunInfo,
+    validation: Sequence[ClipFeatures],
+    normalization: Normalization,
+) -> tuple[float, float]:
+    """Temperature and threshold by the validation clips."""
+    # a clip that the gate does not let through says nothing of the network's confidence
+    heard = [each for each in validation if each.segments]
+
+    def judged(temperature: float) -> Predictions:
+        logits = keras_logits(model)
+        return predict(heard, info.labels, info.recipe, normalization, logits, temperature)
+
+    raw = judged(1.0)
+    temperature = fit_temperature(np.log(raw.probabilities), raw.truth)
+    return temperature, choose_threshold(judged(temperature))
 
 
 def classes_of(features: Sequence[ClipFeatures], labels: Sequence[str]) -> NDArray[np.int64]:

@@ -86,6 +86,11 @@ class Schedule(_Strict, frozen=True):
     weight_averaging: Share = 0.99
     class_weights: bool = True
 
+    @property
+    def needs_validation(self) -> bool:
+        """Whether the validation loss steers the training."""
+        return self.shape == "plateau" or self.early_stopping > 0
+
     def __post_init__(self) -> None:
         """Raise ValueError for settings that exclude each other."""
         if self.early_stopping and self.weight_averaging:

@@ -1,5 +1,6 @@
 """``undertone-train fit``: train a recipe on the splits of a protocol."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,9 @@ import click
 from undertone_training.cli import common
 
 if TYPE_CHECKING:
+    from undertone_training.corpora.clip import Clip
     from undertone_training.noise import NoiseRecordings
+    from undertone_training.recipe import Recipe
     from undertone_training.runs import Run, RunInfo
     from undertone_training.splits import Split
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   undertone-train fit --recipe compact --data ~/corpora
-  undertone-train fit --recipe compact --protocol final
+  undertone-train fit --recipe compact --protocol final --confidence runs/compact
   undertone-train fit --recipe my-recipe.toml --seed 0 --seed 1 --seed 2
   undertone-train fit --recipe tiny --fold 1 --dry-run
 
@@ -39,6 +42,13 @@ a finished one is left as it is.
 )
 @click.option("--fold", "folds", type=int, multiple=True, help="Only this fold; may be repeated.")
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0,), show_default=True)
+@click.option(
+    "--confidence",
+    "folds_folder",
+    type=common.FOLDER,
+    help="For `final`: hold no actor out, and take temperature and threshold from the development "
+    "folds in this folder, which judged each actor unheard.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be trained.")
 def command(
     data: Path,
@@ -49,6 +59,7 @@ def command(
     protocol: str,
     folds: tuple[int, ...],
     seeds: tuple[int, ...],
+    folds_folder: Path | None,
     dry_run: bool,
 ) -> None:
     """Train a recipe, one run for every split and seed, and leave each in its folder."""
@@ -59,7 +70,14 @@ def command(
     from undertone_training.splits import splits
 
     recipe = recipes.load(recipe_name)
-    found = splits(scan(data).clips, protocol, recipe.song, recipe.validation_speakers)
+    if folds_folder and (protocol != "final" or recipe.schedule.needs_validation):
+        raise click.UsageError(
+            "--confidence goes with --protocol final and a recipe that trains for a set number of "
+            "epochs: leave it out."
+        )
+    n_validation = 0 if folds_folder else recipe.validation_speakers
+    clips = scan(data).clips
+    found = splits(clips, protocol, recipe.song, n_validation)
     if unknown := set(folds) - set(range(1, len(found) + 1)):
         raise click.BadParameter(
             f"There is no fold {min(unknown)}: {protocol} has 1 to {len(found)}.",
@@ -79,7 +97,28 @@ def command(
                     f"validation {len(split.validation)}, test {len(split.test)}"
                 )
                 continue
-            _train(run, info, split, for_training(data), cache, jobs)
+            confidence = (
+                _confidence(folds_folder, recipe, clips, cache, jobs) if folds_folder else None
+            )
+            _train(run, info, split, for_training(data), cache, jobs, confidence)
+
+
+def _confidence(
+    folder: Path, recipe: "Recipe", clips: "Sequence[Clip]", cache: Path, jobs: int | None
+) -> tuple[float, float]:
+    """Temperature and threshold by the recipe's development folds in ``folder``."""
+    from undertone_training.runs import find_runs
+    from undertone_training.tested import chosen
+
+    by_id = {clip.clip_id: clip for clip in clips}
+    runs = find_runs(folder)
+    common.load_tensorflow()
+    from undertone_training.folds import calibrate, folds_of
+
+    return calibrate(
+        folds_of(recipe, runs),
+        lambda ids: common.features_of(chosen(by_id, ids), recipe, cache, jobs, "folds"),
+    )
 
 
 def _train(
@@ -89,6 +128,7 @@ def _train(
     noise: "NoiseRecordings",
     cache: Path,
     jobs: int | None,
+    confidence: tuple[float, float] | None,
 ) -> None:
     train = common.features_of(split.train, info.recipe, cache, jobs, "features", noise)
     validation = common.features_of(split.validation, info.recipe, cache, jobs, "validation")
@@ -96,12 +136,10 @@ def _train(
     from undertone_training.fit import fit
 
     def say(epoch: int, logs: dict[str, float]) -> None:
-        step(
-            f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f} "
-            f"validation {logs['val_accuracy']:.3f}"
-        )
+        validated = f" validation {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
+        step(f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}{validated}")
 
     total, done = info.recipe.schedule.epochs, run.epochs_done
     with common.progress(f"{split.name} seed {info.seed}", total, done) as step:
-        fit(run, info, train, validation, say)
+        fit(run, info, train, validation, say, confidence)
     click.echo(f"{run.folder}: trained in {run.calibration.fit_s:.0f} s")
