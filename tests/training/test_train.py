@@ -306,10 +306,10 @@ def test_training_and_device_have_the_same_windows_and_scores(
     given = Listening(manifest)
     heard = clips[:8]
     for each in heard:
-        given.windows.clear()
-        classify(read_blocks(each.clip.source.path, 0.1), given)  # type: ignore[arg-type]
+        verdict = classify(read_blocks(each.clip.source.path, 0.1), given)  # type: ignore[arg-type]
+        counted = [given.of(window) for heard in verdict.segments for window in heard.windows]
         trained = windows_of(each, manifest.window, manifest.normalization)
-        device = normalize(np.stack(given.windows), manifest.normalization)
+        device = normalize(np.stack(counted), manifest.normalization)
         np.testing.assert_allclose(device, trained, atol=1e-5)
     judged = through_device([each.clip for each in heard], Classifier(bundle.load(promoted)))
     evaluated = evaluate_run(road.final, heard)["int8"]
@@ -318,7 +318,10 @@ def test_training_and_device_have_the_same_windows_and_scores(
 
 
 class Listening:
-    """A classifier that keeps the windows that it is given."""
+    """A classifier that keeps the windows that it is given, and knows each by what it said.
+
+    The device also asks for provisional verdicts, whose windows do not count.
+    """
 
     def __init__(self, manifest: bundle.Manifest) -> None:
         self.manifest = manifest
@@ -326,7 +329,10 @@ class Listening:
 
     def logits(self, window: np.ndarray) -> np.ndarray:
         self.windows.append(window)
-        return np.zeros(len(self.manifest.labels))
+        return np.eye(len(self.manifest.labels))[0] * len(self.windows)
+
+    def of(self, said: np.ndarray) -> np.ndarray:
+        return self.windows[round((said[0] - said[1]) * self.manifest.temperature) - 1]
 
 
 def test_a_bundle_is_tested_on_strangers_through_the_device_path(
