@@ -345,8 +345,10 @@ def test_a_bundle_is_tested_on_strangers_through_the_device_path(
     assert list(content["forms"]) == ["int8"]
     assert train("evaluate", promoted, "--to", tmp_path, *road.data()) == 1
     assert "test actors 21-24 are not" in capsys.readouterr().err
-    live = ("evaluate", promoted, "--protocol", "live", *road.data())
-    assert train(*live) == 2
+    cross = ("--protocol", "cross-corpus", "--to", tmp_path, *road.data(road.everyone))
+    assert train("evaluate", promoted, *cross) == 0
+    assert (tmp_path / "cross-corpus-tess" / "figures.json").is_file()
+    assert train("evaluate", promoted, "--protocol", "live", *road.data()) == 2
 
 
 def test_a_bundle_is_never_tested_on_speakers_that_it_knows(road: Road, promoted: Path) -> None:
