@@ -83,6 +83,7 @@ def command(
         **msgspec.to_builtins(cost_of(run)),
         "window_agreement": round(found.window_agreement, 4),
         "command": f"undertone-train fit --recipe {info.recipe.name} --protocol final "
+        f"{'' if info.validation else f'--confidence {evidence.name} '}"
         f"--seed {info.seed}",
     }
     bundle = bundle_of(run, name, figures)

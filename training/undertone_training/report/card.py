@@ -213,9 +213,15 @@ def _cost(extra: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
 
 def _data(training: Mapping[str, Any]) -> str:
     corpora = ", ".join(training["corpora"])
+    validated = (
+        f"validated on {', '.join(training['validation_speakers'])}"
+        if training["validation_speakers"]
+        else "temperature and threshold from the development folds, each of which judged speakers "
+        "that it had not heard"
+    )
     lines = [
         f"Corpora: {corpora}. Trained on the speakers {', '.join(training['train_speakers'])}; "
-        f"validated on {', '.join(training['validation_speakers'])}.",
+        f"{validated}.",
         f"Licence of the weights: {training['licence']}",
     ]
     if any(corpus.lower().startswith("ravdess") for corpus in training["corpora"]):
