@@ -32,6 +32,7 @@ from undertone_training.corpora import Clip, scan
 from undertone_training.errors import SplitError
 from undertone_training.features import ClipFeatures, prepare
 from undertone_training.fit import classes_of, fit
+from undertone_training.folds import calibrate
 from undertone_training.judging import through_device
 from undertone_training.noise import for_training
 from undertone_training.pooled import Cost, Outcome, Pooled, same_folds
@@ -565,6 +566,35 @@ def test_nothing_of_a_test_clip_reaches_the_training(road: Road, tmp_path: Path)
     assert train(*args, *road.data(tmp_path / "corpora")) == 0
     fitted = Run(tmp_path / "quick" / "development-1" / "seed0")
     assert fitted.calibration.normalization == road.fold.calibration.normalization
+
+
+def test_a_final_model_can_hold_no_actor_out(
+    road: Road, tmp_path: Path, clips: list[ClipFeatures], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its confidence comes from folds that judged actors unheard, and only from all four."""
+    temperature, threshold = calibrate([road.fold], lambda ids: road.features(named(road, ids)))
+    assert 0.05 <= temperature <= 20
+    assert 0 <= threshold <= 1
+    recipe = recipes.load(road.recipe)
+    everyone = splits(scan(road.home).clips, "final", recipe.song, n_validation_actors=0)[0]
+    assert everyone.validation == ()
+    quick = msgspec.structs.replace(
+        recipe, schedule=msgspec.structs.replace(recipe.schedule, epochs=1)
+    )
+    run = Run(tmp_path / "all")
+    fit(run, describe(quick, everyone, 0), clips, [], confidence=(1.25, 0.5))
+    assert (run.calibration.temperature, run.calibration.threshold) == (1.25, 0.5)
+    capsys.readouterr()
+    args = ("fit", "--recipe", road.recipe, "--runs", tmp_path, "--confidence", road.quick)
+    assert train(*args, "--protocol", "final", *road.data()) == 1
+    assert "1 of the 4 development folds" in capsys.readouterr().err
+    assert train(*args, *road.data()) == 2
+    assert "--protocol final" in capsys.readouterr().err
+
+
+def named(road: Road, ids: Sequence[str]) -> list[Clip]:
+    by_id = {clip.clip_id: clip for clip in scan(road.home).clips}
+    return [by_id[clip_id] for clip_id in ids]
 
 
 # What goes wrong
