@@ -60,7 +60,7 @@ setup(
     description="Speech emotions on a Raspberry Pi: an int8 MFCC CNN that listens and logs",
     long_description=(ROOT / "README.md").read_text(),
     long_description_content_type="text/markdown",
-    license="MIT",
+    license="MIT AND CC-BY-NC-SA-4.0",  # the code; the weights and the samples
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
     packages=[
