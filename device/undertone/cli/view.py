@@ -150,10 +150,8 @@ def summary(heard: Counter[str], seconds: float, listened_s: float) -> Table:
     """What was heard: segments of each verdict, as bars."""
     segments = sum(heard.values())
     table = Table.grid(padding=(0, 1))
-    plural = "" if segments == 1 else "s"
-    table.add_row(
-        f"{_length(listened_s)} listened, {_length(seconds)} of speech in {segments} segment{plural}"
-    )
+    count = f"{segments} segment{'' if segments == 1 else 's'}"
+    table.add_row(f"{_length(listened_s)} listened, {_length(seconds)} of speech in {count}")
     bars = Table.grid(padding=(0, 1))
     for verdict, count in heard.most_common():
         style = colour(verdict)
