@@ -31,6 +31,10 @@ class JournalError(UndertoneError):
     """A journal that can't be opened, locked or read."""
 
 
+class ServiceError(UndertoneError):
+    """A service that can't be installed, removed or asked, or a service manager that is deaf."""
+
+
 class ConfigError(UndertoneError):
     """A setting that is unknown or has a wrong value."""
 

@@ -66,23 +66,26 @@ class Listener:
         self.segments = 0
 
     def run(self, source: Iterable[SourceItem], name: str) -> None:
-        """Listen until ``source`` ends or KeyboardInterrupt; ``name`` of it for the journal."""
-        self._emit(
-            Started(
-                self._clock(),
-                source=name,
-                model=self._manifest.name,
-                model_sha256=self._manifest.model_sha256,
-                version=__version__,
-            )
-        )
+        """Listen until ``source`` ends or KeyboardInterrupt; ``name`` of it for the journal.
+
+        What the KeyboardInterrupt says, if it says anything, is the reason in the journal.
+        """
         reason = "error"
         try:
+            self._emit(
+                Started(
+                    self._clock(),
+                    source=name,
+                    model=self._manifest.name,
+                    model_sha256=self._manifest.model_sha256,
+                    version=__version__,
+                )
+            )
             for item in source:
                 self._take(item)
             reason = "end of source"
-        except KeyboardInterrupt:
-            reason = "interrupted"
+        except KeyboardInterrupt as interrupt:
+            reason = str(interrupt) or "interrupted"
         finally:
             self._report(self._pipeline.flush())
             # a file can be heard faster than its sound lasts: its end is the later time

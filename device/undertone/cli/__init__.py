@@ -19,6 +19,7 @@ COMMANDS = {
     "bench": "Measure size, latency and memory of a model here.",
     "config": "Print every setting and where it came from.",
     "doctor": "Find what is missing on this machine and how to mend it.",
+    "service": "Listen from the start of the machine on (systemd).",
     "samples": "Print the paths of the packaged clips.",
 }
 """Each command, in ``undertone.cli.<name>``, and its line in the help."""

@@ -1,5 +1,6 @@
 """``undertone listen``: from a microphone (or a file) to a live view and the journal."""
 
+import os
 import signal
 import sys
 import time
@@ -81,6 +82,9 @@ def command(
     from undertone.journal.writer import JournalWriter
     from undertone.listener import Listener
     from undertone.pipeline import Pipeline
+    from undertone.service.notify import service_manager
+    from undertone.service.signals import Endings, start_anew
+    from undertone.service.sink import ServiceSink
 
     console = Console()
     classifier = Classifier(bundle.load(model), runtime, threads)
@@ -89,16 +93,19 @@ def command(
     writer = JournalWriter(journal, limits)
     tally = Tally()
     view: Sink = LiveView(console, chosen.name) if console.is_terminal else PlainView(console)
-    listener = Listener(
-        Pipeline(classifier, threshold=threshold),
-        classifier.manifest,
-        [JournalSink(writer), tally, view],
-        time.time,
-    )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sinks: list[Sink] = [JournalSink(writer), tally, view]
+    endings = Endings()
+    endings.catch(signal.SIGTERM)
+    if manager := service_manager(os.environ):
+        sinks.append(ServiceSink(manager))
+        endings.catch(signal.SIGHUP)  # elsewhere it says that the terminal has gone
+    pipeline = Pipeline(classifier, threshold=threshold)
+    listener = Listener(pipeline, classifier.manifest, sinks, time.time)
     listener.run(chosen.items, chosen.name)
     console.print(summary(tally.heard, tally.seconds, listener.listened_s))
     console.print(f"journal: {journal}", highlight=False, soft_wrap=True)
+    if endings.reload:
+        start_anew()
 
 
 def _open(

@@ -1,0 +1,125 @@
+"""``undertone service``: listening from the start of the machine on, run by systemd."""
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+import undertone
+from undertone.errors import ServiceError
+from undertone.service import install as installing
+from undertone.service.unit import NAME, Unit
+
+_PROGRAM = Path(sysconfig.get_path("scripts"), "undertone")
+
+_dry_run = click.option(
+    "--dry-run", is_flag=True, help="Print the commands, as a shell script, and run none."
+)
+
+
+@click.group(
+    epilog=f"""\b
+Examples:
+  undertone service install --dry-run
+  sudo /opt/{NAME}/bin/undertone service install
+  undertone service status
+
+The service takes its settings from /etc/{NAME}/config.toml and writes its journal in
+/var/lib/{NAME}/journal.
+"""
+)
+def command() -> None:
+    """Listen from the start of the machine on, as a systemd service."""
+
+
+def _arguments(
+    context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse now what ``listen`` would refuse at each start."""
+    from undertone.cli.listen import command as listen
+
+    listen.make_context("listen", ["--source", "mic", *value])
+    if any(not word.isprintable() for word in value):
+        raise click.BadParameter("a control character can't stand in a unit.")
+    return value
+
+
+@command.command(
+    epilog=f"""\b
+Examples:
+  undertone service install --dry-run
+  sudo /opt/{NAME}/bin/undertone service install
+  sudo /opt/{NAME}/bin/undertone service install -- --microphone USB
+"""
+)
+@_dry_run
+@click.argument("arguments", nargs=-1, callback=_arguments, metavar="[-- OPTIONS OF LISTEN]")
+def install(dry_run: bool, arguments: tuple[str, ...]) -> None:
+    """Start the service, now and with the machine.
+
+    Makes its user, writes its unit and starts it; done again, it is written and started anew.
+    """
+    if not dry_run:
+        _require_rights("install", *(["--", *arguments] if arguments else []))
+    try:
+        needed = (_PROGRAM, Path(undertone.__file__), Path(sys.base_prefix))
+        installing.require_reachable(path.resolve() for path in needed)
+    except ServiceError as error:
+        if not dry_run:
+            raise
+        click.echo(f"undertone: {error}", err=True)
+    unit = Unit(_PROGRAM, arguments)
+    _perform(installing.install_steps(unit, with_user=not installing.user_exists()), dry_run)
+    if not dry_run:
+        click.echo(
+            f"The service is running. What it hears: sudo {_PROGRAM} journal show "
+            f"--journal /var/lib/{NAME}/journal"
+        )
+
+
+@command.command(epilog="Example: undertone service status")
+@_dry_run
+def status(dry_run: bool) -> int:
+    """Say whether the service runs.
+
+    Shows what it last said; the exit status is 0 where it runs.
+    """
+    step = installing.status_step()
+    if dry_run:
+        click.echo(step)
+        return 0
+    installing.require_systemd()
+    installing.require_installed()
+    return 1 if installing.run(step) else 0
+
+
+@command.command(epilog=f"Example: sudo /opt/{NAME}/bin/undertone service remove")
+@_dry_run
+def remove(dry_run: bool) -> None:
+    """Stop the service and take it away.
+
+    Its user, its settings and its journal stay.
+    """
+    if not dry_run:
+        installing.require_systemd()
+        installing.require_installed()
+        _require_rights("remove")
+    _perform(installing.remove_steps(), dry_run)
+    if not dry_run:
+        click.echo(f"The service is gone; its journal is still in /var/lib/{NAME}/journal.")
+
+
+def _require_rights(*deed: str) -> None:
+    installing.require_systemd()
+    installing.require_root(os.geteuid(), [str(_PROGRAM), "service", *deed])
+
+
+def _perform(steps: Iterable[installing.Step], dry_run: bool) -> None:
+    if dry_run:
+        for step in steps:
+            click.echo(step)
+    else:
+        installing.perform(steps)

@@ -1,0 +1,136 @@
+"""The service on this machine: each deed is a list of commands, to be run or to be shown."""
+
+import pwd
+import shlex
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from undertone.errors import ServiceError
+from undertone.service import unit
+
+UNIT_PATH = Path(f"/etc/systemd/system/{unit.NAME}.service")
+BOOTED = Path("/run/systemd/system")
+"""Exists where systemd runs the machine: see sd_booted(3)."""
+
+_HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
+"""What the unit's ProtectHome= and PrivateTmp= hide from the service."""
+
+_SYSTEMCTL = "systemctl"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command; ``stdin`` is the text that it reads."""
+
+    command: tuple[str, ...]
+    stdin: str = ""
+
+    def __str__(self) -> str:
+        """As a line of a shell script, with its input below it."""
+        line = shlex.join(self.command)
+        return f"{line} <<'END'\n{self.stdin}END" if self.stdin else line
+
+
+Run = Callable[[Step], int]
+"""Runs a step to its exit status."""
+
+
+def run(step: Step) -> int:
+    """Run it; what it says is for the user.  ServiceError where the program is not there."""
+    try:
+        return subprocess.run(step.command, input=step.stdin or None, text=True).returncode
+    except OSError as error:
+        raise ServiceError(f"can't run {step.command[0]}: {error.strerror}") from error
+
+
+def require_systemd(booted: Path = BOOTED) -> None:
+    """Raise ServiceError on a machine that systemd does not run."""
+    if not booted.is_dir():
+        raise ServiceError(
+            "systemd does not run this machine, so that there is no service to manage: "
+            "let what does run it start `undertone listen --source mic`."
+        )
+
+
+def require_root(user_id: int, command: Iterable[str]) -> None:
+    """Raise ServiceError, with the ``command`` that does it, for any user but root."""
+    if user_id != 0:
+        raise ServiceError(
+            f"only root may change the services of a machine: run sudo {shlex.join(command)}"
+        )
+
+
+def require_reachable(paths: Iterable[Path]) -> None:
+    """Raise ServiceError where the service could not see one of the program's own ``paths``."""
+    for path in paths:
+        for hidden in _HIDDEN:
+            if path.is_relative_to(hidden):
+                raise ServiceError(
+                    f"a service may not look into {hidden}, where this program is ({path}): "
+                    "install Undertone for the machine, and use that one's command: "
+                    f"sudo python3 -m venv /opt/{unit.NAME}, "
+                    f"then sudo /opt/{unit.NAME}/bin/pip install and the folder of its source."
+                )
+
+
+def require_installed(path: Path = UNIT_PATH) -> None:
+    """Raise ServiceError where there is no unit."""
+    if not path.exists():
+        raise ServiceError(
+            "the service is not installed: see undertone service install --dry-run for what "
+            "that would do."
+        )
+
+
+def user_exists(name: str = unit.NAME) -> bool:
+    """Whether this machine knows the user."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def install_steps(service: unit.Unit, *, with_user: bool) -> list[Step]:
+    """Write the unit, let it start with the machine, and start it now, anew where it runs.
+
+    with_user: make its user first, a fixed one, so that the journal has an owner and a group
+    that others can be made members of.
+    """
+    home = f"/var/lib/{service.state_folder}"
+    options = ("--system", "--user-group", "--no-create-home", "--home-dir", home)
+    user = ("useradd", *options, "--shell", "/usr/sbin/nologin", service.user)
+    write = ("install", "-m", "644", "/dev/stdin", str(UNIT_PATH))
+    return [
+        *([Step(user)] if with_user else []),
+        Step(write, unit.text(service)),
+        Step((_SYSTEMCTL, "daemon-reload")),
+        Step((_SYSTEMCTL, "enable", unit.NAME)),
+        Step((_SYSTEMCTL, "restart", unit.NAME)),
+    ]
+
+
+def remove_steps() -> list[Step]:
+    """Stop the service and take its unit away; its user and its journal stay."""
+    return [
+        Step((_SYSTEMCTL, "disable", "--now", unit.NAME)),
+        Step(("rm", "--force", str(UNIT_PATH))),
+        Step((_SYSTEMCTL, "daemon-reload")),
+    ]
+
+
+def status_step() -> Step:
+    """Ask how the service is; its exit status is 0 where it runs."""
+    return Step((_SYSTEMCTL, "status", "--no-pager", unit.NAME))
+
+
+def perform(steps: Iterable[Step], run: Run = run) -> None:
+    """Run the steps in turn; ServiceError at the first that fails."""
+    for step in steps:
+        if status := run(step):
+            raise ServiceError(
+                f"{shlex.join(step.command)} failed with status {status}: "
+                f"sudo journalctl -u {unit.NAME} -n 20 may say why."
+            )

@@ -1,0 +1,49 @@
+"""The signals that a service gets: SIGTERM ends it, SIGHUP makes it read its settings again."""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+RELOAD = "reload"
+"""Why a listening ends that begins anew: the reason in the journal's ``stop``."""
+
+
+class Endings:
+    """Turns the first SIGTERM or SIGHUP into a KeyboardInterrupt, which ends a Listener.
+
+    Those after it interrupt nothing, so that the rest can be written; Ctrl-C still does.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is caught yet."""
+        self._received: set[int] = set()
+
+    def catch(self, *numbers: signal.Signals) -> None:
+        """Catch these from now on; call it from the main thread."""
+        for number in numbers:
+            signal.signal(number, self._end)
+
+    @property
+    def reload(self) -> bool:
+        """Whether SIGHUP came, and no SIGTERM with it."""
+        return self._received == {signal.SIGHUP}
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        first = not self._received
+        self._received.add(number)
+        if first:
+            raise KeyboardInterrupt(*([RELOAD] if number == signal.SIGHUP else []))
+
+
+def start_anew() -> NoReturn:
+    """Run the same command line in the same process from its beginning.
+
+    Call it when everything is closed.  What a pipe in front of this program had already given
+    to it (8 KiB at most) is lost; a microphone loses what is said in the meantime.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the new run catches it
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -1,0 +1,66 @@
+"""The service manager as a sink of the listener."""
+
+import time
+from collections.abc import Callable
+
+from undertone.events import Event, Hearing, SegmentHeard, SourceBack, SourceLost, Started, Stopped
+from undertone.service.notify import Notifier
+from undertone.service.signals import RELOAD
+
+
+class ServiceSink:
+    """Tells systemd that the listening has begun, goes on, and ends.
+
+    The signs of life come with the listener's moments, each of which follows a block that went
+    through the whole pipeline or an idle microphone that was looked after: where one of them
+    hangs they stop, and systemd starts the service anew.  A lost microphone is idle.
+
+    The status counts segments and names no emotion: it is there for every user to read, the
+    journal for its owner and group only.
+    """
+
+    def __init__(
+        self, manager: Notifier, steady_clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``steady_clock`` gives CLOCK_MONOTONIC in seconds, which systemd knows as well."""
+        self._manager = manager
+        self._clock = steady_clock
+        self._ready = False
+        self._alive_s = steady_clock()
+        self._source = ""
+        self._segments = 0
+
+    def handle(self, event: Event) -> None:
+        """Tell what the event changes."""
+        match event:
+            case Started():
+                self._source = event.source
+            case SegmentHeard():
+                self._segments += 1
+                self._manager.send(self._status())
+            case SourceLost():
+                self._manager.send(f"STATUS={event.source} is lost ({event.reason})")
+            case SourceBack():
+                self._manager.send(self._status())
+            case Stopped(reason=reason) if reason == RELOAD:
+                # systemd 253 and later want the moment as well, for Type=notify-reload
+                self._manager.send("RELOADING=1", f"MONOTONIC_USEC={self._clock() * 1e6:.0f}")
+            case Stopped():
+                self._manager.send("STOPPING=1", f"STATUS=Ended: {event.reason}")
+
+    def hear(self, hearing: Hearing) -> None:
+        """Say that the service is ready, once, and then that it is alive, twice as often as due."""
+        now_s = self._clock()
+        if not self._ready:
+            self._ready = True
+            self._manager.send("READY=1", self._status())
+        elif self._manager.watchdog_s and now_s - self._alive_s >= self._manager.watchdog_s / 2:
+            self._alive_s = now_s
+            self._manager.send("WATCHDOG=1")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _status(self) -> str:
+        plural = "" if self._segments == 1 else "s"
+        return f"STATUS=Listening to {self._source}: {self._segments} segment{plural} heard"
