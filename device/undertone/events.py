@@ -105,7 +105,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """A live source has nothing to give at the moment, lost or not; never stored."""
+    """A live source has nothing to give at the moment, lost, muted or not; never stored."""
 
     time_s: float
 

@@ -165,7 +165,6 @@ class Microphone:
                     yield from self._take(opened, chunk)
                 if not chunk or self._watchdog.state is not State.LISTENING:
                     yield from self._look_after(opened)
-                if not chunk:
                     yield Idle(self._clock())
         finally:
             self._iterating = False
