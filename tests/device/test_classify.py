@@ -123,6 +123,66 @@ def test_the_table_names_what_failed(call, capsys, tmp_path):
     assert "Traceback" not in err
 
 
+ODD_NAMES = [
+    "-dash.wav",
+    "[/red].wav",
+    "two\nlines.wav",
+    "\x1b[31m.wav",
+    "😀.wav",
+    "lat\udce9n.wav",
+]
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
+def test_a_file_may_have_any_name(tmp_path, form, encoding, monkeypatch):
+    for name in ODD_NAMES:
+        path = tmp_path / "sounds" / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        soundfile.write(tmp_path / "same.wav", np.zeros(1600), 16000)
+        (tmp_path / "same.wav").rename(path)
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    child = program("classify", tmp_path / "sounds", "--format", form, tmp_path=tmp_path)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (0, b"")
+    if form == "json":
+        found = [json.loads(line)["path"] for line in out.splitlines()]
+        assert set(found) == {str(tmp_path / "sounds" / name) for name in ODD_NAMES}
+    if form == "table":
+        assert len(out.splitlines()) == 1 + len(ODD_NAMES)
+        assert b"[/red].wav" in out
+        assert b"\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["classify", "--format", "json", clips()[0]], ["listen", "--source", clips()[0]]]
+)
+def test_a_full_disk_under_the_output_is_told(tmp_path, arguments):
+    command = [sys.executable, "-m", "undertone.cli", *map(str, arguments)]
+    environment = {**os.environ, "UNDERTONE_STATE": str(tmp_path / "state")}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, env=environment
+        )
+    assert done.returncode == 1
+    assert done.stderr.endswith("The disk of the output is full: make room and try again.\n")
+    if arguments[0] == "listen":  # what is heard is in the journal all the same
+        assert [event["event"] for event in journal(tmp_path)] == ["start", "segment", "stop"]
+
+
+def test_closed_streams_are_no_bug(tmp_path):
+    command = f"{sys.executable} -m undertone.cli"
+    environment = {**os.environ, "UNDERTONE_STATE": str(tmp_path)}
+    for line, status, said in (
+        (f"{command} samples >&-", 0, ""),
+        (f"{command} listen --source - <&-", 1, "Standard input is closed"),
+    ):
+        done = subprocess.run(line, shell=True, env=environment, capture_output=True, text=True)
+        assert done.returncode == status
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("kind", "arguments"),
     [
@@ -165,6 +225,7 @@ def test_a_clipped_clip_still_gets_a_verdict(call, capsys, tmp_path):
         (["classify", "x.wav", "--threshold", "2"], 2, "threshold"),
         (["classify", "x.wav", "--model", "ravdess8-compakt"], 1, "did you mean ravdess8-compact"),
         (["listen", "--source", "nowhere.wav", "--fast"], 1, "nowhere.wav"),
+        (["listen", "--source", "/", "--fast"], 1, "is a folder"),
         (["bench", "--runs", "0"], 2, "runs"),
     ],
 )

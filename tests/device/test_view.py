@@ -48,6 +48,16 @@ def test_every_event_that_matters_is_one_line(event, words):
     assert line in shown.file.getvalue()
 
 
+def test_a_source_may_have_any_name():
+    shown = console()
+    view = LiveView(shown, "[/red]\x1b[2J.wav")
+    view.handle(SourceLost(0.0, "[/red]\x1b[2J", "no samples"))
+    view.close()
+    shown.print(view.render())
+    assert "[/red]" in shown.file.getvalue()
+    assert "\x1b[2J" not in shown.file.getvalue()
+
+
 def test_start_and_stop_need_no_line():
     assert describe(Started(0.0, "mic", "model", "0" * 64, "1")) is None
     assert describe(Stopped(0.0, "interrupted", 1.0, 0)) is None

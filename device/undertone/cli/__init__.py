@@ -1,8 +1,10 @@
 """``undertone``: the command line, which imports a command only when it is called."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -10,6 +12,7 @@ import click
 from undertone import __version__, paths
 from undertone.cli.lazy import LazyGroup
 from undertone.errors import ConfigError, UndertoneError
+from undertone.text import printable
 
 COMMANDS = {
     "listen": "Hear emotions: live on the screen and into the journal.",
@@ -80,11 +83,14 @@ def undertone() -> None:
 
 def run(group: click.Command, name: str, args: Sequence[str] | None = None) -> int:
     """Run a command line to its exit status; errors become one sentence on stderr."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a file's name may hold what it can't print
     try:
         status = group.main(args, prog_name=name, standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout:  # None where the caller has closed it
+            sys.stdout.flush()
     except UndertoneError as error:
-        click.echo(f"{name}: {error}", err=True)
+        click.echo(f"{name}: {printable(str(error))}", err=True)
         return error.exit_status
     except click.ClickException as error:
         error.show()
@@ -92,10 +98,20 @@ def run(group: click.Command, name: str, args: Sequence[str] | None = None) -> i
     except (click.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:
-        # The reader has left (`| head`): what is still buffered must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()  # the reader has left (`| head`)
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _forget_output()
+        click.echo(f"{name}: The disk of the output is full: make room and try again.", err=True)
         return 1
     return status if isinstance(status, int) else 0
+
+
+def _forget_output() -> None:
+    """What is still buffered must not complain at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:

@@ -50,6 +50,7 @@ def command(runs: int, form: str, model: str, runtime: "RuntimeName", threads: i
 def _table(result: "Benchmark") -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     def latency(value: "Latency") -> str:
         return f"{value.p50_ms:.2f} / {value.p95_ms:.2f} / {value.p99_ms:.2f} ms"
@@ -69,5 +70,5 @@ def _table(result: "Benchmark") -> None:
         ("peak memory", f"{result.peak_memory_bytes / 2**20:.0f} MB"),
         ("machine", f"{result.processor}, Python {result.python}"),
     ):
-        table.add_row(name, value)
+        table.add_row(name, Text(value))  # a bundle may have any name
     Console().print(table)

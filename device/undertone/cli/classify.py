@@ -12,6 +12,7 @@ import click
 
 from undertone.cli import options
 from undertone.errors import AudioSourceError
+from undertone.text import printable
 
 if TYPE_CHECKING:
     from undertone.classifier import Classifier
@@ -68,7 +69,9 @@ def command(
 
     classifier = Classifier(bundle.load(model), runtime, threads)
     files = find_audio_files(paths)
-    results = _progress(_classify(files, classifier, threshold), len(files))
+    results = _classify(files, classifier, threshold)
+    if len(files) > 1 and (form == "table" or not sys.stdout.isatty()):
+        results = _progress(results, len(files))
     show = {"table": _table, "json": _json, "csv": _csv}[form]
     if show(results, classifier.manifest.labels):
         click.get_current_context().exit(1)
@@ -88,8 +91,8 @@ def _classify(
 
 
 def _progress(results: Iterator[_Result], total: int) -> Iterator[_Result]:
-    """A bar on stderr while the results go elsewhere; nothing where nobody looks."""
-    if total < 2 or sys.stdout.isatty() or not sys.stderr.isatty():
+    """A bar on stderr, where that is a terminal, while no result is to be seen."""
+    if not sys.stderr.isatty():
         yield from results
         return
     from rich.console import Console
@@ -131,7 +134,7 @@ def _scores(verdict: "Verdict | None", word: str) -> dict[str, Any]:
 def _json(results: Iterable[_Result], labels: Iterable[str]) -> int:
     failed = 0
     for result in results:
-        click.echo(json.dumps(_object(result), ensure_ascii=False))
+        click.echo(json.dumps(_object(result)))  # ASCII: a path need not be valid Unicode
         failed += result.error is not None
     return failed
 
@@ -173,13 +176,13 @@ def _table(results: Iterable[_Result], labels: Iterable[str]) -> int:
     for result in results:
         if result.verdict is None:
             failed += 1
-            table.add_row(str(result.path), Text("failed", "red"))
-            click.echo(f"undertone: {result.error}", err=True)
+            table.add_row(Text(printable(str(result.path))), Text("failed", "red"))
+            click.echo(f"undertone: {printable(result.error or '')}", err=True)
             continue
         verdict, overall = result.verdict.verdict, result.verdict.overall
         speech_s = sum(segment.duration_s for segment in result.verdict.segments)
         table.add_row(
-            str(result.path),
+            Text(printable(str(result.path))),
             Text(verdict, f"bold {colour(verdict)}"),
             Text(overall.scores.label, colour(overall.scores.label)) if overall else "",
             f"{overall.scores.confidence:.0%}" if overall else "",

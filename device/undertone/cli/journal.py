@@ -18,6 +18,7 @@ from undertone.emotions import EMOTIONS, colour
 from undertone.errors import JournalError
 from undertone.events import SegmentHeard
 from undertone.journal import JournalReader, Record, Summary, summarise, to_line
+from undertone.text import printable
 
 _SHOWN_UNASKED = 20
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -162,9 +163,9 @@ def _for_people(record: Record) -> str:
     time = record.time.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(event, SegmentHeard):
         scores = event.verdict.scores
-        verdict = _coloured(f"{_printable(event.verdict.verdict):<10}", event.verdict.verdict)
+        verdict = _coloured(f"{printable(event.verdict.verdict):<10}", event.verdict.verdict)
         return (
-            f"{time}  {verdict}  {_printable(scores.label):<10} {scores.confidence:4.0%}  "
+            f"{time}  {verdict}  {printable(scores.label):<10} {scores.confidence:4.0%}  "
             f"{event.duration_s:5.1f} s  {event.level_dbfs:6.1f} dBFS"
         )
     details = (
@@ -172,12 +173,7 @@ def _for_people(record: Record) -> str:
         for field in dataclasses.fields(event)
         if field.name not in ("time_s", "model_sha256")
     )
-    return f"{time}  {event.kind:<11} {_printable(' '.join(details))}"
-
-
-def _printable(text: str) -> str:
-    """A name in the journal may hold what would move a terminal's cursor."""
-    return "".join(character if character.isprintable() else "�" for character in text)
+    return f"{time}  {event.kind:<11} {printable(' '.join(details))}"
 
 
 def _coloured(text: str, label: str) -> str:
@@ -226,7 +222,7 @@ def _print_summary(summary: Summary) -> None:
         tally = summary.verdicts[verdict]
         share = summary.share(verdict)
         emotions.add_row(
-            Text(_printable(verdict)),
+            Text(printable(verdict)),
             str(tally.segments),
             f"{share:.0%}",
             f"{tally.speech_s:.0f}",

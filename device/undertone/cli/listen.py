@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from undertone.cli import options
-from undertone.errors import NoMicrophoneError, RuntimeMissingError
+from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
+from undertone.text import printable
 
 if TYPE_CHECKING:
     from undertone.audio.block import Block
@@ -103,7 +104,9 @@ def command(
     listener = Listener(pipeline, classifier.manifest, sinks, time.time)
     listener.run(chosen.items, chosen.name)
     console.print(summary(tally.heard, tally.seconds, listener.listened_s))
-    console.print(f"journal: {journal}", highlight=False, soft_wrap=True)
+    console.print(
+        f"journal: {printable(str(journal))}", highlight=False, markup=False, soft_wrap=True
+    )
     if endings.reload:
         start_anew()
 
@@ -119,9 +122,19 @@ def _open(
     from undertone.samples import demonstration
 
     if source == "-":
+        if sys.stdin is None:
+            raise AudioSourceError(
+                "Standard input is closed: pipe sound into it, for example from "
+                "arecord -f S16_LE -r 16000 -c 1."
+            )
         return _Source("standard input", _as_if_now(read_pcm(sys.stdin.buffer), time.time, None))
     if source not in (None, "mic"):
-        return _Source(str(source), _as_if_now(read_blocks(str(source)), time.time, sleep))
+        if Path(source).is_dir():
+            raise AudioSourceError(
+                f"{source} is a folder: name one audio file of it, or run `undertone classify` on "
+                "the folder."
+            )
+        return _Source(source, _as_if_now(read_blocks(source), time.time, sleep))
     try:
         return _microphone(microphone, channel)
     except (NoMicrophoneError, RuntimeMissingError) as error:

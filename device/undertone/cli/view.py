@@ -21,6 +21,7 @@ from undertone.events import (
     Verdict,
 )
 from undertone.journal.format import time_of
+from undertone.text import printable
 
 _BAR_WIDTH = 30
 _LAST_SEGMENTS = 5
@@ -44,9 +45,9 @@ def describe(event: Event) -> str | None:
                 f"{event.level_dbfs:.0f} dBFS"
             )
         case SourceLost():
-            return f"{clock}  {event.source} is lost ({event.reason}); waiting for it"
+            return f"{clock}  {printable(event.source)} is lost ({event.reason}); waiting for it"
         case SourceBack():
-            return f"{clock}  {event.source} is back after {event.missed_s:.0f} s"
+            return f"{clock}  {printable(event.source)} is back after {event.missed_s:.0f} s"
         case Gap():
             return f"{clock}  {event.lost_samples} samples were lost ({event.reason})"
     return None
@@ -131,8 +132,10 @@ class LiveView:
                 Text(),
                 *(Text(line, style="dim") for line in self._last),
             ),
-            title=f"undertone · {self._source}",
-            subtitle=f"{self._model} · {_length(hearing.listened_s if hearing else 0)} listened",
+            title=Text(f"undertone · {printable(self._source)}"),
+            subtitle=Text(
+                f"{self._model} · {_length(hearing.listened_s if hearing else 0)} listened"
+            ),
             width=78,
         )
 
@@ -150,8 +153,8 @@ def summary(heard: Counter[str], seconds: float, listened_s: float) -> Table:
     """What was heard: segments of each verdict, as bars."""
     segments = sum(heard.values())
     table = Table.grid(padding=(0, 1))
-    count = f"{segments} segment{'' if segments == 1 else 's'}"
-    table.add_row(f"{_length(listened_s)} listened, {_length(seconds)} of speech in {count}")
+    counted = f"{segments} segment{'' if segments == 1 else 's'}"
+    table.add_row(f"{_length(listened_s)} listened, {_length(seconds)} of speech in {counted}")
     bars = Table.grid(padding=(0, 1))
     for verdict, count in heard.most_common():
         style = colour(verdict)

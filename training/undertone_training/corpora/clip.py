@@ -13,6 +13,7 @@ import numpy as np
 from undertone.audio.block import Samples, to_int16
 from undertone.audio.resample import Resampler
 from undertone.errors import AudioSourceError
+from undertone.text import printable
 
 Sex = Literal["male", "female"]
 Channel = Literal["speech", "song"]
@@ -33,8 +34,7 @@ class AudioRef:
 
     def __str__(self) -> str:
         """The path, and the member after a colon; always printable."""
-        text = str(self.path) if self.member is None else f"{self.path}:{self.member}"
-        return "".join(character if character.isprintable() else "�" for character in text)
+        return printable(str(self.path) if self.member is None else f"{self.path}:{self.member}")
 
     def content(self) -> bytes:
         """The bytes of the recording as stored; raises AudioSourceError."""
