@@ -185,7 +185,10 @@ def _find(name_or_path: str | Path) -> Path:
     if (folder / MANIFEST_FILE).is_file():
         return folder
     if folder.is_dir():
-        raise BundleError(f"{folder} is no bundle: it has no {MANIFEST_FILE}.")
+        raise BundleError(
+            f"{folder} is no bundle, since it has no {MANIFEST_FILE}: name the folder that "
+            "`undertone-train promote` made, or an installed bundle."
+        )
     near = difflib.get_close_matches(str(name_or_path), installed, n=1)
     known = ", ".join(installed) or "none"
     hint = f"did you mean {near[0]}?" if near else f"installed are: {known}."
@@ -197,9 +200,15 @@ def _read(path: Path, limit: int) -> bytes:
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except OSError as error:
-        raise BundleError(f"{path} can't be read: {error.strerror}.") from error
+        raise BundleError(
+            f"{path} can't be read ({error.strerror}): install the bundle again, or see to its "
+            "permissions."
+        ) from error
     if len(content) > limit:
-        raise BundleError(f"{path} is larger than {limit // 2**20} MiB: it is no such file.")
+        raise BundleError(
+            f"{path} is larger than {limit // 2**20} MiB, the most that it may have: install "
+            "the bundle again."
+        )
     return content
 
 

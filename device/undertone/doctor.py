@@ -22,7 +22,12 @@ from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.audio.level import measure
 from undertone.audio.microphone import Microphone
 from undertone.audio.portaudio import InputDevice, choose, list_inputs
-from undertone.errors import AudioSourceError, RuntimeMissingError, UndertoneError
+from undertone.errors import (
+    AudioSourceError,
+    NoMicrophoneError,
+    RuntimeMissingError,
+    UndertoneError,
+)
 from undertone.interpreter import installed_runtimes
 
 Status = Literal["ok", "warning", "problem"]
@@ -128,6 +133,9 @@ def check_microphone(devices: Sequence[InputDevice], wanted: str | None) -> Find
     """There is a microphone, and the chosen one is among them."""
     try:
         chosen = choose(devices, wanted)
+    except NoMicrophoneError:
+        none = "No microphone was found."
+        return Finding("microphone", "problem", none, "plug one in; `arecord -l` lists the cards")
     except AudioSourceError as error:
         return Finding("microphone", "problem", str(error))
     others = f", {len(devices) - 1} more" if len(devices) > 1 else ""

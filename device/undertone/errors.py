@@ -18,6 +18,12 @@ class AudioSourceError(UndertoneError):
 class NoMicrophoneError(AudioSourceError):
     """A machine without any microphone."""
 
+    def __init__(self) -> None:
+        """There is only one thing to say."""
+        super().__init__(
+            "No microphone was found: plug one in, then run `undertone doctor` if it does not show."
+        )
+
 
 class BundleError(UndertoneError):
     """A model bundle that is missing, damaged, or does not fit this program."""

@@ -83,7 +83,10 @@ class Int8Interpreter:
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1:
-            raise BundleError("The model must have one input and one output.")
+            raise BundleError(
+                f"The model has {len(inputs)} inputs and {len(outputs)} outputs instead of one "
+                "each: build the bundle again."
+            )
         self.input = _info(inputs[0])
         self.output = _info(outputs[0])
         self._input_index = inputs[0]["index"]

@@ -272,7 +272,7 @@ def test_a_jump_of_the_wall_clock_is_no_loss() -> None:
     assert not events_of(list(jumped))
 
 
-@pytest.mark.parametrize("error", [NoMicrophoneError("none"), AudioSourceError("busy")])
+@pytest.mark.parametrize("error", [NoMicrophoneError(), AudioSourceError("busy")])
 def test_the_first_opening_raises_what_is_wrong(error: AudioSourceError) -> None:
     world = World()
     world.broken = error

@@ -81,9 +81,7 @@ def choose(devices: Sequence[InputDevice], wanted: str | None) -> InputDevice:
     several have such a name.
     """
     if not devices:
-        raise NoMicrophoneError(
-            "No microphone was found: plug one in, then run undertone doctor if it does not show."
-        )
+        raise NoMicrophoneError
     if wanted is None:
         return next((device for device in devices if device.is_default), devices[0])
     exact = [device for device in devices if device.name == wanted]

@@ -52,9 +52,7 @@ def command(
         for device in devices:
             click.echo(json.dumps(asdict(device)))
     elif not devices:
-        raise NoMicrophoneError(
-            "No microphone was found: plug one in, then run `undertone doctor` if it does not show."
-        )
+        raise NoMicrophoneError
     elif sys.stdout.isatty():
         _print_table(devices)
     else:
