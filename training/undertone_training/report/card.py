@@ -184,6 +184,11 @@ def _interface(manifest: Mapping[str, Any]) -> str:
     hop_s = mfcc["hop_length"] / rate
     # a window of n frames lasts n - 1 hops and the last frame's length
     window_s = (window["frames"] - 1) * hop_s + mfcc["frame_length"] / rate
+    judged = (
+        "training speakers held out for validation"
+        if manifest["training"]["validation_speakers"]
+        else "the development folds' judgements of speakers that each had not heard"
+    )
     return "\n".join(
         [
             f"- **Sound**: mono, {rate:,} Hz, 16 bit; the speech that the gate lets through.",
@@ -197,7 +202,7 @@ def _interface(manifest: Mapping[str, Any]) -> str:
             f"with temperature {manifest['temperature']:.3g}.",
             "- **Verdict**: mean of the windows' log-probabilities; *uncertain* below a confidence "
             f"of {manifest['confidence_threshold']:.2f}. Temperature and threshold were fitted on "
-            "training speakers held out for validation.",
+            f"{judged}.",
         ]
     )
 
