@@ -317,3 +317,12 @@ def test_a_microphone_that_is_lost_still_gives_moments_to_act_in():
     idle = [item.time_s for item in made if isinstance(item, Idle)]
     assert len(idle) >= 5
     assert idle == sorted(idle)
+
+
+def test_a_microphone_that_is_muted_still_gives_moments_to_act_in():
+    world = World()
+    made = microphone(world)
+    world.at(1.0, lambda: setattr(world, "silent", True))
+    world.at(60.0, made.close)
+    moments = [item.time_s for item in made if isinstance(item, Block | Idle)]
+    assert max(later - sooner for sooner, later in pairwise(moments)) < 1.0

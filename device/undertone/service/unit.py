@@ -44,6 +44,8 @@ def _quoted(word: str) -> str:
 
 # What is left out on purpose: PrivateDevices= hides the sound cards. ProcSubset=pid hides
 # /proc/cpuinfo, without which LiteRT crashes on Arm. PrivateUsers= maps the group audio away.
+# MemoryDenyWriteExecute= takes sounddevice its callback, which cffi makes in such memory (the
+# runtimes, XNNPACK too, could live with it).
 _TEMPLATE = """\
 [Unit]
 Description=Undertone: emotions heard, into the local journal
@@ -63,13 +65,13 @@ KillSignal=SIGTERM
 TimeoutStopSec=10
 # What is heard goes into Undertone's journal alone; the system's gets troubles (stderr).
 StandardOutput=null
+StandardError=journal
 
 User={user}
 SupplementaryGroups=audio
 UMask=0027
 StateDirectory={state}
 StateDirectoryMode=0750
-ConfigurationDirectory={name}
 Environment=UNDERTONE_STATE=/var/lib/{state}
 # The settings are those in /etc/{name}/config.toml, where there is one.
 Environment=XDG_CONFIG_HOME=/etc
@@ -96,7 +98,6 @@ RestrictSUIDSGID=yes
 RestrictNamespaces=yes
 RestrictRealtime=yes
 LockPersonality=yes
-MemoryDenyWriteExecute=yes
 RemoveIPC=yes
 ProtectClock=yes
 ProtectControlGroups=yes
