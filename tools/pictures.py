@@ -21,7 +21,7 @@ from undertone.pipeline import Pipeline
 from undertone.samples import demonstration
 
 PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "live-view.svg"
-SHOWN_AT_S = 24.5
+SHOWN_AT_S = 22.4
 """In the middle of the fifth clip, an angry voice."""
 
 STARTED_S = datetime(2026, 11, 21, 18, 30).timestamp()
