@@ -165,7 +165,7 @@ def test_a_full_disk_under_the_output_is_told(tmp_path, arguments):
             command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, env=environment
         )
     assert done.returncode == 1
-    assert done.stderr.endswith("The disk of the output is full: make room and try again.\n")
+    assert done.stderr.endswith("The disk is full: make room and run the same command again.\n")
     if arguments[0] == "listen":  # what is heard is in the journal all the same
         assert [event["event"] for event in journal(tmp_path)] == ["start", "segment", "stop"]
 

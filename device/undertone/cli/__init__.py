@@ -104,7 +104,7 @@ def run(group: click.Command, name: str, args: Sequence[str] | None = None) -> i
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         _forget_output()
-        click.echo(f"{name}: The disk of the output is full: make room and try again.", err=True)
+        click.echo(f"{name}: The disk is full: make room and run the same command again.", err=True)
         return 1
     return status if isinstance(status, int) else 0
 
