@@ -38,7 +38,7 @@ from undertone_training.noise import for_training
 from undertone_training.pooled import Cost, Outcome, Pooled, same_folds
 from undertone_training.runs import Run, describe
 from undertone_training.splits import splits
-from undertone_training.tested import require_unheard
+from undertone_training.tested import require_unheard, shortfall
 
 # The road is gone once, and TensorFlow is imported into one worker only.
 pytestmark = pytest.mark.xdist_group("tensorflow")
@@ -621,6 +621,38 @@ def test_a_wrong_recipe_is_one_sentence(
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("prepare", "--dry-run", "--csv", "/dev/null/clips.csv"), 1, "another file with --csv"),
+        (("prepare", "--cache", "/dev/null/cache"), 1, "another folder with --cache"),
+        (("fit", "--fold", 1, "--seed", -1), 2, "--seed"),
+    ],
+)
+def test_what_can_not_be_written_or_taken_is_one_sentence(
+    arguments: tuple[object, ...],
+    status: int,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_ravdess(tmp_path, (1,))
+    assert train(arguments[0], "--data", tmp_path, *arguments[1:]) == status
+    assert said in capsys.readouterr().err
+
+
+def test_features_that_a_power_cut_damaged_are_made_anew(tmp_path: Path) -> None:
+    write_ravdess(tmp_path / "data", (1,))
+    clips = scan(tmp_path / "data").clips[:1]
+    mfcc = recipes.load("tiny").mfcc
+    first = prepare(clips, mfcc, None, None, tmp_path / "cache", jobs=1)
+    (cached,) = (tmp_path / "cache").iterdir()
+    for content in (b"", cached.read_bytes()[:200]):
+        cached.write_bytes(content)
+        (again,) = prepare(clips, mfcc, None, None, tmp_path / "cache", jobs=1)
+        assert np.array_equal(again.segments[0], first[0].segments[0])
+
+
 def test_a_misspelt_recipe_suggests_the_nearest(
     road: Road, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -681,6 +713,22 @@ def test_a_run_that_is_not_quantised_says_what_to_do(
         shutil.copy(road.fold.folder / name, tmp_path)
     assert train("evaluate", tmp_path, *road.data()) == 1
     assert "run `undertone-train quantize` first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("protocol", "folds", "speakers", "said"),
+    [
+        ("speaker-independent", 4, 20, ""),
+        ("speaker-independent", 1, 5, " (1 of 4 folds)"),
+        ("speaker-independent", 4, 19, " (19 of 20 actors)"),
+        ("published-folds", 5, 20, " (20 of 24 actors)"),
+        ("final", 1, 4, ""),
+    ],
+)
+def test_a_protocol_that_is_not_whole_says_so(
+    protocol: str, folds: int, speakers: int, said: str
+) -> None:
+    assert shortfall(protocol, folds, speakers) == said
 
 
 def test_seeds_that_were_tested_on_other_folds_are_not_averaged() -> None:

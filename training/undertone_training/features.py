@@ -7,6 +7,7 @@ frames, so that a changed clip, gate, MFCC or augmentation is computed anew and 
 import dataclasses
 import hashlib
 import os
+import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -23,6 +24,7 @@ from undertone.mfcc import Mfcc, MfccConfig
 from undertone.speech import GateConfig, SpeechGate, pymicro_vad_detector, segments
 from undertone_training.augment import augmented, augmenter
 from undertone_training.corpora.clip import Clip
+from undertone_training.errors import RunError
 from undertone_training.noise import NoiseRecordings
 from undertone_training.recipe import Augmentation
 
@@ -67,9 +69,12 @@ def prepare(
 
     augmentation None makes no copies (clips that are only tested); ``noise`` is for them and
     may be None.  ``progress`` is called after each clip.  Raises AudioSourceError for a
-    recording that can't be read.
+    recording that can't be read, RunError where the cache can't be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     noise = noise or NoiseRecordings(())
     digest = noise.digest
     work = [_Job(clip, mfcc, augmentation, noise, digest, folder) for clip in clips]
@@ -101,21 +106,34 @@ def _features(job: _Job) -> ClipFeatures:
     content = job.clip.source.content()
     path = job.folder / f"{_key(job, content)}.npz"
     if path.exists():
-        with np.load(path, allow_pickle=False) as stored:
-            n = int(stored["n_segments"])
-            arrays = [stored[str(index)] for index in range(len(stored.files) - 1)]
-        return ClipFeatures(job.clip, tuple(arrays[:n]), tuple(arrays[n:]))
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                n = int(stored["n_segments"])
+                arrays = [stored[str(index)] for index in range(len(stored.files) - 1)]
+            return ClipFeatures(job.clip, tuple(arrays[:n]), tuple(arrays[n:]))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            pass  # damaged by a power cut: made anew
     features = _compute(job)
     arrays = [*features.segments, *features.copies]
     partial = path.with_suffix(f".{os.getpid()}.part")
-    with partial.open("wb") as file:
-        np.savez(
-            file,
-            n_segments=len(features.segments),
-            **{str(index): array for index, array in enumerate(arrays)},
-        )
-    partial.replace(path)  # a killed run leaves no half file under the final name
+    try:
+        with partial.open("wb") as file:
+            np.savez(
+                file,
+                n_segments=len(features.segments),
+                **{str(index): array for index, array in enumerate(arrays)},
+            )
+        partial.replace(path)  # a killed run leaves no half file under the final name
+    except OSError as error:
+        raise _unwritable(job.folder, error) from error
     return features
+
+
+def _unwritable(folder: Path, error: OSError) -> RunError:
+    return RunError(
+        f"Features can't be kept in {folder} ({error.strerror}): make room, or name another "
+        "folder with --cache."
+    )
 
 
 def _key(job: _Job, content: bytes) -> str:

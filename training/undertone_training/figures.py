@@ -166,11 +166,6 @@ class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         return plain
 
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Self:
-        """What ``to_dict`` gave; raises msgspec.ValidationError naming the wrong key."""
-        return msgspec.convert(plain, cls)
-
 
 def figures(predictions: Predictions, seed: int = 0, resamples: int = 2000) -> Figures:
     """Every figure of these predictions; ``seed`` and ``resamples`` are the bootstrap's."""

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from undertone.audio.files import AUDIO_SUFFIXES
 
+FOLDER = "noise"
+"""Where the recordings lie, in the folder of the corpora."""
+
 
 @dataclass(frozen=True)
 class NoiseRecordings:
@@ -24,7 +27,7 @@ class NoiseRecordings:
 
 
 def for_training(data: Path) -> NoiseRecordings:
-    """Every other recording in the folder ``noise`` below ``data``; none where it has none."""
+    """Every other recording in ``FOLDER`` below ``data``; none where it has none."""
     return NoiseRecordings(tuple(_recordings(data)[::2]))
 
 
@@ -34,6 +37,6 @@ def for_testing(data: Path) -> NoiseRecordings:
 
 
 def _recordings(data: Path) -> Sequence[Path]:
-    folder = data / "noise"
+    folder = data / FOLDER
     files = folder.iterdir() if folder.is_dir() else ()
     return sorted(file for file in files if file.suffix.lower() in AUDIO_SUFFIXES)

@@ -12,6 +12,7 @@
 """
 
 import csv
+import os
 import platform
 import subprocess
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from undertone.bench.measure import processor
 from undertone.bundle import Normalization, Quantization
 from undertone.emotions import EMOTIONS
 from undertone_training.errors import RunError
@@ -113,15 +115,21 @@ class Run:
             )
 
     def save(self, value: RunInfo | Calibration | Quantization) -> None:
-        """Write a value to the file of its kind."""
+        """Write a value to the file of its kind; raises RunError."""
         name = {
             RunInfo: "run.json",
             Calibration: "calibration.json",
             Quantization: "quantization.json",
         }[type(value)]
-        self.folder.mkdir(parents=True, exist_ok=True)
         content = msgspec.json.format(msgspec.json.encode(value), indent=2)
-        (self.folder / name).write_bytes(content + b"\n")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / name).write_bytes(content + b"\n")
+        except OSError as error:
+            raise RunError(
+                f"{self.folder / name} can't be written ({error.strerror}): choose another place "
+                "with --runs, or make room."
+            ) from error
 
     def epochs(self) -> dict[str, list[float]]:
         """Loss and accuracy of every epoch, by the name of the figure."""
@@ -210,13 +218,4 @@ def tool_versions() -> dict[str, str]:
 
 def machine() -> str:
     """The processor and how many cores, for a stated time to mean something."""
-    import os
-
-    model = platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                model = line.partition(":")[2].strip()
-                break
-    return f"{model}, {os.cpu_count()} cores"
+    return f"{processor()}, {os.cpu_count()} cores"

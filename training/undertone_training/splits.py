@@ -46,7 +46,7 @@ class Split:
     missing: RAVDESS actors that the protocol asks for and that are not at hand.
 
     Raises SplitError where a clip stands on two sides, or in a speaker-independent protocol a
-    speaker does, or song is validated or tested on.
+    speaker does, or song is validated or tested on, or an emotion that nobody trains.
     """
 
     name: str
@@ -69,6 +69,14 @@ class Split:
             raise SplitError(
                 f"The split {self.name} validates or tests on song: only speech may be there."
             )
+        trained = {clip.emotion for clip in self.train}
+        for clip in (*self.validation, *self.test):
+            if clip.emotion not in trained:
+                raise SplitError(
+                    f"The split {self.name} has no training clip that is {clip.emotion}, and "
+                    f"validates or tests on {clip.clip_id}: add more of {clip.corpus} to the data "
+                    "folder."
+                )
 
     def _refuse(self, what: str, one: str, other: str, shared: set[tuple[str, str]]) -> None:
         if shared:
@@ -83,15 +91,6 @@ class Split:
         """Whether no speaker may be on two sides."""
         return not self.protocol.startswith(SPEAKER_DEPENDENT)
 
-    def tested(self) -> tuple[Clip, ...]:
-        """The test clips; raises SplitError where there are none."""
-        if not self.test:
-            raise SplitError(
-                f"The test actors {_listed(self.missing)} of the split {self.name} are not in the "
-                f"data folder: add their RAVDESS speech clips."
-            )
-        return self.test
-
 
 def splits(
     clips: Iterable[Clip],
@@ -103,8 +102,7 @@ def splits(
     """The splits of a protocol, in order.
 
     protocol: ``speaker-independent`` (the four development folds), ``final``,
-        ``published-folds``, ``speaker-dependent`` (its three variants) or ``cross-corpus``
-        (one split for every corpus at hand beside RAVDESS).
+        ``published-folds`` or ``speaker-dependent`` (its three variants).
     song: the training actors' RAVDESS song joins their speech; in ``speaker-dependent`` the
         variants say themselves.
     n_validation_actors: even; half of them women.  0 validates on nobody.
@@ -154,26 +152,6 @@ def _published(clips: Sequence[Clip], song: bool, n_validation: int, seed: int) 
         )
         for fold, test in enumerate(PUBLISHED_FOLDS, start=1)
     ]  # fmt: skip
-
-
-def _cross_corpus(clips: Sequence[Clip], song: bool, n_validation: int, seed: int) -> list[Split]:
-    final = _final(clips, song, n_validation, seed)[0]
-    others = sorted({clip.corpus for clip in clips} - {"ravdess"})
-    if not others:
-        raise SplitError(
-            "There is no corpus beside RAVDESS in the data folder: add one to test on."
-        )
-    return [
-        Split(
-            f"cross-corpus-{corpus}",
-            "cross-corpus",
-            final.train,
-            final.validation,
-            tuple(clip for clip in clips if clip.corpus == corpus),
-            tuple(actor for actor in final.missing if int(actor) in TRAINING_ACTORS),
-        )
-        for corpus in others
-    ]
 
 
 def _speaker_dependent(
@@ -292,7 +270,6 @@ _PROTOCOLS: dict[str, Callable[[Sequence[Clip], bool, int, int], list[Split]]] =
     "final": _final,
     "published-folds": _published,
     SPEAKER_DEPENDENT: _speaker_dependent,
-    "cross-corpus": _cross_corpus,
 }
 
 PROTOCOLS = tuple(_PROTOCOLS)

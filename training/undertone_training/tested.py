@@ -11,7 +11,7 @@ from undertone_training.splits import DEVELOPMENT_FOLDS, PUBLISHED_FOLDS, TEST_A
 FINAL = "speaker-independent, final"
 """The protocol of what was trained on actors 01-20 and is tested on the others."""
 
-_FOLDS = {"speaker-independent": len(DEVELOPMENT_FOLDS), "published-folds": len(PUBLISHED_FOLDS)}
+_FOLDS = {"speaker-independent": DEVELOPMENT_FOLDS, "published-folds": PUBLISHED_FOLDS}
 
 
 def held_out(info: RunInfo, clips: Mapping[str, Clip]) -> tuple[list[Clip], str]:
@@ -79,10 +79,13 @@ def chosen(clips: Mapping[str, Clip], ids: Sequence[str]) -> list[Clip]:
     return [clips[clip_id] for clip_id in ids]
 
 
-def missing_folds(protocol: str, splits: int) -> str:
-    """What must stand after a protocol's name where some of its folds are missing, or ""."""
-    folds = _FOLDS.get(protocol, splits)
-    return f" ({splits} of {folds} folds)" if splits < folds else ""
+def shortfall(protocol: str, splits: int, speakers: int) -> str:
+    """What must stand after a protocol's name where folds or actors of it are missing, or ""."""
+    folds = _FOLDS.get(protocol, ())
+    actors = sum(map(len, folds))
+    if splits < len(folds):
+        return f" ({splits} of {len(folds)} folds)"
+    return f" ({speakers} of {actors} actors)" if speakers < actors else ""
 
 
 def require_unheard(clips: Iterable[Clip], training: Training) -> None:

@@ -75,7 +75,7 @@ def progress(description: str, total: int, done: int = 0) -> Iterator[Callable[[
         )
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),

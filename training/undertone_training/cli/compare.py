@@ -95,12 +95,13 @@ def _markdown(rows: "Sequence[Row]") -> str:
 def _table(rows: "Sequence[Row]") -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     for index, heading in enumerate(_HEAD):
         table.add_column(heading, justify="right" if index > 1 else "left", overflow="fold")
     for cells in _cells(rows):
-        table.add_row(*cells)
+        table.add_row(*map(Text, cells))  # a folder may have any name
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 250  # a file or a pipe has no edge to fold at

@@ -238,7 +238,7 @@ def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: 
         same_folds,
     )
     from undertone_training.report import write_report
-    from undertone_training.tested import missing_folds
+    from undertone_training.tested import shortfall
 
     recipe = one_recipe(group)
     name = file_name(protocol)
@@ -246,7 +246,8 @@ def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: 
         replicates, left_out = same_folds(group)
         for reason in left_out:
             click.echo(f"{protocol}: {reason}", err=True)
-        protocol += missing_folds(group[0].run.info.protocol, len(replicates[0]))
+        speakers = {name for each in replicates[0] for name in each.predictions["int8"].speakers}
+        protocol += shortfall(group[0].run.info.protocol, len(replicates[0]), len(speakers))
     else:
         replicates = [[each] for each in group]
     kept = [each for replicate in replicates for each in replicate]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from undertone_training.runs import Run, RunInfo
     from undertone_training.splits import Split
 
+SEED = click.IntRange(0, 2**32 - 1)  # what NumPy and Keras take
+
 
 @click.command(
     epilog="""\b
@@ -41,7 +43,7 @@ a finished one is left as it is.
     help="Which splits: the four development folds, one training on actors 01-20, …",
 )
 @click.option("--fold", "folds", type=int, multiple=True, help="Only this fold; may be repeated.")
-@click.option("--seed", "seeds", type=int, multiple=True, default=(0,), show_default=True)
+@click.option("--seed", "seeds", type=SEED, multiple=True, default=(0,), show_default=True)
 @click.option(
     "--confidence",
     "folds_folder",
@@ -86,14 +88,16 @@ def command(
     for number, split in enumerate(found, start=1):
         if folds and number not in folds:
             continue
+        if split.missing:
+            click.echo(f"{split.name}: not at hand are actors {', '.join(split.missing)}", err=True)
         for seed in dict.fromkeys(seeds):
             run = Run(runs / recipe.name / split.name / f"seed{seed}")
             info = describe(recipe, split, seed)
             run.require_same(info)
             if dry_run or run.finished:
-                state = "finished already" if run.finished else "would train on"
+                state = "finished already," if run.finished else "would train on"
                 click.echo(
-                    f"{run.folder}: {state}, {len(split.train)} clips, "
+                    f"{run.folder}: {state} {len(split.train)} clips, "
                     f"validation {len(split.validation)}, test {len(split.test)}"
                 )
                 continue

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from undertone_training.cli import common
+from undertone_training.errors import CorpusError
 
 
 @click.command(
@@ -46,7 +47,12 @@ def command(
     for complaint in found.complaints():
         click.echo(f"left out: {complaint}", err=True)
     if table:
-        write_csv(found.clips, table)
+        try:
+            write_csv(found.clips, table)
+        except OSError as error:
+            raise CorpusError(
+                f"{table} can't be written ({error.strerror}): name another file with --csv."
+            ) from error
     if dry_run:
         return
     features = common.features_of(found.clips, recipe, cache, jobs, "features", for_training(data))

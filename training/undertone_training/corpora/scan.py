@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from undertone.audio.files import AUDIO_SUFFIXES
+from undertone_training import noise
 from undertone_training.corpora import cremad, emodb, nemo, ravdess, savee, tess
 from undertone_training.corpora.clip import AudioRef, Clip, Corpus, UnusableNameError
 from undertone_training.errors import CorpusError
@@ -139,6 +140,8 @@ def _walk(folder: Path, problems: list[Problem]) -> Iterator[Path]:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if parent == str(folder) and noise.FOLDER in folders:
+            folders.remove(noise.FOLDER)  # room noise, which is no corpus and is used as it is
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
