@@ -20,8 +20,8 @@ from undertone.events import Gap, Idle, SourceBack, SourceLost
 QUEUE_S = 10.0
 """Seconds of sound that wait for a slow reader (an SD card can stall for some) before a drop."""
 
-PATIENCE_S = 2.0
-"""How long a hanging sound server may hold up the reader."""
+PATIENCE_S = 1.0
+"""How long a hanging sound server may hold up the reader: SIGTERM has to end it within 2 s."""
 
 Clock = Callable[[], float]
 
