@@ -33,8 +33,14 @@ class GateConfig:
     range_db: how far below the loudest recent frame still counts: cuts a hall's tail off at
         the same place whatever the gain.
     lowest_dbfs: frames below this are silence on any microphone.
+    initial_floor_dbfs: the noise floor before anything was heard, and its lower bound.
+    floor_rise_db_per_s, peak_fall_db_per_s: how fast the floor forgets silence and the peak
+        forgets a loud sound.
+    detector_threshold: speech probability from which the detector says yes.
     confirm_s: detected speech that opens the gate: shorter bursts of it occur in noise.
     detector_hold_s: how long after the detector's last yes a loud frame still counts.
+    lead_s: sound before it rose that belongs to a segment: a soft consonant.
+    lookback_s: sound kept while speech is not yet confirmed.
     pause_s: silence that ends a segment.
     shortest_s, longest_s: shorter sounds are no segment, longer speech is cut.
     """

@@ -59,7 +59,9 @@ def _file_settings() -> dict[str, Any]:
         return load_default_map(path, known_settings())
     except FileNotFoundError:
         if os.environ.get(paths.CONFIG_ENVVAR):
-            raise ConfigError(f"there is no {path}, which {paths.CONFIG_ENVVAR} names") from None
+            raise ConfigError(
+                f"there is no {path}: make it, or unset {paths.CONFIG_ENVVAR}, which names it"
+            ) from None
         return {}
 
 

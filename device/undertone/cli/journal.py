@@ -128,7 +128,9 @@ def export(
         raise
     except OSError as error:
         target = output or "to standard output"
-        raise JournalError(f"can't write {target}: {error.strerror}") from error
+        raise JournalError(
+            f"can't write {target}: {error.strerror}; make room, or name another file with --output"
+        ) from error
     _tell_damage(reader)
 
 

@@ -159,7 +159,8 @@ def summary(heard: Counter[str], seconds: float, listened_s: float) -> Table:
     for verdict, count in heard.most_common():
         style = colour(verdict)
         bars.add_row(Text(verdict, style), Text(bar(count / segments), style), str(count))
-    table.add_row(bars)
+    if heard:
+        table.add_row(bars)
     return table
 
 
