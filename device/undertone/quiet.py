@@ -44,7 +44,7 @@ def mute_c_stderr() -> None:
     libc = ctypes.CDLL(None)
     libc.fopen.restype = ctypes.c_void_p
     with suppress(ValueError):  # a C library without this name: its notices stay
-        ctypes.c_void_p.in_dll(libc, "stderr").value = libc.fopen(os.devnull.encode(), b"w")
+        ctypes.c_void_p.in_dll(libc, "stderr").value = libc.fopen(os.devnull.encode(), b"we")
 
 
 def _flush() -> None:

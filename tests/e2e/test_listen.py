@@ -150,7 +150,7 @@ def test_the_microphone_hears_what_classify_says_of_the_same_file(
     assert [start["event"], segment["event"], stop["event"]] == ["start", "segment", "stop"]
     assert (stop["reason"], stop["segments"]) == ("interrupted", 1)
     assert heard["label"] in output
-    assert "1 segments" in output
+    assert "1 segment" in output
     assert f"journal: {listening.journal}" in output
 
 
