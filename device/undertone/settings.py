@@ -37,7 +37,7 @@ def _parse(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise ConfigError(f"can't read the settings in {path}: {error.strerror}") from error
+        raise ConfigError(f"Can't read the settings in {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}, line {line}, is not UTF-8 text") from error

@@ -278,7 +278,7 @@ def test_a_wav_on_stdin_as_arecord_writes_it(tmp_path):
     assert journal(tmp_path)[1]["event"] == "segment"
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_with_everything_written(tmp_path, ending):
     samples, _ = soundfile.read(clips()[4], dtype="int16")
     process = program("listen", "--source", "-", tmp_path=tmp_path, stdin=subprocess.PIPE)

@@ -154,7 +154,7 @@ def test_a_file_that_is_not_there(tmp_path, config, monkeypatch):
     with pytest.raises(ConfigError, match="UNDERTONE_CONFIG"):
         settings()
     monkeypatch.setenv("UNDERTONE_CONFIG", str(tmp_path))
-    with pytest.raises(ConfigError, match="can't read"):
+    with pytest.raises(ConfigError, match="Can't read"):
         settings()
 
 

@@ -123,7 +123,7 @@ def test_no_journal_is_a_clear_error(tmp_path):
     with pytest.raises(JournalError, match="undertone listen"):
         list(JournalReader(tmp_path / "none"))
     (tmp_path / "file").write_text("")
-    with pytest.raises(JournalError, match="can't read"):
+    with pytest.raises(JournalError, match="Can't read"):
         list(JournalReader(tmp_path / "file"))
 
 

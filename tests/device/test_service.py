@@ -357,11 +357,17 @@ def test_the_end_says_which_one_it_is(reason, message):
 @pytest.fixture
 def endings():
     kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    endings = Endings()
-    endings.catch(*kept)
-    yield endings
+    yield Endings(service=True)
     for number, handler in kept.items():
         signal.signal(number, handler)
+
+
+def test_a_terminal_that_has_gone_ends_the_listening_and_starts_nothing(endings):
+    outside = Endings(service=False)
+    with pytest.raises(KeyboardInterrupt) as ended:
+        signal.raise_signal(signal.SIGHUP)
+    assert str(ended.value) == ""
+    assert not outside.reload
 
 
 @pytest.mark.parametrize(

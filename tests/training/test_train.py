@@ -352,6 +352,20 @@ def test_a_bundle_is_tested_on_strangers_through_the_device_path(
     assert train("evaluate", promoted, "--protocol", "live", *road.data()) == 2
 
 
+def test_a_promoted_bundle_has_a_whole_report(promoted: Path) -> None:
+    report = {path.name for path in (promoted / "report").iterdir()}
+    assert {"figures.json", "report.html", "confusion-int8.png", "training.png"} <= report
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../up", "Über", "-x"])
+def test_a_name_that_is_none_is_wrong_usage(
+    road: Road, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ("promote", road.final.folder, "--evidence", road.quick, f"--name={name}")
+    assert train(*args, "--to", road.models, *road.data()) == 2
+    assert "no name for a bundle" in capsys.readouterr().err
+
+
 def test_a_bundle_is_never_tested_on_speakers_that_it_knows(road: Road, promoted: Path) -> None:
     training = bundle.load(promoted).manifest.training
     strangers = [clip for clip in scan(road.everyone).clips if clip.speaker in ("21", "22")]

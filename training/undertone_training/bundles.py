@@ -94,15 +94,17 @@ def require_small_loss(float_uar: float, int8_uar: float) -> None:
         )
 
 
-def write_bundle(bundle: Bundle, folder: Path, report: Path, card: str) -> None:
+def write_bundle(bundle: Bundle, folder: Path, report: Path, curves: bytes, card: str) -> None:
     """Write the bundle to ``folder`` in one step: complete, or as it was before.
 
-    report: the folder whose figures, tables and pictures go along.
+    report: the folder whose figures, tables and pictures go along; ``curves``: the picture of
+    the weights' own training.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         made = Path(temporary) / folder.name
         shutil.copytree(report, made / "report")
+        (made / "report" / "training.png").write_bytes(curves)
         (made / MODEL_FILE).write_bytes(bundle.model)
         (made / MANIFEST_FILE).write_bytes(manifest_json(bundle.manifest))
         (made / "README.md").write_text(card)

@@ -60,7 +60,7 @@ def _file_settings() -> dict[str, Any]:
     except FileNotFoundError:
         if os.environ.get(paths.CONFIG_ENVVAR):
             raise ConfigError(
-                f"there is no {path}: make it, or unset {paths.CONFIG_ENVVAR}, which names it"
+                f"There is no {path}: make it, or unset {paths.CONFIG_ENVVAR}, which names it."
             ) from None
         return {}
 

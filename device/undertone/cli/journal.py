@@ -129,7 +129,8 @@ def export(
     except OSError as error:
         target = output or "to standard output"
         raise JournalError(
-            f"can't write {target}: {error.strerror}; make room, or name another file with --output"
+            f"Can't write {target}: {error.strerror}; make room, or name another file with "
+            "--output."
         ) from error
     _tell_damage(reader)
 

@@ -1,7 +1,6 @@
 """``undertone listen``: from a microphone (or a file) to a live view and the journal."""
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -95,11 +94,10 @@ def command(
     tally = Tally()
     view: Sink = LiveView(console, chosen.name) if console.is_terminal else PlainView(console)
     sinks: list[Sink] = [JournalSink(writer), tally, view]
-    endings = Endings()
-    endings.catch(signal.SIGTERM)
-    if manager := service_manager(os.environ):
+    manager = service_manager(os.environ)
+    if manager:
         sinks.append(ServiceSink(manager))
-        endings.catch(signal.SIGHUP)  # elsewhere it says that the terminal has gone
+    endings = Endings(service=manager is not None)
     pipeline = Pipeline(classifier, threshold=threshold)
     listener = Listener(pipeline, classifier.manifest, sinks, time.time)
     listener.run(chosen.items, chosen.name)

@@ -49,7 +49,7 @@ class JournalReader:
             files = journal_files(self.folder)
         except FileNotFoundError:
             raise JournalError(
-                f"there is no journal in {self.folder} yet: `undertone listen` writes one"
+                f"There is no journal in {self.folder} yet: `undertone listen` writes one."
             ) from None
         except OSError as error:
             raise _unreadable(self.folder, error) from error
@@ -99,6 +99,6 @@ def _start_s(day: date) -> float:
 
 def _unreadable(path: Path, error: OSError) -> JournalError:
     return JournalError(
-        f"can't read the journal {path}: {error.strerror}; "
-        "its owner and group alone may read it (see `ls -l`)"
+        f"Can't read the journal {path}: {error.strerror}; "
+        "its owner and group alone may read it (see `ls -l`)."
     )

@@ -91,8 +91,8 @@ class JournalWriter:
             if error.errno not in _PASSING:
                 self._release()
                 raise JournalError(
-                    f"can't write a journal in {error.filename or folder}: {error.strerror}; "
-                    "choose another folder with --journal"
+                    f"Can't write a journal in {error.filename or folder}: {error.strerror}; "
+                    "choose another folder with --journal."
                 ) from error
             self._fail(error)
 
@@ -135,7 +135,7 @@ class JournalWriter:
                 self.flush()
             if self._pending:
                 count = len(self._pending) + self._lost
-                raise JournalError(f"{self.problem}: the last {count} events are lost")
+                raise JournalError(f"{self.problem}: the last {count} events are lost.")
         finally:
             self._release()
 
@@ -275,8 +275,8 @@ def _lock(folder: Path) -> int:
         holder = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
         os.close(descriptor)
         raise JournalError(
-            f"the journal in {folder} is being written by another undertone (process {holder}): "
-            "stop that one, or choose another folder with --journal"
+            f"The journal in {folder} is being written by another undertone (process {holder}): "
+            "stop that one, or choose another folder with --journal."
         ) from None
     except OSError:
         os.close(descriptor)

@@ -16,25 +16,27 @@ class Endings:
     Those after it interrupt nothing, so that the rest can be written; Ctrl-C still does.
     """
 
-    def __init__(self) -> None:
-        """Nothing is caught yet."""
-        self._received: set[int] = set()
+    def __init__(self, *, service: bool) -> None:
+        """Catch both from now on; call it from the main thread.
 
-    def catch(self, *numbers: signal.Signals) -> None:
-        """Catch these from now on; call it from the main thread."""
-        for number in numbers:
+        service: SIGHUP asks for a reload; elsewhere it says that the terminal has gone.
+        """
+        self._service = service
+        self._received: set[int] = set()
+        for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._end)
 
     @property
     def reload(self) -> bool:
-        """Whether SIGHUP came, and no SIGTERM with it."""
-        return self._received == {signal.SIGHUP}
+        """Whether a service was sent SIGHUP, and no SIGTERM with it."""
+        return self._service and self._received == {signal.SIGHUP}
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         first = not self._received
         self._received.add(number)
         if first:
-            raise KeyboardInterrupt(*([RELOAD] if number == signal.SIGHUP else []))
+            reload = self._service and number == signal.SIGHUP
+            raise KeyboardInterrupt(*([RELOAD] if reload else []))
 
 
 def start_anew() -> NoReturn:

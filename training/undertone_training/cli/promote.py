@@ -1,6 +1,7 @@
 """``undertone-train promote``: from a run to the bundle that ships."""
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
     from undertone_training.recipe import Recipe
 
 _EVIDENCE = "speaker-independent"
+
+
+def _checked_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """The name becomes a folder's, and what `--model` takes."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,99}", value):
+        raise click.BadParameter(
+            f"{value!r} is no name for a bundle: take small letters, digits, '.', '_' and '-'."
+        )
+    return value
 
 
 @click.command(
@@ -28,7 +38,7 @@ Example:
     required=True,
     help="Folder that `evaluate` wrote the speaker-independent report of the same recipe in.",
 )
-@click.option("--name", required=True, help="Name of the bundle.")
+@click.option("--name", required=True, callback=_checked_name, help="Name of the bundle.")
 @click.option("--to", type=common.FOLDER, default=Path("models"), show_default=True)
 @click.option("--dry-run", is_flag=True, help="Only check and print the figures.")
 @common.data
@@ -53,7 +63,7 @@ def command(
 
     from undertone_training.bundles import bundle_of, require_small_loss, write_bundle
     from undertone_training.errors import PromotionError
-    from undertone_training.report import model_card
+    from undertone_training.report import model_card, pictures
     from undertone_training.runs import Run
     from undertone_training.tested import chosen
 
@@ -89,9 +99,10 @@ def command(
     bundle = bundle_of(run, name, figures)
     if dry_run:
         return
-    write_bundle(
-        bundle, to / name, report, model_card(msgspec.to_builtins(bundle.manifest), figures)
-    )
+    note = f"the weights that ship · {len(info.train_speakers)} speakers"
+    curves = pictures.png(pictures.curves(run.epochs(), note))
+    card = model_card(msgspec.to_builtins(bundle.manifest), figures)
+    write_bundle(bundle, to / name, report, curves, card)
     click.echo(f"{to / name}: {len(bundle.model) / 1024:.1f} KB")
 
 
