@@ -598,6 +598,7 @@ def test_a_final_model_can_hold_no_actor_out(
     run = Run(tmp_path / "all")
     fit(run, describe(quick, everyone, 0), clips, [], confidence=(1.25, 0.5))
     assert (run.calibration.temperature, run.calibration.threshold) == (1.25, 0.5)
+    assert set(run.epochs()) == {"loss", "accuracy"}
     capsys.readouterr()
     args = ("fit", "--recipe", road.recipe, "--runs", tmp_path, "--confidence", road.quick)
     assert train(*args, "--protocol", "final", *road.data()) == 1

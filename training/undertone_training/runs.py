@@ -132,13 +132,16 @@ class Run:
             ) from error
 
     def epochs(self) -> dict[str, list[float]]:
-        """Loss and accuracy of every epoch, by the name of the figure."""
+        """Loss and accuracy of every epoch, by the name of the figure.
+
+        Keras writes "NA" for what a training without validation does not have: left out.
+        """
         with self.history.open(newline="") as file:
             rows = list(csv.DictReader(file))
         return {
             name: [float(row[name]) for row in rows]
             for name in (rows[0] if rows else ())
-            if name != "epoch"
+            if name != "epoch" and rows[0][name] != "NA"
         }
 
     def _load(self, name: str, kind: type[_T]) -> _T:
