@@ -235,7 +235,10 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) 
         "ece": 0.125,
         "uar_interval95": [0.4, 0.6],
     }
-    spread = {"uar": {"mean": 0.5, "deviation": 0.01}}
+    spread = {
+        "uar": {"mean": 0.5, "deviation": 0.01},
+        "accuracy": {"mean": 0.25, "deviation": 0.02},
+    }
     live = {"protocol": "live, no noise", "uar": 0.3, "missed_clips": 7, "false_segments": 2}
     manifest = {
         "name": "m",
@@ -245,6 +248,7 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) 
             "agreement": {"float and int8": 0.99},
             "extra": {
                 "splits": ["a", "b"],
+                "seed": 7,
                 "parameters": 1000,
                 "multiply_accumulates": 2_000_000,
                 "seeds": {"numbers": [0, 1, 2], "float": spread, "int8": spread},
@@ -254,9 +258,10 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) 
     }
     lines = tool.part([manifest, {"name": "untested", "figures": {}}], []).splitlines()
     assert (
-        "| **m**, int8 | speaker-independent, 2 folds | **50.0 % UAR**, 25.0 % accuracy |" in lines
+        "| **m**, int8 | speaker-independent, 2 folds | **50.0 ± 1.0 % UAR**, "
+        "25.0 ± 2.0 % accuracy; 3 seeds |" in lines
     )
-    assert "| m: speaker-independent, 2 folds | float model | int8 model |" in lines
+    assert "| m: speaker-independent, 2 folds, seed 7 | float model | int8 model |" in lines
     assert "| UAR | 75.0 % | 50.0 % |" in lines
     assert "| UAR over 3 seeds | 50.0 ± 1.0 % | 50.0 ± 1.0 % |" in lines
     assert "| live, no noise | 30.0 % | 7 | 2 |" in lines

@@ -99,10 +99,23 @@ def _compared(manifest: Mapping[str, Any]) -> list[Row]:
         (
             f"**{manifest['name']}**, {form}",
             _protocol(figures),
-            f"**{percent(one['uar'])} UAR**, {percent(one['accuracy'])} accuracy",
+            _reached(figures, form),
         )
-        for form, one in reversed(figures["forms"].items())
+        for form in reversed(figures["forms"])
     ]
+
+
+def _reached(figures: Mapping[str, Any], form: str) -> str:
+    """UAR and accuracy: of all seeds where there are several, else of the one."""
+    one, seeds = figures["forms"][form], figures["extra"].get("seeds")
+    if not seeds or len(seeds["numbers"]) < 2:
+        return f"**{percent(one['uar'])} UAR**, {percent(one['accuracy'])} accuracy"
+    uar, accuracy = (_spread(seeds[form][name]) for name in ("uar", "accuracy"))
+    return f"**{uar} UAR**, {accuracy} accuracy; {len(seeds['numbers'])} seeds"
+
+
+def _spread(figure: Mapping[str, float]) -> str:
+    return f"{100 * figure['mean']:.1f} ± {100 * figure['deviation']:.1f} %"
 
 
 def _protocol(figures: Mapping[str, Any]) -> str:
@@ -123,10 +136,11 @@ def _of_one(manifest: Mapping[str, Any]) -> Iterable[str]:
         )
     ]
     if (seeds := extra.get("seeds")) and len(seeds["numbers"]) > 1:
-        spreads = (seeds[form]["uar"] for form in forms)
-        shown = (f"{100 * s['mean']:.1f} ± {100 * s['deviation']:.1f} %" for s in spreads)
+        shown = (_spread(seeds[form]["uar"]) for form in forms)
         rows.append((f"UAR over {len(seeds['numbers'])} seeds", *shown))
-    yield _table([f"{name}: {_protocol(figures)}", *(f"{form} model" for form in forms)], rows)
+    which = f", seed {extra['seed']}" if "seed" in extra else ""
+    heading = f"{name}: {_protocol(figures)}{which}"
+    yield _table([heading, *(f"{form} model" for form in forms)], rows)
     for pair, share in figures["agreement"].items():
         yield f"The {pair} models name the same emotion on {percent(share)} of these clips."
     yield (

@@ -319,7 +319,7 @@ def test_the_card_tells_whether_the_weights_heard_the_tested_speakers(
 def test_the_card_shows_the_seeds_and_the_live_test_where_they_are_known(
     report: tuple[Path, dict[str, Any]],
 ) -> None:
-    uar = {"uar": {"mean": 0.581, "deviation": 0.0062}}
+    uar = {"uar": {"mean": 0.581, "deviation": 0.0062}, "uar_interval95": [0.51, 0.64]}
     extra = {
         **EXTRA,
         "seeds": {"numbers": [0, 1, 2], "float": uar, "int8": uar},
@@ -329,6 +329,9 @@ def test_the_card_shows_the_seeds_and_the_live_test_where_they_are_known(
     }
     card = model_card(MANIFEST, {**report[1], "extra": extra})
 
+    first = card.splitlines()[2]
+    assert first.startswith("**58.1 ± 0.6 % UAR, speaker-independent**")
+    assert "over 3 seeds; 95 % interval 51.0 to 64.0 %" in first
     assert "over the seeds 0, 1, 2: 58.1 ± 0.6 % (float), 58.1 ± 0.6 % (int8)." in card
     assert "| live, 20 dB | 50.0 % | 3 | 4 |" in card
 

@@ -78,11 +78,20 @@ def _headline(figures: Mapping[str, Any]) -> str:
     form, shipped = _shipped(figures)
     protocol = figures["protocol"]
     meant = f" ({meaning(protocol)})" if meaning(protocol) else ""
+    seeds = figures["extra"].get("seeds")
+    several = bool(seeds) and len(seeds["numbers"]) > 1
+    reached = _spread(seeds[form]["uar"]) if several else percent(shipped["uar"])
+    over = f"; mean and deviation over {len(seeds['numbers'])} seeds" if several else ""
+    interval = (seeds[form] if several else shipped)["uar_interval95"]
     return (
-        f"**{percent(shipped['uar'])} UAR, {protocol}**{meant}; 95 % interval "
-        f"{percent_interval(shipped['uar_interval95'])} by bootstrap over "
+        f"**{reached} UAR, {protocol}**{meant}"
+        f"{over}; 95 % interval {percent_interval(interval)} by bootstrap over "
         f"{shipped['n_speakers']} speakers, {shipped['n_clips']:,} clips, {form} model."
     )
+
+
+def _spread(figure: Mapping[str, float]) -> str:
+    return f"{100 * figure['mean']:.1f} ± {100 * figure['deviation']:.1f} %"
 
 
 def _origin(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
@@ -127,11 +136,7 @@ def _seeds(figures: Mapping[str, Any]) -> str:
     seeds = figures["extra"].get("seeds")
     if not seeds or len(seeds["numbers"]) < 2:
         return ""
-    spreads = (
-        f"{100 * seeds[form]['uar']['mean']:.1f} ± {100 * seeds[form]['uar']['deviation']:.1f} % "
-        f"({form})"
-        for form in figures["forms"]
-    )
+    spreads = (f"{_spread(seeds[form]['uar'])} ({form})" for form in figures["forms"])
     numbers = ", ".join(map(str, seeds["numbers"]))
     return (
         f"UAR, {figures['protocol']}, mean and standard deviation over the seeds {numbers}: "
