@@ -14,6 +14,7 @@ from undertone_training.report.protocols import (
     LISTENERS_ACCURACY,
     percent,
     percent_interval,
+    percent_spread,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -110,12 +111,8 @@ def _reached(figures: Mapping[str, Any], form: str) -> str:
     one, seeds = figures["forms"][form], figures["extra"].get("seeds")
     if not seeds or len(seeds["numbers"]) < 2:
         return f"**{percent(one['uar'])} UAR**, {percent(one['accuracy'])} accuracy"
-    uar, accuracy = (_spread(seeds[form][name]) for name in ("uar", "accuracy"))
+    uar, accuracy = (percent_spread(seeds[form][name]) for name in ("uar", "accuracy"))
     return f"**{uar} UAR**, {accuracy} accuracy; {len(seeds['numbers'])} seeds"
-
-
-def _spread(figure: Mapping[str, float]) -> str:
-    return f"{100 * figure['mean']:.1f} ± {100 * figure['deviation']:.1f} %"
 
 
 def _protocol(figures: Mapping[str, Any]) -> str:
@@ -136,7 +133,7 @@ def _of_one(manifest: Mapping[str, Any]) -> Iterable[str]:
         )
     ]
     if (seeds := extra.get("seeds")) and len(seeds["numbers"]) > 1:
-        shown = (_spread(seeds[form]["uar"]) for form in forms)
+        shown = (percent_spread(seeds[form]["uar"]) for form in forms)
         rows.append((f"UAR over {len(seeds['numbers'])} seeds", *shown))
     which = f", seed {extra['seed']}" if "seed" in extra else ""
     heading = f"{name}: {_protocol(figures)}{which}"

@@ -19,10 +19,10 @@ from msgspec import Meta
 from undertone.errors import BundleError
 from undertone.interpreter import Int8Interpreter, RuntimeName, TensorInfo
 from undertone.mfcc import MfccConfig
+from undertone.paths import DEFAULT_BUNDLE as DEFAULT_BUNDLE
 from undertone.windows import WindowConfig
 
 SCHEMA_VERSION: Final = 1
-DEFAULT_BUNDLE = "ravdess8-compact"
 MODEL_FILE = "model.tflite"
 MANIFEST_FILE = "manifest.json"
 

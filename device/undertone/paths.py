@@ -1,9 +1,12 @@
-"""Where Undertone keeps its files; nothing is made or read here."""
+"""Where Undertone keeps its files, and the name of its own model; nothing is made or read here."""
 
 import os
 from pathlib import Path
 
 import platformdirs
+
+DEFAULT_BUNDLE = "ravdess8-compact"
+"""The packaged model that is taken unless another is asked for."""
 
 CONFIG_ENVVAR = "UNDERTONE_CONFIG"
 

@@ -56,7 +56,7 @@ def _setting(name: str, **attributes: Any) -> Decorator:
 
 model = _setting(
     "model",
-    default="ravdess8-compact",  # bundle.DEFAULT_BUNDLE, which takes NumPy to import
+    default=paths.DEFAULT_BUNDLE,
     metavar="NAME|PATH",
     help="Model: the name of a packaged one, or the path of a bundle.",
 )

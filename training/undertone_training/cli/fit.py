@@ -85,6 +85,7 @@ def command(
             f"There is no fold {min(unknown)}: {protocol} has 1 to {len(found)}.",
             param_hint="--fold",
         )
+    confidence = None
     for number, split in enumerate(found, start=1):
         if folds and number not in folds:
             continue
@@ -101,9 +102,8 @@ def command(
                     f"validation {len(split.validation)}, test {len(split.test)}"
                 )
                 continue
-            confidence = (
-                _confidence(folds_folder, recipe, clips, cache, jobs) if folds_folder else None
-            )
+            if folds_folder and confidence is None:  # the same for every seed
+                confidence = _confidence(folds_folder, recipe, clips, cache, jobs)
             _train(run, info, split, for_training(data), cache, jobs, confidence)
 
 

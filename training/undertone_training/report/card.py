@@ -8,6 +8,7 @@ from undertone_training.report.protocols import (
     meaning,
     percent,
     percent_interval,
+    percent_spread,
 )
 
 _RESPONSIBLE_USE = """\
@@ -80,7 +81,7 @@ def _headline(figures: Mapping[str, Any]) -> str:
     meant = f" ({meaning(protocol)})" if meaning(protocol) else ""
     seeds = figures["extra"].get("seeds")
     several = bool(seeds) and len(seeds["numbers"]) > 1
-    reached = _spread(seeds[form]["uar"]) if several else percent(shipped["uar"])
+    reached = percent_spread(seeds[form]["uar"]) if several else percent(shipped["uar"])
     over = f"; mean and deviation over {len(seeds['numbers'])} seeds" if several else ""
     interval = (seeds[form] if several else shipped)["uar_interval95"]
     return (
@@ -88,10 +89,6 @@ def _headline(figures: Mapping[str, Any]) -> str:
         f"{over}; 95 % interval {percent_interval(interval)} by bootstrap over "
         f"{shipped['n_speakers']} speakers, {shipped['n_clips']:,} clips, {form} model."
     )
-
-
-def _spread(figure: Mapping[str, float]) -> str:
-    return f"{100 * figure['mean']:.1f} ± {100 * figure['deviation']:.1f} %"
 
 
 def _origin(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
@@ -136,7 +133,7 @@ def _seeds(figures: Mapping[str, Any]) -> str:
     seeds = figures["extra"].get("seeds")
     if not seeds or len(seeds["numbers"]) < 2:
         return ""
-    spreads = (f"{_spread(seeds[form]['uar'])} ({form})" for form in figures["forms"])
+    spreads = (f"{percent_spread(seeds[form]['uar'])} ({form})" for form in figures["forms"])
     numbers = ", ".join(map(str, seeds["numbers"]))
     return (
         f"UAR, {figures['protocol']}, mean and standard deviation over the seeds {numbers}: "

@@ -1,5 +1,7 @@
 """What a reader must know to weigh a figure: what its protocol means, what people reach."""
 
+from collections.abc import Mapping
+
 LISTENERS_ACCURACY = 0.62
 """Mean accuracy of human listeners on RAVDESS speech (Livingstone & Russo 2018)."""
 
@@ -23,6 +25,11 @@ def meaning(protocol: str) -> str:
 def percent(share: float) -> str:
     """A share as people read it."""
     return f"{100 * share:.1f} %"
+
+
+def percent_spread(figure: Mapping[str, float]) -> str:
+    """``mean`` and ``deviation`` over several seeds, two or more, as people read them."""
+    return f"{100 * figure['mean']:.1f} ± {100 * figure['deviation']:.1f} %"
 
 
 def percent_interval(interval: tuple[float, float] | None) -> str:
