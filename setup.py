@@ -37,6 +37,7 @@ EXTRAS = {
         "tensorflow>=2.21,<2.22",  # Keras 3 and the converter
         'ai-edge-litert>=2.1,<3; python_version < "3.12"',
         "audiomentations>=0.43,<0.44",  # waveform augmentation
+        "pyroomacoustics>=0.8,<0.11",  # rooms to augment with
         "scikit-learn>=1.4,<2",  # figures, splits
         "matplotlib>=3.8,<4",
         "pandas>=2.2,<4",

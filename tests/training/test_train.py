@@ -184,7 +184,7 @@ def test_a_run_leaves_all_that_it_was_made_from(road: Road) -> None:
     assert {name[-2:] for name in info.test} == {"01", "02"}
     assert not {"01", "02"} & {*info.train_speakers, *info.validation_speakers}
     assert len(road.fold.epochs()["loss"]) == info.recipe.schedule.epochs
-    assert not road.fold.checkpoint.exists()
+    assert not road.fold.checkpoints()
 
 
 def test_a_finished_run_is_left_as_it_is(road: Road, capsys: pytest.CaptureFixture[str]) -> None:
@@ -453,7 +453,7 @@ def die(epoch, logs):
     if epoch == 1:
         os.kill(os.getpid(), signal.SIGKILL)
 
-fit(run, info, features(split.train), features(split.validation), die)
+fit(run, info, features(split.train), features(split.validation), die, checkpoint_every_s=0)
 """
     child = subprocess.run([sys.executable, "-c", program], capture_output=True)
     assert child.returncode == -signal.SIGKILL
@@ -558,7 +558,14 @@ def test_early_stopping_remembers_the_best_epoch_of_an_interrupted_training(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(training, describe(recipe, split, 0), train_side, validation, interrupt_past_the_best)
+        fit(
+            training,
+            describe(recipe, split, 0),
+            train_side,
+            validation,
+            interrupt_past_the_best,
+            checkpoint_every_s=0,
+        )
     assert training.best.exists()
     fit(training, describe(recipe, split, 0), train_side, validation)
     history = training.epochs()["val_loss"]

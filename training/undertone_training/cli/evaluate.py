@@ -79,6 +79,7 @@ def command(
     if to:
         raise click.UsageError("--to is for a bundle; the reports of runs stand beside them.")
     clips = common.clips_by_id(data)
+    _close(runs, clips, cache, jobs)
     if protocol == "cross-corpus":
         results = _cross_corpus(runs, clips, cache, jobs)
         _pool(folder, results, by_seed=False)
@@ -86,6 +87,29 @@ def command(
         _pool(folder, _live(runs, clips, data))
     else:
         _pool(folder, _own(runs, clips, side, cache, jobs))
+
+
+def _close(
+    runs: "Sequence[Run]", clips: "Mapping[str, Clip]", cache: Path, jobs: int | None
+) -> None:
+    """Find temperature and threshold for the runs that validated on nobody."""
+    from undertone_training.tested import chosen
+
+    if all(run.calibration.temperature is not None for run in runs):
+        return
+    common.load_tensorflow()
+    from undertone_training.folds import close
+
+    left = close(
+        runs,
+        lambda ids: common.features_of(
+            chosen(clips, ids), runs[0].info.recipe, cache, jobs, "folds"
+        ),
+    )
+    for run in left:
+        click.echo(
+            f"{run.folder}: its confidence stays open until other folds are trained", err=True
+        )
 
 
 def _own(

@@ -1,6 +1,7 @@
 """``undertone-train fit``: train a recipe on the splits of a protocol."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,7 @@ def command(
             f"There is no fold {min(unknown)}: {protocol} has 1 to {len(found)}.",
             param_hint="--fold",
         )
+    strangers = [clip for clip in clips if clip.corpus in recipe.distillation.corpora]
     confidence = None
     for number, split in enumerate(found, start=1):
         if folds and number not in folds:
@@ -93,7 +95,8 @@ def command(
             click.echo(f"{split.name}: not at hand are actors {', '.join(split.missing)}", err=True)
         for seed in dict.fromkeys(seeds):
             run = Run(runs / recipe.name / split.name / f"seed{seed}")
-            info = describe(recipe, split, seed)
+            teachers = _teachers(runs, recipe, split)
+            info = describe(recipe, split, seed, teachers)
             run.require_same(info)
             if dry_run or run.finished:
                 state = "finished already," if run.finished else "would train on"
@@ -104,7 +107,26 @@ def command(
                 continue
             if folds_folder and confidence is None:  # the same for every seed
                 confidence = _confidence(folds_folder, recipe, clips, cache, jobs)
-            _train(run, info, split, for_training(data), cache, jobs, confidence)
+            lesson = _Lesson(split, strangers, teachers)
+            _train(run, info, lesson, for_training(data), cache, jobs, confidence)
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """Whom a run learns from."""
+
+    split: "Split"
+    strangers: "Sequence[Clip]"
+    teachers: "Sequence[Run]"
+
+
+def _teachers(runs: Path, recipe: "Recipe", split: "Split") -> "list[Run]":
+    """The finished runs of the recipe's teacher on the same split, in order of their seeds."""
+    from undertone_training.runs import find_runs
+
+    if not recipe.distillation.teacher:
+        return []
+    return find_runs(runs / recipe.distillation.teacher / split.name)
 
 
 def _confidence(
@@ -128,14 +150,21 @@ def _confidence(
 def _train(
     run: "Run",
     info: "RunInfo",
-    split: "Split",
+    lesson: _Lesson,
     noise: "NoiseRecordings",
     cache: Path,
     jobs: int | None,
     confidence: tuple[float, float] | None,
 ) -> None:
-    train = common.features_of(split.train, info.recipe, cache, jobs, "features", noise)
-    validation = common.features_of(split.validation, info.recipe, cache, jobs, "validation")
+    from msgspec.structs import replace
+
+    recipe, split = info.recipe, lesson.split
+    train = common.features_of(split.train, recipe, cache, jobs, "features", noise)
+    validation = common.features_of(split.validation, recipe, cache, jobs, "validation")
+    few = replace(recipe.augmentation, copies=recipe.distillation.copies)
+    strangers = common.features_of(
+        lesson.strangers, replace(recipe, augmentation=few), cache, jobs, "strangers", noise
+    )
     common.load_tensorflow()
     from undertone_training.fit import fit
 
@@ -143,7 +172,7 @@ def _train(
         validated = f" validation {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
         step(f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}{validated}")
 
-    total, done = info.recipe.schedule.epochs, run.epochs_done
+    total, done = recipe.schedule.epochs, run.epochs_done
     with common.progress(f"{split.name} seed {info.seed}", total, done) as step:
-        fit(run, info, train, validation, say, confidence)
+        fit(run, info, train, validation, say, confidence, lesson.teachers, strangers)
     click.echo(f"{run.folder}: trained in {run.calibration.fit_s:.0f} s")
