@@ -30,8 +30,8 @@ def lesson_of(
 ) -> Lesson:
     """The lesson of a run: ``train`` by label and teachers, ``strangers`` by teachers alone.
 
-    Raises RunError where the recipe wants teachers and there is none, or one of them has learnt
-    from a speaker that this run tests or validates on.
+    Raises RunError where a teacher has learnt from a speaker that this run is not trained on, or
+    hears or names things otherwise.
     """
     recipe, n_labels = info.recipe, len(info.labels)
     classes = classes_of(train, info.labels)
@@ -42,7 +42,7 @@ def lesson_of(
     weights = np.ones(len(train) + len(strangers), np.float32)
     if recipe.schedule.class_weights:
         weights[: len(train)] = _class_weights(classes, train, n_labels)
-    if recipe.distillation.teacher:
+    if recipe.distillation.teachers:
         _require_fit_to_teach(info, teachers)
         share = recipe.distillation.weight
         taught = _taught([*train, *strangers], recipe, teachers)
@@ -65,12 +65,6 @@ def _class_weights(
 
 
 def _require_fit_to_teach(info: RunInfo, teachers: Sequence[Run]) -> None:
-    name = info.recipe.distillation.teacher
-    if not teachers:
-        raise RunError(
-            f"There is no finished run of the recipe {name} on the split {info.split} to learn "
-            f"from: run `undertone-train fit --recipe {name}` with the same --protocol first."
-        )
     for teacher in teachers:
         known = teacher.info
         strange = set(known.train_speakers) - set(info.train_speakers)

@@ -78,15 +78,15 @@ class Regularization(_Strict, frozen=True):
 class Distillation(_Strict, frozen=True):
     """What trained networks teach this one beside the labels (Hinton et al. 2015).
 
-    teacher: recipe whose finished runs on the same split teach, all seeds together, by the mean
-        of their probabilities for each copy of a clip; "" for none.
+    teachers: recipes whose finished runs on the same split teach, all seeds together, by the
+        mean of their probabilities for each copy of a clip.
     weight: share of the teachers' word in the target of a labelled clip.
     corpora: others, whose clips have no label here: only the teachers say what they are.
     copies: augmented copies of each of their clips.
     turn: how many of their clips an epoch has, as a share of the labelled ones.
     """
 
-    teacher: str = ""
+    teachers: tuple[str, ...] = ()
     weight: Share = 0.7
     corpora: tuple[str, ...] = ()
     copies: Count = 1
@@ -94,8 +94,8 @@ class Distillation(_Strict, frozen=True):
 
     def __post_init__(self) -> None:
         """Raise ValueError for pupils without a teacher."""
-        if self.corpora and not self.teacher:
-            raise ValueError("distillation.corpora have no labels: name a distillation.teacher")
+        if self.corpora and not self.teachers:
+            raise ValueError("distillation.corpora have no labels: name distillation.teachers")
 
 
 class Schedule(_Strict, frozen=True):

@@ -121,12 +121,20 @@ class _Lesson:
 
 
 def _teachers(runs: Path, recipe: "Recipe", split: "Split") -> "list[Run]":
-    """The finished runs of the recipe's teacher on the same split, in order of their seeds."""
+    """The finished runs of the recipe's teachers on the same split."""
+    from undertone_training.errors import RunError
     from undertone_training.runs import find_runs
 
-    if not recipe.distillation.teacher:
-        return []
-    return find_runs(runs / recipe.distillation.teacher / split.name)
+    found = []
+    for name in recipe.distillation.teachers:
+        try:
+            found += find_runs(runs / name / split.name)
+        except RunError as error:
+            raise RunError(
+                f"There is no finished run of the recipe {name} on the split {split.name} to learn "
+                f"from: run `undertone-train fit --recipe {name}` with the same --protocol first."
+            ) from error
+    return found
 
 
 def _confidence(

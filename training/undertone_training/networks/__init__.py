@@ -11,9 +11,13 @@ import keras
 
 from undertone.errors import ConfigError
 from undertone_training.networks.compact import compact
+from undertone_training.networks.spectral import spectral
 from undertone_training.recipe import Recipe
 
-BUILDERS: dict[str, Callable[[Recipe, int], keras.Model]] = {"compact": compact}
+BUILDERS: dict[str, Callable[[Recipe, int], keras.Model]] = {
+    "compact": compact,
+    "spectral": spectral,
+}
 
 
 def build(recipe: Recipe, n_classes: int, training: bool = False) -> keras.Model:
