@@ -39,6 +39,7 @@ EXTRAS = {
         "audiomentations>=0.43,<0.44",  # waveform augmentation
         "pyroomacoustics>=0.8,<0.11",  # rooms to augment with
         "scikit-learn>=1.4,<2",  # figures, splits
+        "threadpoolctl>=3.1,<4",  # one thread of linear algebra in each of many processes
         "matplotlib>=3.8,<4",
         "pandas>=2.2,<4",
         "requests>=2.31,<3",  # downloads that go on where they stopped

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.mfcc import Mfcc, MfccConfig
@@ -86,7 +87,9 @@ def prepare(
             progress()
         return results
     # "spawn": a forked child of a program with native threads (TensorFlow) can hang
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=threadpool_limits, initargs=(1,)
+    ) as pool:
         for result in pool.map(_features, work, chunksize=8):
             results.append(result)
             progress()
