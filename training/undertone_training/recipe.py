@@ -118,7 +118,7 @@ class Schedule(_Strict, frozen=True):
     early_stopping: Count = 0
     weight_averaging: Share = 0.99
     class_weights: bool = True
-    precision: Literal["float32", "mixed_bfloat16"] = "mixed_bfloat16"
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
 
     @property
     def needs_validation(self) -> bool:

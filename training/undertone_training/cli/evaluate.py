@@ -199,7 +199,7 @@ def _test(
     """Test a run and write its own report."""
     import msgspec
 
-    from undertone_training.pooled import Outcome
+    from undertone_training.pooled import Outcome, Verdicts
     from undertone_training.report import write_report
 
     info, calibration = run.info, run.calibration
@@ -226,7 +226,8 @@ def _test(
         },
     )
     _say(f"{run.folder} {protocol}", predictions)
-    return Outcome(run, protocol, predictions, cost)
+    verdicts = Verdicts.of(predictions["int8"], calibration.confidence[1])
+    return Outcome(run, protocol, predictions, cost, verdicts=verdicts)
 
 
 def _pool(folder: Path, results: "Sequence[Outcome]", by_seed: bool = True) -> None:
@@ -255,6 +256,7 @@ def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: 
     from undertone_training.pooled import (
         LiveCounts,
         Pooled,
+        Verdicts,
         file_name,
         mean_cost,
         one_recipe,
@@ -295,7 +297,8 @@ def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: 
                 _say(f"{recipe.name} {protocol} seed {seed}", predictions)
     seeds = tuple(sorted({each.run.info.seed for each in kept}))
     live = LiveCounts.total([each.live for each in kept if each.live])
-    pooled = Pooled(recipe, protocol, seeds, tuple(splits), pool(joined), cost, live)
+    verdicts = Verdicts.total([each.verdicts for each in kept if each.verdicts])
+    pooled = Pooled(recipe, protocol, seeds, tuple(splits), pool(joined), cost, live, verdicts)
     pooled.save(folder / f"{name}.json")
 
 
