@@ -40,8 +40,8 @@ def model_card(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     figures: what ``write_report`` returned, the shipped form last; its ``extra`` holds
         ``model_bytes``, ``multiply_accumulates`` (of one window) and ``command`` (what made the
         model); and, where they are known, ``seeds`` (``numbers``, and by form the ``uar``'s
-        ``mean`` and ``deviation``), ``verdicts`` (see ``pooled.Verdicts``) and ``live`` (by condition ``protocol``, ``uar``,
-        ``missed_clips`` and ``false_segments``).
+        ``mean`` and ``deviation``), ``verdicts`` (see ``pooled.Verdicts``) and ``live`` (by
+        condition ``protocol``, ``uar``, ``missed_clips`` and ``false_segments``).
     Raises KeyError for a key that is missing.
     """
     parts = [
