@@ -129,7 +129,9 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         generator = np.random.default_rng([self._seed, self._epoch])
         turn = generator.choice(self._others, self._n_turn, replace=False)
         clips = generator.permutation(np.concatenate([self._core, turn]))
-        variants = self._first[clips] + generator.integers(self._counts[clips])
+        copies = self._counts[clips] - 1
+        copied = (generator.random(len(clips)) >= regularization.own) & (copies > 0)
+        variants = self._first[clips] + copied * (1 + generator.integers(np.maximum(copies, 1)))
         drawn = self._windows(variants, generator)
         if self._vocal_tracts:
             voices = generator.integers(len(self._vocal_tracts), size=len(clips))

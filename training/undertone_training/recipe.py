@@ -56,6 +56,7 @@ class Augmentation(_Strict, frozen=True):
 class Regularization(_Strict, frozen=True):
     """What is done to the batches and the loss.
 
+    own: share of the windows that are of the clip itself; the copies have the others.
     tempo: largest relative change of tempo, by interpolation between frames.
     vocal_tract: largest relative change of the vocal tract's length (see ``voices``).
     time_masks, coefficient_masks: number of SpecAugment masks; the longest in frames and
@@ -63,6 +64,7 @@ class Regularization(_Strict, frozen=True):
     mixup: alpha of its Beta distribution, 0 for none (Zhang et al. 2018).
     """
 
+    own: Share = 0.2
     tempo: Share = 0.15
     vocal_tract: Share = 0.1
     time_masks: Count = 2
