@@ -240,6 +240,7 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) 
         "accuracy": {"mean": 0.25, "deviation": 0.02},
     }
     live = {"protocol": "live, no noise", "uar": 0.3, "missed_clips": 7, "false_segments": 2}
+    noise = {"protocol": "noise, x", "duration_s": 1200.0, "false_segments": 2, "named": 1}
     manifest = {
         "name": "m",
         "figures": {
@@ -253,6 +254,7 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) 
                 "multiply_accumulates": 2_000_000,
                 "seeds": {"numbers": [0, 1, 2], "float": spread, "int8": spread},
                 "live": {"no noise": live},
+                "noise": {"x": noise},
             },
         },
     }
@@ -265,6 +267,7 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) 
     assert "| UAR | 75.0 % | 50.0 % |" in lines
     assert "| UAR over 3 seeds | 50.0 ± 1.0 % | 50.0 ± 1.0 % |" in lines
     assert "| live, no noise | 30.0 % | 7 | 2 |" in lines
+    assert "| noise, x | 20 | 2 | 1 |" in lines
     assert not any("untested" in line for line in lines)
 
 

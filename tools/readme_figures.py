@@ -12,6 +12,8 @@ from typing import Any
 from undertone import bundle
 from undertone_training.report.protocols import (
     LISTENERS_ACCURACY,
+    NOISE_HEAD,
+    noise_row,
     percent,
     percent_interval,
     percent_spread,
@@ -164,6 +166,9 @@ def _of_one(manifest: Mapping[str, Any]) -> Iterable[str]:
                 for one in live.values()
             ),
         )
+    if noise := extra.get("noise"):
+        yield "Sounds in which nobody speaks, recorded and made, heard in the same way:"
+        yield _table([f"{name}: {NOISE_HEAD[0]}", *NOISE_HEAD[1:]], map(noise_row, noise.values()))
 
 
 def _cost(benchmarks: Sequence[Mapping[str, Any]]) -> str:

@@ -29,7 +29,10 @@ class Judged:
 
 
 class Pipeline:
-    """Gate, MFCC, windows, classifier and tracker in one line; hears one stream at a time."""
+    """Gate, MFCC, windows, classifier and tracker in one line; hears one stream at a time.
+
+    A segment with too little evidence that it is speech gets no verdict.
+    """
 
     def __init__(
         self, classifier: Classifier, gate: SpeechGate | None = None, threshold: float | None = None
@@ -46,6 +49,7 @@ class Pipeline:
         manifest = self._classifier.manifest
         self._mfcc.reset()
         self._cutter = WindowCutter(manifest.window, manifest.mfcc.n_coefficients)
+        self._is_speech = False
         self._windows: list[LogProbabilities] = []
         self._early: LogProbabilities | None = None
         self._early_at = manifest.window.hop
@@ -60,9 +64,11 @@ class Pipeline:
 
     @property
     def provisional(self) -> Verdict | None:
-        """What the segment under way sounds like so far; None before its first hop."""
+        """What the segment under way sounds like so far; None before its first hop, and while
+        it may be no speech.
+        """
         heard = self._windows or ([self._early] if self._early is not None else [])
-        return self.judge(heard) if heard and self.speaking else None
+        return self.judge(heard) if heard and self.speaking and self._is_speech else None
 
     def process(self, block: Block) -> list[Judged]:
         """Take one block; return the segments that ended in it."""
@@ -81,7 +87,8 @@ class Pipeline:
             self._square_sum += float(np.square(part.samples, dtype=np.float64).sum())
             self._classify(self._cutter.push(self._mfcc.push(part.samples)))
             self._look_early()
-            if part.last:
+            self._is_speech = part.evidence.suffices
+            if part.last and self._is_speech:
                 windows = [*self._cutter.push(self._mfcc.flush()), *self._cutter.flush()]
                 self._classify(windows)
                 judged.append(self._finish())

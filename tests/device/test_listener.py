@@ -90,7 +90,7 @@ def test_a_loss_ends_the_segment_and_is_passed_on(classifier):
 
 def test_ctrl_c_ends_with_everything_told(classifier):
     def interrupted():
-        yield from list(demonstration())[:20]  # in the middle of the first clip's speech
+        yield from list(demonstration())[:23]  # in the middle of the first clip's speech
         raise KeyboardInterrupt
 
     recorder = listen(classifier, interrupted())

@@ -66,17 +66,43 @@ def test_gain_makes_no_difference(classifier):
         assert quiet.probabilities == pytest.approx(loud.probabilities, abs=0.2)
 
 
+def sound(seconds, syllables):
+    """Noise that is steady, or swells and fades four times a second."""
+    time_s = np.arange(round(16000 * seconds)) / 16000
+    noise = np.random.default_rng(0).normal(0, 3000, len(time_s))
+    swell = 0.05 + np.sin(4 * np.pi * time_s) ** 2 if syllables else 1.0
+    return (noise * swell).astype(np.int16)
+
+
 def test_provisional_verdicts_come_while_someone_speaks(classifier):
     """A gate that is always open: a verdict stands after the first full window, before the end."""
     pipeline = Pipeline(classifier, SpeechGate(detector=lambda frame: 1.0))
-    noise = np.random.default_rng(0).normal(0, 3000, 16000 * 5).astype(np.int16)
     pipeline.process(Block(np.zeros(16000, np.int16), 0.0))
     assert pipeline.provisional is None
-    assert pipeline.process(Block(noise, 1.0)) == []
+    assert pipeline.process(Block(sound(5, syllables=True), 1.0)) == []
     assert pipeline.speaking
     assert pipeline.provisional is not None
     assert len(pipeline.flush()) == 1
     assert pipeline.provisional is None
+
+
+def test_what_deceives_the_detector_but_is_steady_has_no_verdict(classifier):
+    pipeline = Pipeline(classifier, SpeechGate(detector=lambda frame: 1.0))
+    pipeline.process(Block(np.zeros(16000, np.int16), 0.0))
+    pipeline.process(Block(sound(5, syllables=False), 1.0))
+    assert pipeline.speaking
+    assert pipeline.provisional is None
+    assert pipeline.flush() == []
+
+
+@pytest.mark.parametrize(("detected_frames", "heard"), [(20, 0), (30, 1)])
+def test_what_deceives_the_detector_for_a_moment_has_no_verdict(classifier, detected_frames, heard):
+    answers = iter([1.0] * detected_frames)
+    gate = SpeechGate(detector=lambda frame: next(answers, 0.0))
+    pipeline = Pipeline(classifier, gate)
+    pipeline.process(Block(sound(0.7, syllables=True), 0.0))
+    assert pipeline.speaking
+    assert len(pipeline.flush()) == heard
 
 
 def test_silence_has_no_verdict(classifier):

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from undertone.audio.block import SAMPLE_RATE_HZ, Block
 from undertone.audio.files import read_blocks
 from undertone.samples import clips, demonstration
-from undertone.speech import GateConfig, SpeechGate, pymicro_vad_detector, segments
+from undertone.speech import (
+    LEAST_DETECTED_S,
+    LEAST_LEVEL_DEVIATION_DB,
+    GateConfig,
+    SpeechGate,
+    pymicro_vad_detector,
+    segments,
+)
 
 
 def gate():
@@ -36,6 +43,34 @@ def test_each_clip_is_one_segment_without_the_silence_around_it(index):
     assert 0.5 < found[0].duration_s < len(samples) / SAMPLE_RATE_HZ - 1
     start = round(found[0].time_s * SAMPLE_RATE_HZ)
     np.testing.assert_array_equal(found[0].samples, samples[start : start + len(found[0].samples)])
+
+
+def last_parts(samples, listening):
+    parts = [*listening.process(Block(samples, 0.0)), *listening.flush()]
+    return [part for part in parts if part.last]
+
+
+@pytest.mark.parametrize("index", range(8))
+def test_each_clip_has_evidence_of_speech(index):
+    (last,) = last_parts(clip(index), gate())
+    assert last.evidence.suffices
+    assert last.evidence.detected_s > 2 * LEAST_DETECTED_S
+    assert last.evidence.level_deviation_db > LEAST_LEVEL_DEVIATION_DB + 1
+
+
+@pytest.mark.parametrize("before_dbfs", [-80, -120])
+def test_that_a_steady_sound_sets_in_is_no_evidence(before_dbfs):
+    samples = np.concatenate([sound(1, before_dbfs), sound(1, -20), sound(1, before_dbfs)])
+    (last,) = last_parts(samples, SpeechGate(detector=lambda frame: 1.0))
+    assert last.evidence.detected_s >= 1
+    assert last.evidence.level_deviation_db < 1
+    assert not last.evidence.suffices
+
+
+def test_each_piece_of_long_speech_has_its_own_evidence():
+    samples = np.concatenate([sound(1, -80), sound(4.5, -20), sound(1, -80)])
+    pieces = last_parts(samples, SpeechGate(GateConfig(longest_s=2.0), lambda frame: 1.0))
+    assert [round(piece.evidence.detected_s) for piece in pieces] == [2, 2, 1]
 
 
 def test_every_clip_of_the_demonstration_is_heard_once():

@@ -316,7 +316,7 @@ def test_the_card_tells_whether_the_weights_heard_the_tested_speakers(
     assert "have no figure of their own" not in unheard
 
 
-def test_the_card_shows_the_seeds_and_the_live_test_where_they_are_known(
+def test_the_card_shows_the_seeds_the_live_test_and_the_noise_where_they_are_known(
     report: tuple[Path, dict[str, Any]],
 ) -> None:
     uar = {"uar": {"mean": 0.581, "deviation": 0.0062}, "uar_interval95": [0.51, 0.64]}
@@ -326,6 +326,9 @@ def test_the_card_shows_the_seeds_and_the_live_test_where_they_are_known(
         "live": {
             "20 dB": {"protocol": "live, 20 dB", "uar": 0.5, "missed_clips": 3, "false_segments": 4}
         },
+        "noise": {
+            "x": {"protocol": "noise, x", "duration_s": 1200.0, "false_segments": 2, "named": 1}
+        },
     }
     card = model_card(MANIFEST, {**report[1], "extra": extra})
 
@@ -334,6 +337,7 @@ def test_the_card_shows_the_seeds_and_the_live_test_where_they_are_known(
     assert "over 3 seeds; 95 % interval 51.0 to 64.0 %" in first
     assert "over the seeds 0, 1, 2: 58.1 ± 0.6 % (float), 58.1 ± 0.6 % (int8)." in card
     assert "| live, 20 dB | 50.0 % | 3 | 4 |" in card
+    assert "| noise, x | 20 | 2 | 1 |" in card
 
 
 def test_the_card_reads_what_the_report_wrote(report: tuple[Path, dict[str, Any]]) -> None:

@@ -1,5 +1,6 @@
 """The road from recordings to a bundle, really gone once, on a made-up miniature RAVDESS."""
 
+import hashlib
 import json
 import shutil
 import signal
@@ -46,6 +47,7 @@ from undertone_training.pooled import Cost, Outcome, Pooled, same_folds
 from undertone_training.runs import Run, RunInfo, describe
 from undertone_training.splits import Split, splits
 from undertone_training.tested import require_unheard, shortfall
+from undertone_training.unspoken import FILE, NoiseReport, Unspoken
 
 # The road is gone once, and TensorFlow is imported into one worker only.
 pytestmark = pytest.mark.xdist_group("tensorflow")
@@ -165,8 +167,11 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
 
 @pytest.fixture(scope="session")
 def promoted(road: Road) -> Path:
-    """The run's bundle, with the figures of the live protocol on its card."""
+    """The run's bundle, with the figures of the protocols live and noise on its card."""
     assert train("evaluate", road.quick, "--protocol", "live", *road.data()) == 0
+    sound = Unspoken("x", "made sounds", False, 1200.0, 2, 1)
+    sha256 = hashlib.sha256(road.final.tflite.read_bytes()).hexdigest()
+    NoiseReport(sha256, (-20.0,), (sound,)).save(road.final.report / FILE)
     status = train(
         "promote", road.final.folder, "--evidence", road.quick, "--name", "quick",
         "--to", road.models, *road.data(),
@@ -296,6 +301,7 @@ def test_the_promoted_bundle_serves_the_device(
     assert loaded.manifest.figures["extra"]["seeds"]["numbers"] == [0]
     assert "(1 of 4 folds)" in (promoted / "README.md").read_text()
     assert "live, room noise at 10 dB SNR" in (promoted / "README.md").read_text()
+    assert "| noise, made sounds | 20 | 2 | 1 |" in (promoted / "README.md").read_text()
     assert (promoted / "report" / "confusion-int8.png").is_file()
     path = str(samples.clips()[0])
     args = ["classify", path, "--model", str(promoted), "--format", "json"]

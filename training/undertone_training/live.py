@@ -1,7 +1,8 @@
 """The ``live`` protocol: held-out clips in one long recording, through the whole device path."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,13 +68,19 @@ def listen(
         None for a quiet room.
     """
     clean, spans = _recording(clips, np.random.default_rng(seed))
-    recording = _in_noise(clean, noise, snr_db, seed)
+    recording = in_noise(clean, noise, snr_db, seed)
+    segments = played(recording, classifier)
+    return _matched(clips, spans, segments, classifier, len(recording) / SAMPLE_RATE_HZ)
+
+
+def played(recording: Samples, classifier: Classifier) -> list[Judged]:
+    """What the device hears in ``recording``, block by block."""
     pipeline = Pipeline(classifier)
     segments: list[Judged] = []
-    for block in _blocks(recording):
+    for first in range(0, len(recording), BLOCK_LENGTH):
+        block = Block(recording[first : first + BLOCK_LENGTH], first / SAMPLE_RATE_HZ)
         segments += pipeline.process(block)
-    segments += pipeline.flush()
-    return _matched(clips, spans, segments, classifier, len(recording) / SAMPLE_RATE_HZ)
+    return segments + pipeline.flush()
 
 
 def _recording(
@@ -85,32 +92,35 @@ def _recording(
     position = 0
     for index in generator.permutation(len(clips)):
         pause = round(generator.uniform(*PAUSE_S) * SAMPLE_RATE_HZ)
-        samples = _levelled(clips[index].source.read())
+        samples = levelled(clips[index].source.read(), SPEECH_DBFS)
         pieces += [np.zeros(pause), samples]
         spans[index] = (position + pause, position + pause + len(samples))
         position += pause + len(samples)
     return np.concatenate([*pieces, np.zeros(SAMPLE_RATE_HZ)]), spans
 
 
-def _levelled(samples: Samples) -> NDArray[np.float64]:
-    """``samples`` with ``SPEECH_DBFS`` while they speak."""
+def levelled(samples: NDArray[Any], dbfs: float) -> NDArray[np.float64]:
+    """``samples``, of any scale and not all 0, as int16 would hold them: at ``dbfs`` while they
+    sound.
+    """
     whole = samples[: len(samples) // FRAME_LENGTH * FRAME_LENGTH].reshape(-1, FRAME_LENGTH)
     power = np.square(whole, dtype=np.float64).mean(axis=1)
     speaking = power[power >= power.max() / 10 ** (ACTIVE_RANGE_DB / 10)].mean()
-    levelled: NDArray[np.float64] = samples * (_amplitude(SPEECH_DBFS) / np.sqrt(speaking))
-    return levelled
+    scaled: NDArray[np.float64] = samples * (_amplitude(dbfs) / np.sqrt(speaking))
+    return scaled
 
 
 def _amplitude(dbfs: float) -> float:
     return float(32768 * 10 ** (dbfs / 20))
 
 
-def _in_noise(
+def in_noise(
     recording: NDArray[np.float64],
     noise: NDArray[np.float64] | None,
     snr_db: float | None,
     seed: int,
 ) -> Samples:
+    """``recording`` with ``noise`` laid under all of it, that of a quiet room for None."""
     wanted_dbfs = ROOM_DBFS if snr_db is None else SPEECH_DBFS - snr_db
     if noise is None or snr_db is None:
         noise = np.random.default_rng([seed, 1]).normal(size=len(recording))
@@ -118,11 +128,6 @@ def _in_noise(
     laid = laid * (_amplitude(wanted_dbfs) / np.sqrt(np.square(laid).mean()))
     noisy: Samples = np.clip(np.rint(recording + laid), -32768, 32767).astype(np.int16)
     return noisy
-
-
-def _blocks(samples: Samples) -> Iterator[Block]:
-    for first in range(0, len(samples), BLOCK_LENGTH):
-        yield Block(samples[first : first + BLOCK_LENGTH], first / SAMPLE_RATE_HZ)
 
 
 def _matched(

@@ -36,6 +36,11 @@ def for_testing(data: Path) -> NoiseRecordings:
     return NoiseRecordings(tuple(_recordings(data)[1::2]))
 
 
+def every(data: Path) -> tuple[Path, ...]:
+    """All of them: for what no training can fit, such as the speech gate."""
+    return tuple(_recordings(data))
+
+
 def _recordings(data: Path) -> Sequence[Path]:
     folder = data / FOLDER
     files = folder.iterdir() if folder.is_dir() else ()

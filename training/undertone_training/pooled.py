@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -11,6 +12,8 @@ from undertone_training.errors import RunError
 from undertone_training.figures import Interval, Predictions, Spread, figures, mean_and_deviation
 from undertone_training.recipe import Recipe
 from undertone_training.runs import Run
+
+_T = TypeVar("_T", bound=msgspec.Struct)
 
 
 class PooledFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,20 +111,30 @@ class Pooled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def save(self, path: Path) -> None:
         """Write it as indented JSON."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+        save_report(path, self)
 
     @classmethod
     def load(cls, path: Path) -> "Pooled":
         """Read what ``save`` wrote; raises RunError, but FileNotFoundError where there is none."""
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=cls)
-        except FileNotFoundError:
-            raise
-        except (OSError, msgspec.DecodeError) as error:
-            raise RunError(
-                f"{path} can't be read ({error}): run `undertone-train evaluate` again."
-            ) from error
+        return read_report(path, cls)
+
+
+def save_report(path: Path, report: msgspec.Struct) -> None:
+    """Write ``report`` as indented JSON, its folder made where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+
+
+def read_report(path: Path, kind: type[_T]) -> _T:
+    """What ``save_report`` wrote; raises RunError, but FileNotFoundError where there is none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        raise
+    except (OSError, msgspec.DecodeError) as error:
+        raise RunError(
+            f"{path} can't be read ({error}): run `undertone-train evaluate` again."
+        ) from error
 
 
 def one_recipe(group: Sequence[Outcome]) -> Recipe:

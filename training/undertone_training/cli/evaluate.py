@@ -10,6 +10,7 @@ import click
 from undertone_training.cli import common
 
 if TYPE_CHECKING:
+    from undertone.classifier import Classifier
     from undertone_training.corpora.clip import Clip
     from undertone_training.figures import Predictions
     from undertone_training.pooled import LiveCounts, Outcome
@@ -22,6 +23,7 @@ Examples:
   undertone-train evaluate runs/compact
   undertone-train evaluate runs/compact --protocol live
   undertone-train evaluate runs/compact/final --protocol cross-corpus
+  undertone-train evaluate runs/compact/final --protocol noise
   undertone-train evaluate runs/compact/final --split validation
   undertone-train evaluate models/ravdess8-compact --to report
 """
@@ -32,11 +34,12 @@ Examples:
 @common.jobs
 @click.option(
     "--protocol",
-    type=click.Choice(["own", "cross-corpus", "live"]),
+    type=click.Choice(["own", "cross-corpus", "live", "noise"]),
     default="own",
     show_default=True,
     help="own: the clips that each run's protocol held out; live: the same in one long "
-    "recording, through the device path; cross-corpus: every other corpus at hand.",
+    "recording, through the device path; cross-corpus: every other corpus at hand; noise: "
+    "recorded noise, tones and music, in which every segment is false.",
 )
 @click.option(
     "--split",
@@ -72,12 +75,20 @@ def command(
         raise click.UsageError(f"--split validation goes with --protocol own, not {protocol}.")
     if (folder / MANIFEST_FILE).is_file():
         if side == "validation" or protocol == "live":
-            raise click.UsageError("A bundle is tested on --split test or --protocol cross-corpus.")
-        _bundle(folder, common.clips_by_id(data), protocol, to)
+            raise click.UsageError(
+                "A bundle is tested on --split test or --protocol cross-corpus or noise."
+            )
+        if protocol == "noise":
+            _bundle_in_noise(folder, data, to)
+        else:
+            _bundle(folder, common.clips_by_id(data), protocol, to)
         return
     runs = find_runs(folder)
     if to:
         raise click.UsageError("--to is for a bundle; the reports of runs stand beside them.")
+    if protocol == "noise":
+        _in_noise(runs, data)
+        return
     clips = common.clips_by_id(data)
     _close(runs, clips, cache, jobs)
     if protocol == "cross-corpus":
@@ -337,6 +348,43 @@ def _bundle(folder: Path, clips: "Mapping[str, Clip]", protocol: str, to: Path |
         write_report(to / file_name(name), title, name, predictions, {}, extra)
         _say(f"{manifest.name} {name}", predictions)
     click.echo(f"{to}: reports written")
+
+
+def _in_noise(runs: "Sequence[Run]", data: Path) -> None:
+    """Each run on sounds that are no speech; the report stands in the run's folder."""
+    from undertone.classifier import Classifier
+    from undertone_training.bundles import bundle_of
+
+    for run in runs:
+        classifier = Classifier(bundle_of(run, run.info.recipe.name))
+        _noise_report(classifier, data, run.report, str(run.folder))
+
+
+def _bundle_in_noise(folder: Path, data: Path, to: Path | None) -> None:
+    from undertone import bundle
+    from undertone.classifier import Classifier
+
+    loaded = bundle.load(folder)
+    name = loaded.manifest.name
+    _noise_report(Classifier(loaded), data, to or Path(f"report-{name}"), name)
+
+
+def _noise_report(classifier: "Classifier", data: Path, folder: Path, name: str) -> None:
+    """Write and print the false segments of one model."""
+    from undertone_training.unspoken import FILE, listen, sounds
+
+    count = sum(1 for _ in sounds(data))
+    with common.progress(f"{name} noise", count) as step:
+        report = listen(classifier, data, lambda: step(""))
+    report.save(folder / FILE)
+    click.echo(f"{name:<40}{'minutes':>9}{'segments':>10}{'named':>7}{'per 10 min':>12}")
+    for each in (*report.sounds, *report.totals()):
+        click.echo(
+            f"{each.sound:<40}{each.duration_s / 60:>9.1f}{each.segments:>10}{each.named:>7}"
+            f"{each.per_10_min:>12.1f}"
+        )
+    trained_with = ", ".join(each.sound for each in report.sounds if each.trained_with)
+    click.echo(f"Training mixes these into its copies: {trained_with or 'none of them'}.")
 
 
 def _say(

@@ -96,6 +96,7 @@ def command(
         f"{'' if info.validation else f'--confidence {evidence.name} '}"
         f"--seed {info.seed}",
     }
+    figures["extra"] |= _noise(run.report, bundle_of(run, name).manifest.model_sha256)
     bundle = bundle_of(run, name, figures)
     if dry_run:
         return
@@ -104,6 +105,29 @@ def command(
     card = model_card(msgspec.to_builtins(bundle.manifest), figures)
     write_bundle(bundle, to / name, report, curves, card)
     click.echo(f"{to / name}: {len(bundle.model) / 1024:.1f} KB")
+
+
+def _noise(folder: Path, model_sha256: str) -> dict[str, Any]:
+    """What ``evaluate --protocol noise`` found of these very weights, by kind, if it was run."""
+    from undertone_training.unspoken import FILE, NoiseReport
+
+    try:
+        report = NoiseReport.load(folder / FILE)
+    except FileNotFoundError:
+        return {}
+    if report.model_sha256 != model_sha256:
+        return {}
+    return {
+        "noise": {
+            each.sound: {
+                "protocol": f"noise, {each.sound}",
+                "duration_s": each.duration_s,
+                "false_segments": each.segments,
+                "named": each.named,
+            }
+            for each in report.totals()
+        }
+    }
 
 
 def _evidence(folder: Path, recipe: "Recipe") -> tuple[Path, dict[str, Any]]:

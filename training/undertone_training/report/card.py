@@ -5,7 +5,9 @@ from typing import Any
 
 from undertone_training.report.protocols import (
     LISTENERS_ACCURACY,
+    NOISE_HEAD,
     meaning,
+    noise_row,
     percent,
     percent_interval,
     percent_spread,
@@ -40,8 +42,9 @@ def model_card(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     figures: what ``write_report`` returned, the shipped form last; its ``extra`` holds
         ``model_bytes``, ``multiply_accumulates`` (of one window) and ``command`` (what made the
         model); and, where they are known, ``seeds`` (``numbers``, and by form the ``uar``'s
-        ``mean`` and ``deviation``), ``verdicts`` (see ``pooled.Verdicts``) and ``live`` (by
-        condition ``protocol``, ``uar``, ``missed_clips`` and ``false_segments``).
+        ``mean`` and ``deviation``), ``verdicts`` (see ``pooled.Verdicts``), ``live`` (by
+        condition ``protocol``, ``uar``, ``missed_clips`` and ``false_segments``) and ``noise``
+        (by kind ``protocol``, ``duration_s``, ``false_segments`` and ``named``).
     Raises KeyError for a key that is missing.
     """
     parts = [
@@ -55,6 +58,7 @@ def model_card(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
         _seeds(figures),
         _verdicts(figures["extra"].get("verdicts")),
         _live(figures["extra"].get("live", {})),
+        _noise(figures["extra"].get("noise", {})),
         _comparison(),
         "## Each class",
         _classes_table(figures),
@@ -162,6 +166,13 @@ def _live(live: Mapping[str, Any]) -> str:
         for each in live.values()
     )
     return _table(["protocol", "UAR", "clips missed", "segments of noise"], rows)
+
+
+def _noise(noise: Mapping[str, Any]) -> str:
+    """What it makes of sounds that are no speech."""
+    if not noise:
+        return ""
+    return _table(NOISE_HEAD, map(noise_row, noise.values()))
 
 
 def _comparison() -> str:

@@ -1,6 +1,7 @@
 """What a reader must know to weigh a figure: what its protocol means, what people reach."""
 
 from collections.abc import Mapping
+from typing import Any
 
 LISTENERS_ACCURACY = 0.62
 """Mean accuracy of human listeners on RAVDESS speech (Livingstone & Russo 2018)."""
@@ -12,7 +13,19 @@ _MEANINGS = {
     "speaker-dependent": "inflated: the tested speakers were heard in training too",
     "cross-corpus": "tested on another corpus than the one trained on",
     "live": "played through the whole device path, with pauses and noise",
+    "noise": "sounds in which nobody speaks, through the whole device path",
 }
+
+NOISE_HEAD = ("protocol", "minutes", "false segments", "of these named an emotion")
+"""Over the rows that ``noise_row`` makes."""
+
+
+def noise_row(kind: Mapping[str, Any]) -> list[str]:
+    """``protocol``, ``duration_s``, ``false_segments`` and ``named`` of a kind, as people read
+    them.
+    """
+    minutes = f"{kind['duration_s'] / 60:.0f}"
+    return [kind["protocol"], minutes, str(kind["false_segments"]), str(kind["named"])]
 
 
 def meaning(protocol: str) -> str:

@@ -1,0 +1,68 @@
+"""Sounds in which nobody speaks: always the same, and no emotions to the device."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from undertone import bundle
+from undertone.audio.block import SAMPLE_RATE_HZ, Block
+from undertone.classifier import Classifier
+from undertone.cli import run
+from undertone.samples import clips
+from undertone.speech import SpeechGate, pymicro_vad_detector, segments
+from undertone_training.cli import undertone_train
+from undertone_training.live import in_noise, levelled
+from undertone_training.sounds import DURATION_S, NAMES, made
+from undertone_training.unspoken import FILE, NoiseReport, heard, sounds
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return Classifier(bundle.load())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_made_sound_is_always_the_same_and_no_emotion(name: str, classifier: Classifier) -> None:
+    sound = made(name)
+    np.testing.assert_array_equal(sound, made(name))
+    assert len(sound) == DURATION_S * SAMPLE_RATE_HZ
+    found = heard(name, "made sounds", False, sound, -35.0, classifier)
+    assert (found.segments, found.named) == (0, 0)
+    assert found.duration_s > DURATION_S
+
+
+@pytest.mark.parametrize("name", ["sweeps", "arpeggios"])
+def test_the_detector_alone_takes_some_music_for_speech(name: str) -> None:
+    """Else the sounds above would prove nothing of the evidence that is asked for."""
+    recording = in_noise(levelled(made(name), -35.0), None, None, seed=0)
+    assert list(segments([Block(recording, 0.0)], SpeechGate(detector=pymicro_vad_detector())))
+
+
+def test_speech_in_the_place_of_noise_is_counted(classifier: Classifier) -> None:
+    speech, _ = soundfile.read(clips()[4])
+    found = heard("speech", "recorded noise", False, speech, -35.0, classifier)
+    assert found.segments == 1
+    assert found.named == 1
+    assert found.per_10_min == pytest.approx(600 / found.duration_s)
+
+
+def test_the_command_plays_recordings_and_made_sounds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    speech, _ = soundfile.read(clips()[4])
+    (tmp_path / "noise").mkdir()
+    for name in ("brook", "voice"):
+        soundfile.write(tmp_path / "noise" / f"{name}.flac", speech, SAMPLE_RATE_HZ)
+    trained_with = {name: trained for name, _, trained, _ in sounds(tmp_path)}
+    assert [name for name, trained in trained_with.items() if trained] == ["brook"]
+    folder = next(iter(bundle.installed_bundles().values()))
+    args = ["evaluate", str(folder), "--protocol", "noise", "--data", str(tmp_path)]
+    assert run(undertone_train, "undertone-train", [*args, "--to", str(tmp_path / "to")]) == 0
+    report = NoiseReport.load(tmp_path / "to" / FILE)
+    assert [each.sound for each in report.sounds] == ["brook", "voice", *NAMES]
+    recorded, artificial = report.totals()
+    assert (recorded.segments, recorded.trained_with) == (6, True)
+    assert artificial.per_10_min < 1
+    assert "per 10 min" in capsys.readouterr().out
