@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from undertone_training.features import ClipFeatures
     from undertone_training.noise import NoiseRecordings
     from undertone_training.recipe import Recipe
+    from undertone_training.runs import Run, RunInfo
+    from undertone_training.splits import Split
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+SEED = click.IntRange(0, 2**32 - 1)  # what NumPy and Keras take
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 data: Decorator = click.option(
@@ -125,6 +128,50 @@ def features_of(
     augmentation = None if noise is None else recipe.augmentation
     with progress(description, len(clips)) as step:
         return prepare(clips, recipe.mfcc, augmentation, noise, cache, jobs, lambda: step(""))
+
+
+def train(
+    run: "Run",
+    info: "RunInfo",
+    split: "Split",
+    noise: "NoiseRecordings",
+    cache: Path,
+    jobs: int | None,
+    confidence: tuple[float, float] | None = None,
+    watch: Callable[[dict[str, float]], None] = lambda logs: None,
+) -> None:
+    """Train a run on its split, with a bar; ``watch`` gets each epoch's figures and may raise."""
+    train = features_of(split.train, info.recipe, cache, jobs, "features", noise)
+    validation = features_of(split.validation, info.recipe, cache, jobs, "validation")
+    load_tensorflow()
+    from undertone_training.fit import fit
+
+    def say(epoch: int, logs: dict[str, float]) -> None:
+        validated = f" validation {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
+        step(f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}{validated}")
+        watch(logs)
+
+    total, done = info.recipe.schedule.epochs, run.epochs_done
+    with progress(f"{info.recipe.name} {split.name} seed {info.seed}", total, done) as step:
+        fit(run, info, train, validation, say, confidence)
+    click.echo(f"{run.folder}: trained in {run.calibration.fit_s:.0f} s")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> None:
+    """Print a table; ``sides``: l or r for each column."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False)
+    for heading, side in zip(head, sides, strict=True):
+        drawn.add_column(heading, justify="left" if side == "l" else "right", overflow="fold")
+    for cells in rows:
+        drawn.add_row(*map(Text, cells))  # a folder may have any name
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 250  # a file or a pipe has no edge to fold at
+    console.print(drawn)
 
 
 def clips_by_id(data: Path) -> "dict[str, Clip]":

@@ -46,7 +46,7 @@ def command(folders: tuple[Path, ...], form: str) -> None:
     elif form == "markdown":
         click.echo(_markdown(rows))
     else:
-        _table(rows)
+        common.table(_HEAD, _cells(rows), "ll" + "r" * (len(_HEAD) - 2))
 
 
 _HEAD = (
@@ -90,19 +90,3 @@ def _if_known(value: Any, show: Callable[[Any], str]) -> str:
 def _markdown(rows: "Sequence[Row]") -> str:
     lines = [_HEAD, ("---",) * 2 + ("---:",) * (len(_HEAD) - 2), *_cells(rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _table(rows: "Sequence[Row]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for index, heading in enumerate(_HEAD):
-        table.add_column(heading, justify="right" if index > 1 else "left", overflow="fold")
-    for cells in _cells(rows):
-        table.add_row(*map(Text, cells))  # a folder may have any name
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 250  # a file or a pipe has no edge to fold at
-    console.print(table)

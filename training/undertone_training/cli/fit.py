@@ -10,12 +10,7 @@ from undertone_training.cli import common
 
 if TYPE_CHECKING:
     from undertone_training.corpora.clip import Clip
-    from undertone_training.noise import NoiseRecordings
     from undertone_training.recipe import Recipe
-    from undertone_training.runs import Run, RunInfo
-    from undertone_training.splits import Split
-
-SEED = click.IntRange(0, 2**32 - 1)  # what NumPy and Keras take
 
 
 @click.command(
@@ -43,7 +38,7 @@ a finished one is left as it is.
     help="Which splits: the four development folds, one training on actors 01-20, …",
 )
 @click.option("--fold", "folds", type=int, multiple=True, help="Only this fold; may be repeated.")
-@click.option("--seed", "seeds", type=SEED, multiple=True, default=(0,), show_default=True)
+@click.option("--seed", "seeds", type=common.SEED, multiple=True, default=(0,), show_default=True)
 @click.option(
     "--confidence",
     "folds_folder",
@@ -104,7 +99,7 @@ def command(
                 continue
             if folds_folder and confidence is None:  # the same for every seed
                 confidence = _confidence(folds_folder, recipe, clips, cache, jobs)
-            _train(run, info, split, for_training(data), cache, jobs, confidence)
+            common.train(run, info, split, for_training(data), cache, jobs, confidence)
 
 
 def _confidence(
@@ -123,27 +118,3 @@ def _confidence(
         folds_of(recipe, runs),
         lambda ids: common.features_of(chosen(by_id, ids), recipe, cache, jobs, "folds"),
     )
-
-
-def _train(
-    run: "Run",
-    info: "RunInfo",
-    split: "Split",
-    noise: "NoiseRecordings",
-    cache: Path,
-    jobs: int | None,
-    confidence: tuple[float, float] | None,
-) -> None:
-    train = common.features_of(split.train, info.recipe, cache, jobs, "features", noise)
-    validation = common.features_of(split.validation, info.recipe, cache, jobs, "validation")
-    common.load_tensorflow()
-    from undertone_training.fit import fit
-
-    def say(epoch: int, logs: dict[str, float]) -> None:
-        validated = f" validation {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
-        step(f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}{validated}")
-
-    total, done = info.recipe.schedule.epochs, run.epochs_done
-    with common.progress(f"{split.name} seed {info.seed}", total, done) as step:
-        fit(run, info, train, validation, say, confidence)
-    click.echo(f"{run.folder}: trained in {run.calibration.fit_s:.0f} s")
