@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -36,7 +37,7 @@ from undertone_training.folds import calibrate
 from undertone_training.judging import through_device
 from undertone_training.noise import for_training
 from undertone_training.pooled import Cost, Outcome, Pooled, same_folds
-from undertone_training.runs import Run, describe
+from undertone_training.runs import Calibration, Run, describe
 from undertone_training.splits import splits
 from undertone_training.tested import require_unheard, shortfall
 
@@ -437,7 +438,7 @@ from undertone_training.corpora import scan
 from undertone_training.features import prepare
 from undertone_training.fit import fit
 from undertone_training.noise import for_training
-from undertone_training.runs import Run, describe
+from undertone_training.runs import Calibration, Run, describe
 from undertone_training.splits import splits
 
 recipe = recipes.load({str(recipe)!r})
@@ -567,19 +568,109 @@ def test_early_stopping_remembers_the_best_epoch_of_an_interrupted_training(
     assert not training.best.exists()
 
 
-def test_nothing_of_a_test_clip_reaches_the_training(road: Road, tmp_path: Path) -> None:
-    """The test actors' recordings are no sound at all, and the training does not notice."""
-    shutil.copytree(road.home, tmp_path / "corpora")
-    poisoned = list((tmp_path / "corpora").rglob("*-0[12].flac"))
-    assert len(poisoned) == 16
-    for path in poisoned:
-        path.write_bytes(b"poison")
-    recipe = tmp_path / "quick.toml"
-    recipe.write_text(RECIPE.replace("epochs = 25", 'epochs = 1\nshape = "constant"'))
-    args = ("fit", "--recipe", recipe, "--runs", tmp_path, "--fold", 1)
-    assert train(*args, *road.data(tmp_path / "corpora")) == 0
-    fitted = Run(tmp_path / "quick" / "development-1" / "seed0")
-    assert fitted.calibration.normalization == road.fold.calibration.normalization
+def garbage(path: Path) -> None:
+    path.write_bytes(b"poison")
+
+
+def another_sound(path: Path) -> None:
+    write(path, np.random.default_rng(len(path.name)).normal(0, 0.1, 32_000))
+
+
+def absent(path: Path) -> None:
+    path.unlink()
+
+
+def change(data: Path, actor: int, how: Callable[[Path], None]) -> None:
+    """Do something to each of an actor's eight clips."""
+    clips = list(data.rglob(f"*-{actor:02}.flac"))
+    assert len(clips) == 8
+    for path in clips:
+        how(path)
+
+
+@pytest.fixture(scope="module")
+def fitted(
+    road: Road, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., tuple[Calibration, list[np.ndarray]]]:
+    """What is fitted on a copy of the recordings that was changed before the training."""
+
+    def trained(
+        spoil: Callable[[Path], None], protocol: str = "speaker-independent"
+    ) -> tuple[Calibration, list[np.ndarray]]:
+        import keras
+
+        folder = tmp_path_factory.mktemp("fitted")
+        shutil.copytree(road.home, folder / "data")
+        spoil(folder / "data")
+        recipe = folder / "quick.toml"
+        recipe.write_text(RECIPE.replace("epochs = 25", "epochs = 2"))
+        args = ("fit", "--recipe", recipe, "--runs", folder, "--fold", 1, "--protocol", protocol)
+        assert train(*args, *road.data(folder / "data")) == 0
+        (path,) = folder.rglob("calibration.json")
+        done = Run(path.parent)
+        calibration = msgspec.structs.replace(done.calibration, fit_s=0.0)
+        model = keras.models.load_model(done.model, compile=False)
+        return calibration, model.get_weights()
+
+    return trained
+
+
+@pytest.fixture(scope="module")
+def untouched(fitted: Any) -> tuple[Calibration, list[np.ndarray]]:
+    calibration, weights = fitted(lambda data: None)
+    return calibration, weights
+
+
+@pytest.mark.parametrize("how", [garbage, another_sound, absent])
+def test_no_bit_of_a_test_clip_reaches_what_is_fitted(
+    how: Callable[[Path], None], fitted: Any, untouched: Any
+) -> None:
+    """Weights, normalisation, temperature and threshold are the same whatever is tested on."""
+
+    def spoil(data: Path) -> None:
+        change(data, 2, how)
+        if how is not absent:  # a fold needs somebody to test
+            change(data, 1, how)
+
+    calibration, weights = fitted(spoil)
+    assert calibration == untouched[0]
+    for one, other in zip(weights, untouched[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_test_actors_reach_nothing_of_the_final_model(road: Road, fitted: Any) -> None:
+    def join(data: Path) -> None:
+        shutil.copytree(road.everyone / "ravdess", data / "strangers")
+
+    alone, together = fitted(lambda data: None, "final"), fitted(join, "final")
+    assert alone[0] == together[0]
+    for one, other in zip(alone[1], together[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_training_clips_shape_all_and_validation_clips_the_confidence_alone(
+    road: Road, fitted: Any, untouched: Any
+) -> None:
+    """So that the tests above can fail."""
+    info = road.fold.info
+    validating, training = (
+        int(speakers[0]) for speakers in (info.validation_speakers, info.train_speakers)
+    )
+    calibration, weights = fitted(lambda data: change(data, validating, another_voice))
+    assert calibration.normalization == untouched[0].normalization
+    assert calibration.temperature != untouched[0].temperature
+    for one, other in zip(weights, untouched[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+    calibration, weights = fitted(lambda data: change(data, training, another_voice))
+    assert calibration.normalization != untouched[0].normalization
+    assert calibration.temperature != untouched[0].temperature
+    assert any((one != other).any() for one, other in zip(weights, untouched[1], strict=True))
+
+
+def another_voice(path: Path) -> None:
+    """A clip in a voice that nobody has."""
+    code = int(path.name[6:8])
+    write(path, voice(samples.clips()[code - 1], 30))
 
 
 def test_a_final_model_can_hold_no_actor_out(

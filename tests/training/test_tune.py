@@ -1,6 +1,5 @@
 """The search for recipes: its space, its trials with a made-up judge, and one real search."""
 
-import multiprocessing
 import shutil
 import subprocess
 import sys
@@ -171,26 +170,29 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(
     assert again.finished == 6
 
 
-def work(folder: Path, question: Question, begun: Path) -> None:
-    def slow(trial: Trial) -> Iterator[float]:
-        with begun.open("a") as file:
-            file.write(f"{trial.recipe.name}\n")
-        yield from judge(trial)
-
-    Search(folder, question).run(8, slow)
-
-
 def test_two_processes_share_a_search(tmp_path: Path, question: Question) -> None:
-    context = multiprocessing.get_context("fork")
-    args = (tmp_path / "study", question, tmp_path / "begun")
-    workers = [context.Process(target=work, args=args) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-        assert worker.exitcode == 0
-    names = (tmp_path / "begun").read_text().split()
-    assert sorted(names) == [f"tiny-{number:03}" for number in range(8)]
+    program = f"""
+import sys
+from pathlib import Path
+from undertone_training import recipe, space
+from undertone_training.tune import Question, Search
+
+def judge(trial):
+    print(trial.recipe.name, flush=True)
+    for fold in range(4):
+        yield 1 - trial.recipe.regularization.dropout
+
+tiny = recipe.load("tiny")
+question = Question(tiny, space.load({str(tmp_path / "mine.toml")!r}, tiny), 0, "clips")
+Search(Path({str(tmp_path / "study")!r}), question).run(8, judge)
+"""
+    workers = [
+        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [worker.communicate(timeout=60)[0].split() for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0]
+    assert sorted([*said[0], *said[1]]) == [f"tiny-{number:03}" for number in range(8)]
     assert Search(tmp_path / "study", question).finished == 8
 
 
