@@ -32,11 +32,12 @@ from undertone_training.cli import COMMANDS, undertone_train
 from undertone_training.corpora import Clip, scan
 from undertone_training.errors import SplitError
 from undertone_training.features import ClipFeatures, prepare
+from undertone_training.figures import Spread
 from undertone_training.fit import classes_of, fit
 from undertone_training.folds import calibrate
 from undertone_training.judging import through_device
 from undertone_training.noise import for_training
-from undertone_training.pooled import Cost, Outcome, Pooled, same_folds
+from undertone_training.pooled import Cost, Outcome, Pooled, PooledFigures, same_folds
 from undertone_training.runs import Calibration, Run, describe
 from undertone_training.splits import splits
 from undertone_training.tested import require_unheard, shortfall
@@ -852,7 +853,7 @@ def test_seeds_that_were_tested_on_other_folds_are_not_averaged() -> None:
 
 
 def test_compare_shows_a_row_for_each_report(
-    road: Road, promoted: Path, capsys: pytest.CaptureFixture[str]
+    road: Road, promoted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train("compare", road.quick, promoted, "--format", "json") == 0
     rows = json.loads(capsys.readouterr().out)
@@ -860,10 +861,37 @@ def test_compare_shows_a_row_for_each_report(
     assert "speaker-independent (1 of 4 folds)" in protocols
     assert "live, no noise (1 of 4 folds)" in protocols
     assert all(row["parameters"] > 1000 and row["fit_s"] > 0 for row in rows)
+    best_first = [(row["protocol"], -row["uar"]["mean"]) for row in rows]
+    assert best_first == sorted(best_first)
     for form in ("table", "markdown"):
         assert train("compare", road.quick, promoted, "--format", form) == 0
         lines = capsys.readouterr().out.splitlines()
         assert len(lines) == len(rows) + (1 if form == "table" else 2)
+    for name in ("figures.md", "figures.json"):
+        assert train("compare", road.quick, promoted, "--output", tmp_path / name) == 0
+        assert capsys.readouterr().out == f"{tmp_path / name}: {len(rows)} rows\n"
+    assert (tmp_path / "figures.md").read_text().splitlines() == lines
+    assert json.loads((tmp_path / "figures.json").read_text()) == rows
+    assert train("compare", road.quick, "--output", tmp_path / "figures.csv") == 2
+    assert "neither in .md nor in .json" in capsys.readouterr().err
+
+
+def test_compare_tables_several_seeds_and_recipes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, uar, seeds in (("a", 0.6, (0, 1, 2)), ("b", 0.65, (0,))):
+        figure = PooledFigures(
+            *[Spread(uar, 0.012 if len(seeds) > 1 else None)] * 3, Spread(0.05, None), (0.5, 0.7)
+        )
+        recipe = msgspec.structs.replace(recipes.load("tiny"), name=name)
+        Pooled(
+            recipe, "speaker-independent", seeds, ("x",), {"float": figure}, Cost(1, None, 1, 95.4)
+        ).save(tmp_path / name / "report" / "speaker-independent.json")  # fmt: skip
+    assert train("compare", tmp_path, "--format", "markdown") == 0
+    _, _, first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("| b | speaker-independent | 0 | float | 65.0 % | 50.0 to 70.0 % |")
+    assert second.startswith("| a | speaker-independent | 0, 1, 2 | float | 60.0 ± 1.2 % |")
+    assert second.endswith("| – | 0.00 | 95 s |")
 
 
 def test_help_is_instant_and_has_examples() -> None:

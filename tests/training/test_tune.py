@@ -1,9 +1,9 @@
 """The search for recipes: its space, its trials with a made-up judge, and one real search."""
 
+import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -364,7 +364,7 @@ sys.exit(run(undertone_train, "undertone-train", args))
     )
 
 
-def test_the_packaged_space_is_toml_that_says_why() -> None:
-    path = Path(spaces.__file__).parent / "spaces" / "compact.toml"
-    assert path.read_text().startswith("#")
-    assert tomllib.loads(path.read_text())
+def test_the_example_of_the_page_is_a_space(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tuning.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert len(load(tmp_path, example)) == 4
