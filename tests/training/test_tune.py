@@ -293,7 +293,10 @@ def test_a_dry_run_shows_the_space_and_touches_nothing(
     corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert tune(corpus, "--dry-run", "--trials", 2) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr()
+    assert output.err.startswith("not at hand is actor 03")
+    assert "optuna" not in output.err
+    said = output.out
     assert "schedule.learning_rate: 0.001 to 0.1 by its logarithm" in said
     assert "0 of 2 trials are finished" in said
     assert said.count("  dropout 0.") == 2
@@ -343,7 +346,7 @@ def test_a_search_trains_goes_on_and_leaves_its_best_recipe(
     assert train("fit", "--recipe", study / "best.toml", "--dry-run", *args) == 0
     assert capsys.readouterr().out.count("finished already") == 4
     assert tune(corpus, "--trials", 2, "--dry-run") == 0
-    assert "2 of 2 trials are finished; no more" in capsys.readouterr().out
+    assert "2 of 2 trials are finished; nothing is left to do" in capsys.readouterr().out
     assert tune(corpus, "--trials", 9, "--budget-minutes", 1e-9) == 0
     assert "2 of 9 trials are finished: the same command goes on" in capsys.readouterr().out
 

@@ -40,6 +40,8 @@ PROTOCOL = "speaker-independent"
 _FIRST_UNPRUNED = 4
 """Trials that train all folds before any is pruned: a median of fewer says little."""
 
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # the screen belongs to the program
+
 _STUDY, _QUESTION = "undertone", "question"
 """Names in the log: of the study, and of what it asks."""
 
@@ -92,7 +94,6 @@ class Search:
         """Open or begin it; raises RunError where the folder can't be written or asks another."""
         self.folder = folder
         self._question = question
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
         try:
             with _lock(folder):
                 self._study = optuna.create_study(

@@ -220,7 +220,8 @@ def _preview(question: "Question", search: "Search | None", n_trials: int) -> No
     trials = search.trials if search else []
     finished = search.finished if search else 0
     number = min(_PREVIEWED, max(0, n_trials - finished))
-    click.echo(f"{finished} of {n_trials} trials are finished; {'next' if number else 'no more'}")
+    what = "next would be:" if number else "nothing is left to do"
+    click.echo(f"{finished} of {n_trials} trials are finished; {what}")
     for values in preview(question, trials, number):
         click.echo(f"  {_listed(values)}")
 
