@@ -15,6 +15,7 @@ from undertone_training.report.protocols import (
     percent,
     percent_interval,
     percent_spread,
+    verdicts,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -144,6 +145,8 @@ def _of_one(manifest: Mapping[str, Any]) -> Iterable[str]:
         f"The network has {extra['parameters']:,} parameters and takes "
         f"{extra['multiply_accumulates'] / 1e6:.1f} million multiply-accumulates a window."
     )
+    if counts := extra.get("verdicts"):
+        yield f"{verdicts(counts)}."
     if live := extra.get("live"):
         yield (
             "The same held-out clips laid into one long recording with pauses, heard through "

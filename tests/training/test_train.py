@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import keras
 import msgspec
 import numpy as np
 import pytest
@@ -27,19 +28,25 @@ from undertone.emotions import EMOTIONS
 from undertone.errors import ConfigError
 from undertone.pipeline import classify
 from undertone_training import recipe as recipes
-from undertone_training.batches import TrainingBatches, fit_normalization, windows_of
+from undertone_training.batches import (
+    TrainingBatches,
+    fit_normalization,
+    variants_of,
+    windows_of,
+)
 from undertone_training.cli import COMMANDS, undertone_train
 from undertone_training.corpora import Clip, scan
-from undertone_training.errors import SplitError
+from undertone_training.errors import RunError, SplitError
 from undertone_training.features import ClipFeatures, prepare
 from undertone_training.figures import Spread
-from undertone_training.fit import classes_of, fit
-from undertone_training.folds import calibrate
+from undertone_training.fit import fit, keras_logits, predict
+from undertone_training.folds import calibrate, close
 from undertone_training.judging import through_device
+from undertone_training.lessons import classes_of, lesson_of
 from undertone_training.noise import for_training
 from undertone_training.pooled import Cost, Outcome, Pooled, PooledFigures, same_folds
-from undertone_training.runs import Calibration, Run, describe
-from undertone_training.splits import splits
+from undertone_training.runs import Calibration, Run, RunInfo, describe
+from undertone_training.splits import Split, splits
 from undertone_training.tested import require_unheard, shortfall
 
 # The road is gone once, and TensorFlow is imported into one worker only.
@@ -186,7 +193,7 @@ def test_a_run_leaves_all_that_it_was_made_from(road: Road) -> None:
     assert {name[-2:] for name in info.test} == {"01", "02"}
     assert not {"01", "02"} & {*info.train_speakers, *info.validation_speakers}
     assert len(road.fold.epochs()["loss"]) == info.recipe.schedule.epochs
-    assert not road.fold.checkpoint.exists()
+    assert not road.fold.checkpoints()
 
 
 def test_a_finished_run_is_left_as_it_is(road: Road, capsys: pytest.CaptureFixture[str]) -> None:
@@ -455,7 +462,7 @@ def die(epoch, logs):
     if epoch == 1:
         os.kill(os.getpid(), signal.SIGKILL)
 
-fit(run, info, features(split.train), features(split.validation), die)
+fit(run, info, features(split.train), features(split.validation), die, checkpoint_every_s=0)
 """
     child = subprocess.run([sys.executable, "-c", program], capture_output=True)
     assert child.returncode == -signal.SIGKILL
@@ -492,8 +499,14 @@ def small(**changes: object) -> recipes.Recipe:
 
 def batches(clips: list[ClipFeatures], seed: int = 0, **changes: object) -> TrainingBatches:
     recipe = small(**changes)
-    classes = classes_of(clips, EMOTIONS)
-    return TrainingBatches(clips, classes, 8, fit_normalization(clips, recipe), recipe, seed)
+    lesson = lesson_of(information(clips, recipe), clips, (), ())
+    return TrainingBatches(lesson, fit_normalization(clips, recipe), recipe, seed)
+
+
+def information(clips: list[ClipFeatures], recipe: recipes.Recipe) -> RunInfo:
+    """Of a run that trains on these clips and tests on nobody."""
+    split = Split("all", "final", tuple(each.clip for each in clips), (), ())
+    return msgspec.structs.replace(describe(recipe, split, 0), labels=EMOTIONS)
 
 
 def test_the_batches_depend_on_seed_and_epoch_alone(clips: list[ClipFeatures]) -> None:
@@ -512,7 +525,14 @@ def test_the_batches_depend_on_seed_and_epoch_alone(clips: list[ClipFeatures]) -
 
 
 def test_masks_mixup_and_class_weights_do_what_they_say(clips: list[ClipFeatures]) -> None:
-    plain = {"time_masks": 0, "coefficient_masks": 0, "mixup": 0.0, "class_weights": False}
+    plain = {
+        "tempo": 0.0,
+        "vocal_tract": 0.0,
+        "time_masks": 0,
+        "coefficient_masks": 0,
+        "mixup": 0.0,
+        "class_weights": False,
+    }
     windows, targets, weights = batches(clips, **plain)[0]
     assert (windows != 0).all()
     assert set(np.unique(targets)) == {0.0, 1.0}
@@ -539,6 +559,107 @@ def test_masks_mixup_and_class_weights_do_what_they_say(clips: list[ClipFeatures
         np.testing.assert_allclose(calm, 10 * others[0], rtol=1e-5)
 
 
+def test_a_batch_without_changes_holds_what_the_device_would_hear(
+    clips: list[ClipFeatures],
+) -> None:
+    plain = {"tempo": 0.0, "vocal_tract": 0.0, "time_masks": 0, "coefficient_masks": 0}
+    # each shorter than a window, and so repeated; half of them from their first frame
+    own = [replace(each, copies=()) for each in clips if len(each.segments) == 1]
+    own = [each for each in own if len(each.segments[0]) <= 64]
+    recipe = small(**plain)
+    normalization = fit_normalization(own, recipe)
+    heard = [windows_of(each, recipe.window, normalization)[0] for each in own]
+    drawn = [windows for index in range(6) for windows in batches(own, seed=index, **plain)[0][0]]
+    same = [any(np.allclose(one, other, atol=1e-3) for other in heard) for one in drawn]
+    assert 0.3 < np.mean(same) < 0.75
+
+
+def test_tempo_and_vocal_tract_change_the_windows_and_not_their_size(
+    clips: list[ClipFeatures],
+) -> None:
+    plain = {"tempo": 0.0, "vocal_tract": 0.0, "time_masks": 0, "coefficient_masks": 0}
+    before, targets, _ = batches(clips, **plain)[0]
+    for change in ({"tempo": 0.2}, {"vocal_tract": 0.1}):
+        after, same_targets, _ = batches(clips, **plain | change)[0]
+        assert after.shape == before.shape
+        assert np.isfinite(after).all()
+        assert not np.allclose(after, before)
+        if "vocal_tract" in change:  # drawn after the stretches
+            np.testing.assert_array_equal(targets, same_targets)
+            np.testing.assert_allclose(after[..., 0], before[..., 0], atol=1e-4)
+
+
+def test_teachers_say_what_a_pupil_learns_of_known_and_strange_clips(
+    road: Road, clips: list[ClipFeatures]
+) -> None:
+    recipe = small(mixup=0.0)
+    taught = msgspec.structs.replace(
+        recipe, distillation=recipes.Distillation(teachers=("quick",), weight=0.4)
+    )
+    heard = [each for each in clips if each.clip.clip_id in road.final.info.train]
+    known, strange = heard[:-8], heard[-8:]
+    info = information(heard, taught)
+    lesson = lesson_of(info, known, strange, [road.final])
+    own = lesson_of(information(heard, recipe), known, (), ())
+    assert [len(each) for each in lesson.targets] == [len(variants_of(each)) for each in heard]
+    label = classes_of(known, EMOTIONS)[0]
+    np.testing.assert_allclose(lesson.targets[0].sum(axis=1), 1, rtol=1e-5)
+    assert (lesson.targets[0][:, label] >= 0.6 - 1e-6).all()
+    assert (own.targets[0][:, label] == 1).all()
+    assert (lesson.n_core, lesson.n_turn) == (len(known), len(known) // 2)
+    said = predict(
+        strange, EMOTIONS, road.final.info.recipe, road.final.calibration.normalization,
+        keras_logits(keras.models.load_model(road.final.model, compile=False)), 1.0,
+    )  # fmt: skip
+    ours = np.array([each[0] for each in lesson.targets[-8:]])
+    np.testing.assert_allclose(ours, said.probabilities, atol=1e-4)
+    batch = TrainingBatches(lesson, fit_normalization(known, taught), taught, 0)
+    assert len(batch) == (len(known) + len(strange)) // 8
+
+
+def test_a_teacher_that_knows_the_tested_speakers_may_not_teach(
+    road: Road, clips: list[ClipFeatures]
+) -> None:
+    distillation = recipes.Distillation(teachers=("quick",))
+    recipe = msgspec.structs.replace(small(), distillation=distillation)
+    info = describe(recipe, splits([each.clip for each in clips], "speaker-independent")[0], 0)
+    with pytest.raises(RunError, match="can't teach here: it was trained on speakers"):
+        lesson_of(info, clips, (), [road.final])
+    other = msgspec.structs.replace(information(clips, recipe), labels=EMOTIONS[:5])
+    with pytest.raises(RunError, match="labels are not those"):
+        lesson_of(other, clips, (), [road.final])
+
+
+def test_folds_that_hold_nobody_out_get_their_confidence_from_each_other(
+    road: Road, clips: list[ClipFeatures], tmp_path: Path
+) -> None:
+    recipe = small(epochs=1)
+    by_id = {each.clip.clip_id: each for each in clips}
+    folds = []
+    for number, split in enumerate(splits([each.clip for each in clips], "speaker-independent",
+                                          n_validation_actors=0), start=1):  # fmt: skip
+        folds.append(Run(tmp_path / split.name))
+        train_side = [by_id[clip.clip_id] for clip in split.train]
+        fit(folds[-1], describe(recipe, split, 0), train_side, [])
+        assert folds[-1].calibration.temperature is None
+        if number == 1:
+            assert close(folds, lambda ids: [by_id[each] for each in ids]) == folds
+            assert folds[0].calibration.confidence == (1.0, 0.0)
+    asked: list[str] = []
+
+    def features_of(ids: Sequence[str]) -> list[ClipFeatures]:
+        asked.extend(ids)
+        return [by_id[each] for each in ids]
+
+    assert close(folds, features_of) == []
+    assert sorted(asked) == sorted(each.clip.clip_id for each in clips)
+    told = [fold.calibration for fold in folds]
+    assert all(each.temperature and each.threshold for each in told)
+    assert len({each.temperature for each in told}) == len(folds)
+    assert close(folds, features_of) == []
+    assert [fold.calibration for fold in folds] == told
+
+
 def test_early_stopping_remembers_the_best_epoch_of_an_interrupted_training(
     road: Road, clips: list[ClipFeatures], tmp_path: Path
 ) -> None:
@@ -560,7 +681,14 @@ def test_early_stopping_remembers_the_best_epoch_of_an_interrupted_training(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(training, describe(recipe, split, 0), train_side, validation, interrupt_past_the_best)
+        fit(
+            training,
+            describe(recipe, split, 0),
+            train_side,
+            validation,
+            interrupt_past_the_best,
+            checkpoint_every_s=0,
+        )
     assert training.best.exists()
     fit(training, describe(recipe, split, 0), train_side, validation)
     history = training.epochs()["val_loss"]
@@ -598,8 +726,6 @@ def fitted(
     def trained(
         spoil: Callable[[Path], None], protocol: str = "speaker-independent"
     ) -> tuple[Calibration, list[np.ndarray]]:
-        import keras
-
         folder = tmp_path_factory.mktemp("fitted")
         shutil.copytree(road.home, folder / "data")
         spoil(folder / "data")

@@ -308,10 +308,10 @@ def test_a_search_trains_goes_on_and_leaves_its_best_recipe(
 ) -> None:
     """The actors 21-24 are no sound at all, and nobody notices."""
     study = corpus / "runs" / "mini-tune"
-    from undertone_training.cli import common
+    from undertone_training.cli import training
 
     trainings: list[str] = []
-    real = common.train
+    real = training.train
 
     def counted(run: Run, *args: object, **others: object) -> None:
         if len(trainings) == 6:
@@ -319,7 +319,7 @@ def test_a_search_trains_goes_on_and_leaves_its_best_recipe(
         trainings.append(str(run.folder.relative_to(study)))
         real(run, *args, **others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(common, "train", counted)
+    monkeypatch.setattr(training, "train", counted)
     assert tune(corpus, "--trials", 2) == 130
     assert trainings[-1] == "mini-001/development-2/seed0"
     assert (study / "best.toml").is_file()

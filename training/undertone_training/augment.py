@@ -1,20 +1,22 @@
-"""Augmented copies of a clip's waveform, by audiomentations."""
+"""Augmented copies of a clip's waveform: another voice, room, microphone, noise and level."""
 
 import random
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import oaconvolve
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples, to_int16
 from undertone_training.noise import NoiseRecordings
 from undertone_training.recipe import Augmentation
+from undertone_training.rooms import impulse_responses
 
 
 @lru_cache(maxsize=1)
 def augmenter(config: Augmentation, noise: NoiseRecordings) -> Any:
-    """The chain of transforms: one change of voice, then of channel, then noise.
+    """The chain of transforms: one change of voice, then of room and channel, then noise.
 
     Resampling without telling the reader changes speed and pitch together, as a shorter or
     longer vocal tract does: the most robust gain reported for this task.
@@ -23,6 +25,7 @@ def augmenter(config: Augmentation, noise: NoiseRecordings) -> Any:
         AddBackgroundNoise,
         AddGaussianSNR,
         Compose,
+        Lambda,
         OneOf,
         PitchShift,
         Resample,
@@ -64,7 +67,32 @@ def augmenter(config: Augmentation, noise: NoiseRecordings) -> Any:
             p=1.0,
         )
         noises, weights = [white, room], [1, 3]
-    return Compose([voice, channel, OneOf(noises, p=config.noise, weights=weights)])
+    return Compose(
+        [
+            voice,
+            Lambda(_in_a_room, p=config.reverberation),
+            channel,
+            OneOf(noises, p=config.noise, weights=weights),
+            Lambda(partial(_at_a_level, range_dbfs=config.level_dbfs), p=1.0),
+        ]
+    )
+
+
+def _in_a_room(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    """As a microphone some metres away hears it; of the same length."""
+    heard = oaconvolve(samples, random.choice(impulse_responses()))
+    room: NDArray[np.float32] = heard[: len(samples)].astype(np.float32)
+    return room
+
+
+def _at_a_level(
+    samples: NDArray[np.float32], sample_rate: int, range_dbfs: tuple[float, float]
+) -> NDArray[np.float32]:
+    """With a random level over the whole clip; a loud one is clipped as a microphone clips it."""
+    level = 10 ** (random.uniform(*range_dbfs) / 20)
+    loud = np.sqrt(np.square(samples).mean())
+    levelled: NDArray[np.float32] = samples * np.float32(level / max(loud, 1e-9))
+    return levelled
 
 
 def augmented(samples: Samples, transform: Any, seed: int) -> Samples:

@@ -30,14 +30,10 @@ def evaluate_run(
 ) -> dict[str, Predictions]:
     """Predictions of the ``float`` and the ``int8`` model on ``test``."""
     info, calibration = run.info, run.calibration
+    temperature, _ = calibration.confidence
     return {
         form: predict(
-            test,
-            info.labels,
-            info.recipe,
-            calibration.normalization,
-            logits,
-            calibration.temperature,
+            test, info.labels, info.recipe, calibration.normalization, logits, temperature
         )
         for form, logits in _forms(run, forms).items()
     }

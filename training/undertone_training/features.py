@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.mfcc import Mfcc, MfccConfig
@@ -28,7 +29,7 @@ from undertone_training.errors import RunError
 from undertone_training.noise import NoiseRecordings
 from undertone_training.recipe import Augmentation
 
-FORMAT = 1
+FORMAT = 2
 """Raised when this module changes what it stores."""
 
 
@@ -38,7 +39,7 @@ class ClipFeatures:
 
     segments: what the device would classify, each (frames, coefficients); none where the
         gate heard no speech.
-    copies: augmented copies of the clip from its first to its last speech; may be empty.
+    copies: of each augmented copy that is heard, its segments' frames one after another.
     """
 
     clip: Clip
@@ -86,7 +87,9 @@ def prepare(
             progress()
         return results
     # "spawn": a forked child of a program with native threads (TensorFlow) can hang
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=threadpool_limits, initargs=(1,)
+    ) as pool:
         for result in pool.map(_features, work, chunksize=8):
             results.append(result)
             progress()
@@ -160,12 +163,12 @@ def _compute(job: _Job) -> ClipFeatures:
     copies: list[NDArray[np.float32]] = []
     if spans and job.augmentation is not None:
         transform = augmenter(job.augmentation, job.noise)
-        jitter = round(job.augmentation.trim_jitter_s * SAMPLE_RATE_HZ)
         for copy in range(job.augmentation.copies):
             seed = zlib.crc32(f"{job.clip.clip_id}/{copy}".encode())
-            left, right = np.random.default_rng(seed).integers(-jitter, jitter + 1, 2)
-            piece = samples[max(0, spans[0][0] + left) : spans[-1][1] + right]
-            copies.append(frames(augmented(piece, transform, seed)))
+            changed = augmented(samples, transform, seed)
+            heard = [frames(changed[start:end]) for start, end in speech_of(changed)]
+            if heard:  # else the device would not hear it either
+                copies.append(np.concatenate(heard))
     return ClipFeatures(
         job.clip, tuple(frames(samples[start:end]) for start, end in spans), tuple(copies)
     )

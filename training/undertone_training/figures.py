@@ -6,7 +6,7 @@ probability, and no verdict where that is below a threshold.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -78,6 +78,14 @@ class Predictions:
         """Whether the most probable label is the true one, shape (clips,)."""
         same: NDArray[np.bool_] = self.predicted == self.truth
         return same
+
+    def at_temperature(self, temperature: float) -> Self:
+        """As a network says it whose logits are divided by ``temperature``; these are at 1.
+
+        The mean of the windows' log-probabilities and the division change places freely.
+        """
+        probabilities = np.exp(log_softmax(np.log(self.probabilities), temperature))
+        return replace(self, probabilities=probabilities)
 
     def save(self, path: Path) -> None:
         """Write a compressed .npz without pickled objects."""

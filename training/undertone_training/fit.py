@@ -14,6 +14,7 @@ from undertone_training.errors import RunError
 from undertone_training.features import ClipFeatures
 from undertone_training.figures import Predictions, choose_threshold, fit_temperature
 from undertone_training.judging import unheard
+from undertone_training.lessons import classes_of, lesson_of
 from undertone_training.networks import build
 from undertone_training.recipe import Recipe, Schedule
 from undertone_training.runs import Calibration, Run, RunInfo
@@ -29,13 +30,18 @@ def fit(
     validation: Sequence[ClipFeatures],
     on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, logs: None,
     confidence: tuple[float, float] | None = None,
+    teachers: Sequence[Run] = (),
+    strangers: Sequence[ClipFeatures] = (),
+    checkpoint_every_s: float = 10.0,
 ) -> None:
     """Train, or go on where a killed training stopped; leaves the finished run in its folder.
 
     ``on_epoch`` gets each epoch's number and figures.  Nothing here sees a test clip.
-    ``confidence``: temperature and threshold from elsewhere (see ``folds``), for a training
-    that validates on nobody; None fits them on ``validation``.
-    Raises RunError where no speech is heard in any clip of one side.
+    ``confidence``: temperature and threshold from elsewhere (see ``folds``); None fits them on
+    ``validation``, or leaves both open where there is none.
+    ``teachers`` teach beside the labels; ``strangers`` are clips that only they judge.
+    ``checkpoint_every_s``: about so many seconds of a training are lost with it.
+    Raises RunError where no speech is heard in any clip of one side, or a teacher knows too much.
     """
     for side, clips in (("training", train), ("validation", validation)):
         if clips and not any(each.segments for each in clips):
@@ -48,9 +54,10 @@ def fit(
     run.save(info)
     keras.utils.set_random_seed(info.seed)
     normalization = fit_normalization(train, recipe)
-    classes = classes_of(train, info.labels)
-    batches = TrainingBatches(train, classes, len(info.labels), normalization, recipe, info.seed)
-    model, epochs_done = _start_or_resume(run, recipe, len(info.labels), len(batches))
+    lesson = lesson_of(info, train, strangers, teachers)
+    batches = TrainingBatches(lesson, normalization, recipe, info.seed)
+    epochs_done = run.epochs_done
+    model = _start_or_resume(run, recipe, len(info.labels), len(batches))
     batches.start_at(epochs_done)
     model.fit(
         batches,
@@ -62,14 +69,19 @@ def fit(
             else None
         ),
         verbose=0,
-        callbacks=_callbacks(run, recipe.schedule, on_epoch),
+        callbacks=_callbacks(run, recipe.schedule, on_epoch, checkpoint_every_s),
     )
     if recipe.schedule.weight_averaging:
         model.optimizer.finalize_variable_values(model.trainable_variables)
-    temperature, threshold = confidence or _confidence(model, info, validation, normalization)
+    trained, model = model, build(recipe, len(info.labels))
+    model.set_weights(trained.get_weights())
+    if confidence is None and validation:
+        confidence = _confidence(model, info, validation, normalization)
+    temperature, threshold = confidence or (None, None)
     model.save(run.model)
     run.save(Calibration(normalization, temperature, threshold, time.monotonic() - started))
-    run.checkpoint.unlink(missing_ok=True)
+    for path in run.checkpoints():
+        path.unlink()
     run.best.unlink(missing_ok=True)
 
 
@@ -82,19 +94,9 @@ def _confidence(
     """Temperature and threshold by the validation clips."""
     # a clip that the gate does not let through says nothing of the network's confidence
     heard = [each for each in validation if each.segments]
-
-    def judged(temperature: float) -> Predictions:
-        logits = keras_logits(model)
-        return predict(heard, info.labels, info.recipe, normalization, logits, temperature)
-
-    raw = judged(1.0)
+    raw = predict(heard, info.labels, info.recipe, normalization, keras_logits(model), 1.0)
     temperature = fit_temperature(np.log(raw.probabilities), raw.truth)
-    return temperature, choose_threshold(judged(temperature))
-
-
-def classes_of(features: Sequence[ClipFeatures], labels: Sequence[str]) -> NDArray[np.int64]:
-    """Index of each clip's emotion in ``labels``."""
-    return np.array([labels.index(each.clip.emotion) for each in features], np.int64)
+    return temperature, choose_threshold(raw.at_temperature(temperature))
 
 
 def _validation_windows(
@@ -174,7 +176,10 @@ def _learning_rate(schedule: Schedule, steps_per_epoch: int) -> object:
 
 
 def _callbacks(
-    run: Run, schedule: Schedule, on_epoch: Callable[[int, dict[str, float]], None]
+    run: Run,
+    schedule: Schedule,
+    on_epoch: Callable[[int, dict[str, float]], None],
+    checkpoint_every_s: float,
 ) -> list[keras.callbacks.Callback]:
     callbacks: list[keras.callbacks.Callback] = [
         keras.callbacks.CSVLogger(run.history, append=True)
@@ -185,7 +190,7 @@ def _callbacks(
         callbacks.append(_EarlyStopping(run, schedule.early_stopping))
     return [
         *callbacks,
-        _Checkpoint(run),  # after those that change what it keeps
+        _Checkpoint(run, checkpoint_every_s),  # after those that change what it keeps
         keras.callbacks.LambdaCallback(on_epoch_end=on_epoch),
     ]
 
@@ -217,30 +222,35 @@ class _EarlyStopping(keras.callbacks.EarlyStopping):  # type: ignore[misc]
 
 
 class _Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
-    """Weights, optimizer and history after every epoch, so that a killed training goes on."""
+    """Weights and optimizer now and then, so that a killed training goes on."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, every_s: float) -> None:
         super().__init__()
         self._run = run
+        self._every_s = every_s
+        self._saved_s = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-        partial = self._run.checkpoint.with_suffix(".part.keras")
+        if time.monotonic() - self._saved_s < self._every_s:
+            return
+        older = self._run.checkpoints()
+        partial = self._run.folder / "checkpoint.part.keras"
         self.model.save(partial)
-        partial.replace(self._run.checkpoint)
+        partial.replace(self._run.checkpoint(epoch + 1))
+        for path in older:
+            path.unlink()
+        self._saved_s = time.monotonic()
 
 
-def _start_or_resume(
-    run: Run, recipe: Recipe, n_classes: int, steps: int
-) -> tuple[keras.Model, int]:
-    """The network and the number of epochs that it has behind it."""
-    if not run.checkpoint.exists():
+def _start_or_resume(run: Run, recipe: Recipe, n_classes: int, steps: int) -> keras.Model:
+    """The network as it was when the run was killed, or a new one."""
+    done = run.epochs_done
+    if not done:
         run.history.unlink(missing_ok=True)
-        model = build(recipe, n_classes)
+        model = build(recipe, n_classes, training=True)
         _compile(model, recipe, steps)
-        return model, 0
-    model = keras.models.load_model(run.checkpoint)
-    done = int(model.optimizer.iterations) // steps
-    # the history may be one epoch ahead of the checkpoint
+        return model
+    # the history is ahead of the checkpoint
     rows = run.history.read_text().splitlines(keepends=True)
     run.history.write_text("".join(rows[: done + 1]))
-    return model, done
+    return keras.models.load_model(run.checkpoint(done))

@@ -1,8 +1,10 @@
 """What the folds of a recipe say of confidence, for a model that holds no actor out."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import keras
+import msgspec
 import numpy as np
 
 from undertone_training.errors import RunError
@@ -12,6 +14,9 @@ from undertone_training.fit import keras_logits, predict
 from undertone_training.recipe import Recipe
 from undertone_training.runs import Run
 from undertone_training.splits import DEVELOPMENT_FOLDS
+
+FeaturesOf = Callable[[Sequence[str]], list[ClipFeatures]]
+"""Features of clips by their ids."""
 
 
 def folds_of(recipe: Recipe, runs: Sequence[Run]) -> list[Run]:
@@ -28,32 +33,58 @@ def folds_of(recipe: Recipe, runs: Sequence[Run]) -> list[Run]:
     return list(found.values())
 
 
-def calibrate(
-    folds: Sequence[Run], features_of: Callable[[Sequence[str]], list[ClipFeatures]]
-) -> tuple[float, float]:
+def calibrate(folds: Sequence[Run], features_of: FeaturesOf) -> tuple[float, float]:
     """Temperature and threshold by the clips that each fold held out.
 
     Every training actor is judged once, by a network that never heard him or her, so that no
-    actor need be kept from the final training.  ``features_of`` gives the clips' features by
-    their ids.
+    actor need be kept from the final training.
     """
-    held_out = [[each for each in features_of(fold.info.test) if each.segments] for fold in folds]
+    return _confidence([_judged(fold, features_of) for fold in folds])
 
-    def judged(temperature: float) -> Predictions:
-        return Predictions.concatenate(
-            [
-                predict(
-                    features,
-                    fold.info.labels,
-                    fold.info.recipe,
-                    fold.calibration.normalization,
-                    keras_logits(keras.models.load_model(fold.model, compile=False)),
-                    temperature,
+
+def close(runs: Sequence[Run], features_of: FeaturesOf) -> list[Run]:
+    """Give each run that validated on nobody a temperature and a threshold; returns the others.
+
+    They come from what the other folds of its recipe and seed said of the speakers that they
+    held out, all of whom are training actors here.  A run without such folds stays open.
+    """
+    groups: dict[tuple[Recipe, str, int], list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[run.info.recipe, run.info.protocol, run.info.seed].append(run)
+    left = []
+    for group in groups.values():
+        if all(run.calibration.temperature is not None for run in group):
+            continue
+        judged = {run.folder: _judged(run, features_of) for run in group}
+        for run in group:
+            trained = set(run.info.train_speakers)
+            others = [each for each in judged.values() if set(each.speakers) <= trained]
+            if not others:
+                left.append(run)
+                continue
+            temperature, threshold = _confidence(others)
+            run.save(
+                msgspec.structs.replace(
+                    run.calibration, temperature=temperature, threshold=threshold
                 )
-                for fold, features in zip(folds, held_out, strict=True)
-            ]
-        )
+            )
+    return left
 
-    raw = judged(1.0)
+
+def _judged(fold: Run, features_of: FeaturesOf) -> Predictions:
+    """What a fold's network says of the clips that it held out and that are heard."""
+    return predict(
+        [each for each in features_of(fold.info.test) if each.segments],
+        fold.info.labels,
+        fold.info.recipe,
+        fold.calibration.normalization,
+        keras_logits(keras.models.load_model(fold.model, compile=False)),
+        temperature=1.0,
+    )
+
+
+def _confidence(judged: Sequence[Predictions]) -> tuple[float, float]:
+    """Temperature and threshold by predictions at temperature 1."""
+    raw = Predictions.concatenate(judged)
     temperature = fit_temperature(np.log(raw.probabilities), raw.truth)
-    return temperature, choose_threshold(judged(temperature))
+    return temperature, choose_threshold(raw.at_temperature(temperature))

@@ -56,6 +56,35 @@ class LiveCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
+class Verdicts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Clips, those that got a verdict at their run's threshold, and those that got the right one.
+
+    Of the form that ships, over all seeds and folds; each run's threshold was fitted on its own
+    training actors.
+    """
+
+    clips: int
+    verdicts: int
+    right: int
+
+    @classmethod
+    def of(cls, predictions: Predictions, threshold: float) -> "Verdicts":
+        """At a confidence threshold, from 0 to 1."""
+        given = predictions.confidence >= threshold
+        return cls(len(given), int(given.sum()), int((given & predictions.correct).sum()))
+
+    @classmethod
+    def total(cls, counts: "Sequence[Verdicts]") -> "Verdicts | None":
+        """Of several runs; None of none."""
+        if not counts:
+            return None
+        return cls(
+            sum(each.clips for each in counts),
+            sum(each.verdicts for each in counts),
+            sum(each.right for each in counts),
+        )
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one run said under one protocol, by form."""
@@ -65,6 +94,7 @@ class Outcome:
     predictions: Mapping[str, Predictions]
     cost: Cost
     live: LiveCounts | None = None
+    verdicts: Verdicts | None = None
 
 
 class Pooled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,6 +107,7 @@ class Pooled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     forms: dict[str, PooledFigures]
     cost: Cost
     live: LiveCounts | None = None
+    verdicts: Verdicts | None = None
 
     def save(self, path: Path) -> None:
         """Write it as indented JSON."""

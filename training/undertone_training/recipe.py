@@ -30,13 +30,16 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Augmentation(_Strict, frozen=True):
     """Copies of each training clip, made once from the waveform and kept in the cache.
 
+    Every copy is cut by the device's speech gate after all else, as the device would cut it.
+
     copies: augmented copies beside the clip itself.
     speed: largest relative change of speed (tempo and pitch together).
     pitch_semitones, stretch: largest change of pitch alone and of tempo alone.
-    equalizer_db: largest gain of a band; other microphones and rooms.
+    equalizer_db: largest gain of a band; other microphones.
+    reverberation: share of the copies that are heard from afar, in one of the ``rooms``.
     noise: share of the copies that get noise, of rooms where recordings are at hand, and
-        white; snr_db: range of its signal-to-noise ratio.
-    trim_jitter_s: largest shift of each end of the speech segment.
+        white; snr_db: range of its signal-to-noise ratio over the whole clip, pauses and all.
+    level_dbfs: range of the level over the whole clip.
     """
 
     copies: Count = 6
@@ -44,19 +47,24 @@ class Augmentation(_Strict, frozen=True):
     pitch_semitones: float = 2.5
     stretch: Share = 0.2
     equalizer_db: float = 6.0
+    reverberation: Share = 0.3
     noise: Share = 0.6
-    snr_db: tuple[float, float] = (5.0, 35.0)
-    trim_jitter_s: float = 0.1
+    snr_db: tuple[float, float] = (0.0, 30.0)
+    level_dbfs: tuple[float, float] = (-45.0, -13.0)
 
 
 class Regularization(_Strict, frozen=True):
     """What is done to the batches and the loss.
 
+    tempo: largest relative change of tempo, by interpolation between frames.
+    vocal_tract: largest relative change of the vocal tract's length (see ``voices``).
     time_masks, coefficient_masks: number of SpecAugment masks; the longest in frames and
         coefficients (Park et al. 2019).
     mixup: alpha of its Beta distribution, 0 for none (Zhang et al. 2018).
     """
 
+    tempo: Share = 0.15
+    vocal_tract: Share = 0.1
     time_masks: Count = 2
     longest_time_mask: Count = 12
     coefficient_masks: Count = 1
@@ -67,6 +75,29 @@ class Regularization(_Strict, frozen=True):
     weight_decay: Annotated[float, Meta(ge=0)] = 0.02
 
 
+class Distillation(_Strict, frozen=True):
+    """What trained networks teach this one beside the labels (Hinton et al. 2015).
+
+    teachers: recipes whose finished runs on the same split teach, all seeds together, by the
+        mean of their probabilities for each copy of a clip.
+    weight: share of the teachers' word in the target of a labelled clip.
+    corpora: others, whose clips have no label here: only the teachers say what they are.
+    copies: augmented copies of each of their clips.
+    turn: how many of their clips an epoch has, as a share of the labelled ones.
+    """
+
+    teachers: tuple[str, ...] = ()
+    weight: Share = 0.7
+    corpora: tuple[str, ...] = ()
+    copies: Count = 1
+    turn: Annotated[float, Meta(ge=0)] = 0.5
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for pupils without a teacher."""
+        if self.corpora and not self.teachers:
+            raise ValueError("distillation.corpora have no labels: name distillation.teachers")
+
+
 class Schedule(_Strict, frozen=True):
     """How long and how fast to learn.
 
@@ -75,6 +106,8 @@ class Schedule(_Strict, frozen=True):
     early_stopping: epochs without a better validation loss before the training ends and the
         best weights come back; 0 trains all epochs.
     weight_averaging: decay of the moving average of the weights that is kept; 0 for none.
+    precision: of the computing; weights are float32 in any case.  With bfloat16 a processor that
+        knows it trains nearly twice as fast.
     """
 
     epochs: AtLeastOne = 60
@@ -85,6 +118,7 @@ class Schedule(_Strict, frozen=True):
     early_stopping: Count = 0
     weight_averaging: Share = 0.99
     class_weights: bool = True
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
 
     @property
     def needs_validation(self) -> bool:
@@ -104,22 +138,33 @@ class Recipe(_Strict, frozen=True):
     """Everything that makes a model, but the data and the seed.
 
     network: a builder in ``networks``; ``width`` scales its channels.
+    convolutions: channels, kernel in frames and pooling of each of its convolutions.
+    pooling: what is taken over time at their end.
     song: RAVDESS song of the training actors joins their speech.
     level: see ``undertone.bundle.Normalization``.
     validation_speakers: training actors held out for the curves, early stopping, the
-        temperature and the threshold.
+        temperature and the threshold; 0 trains on all, and ``evaluate`` then takes temperature
+        and threshold of each fold from what the other folds said of its training actors.
     """
 
     name: str
     network: str = "compact"
     width: Positive = 1.0
+    convolutions: tuple[tuple[AtLeastOne, AtLeastOne, AtLeastOne], ...] = (
+        (64, 5, 1),
+        (64, 5, 2),
+        (96, 5, 2),
+        (96, 3, 1),
+    )
+    pooling: Literal["average-max", "statistics", "attention"] = "average-max"
     song: bool = True
     level: Literal["energy-mean", "none"] = "energy-mean"
-    validation_speakers: AtLeastOne = 2
+    validation_speakers: Count = 2
     mfcc: MfccConfig = MfccConfig()
     window: WindowConfig = WindowConfig()
     augmentation: Augmentation = Augmentation()
     regularization: Regularization = Regularization()
+    distillation: Distillation = Distillation()
     schedule: Schedule = Schedule()
 
 

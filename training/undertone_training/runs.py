@@ -2,7 +2,7 @@
 
 <runs>/<recipe>/<split>/seed<N>/
     run.json            the recipe, the split's clips, seed, commit, tool versions, machine
-    checkpoint.keras    the network after the last epoch, until the training is finished
+    checkpoint-N.keras  the network after N epochs, until the training is finished
     best.npz            weights of the best epoch until then, for early stopping
     model.keras         the trained network
     calibration.json    normalisation, temperature, threshold (training actors only)
@@ -15,7 +15,8 @@ import csv
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,7 +34,7 @@ _T = TypeVar("_T")
 
 
 class RunInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a run was made from; clips by their ids."""
+    """What a run was made from; clips by their ids, teachers by SHA-256 of their models."""
 
     recipe: Recipe
     seed: int
@@ -49,15 +50,25 @@ class RunInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     commit: str
     tools: dict[str, str]
     machine: str
+    teachers: tuple[str, ...] = ()
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was fitted on training actors beside the weights; seconds the training took."""
+    """What was fitted on training actors beside the weights; seconds the training took.
+
+    temperature, threshold: None until somebody is found who can tell (see ``folds``).
+    """
 
     normalization: Normalization
-    temperature: float
-    threshold: float
+    temperature: float | None
+    threshold: float | None
     fit_s: float
+
+    @property
+    def confidence(self) -> tuple[float, float]:
+        """Temperature and threshold; such as change and withhold nothing while they are open."""
+        temperature, threshold = self.temperature, self.threshold
+        return 1.0 if temperature is None else temperature, 0.0 if threshold is None else threshold
 
 
 class Run:
@@ -69,7 +80,6 @@ class Run:
         self.model = folder / "model.keras"
         self.history = folder / "history.csv"
         self.tflite = folder / "model.tflite"
-        self.checkpoint = folder / "checkpoint.keras"
         self.best = folder / "best.npz"
         self.report = folder / "report"
 
@@ -96,7 +106,15 @@ class Run:
     @property
     def epochs_done(self) -> int:
         """Epochs behind a training that was killed and will go on; 0 before the first."""
-        return len(self.epochs()["loss"]) if self.checkpoint.exists() else 0
+        return max((int(path.stem.partition("-")[2]) for path in self.checkpoints()), default=0)
+
+    def checkpoint(self, epochs: int) -> Path:
+        """Where the network after so many epochs stands."""
+        return self.folder / f"checkpoint-{epochs}.keras"
+
+    def checkpoints(self) -> list[Path]:
+        """Those that are there: one, or two where a kill fell between them."""
+        return list(self.folder.glob("checkpoint-*[0-9].keras"))
 
     def require_same(self, info: RunInfo) -> None:
         """Raise RunError where the folder holds a run of another recipe or of other clips."""
@@ -157,7 +175,7 @@ class Run:
             raise RunError(f"{path} can't be read: {error}.") from error
 
 
-def describe(recipe: Recipe, split: Split, seed: int) -> RunInfo:
+def describe(recipe: Recipe, split: Split, seed: int, teachers: Sequence[Run] = ()) -> RunInfo:
     """What a run of ``recipe`` on ``split`` will have been made from."""
     emotions = {clip.emotion for clip in split.train}
     return RunInfo(
@@ -166,7 +184,9 @@ def describe(recipe: Recipe, split: Split, seed: int) -> RunInfo:
         protocol=split.protocol,
         split=split.name,
         labels=tuple(emotion for emotion in EMOTIONS if emotion in emotions),
-        corpora=tuple(sorted({clip.corpus for clip in split.train})),
+        corpora=tuple(
+            sorted({*(clip.corpus for clip in split.train), *recipe.distillation.corpora})
+        ),
         train=tuple(clip.clip_id for clip in split.train),
         validation=tuple(clip.clip_id for clip in split.validation),
         test=tuple(clip.clip_id for clip in split.test),
@@ -175,6 +195,7 @@ def describe(recipe: Recipe, split: Split, seed: int) -> RunInfo:
         commit=commit(),
         tools=tool_versions(),
         machine=machine(),
+        teachers=tuple(sha256(teacher.model.read_bytes()).hexdigest() for teacher in teachers),
     )
 
 

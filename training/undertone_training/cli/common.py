@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from undertone_training.features import ClipFeatures
     from undertone_training.noise import NoiseRecordings
     from undertone_training.recipe import Recipe
-    from undertone_training.runs import Run, RunInfo
-    from undertone_training.splits import Split
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -128,33 +126,6 @@ def features_of(
     augmentation = None if noise is None else recipe.augmentation
     with progress(description, len(clips)) as step:
         return prepare(clips, recipe.mfcc, augmentation, noise, cache, jobs, lambda: step(""))
-
-
-def train(
-    run: "Run",
-    info: "RunInfo",
-    split: "Split",
-    noise: "NoiseRecordings",
-    cache: Path,
-    jobs: int | None,
-    confidence: tuple[float, float] | None = None,
-    watch: Callable[[dict[str, float]], None] = lambda logs: None,
-) -> None:
-    """Train a run on its split, with a bar; ``watch`` gets each epoch's figures and may raise."""
-    train = features_of(split.train, info.recipe, cache, jobs, "features", noise)
-    validation = features_of(split.validation, info.recipe, cache, jobs, "validation")
-    load_tensorflow()
-    from undertone_training.fit import fit
-
-    def say(epoch: int, logs: dict[str, float]) -> None:
-        validated = f" validation {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
-        step(f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}{validated}")
-        watch(logs)
-
-    total, done = info.recipe.schedule.epochs, run.epochs_done
-    with progress(f"{info.recipe.name} {split.name} seed {info.seed}", total, done) as step:
-        fit(run, info, train, validation, say, confidence)
-    click.echo(f"{run.folder}: trained in {run.calibration.fit_s:.0f} s")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> None:

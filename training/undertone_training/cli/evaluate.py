@@ -79,6 +79,7 @@ def command(
     if to:
         raise click.UsageError("--to is for a bundle; the reports of runs stand beside them.")
     clips = common.clips_by_id(data)
+    _close(runs, clips, cache, jobs)
     if protocol == "cross-corpus":
         results = _cross_corpus(runs, clips, cache, jobs)
         _pool(folder, results, by_seed=False)
@@ -86,6 +87,29 @@ def command(
         _pool(folder, _live(runs, clips, data))
     else:
         _pool(folder, _own(runs, clips, side, cache, jobs))
+
+
+def _close(
+    runs: "Sequence[Run]", clips: "Mapping[str, Clip]", cache: Path, jobs: int | None
+) -> None:
+    """Find temperature and threshold for the runs that validated on nobody."""
+    from undertone_training.tested import chosen
+
+    if all(run.calibration.temperature is not None for run in runs):
+        return
+    common.load_tensorflow()
+    from undertone_training.folds import close
+
+    left = close(
+        runs,
+        lambda ids: common.features_of(
+            chosen(clips, ids), runs[0].info.recipe, cache, jobs, "folds"
+        ),
+    )
+    for run in left:
+        click.echo(
+            f"{run.folder}: its confidence stays open until other folds are trained", err=True
+        )
 
 
 def _own(
@@ -175,7 +199,7 @@ def _test(
     """Test a run and write its own report."""
     import msgspec
 
-    from undertone_training.pooled import Outcome
+    from undertone_training.pooled import Outcome, Verdicts
     from undertone_training.report import write_report
 
     info, calibration = run.info, run.calibration
@@ -202,7 +226,8 @@ def _test(
         },
     )
     _say(f"{run.folder} {protocol}", predictions)
-    return Outcome(run, protocol, predictions, cost)
+    verdicts = Verdicts.of(predictions["int8"], calibration.confidence[1])
+    return Outcome(run, protocol, predictions, cost, verdicts=verdicts)
 
 
 def _pool(folder: Path, results: "Sequence[Outcome]", by_seed: bool = True) -> None:
@@ -231,6 +256,7 @@ def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: 
     from undertone_training.pooled import (
         LiveCounts,
         Pooled,
+        Verdicts,
         file_name,
         mean_cost,
         one_recipe,
@@ -271,7 +297,8 @@ def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: 
                 _say(f"{recipe.name} {protocol} seed {seed}", predictions)
     seeds = tuple(sorted({each.run.info.seed for each in kept}))
     live = LiveCounts.total([each.live for each in kept if each.live])
-    pooled = Pooled(recipe, protocol, seeds, tuple(splits), pool(joined), cost, live)
+    verdicts = Verdicts.total([each.verdicts for each in kept if each.verdicts])
+    pooled = Pooled(recipe, protocol, seeds, tuple(splits), pool(joined), cost, live, verdicts)
     pooled.save(folder / f"{name}.json")
 
 

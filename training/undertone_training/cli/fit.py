@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from undertone_training.cli import common
+from undertone_training.cli import common, training
 
 if TYPE_CHECKING:
     from undertone_training.corpora.clip import Clip
@@ -88,7 +88,8 @@ def command(
             click.echo(f"{split.name}: not at hand are actors {', '.join(split.missing)}", err=True)
         for seed in dict.fromkeys(seeds):
             run = Run(runs / recipe.name / split.name / f"seed{seed}")
-            info = describe(recipe, split, seed)
+            lesson = training.lesson_of(runs, recipe, split, clips)
+            info = describe(recipe, split, seed, lesson.teachers)
             run.require_same(info)
             if dry_run or run.finished:
                 state = "finished already," if run.finished else "would train on"
@@ -99,7 +100,7 @@ def command(
                 continue
             if folds_folder and confidence is None:  # the same for every seed
                 confidence = _confidence(folds_folder, recipe, clips, cache, jobs)
-            common.train(run, info, split, for_training(data), cache, jobs, confidence)
+            training.train(run, info, lesson, for_training(data), cache, jobs, confidence)
 
 
 def _confidence(

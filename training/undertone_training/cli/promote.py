@@ -129,6 +129,8 @@ def _evidence(folder: Path, recipe: "Recipe") -> tuple[Path, dict[str, Any]]:
             "the one that the run was made from: train and evaluate its folds."
         )
     figures["extra"]["seeds"] = {"numbers": list(pooled.seeds), **msgspec.to_builtins(pooled.forms)}
+    if pooled.verdicts:
+        figures["extra"]["verdicts"] = msgspec.to_builtins(pooled.verdicts)
     live = {}
     for snr_db in SNRS_DB:
         name = condition(snr_db)

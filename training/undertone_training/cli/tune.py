@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from undertone_training.cli import common
+from undertone_training.cli import common, training
 
 if TYPE_CHECKING:
     from undertone_training.corpora.clip import Clip
@@ -114,7 +114,7 @@ def command(
         click.echo(f"{tried.name}: {_said(tried)}; {search.finished} of {trials} trials")
         _keep(search, note)
 
-    search.run(trials, _judge(clips, data, cache, jobs, seed), go_on, after)
+    search.run(trials, _judge(clips, data, runs, cache, jobs, seed), go_on, after)
     _report(search, trials)
 
 
@@ -132,7 +132,7 @@ def _digest(folds: "Sequence[Split]") -> str:
 
 
 def _judge(
-    clips: "Sequence[Clip]", data: Path, cache: Path, jobs: int | None, seed: int
+    clips: "Sequence[Clip]", data: Path, runs: Path, cache: Path, jobs: int | None, seed: int
 ) -> "Judge":
     """What trains and tests the folds of a trial."""
     from undertone_training.noise import for_training
@@ -147,14 +147,15 @@ def _judge(
         outcomes = []
         for split in _folds(trial.recipe, clips):
             run = Run(trial.folder / split.name / f"seed{seed}")
-            info = describe(trial.recipe, split, seed)
+            lesson = training.lesson_of(runs, trial.recipe, split, clips)
+            info = describe(trial.recipe, split, seed, lesson.teachers)
             run.require_same(info)
             common.load_tensorflow()
             import keras
 
             keras.backend.clear_session()  # what earlier trainings left in memory
             if not run.finished:
-                common.train(run, info, split, noise, cache, jobs, watch=_require_finite)
+                training.train(run, info, lesson, noise, cache, jobs, watch=_require_finite)
             test = common.features_of(split.test, trial.recipe, cache, jobs, split.name)
             from undertone_training.evaluate import cost_of, evaluate_run
 

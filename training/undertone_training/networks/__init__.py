@@ -11,18 +11,29 @@ import keras
 
 from undertone.errors import ConfigError
 from undertone_training.networks.compact import compact
+from undertone_training.networks.spectral import spectral
 from undertone_training.recipe import Recipe
 
-BUILDERS: dict[str, Callable[[Recipe, int], keras.Model]] = {"compact": compact}
+BUILDERS: dict[str, Callable[[Recipe, int], keras.Model]] = {
+    "compact": compact,
+    "spectral": spectral,
+}
 
 
-def build(recipe: Recipe, n_classes: int) -> keras.Model:
-    """The untrained network of ``recipe``; raises ConfigError for one that does not exist."""
+def build(recipe: Recipe, n_classes: int, training: bool = False) -> keras.Model:
+    """The untrained network of ``recipe``; raises ConfigError for one that does not exist.
+
+    training: computes in the recipe's precision; else in float32, for the same weights.
+    """
     if recipe.network not in BUILDERS:
         raise ConfigError(
             f"There is no network called {recipe.network}: there are {', '.join(BUILDERS)}."
         )
-    return BUILDERS[recipe.network](recipe, n_classes)
+    keras.config.set_dtype_policy(recipe.schedule.precision if training else "float32")
+    try:
+        return BUILDERS[recipe.network](recipe, n_classes)
+    finally:
+        keras.config.set_dtype_policy("float32")
 
 
 def multiply_accumulates(model: keras.Model) -> int:

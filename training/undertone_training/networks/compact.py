@@ -1,4 +1,4 @@
-"""The compact network: plain convolutions over time, pooled by average and maximum.
+"""The compact network: plain convolutions over time, then statistics over time.
 
 An MFCC's coefficients have no order in which neighbours mean more than others, so the
 convolutions run over time alone and see all coefficients at once.  This is several times
@@ -12,28 +12,42 @@ from keras import layers
 
 from undertone_training.recipe import Recipe
 
-_CHANNELS = ((64, 5, 1), (64, 5, 2), (96, 5, 2), (96, 3, 1))
-"""Channels, kernel in frames and pooling after each convolution."""
-
 _SPATIAL_DROPOUT = 0.1
 
 
 def compact(recipe: Recipe, n_classes: int) -> keras.Model:
-    """Four convolutions, statistics over time, logits; input (frames, coefficients)."""
+    """Convolutions, statistics over time, logits; input (frames, coefficients)."""
     window = keras.Input((recipe.window.frames, recipe.mfcc.n_coefficients))
     x = window
-    for index, (channels, kernel, pooling) in enumerate(_CHANNELS):
-        x = _convolution(x, round(channels * recipe.width / 8) * 8, kernel)
+    last = len(recipe.convolutions) - 1
+    for index, (channels, kernel, pooling) in enumerate(recipe.convolutions):
+        x = _convolution(x, max(8, round(channels * recipe.width / 8) * 8), kernel)
         if pooling > 1:
             x = layers.MaxPooling1D(pooling)(x)
-        if index < len(_CHANNELS) - 1:
+        if index < last:
             x = layers.SpatialDropout1D(_SPATIAL_DROPOUT)(x)
-    x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
-    x = layers.Dropout(recipe.regularization.dropout)(x)
-    return keras.Model(window, layers.Dense(n_classes)(x), name="compact")
+    x = layers.Dropout(recipe.regularization.dropout)(_pooled(x, recipe.pooling))
+    logits = layers.Dense(n_classes, dtype="float32")(x)
+    return keras.Model(window, logits, name="compact")
 
 
 def _convolution(x: Any, channels: int, kernel: int) -> Any:
     x = layers.Conv1D(channels, kernel, padding="same", use_bias=False)(x)
     x = layers.BatchNormalization()(x)
     return layers.ReLU()(x)
+
+
+def _pooled(x: Any, how: str) -> Any:
+    """From (frames, channels) to a vector; every way converts to full int8."""
+    average = layers.GlobalAveragePooling1D()(x)
+    if how == "average-max":
+        return layers.Concatenate()([average, layers.GlobalMaxPooling1D()(x)])
+    if how == "statistics":  # mean and mean absolute deviation: a square would spoil the scale
+        centred = layers.Subtract()([x, layers.Reshape((1, x.shape[-1]))(average)])
+        spread = layers.Add()(
+            [layers.ReLU()(centred), layers.ReLU()(layers.Rescaling(-1.0)(centred))]
+        )
+        return layers.Concatenate()([average, layers.GlobalAveragePooling1D()(spread)])
+    weights = layers.Softmax(axis=1)(layers.Dense(1)(layers.Conv1D(16, 1, activation="relu")(x)))
+    attended = layers.Dot(axes=1)([x, weights])
+    return layers.Concatenate()([layers.Flatten()(attended), layers.GlobalMaxPooling1D()(x)])

@@ -9,6 +9,7 @@ from undertone_training.report.protocols import (
     percent,
     percent_interval,
     percent_spread,
+    verdicts,
 )
 
 _RESPONSIBLE_USE = """\
@@ -39,7 +40,7 @@ def model_card(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     figures: what ``write_report`` returned, the shipped form last; its ``extra`` holds
         ``model_bytes``, ``multiply_accumulates`` (of one window) and ``command`` (what made the
         model); and, where they are known, ``seeds`` (``numbers``, and by form the ``uar``'s
-        ``mean`` and ``deviation``) and ``live`` (by condition ``protocol``, ``uar``,
+        ``mean`` and ``deviation``), ``verdicts`` (see ``pooled.Verdicts``) and ``live`` (by condition ``protocol``, ``uar``,
         ``missed_clips`` and ``false_segments``).
     Raises KeyError for a key that is missing.
     """
@@ -52,6 +53,7 @@ def model_card(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
         "## Figures",
         _figures_table(figures),
         _seeds(figures),
+        _verdicts(figures["extra"].get("verdicts")),
         _live(figures["extra"].get("live", {})),
         _comparison(),
         "## Each class",
@@ -139,6 +141,11 @@ def _seeds(figures: Mapping[str, Any]) -> str:
         f"UAR, {figures['protocol']}, mean and standard deviation over the seeds {numbers}: "
         f"{', '.join(spreads)}."
     )
+
+
+def _verdicts(counts: Mapping[str, int] | None) -> str:
+    """What the confidence threshold gives and costs."""
+    return f"{verdicts(counts)}." if counts else ""
 
 
 def _live(live: Mapping[str, Any]) -> str:

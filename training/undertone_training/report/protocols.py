@@ -38,3 +38,12 @@ def percent_interval(interval: tuple[float, float] | None) -> str:
         return "no interval: one speaker"
     low, high = interval
     return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def verdicts(counts: Mapping[str, int]) -> str:
+    """What a threshold gives and costs: ``clips``, those with ``verdicts``, and ``right`` ones."""
+    given, right = counts["verdicts"] / counts["clips"], counts["right"] / counts["verdicts"]
+    return (
+        f"At the confidence threshold {percent(given)} of the clips get a verdict, and "
+        f"{percent(right)} of these verdicts are right; the others are *uncertain*"
+    )

@@ -1,0 +1,36 @@
+"""Other vocal tracts, made from the MFCC themselves: a matrix instead of a new recording."""
+
+import numpy as np
+from numpy.typing import NDArray
+from python_speech_features.base import hz2mel, mel2hz
+from scipy.fftpack import dct
+
+from undertone.mfcc import MfccConfig
+
+
+def vocal_tract(config: MfccConfig, factor: float) -> NDArray[np.float64]:
+    """The matrix that stretches the spectrum behind MFCC frames by ``factor``.
+
+    Shape (coefficients, coefficients), for frames as rows: ``frames @ matrix``.  A factor
+    above 1 raises the formants, as a shorter vocal tract does (vocal tract length perturbation,
+    Jaitly & Hinton 2013), and the harmonics with them.  The coefficients are turned back into a
+    logarithmic mel spectrum, which is read at the stretched frequencies, and made coefficients
+    again; what lies above the last filter is what the last filter heard.  Coefficient 0 is the
+    energy and stays as it is.
+    """
+    n = config.n_filters
+    mels = np.linspace(hz2mel(config.low_hz), hz2mel(config.high_hz), n + 2)
+    positions = np.interp(hz2mel(mel2hz(mels[1:-1]) / factor), mels, np.arange(n + 2)) - 1
+    below = np.clip(np.floor(positions).astype(int), 0, n - 2)
+    share = np.clip(positions - below, 0, 1)
+    warp = np.zeros((n, n))
+    warp[np.arange(n), below] = 1 - share
+    warp[np.arange(n), below + 1] += share
+    basis = dct(np.eye(n), type=2, axis=0, norm="ortho")[1 : config.n_coefficients]
+    index = np.arange(1, config.n_coefficients)
+    lift = np.ones(len(index))
+    if config.lifter > 0:
+        lift += config.lifter / 2 * np.sin(np.pi * index / config.lifter)
+    matrix = np.eye(config.n_coefficients)
+    matrix[1:, 1:] = ((basis @ warp @ basis.T) * lift[:, np.newaxis] / lift).T
+    return matrix
