@@ -190,7 +190,7 @@ Search(Path({str(tmp_path / "study")!r}), question).run(8, judge)
         subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = [worker.communicate(timeout=60)[0].split() for worker in workers]
+    said = [worker.communicate(timeout=300)[0].split() for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0]
     assert sorted([*said[0], *said[1]]) == [f"tiny-{number:03}" for number in range(8)]
     assert Search(tmp_path / "study", question).finished == 8
