@@ -43,6 +43,8 @@ EXTRAS = {
         "matplotlib>=3.8,<4",
         "pandas>=2.2,<4",
         "requests>=2.31,<3",  # downloads that go on where they stopped
+        "optuna>=5,<6",  # the search for recipes
+        "tomli-w>=1.1,<2",  # writes recipes; the standard library only reads TOML
     ],
     "test": [
         "pytest>=8,<10",
@@ -77,7 +79,7 @@ setup(
     },
     package_data={
         "undertone": ["py.typed", "samples/*"],
-        "undertone_training": ["py.typed", "recipes/*.toml"],
+        "undertone_training": ["py.typed", "recipes/*.toml", "spaces/*.toml"],
         "undertone_models": ["*/*", "*/report/*"],
     },
     exclude_package_data={"undertone_models": ["__pycache__/*"]},

@@ -135,6 +135,7 @@ def test_the_wheel_holds_the_three_packages_whole_and_nothing_else(wheel: Path) 
         "undertone_models/ravdess8-compact/model.tflite",
         "undertone_models/ravdess8-compact/README.md",
         "undertone_training/recipes/compact.toml",
+        "undertone_training/spaces/compact.toml",
     ):
         assert needed in names
 

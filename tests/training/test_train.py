@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import msgspec
@@ -38,13 +39,14 @@ from undertone_training.cli import COMMANDS, undertone_train
 from undertone_training.corpora import Clip, scan
 from undertone_training.errors import RunError, SplitError
 from undertone_training.features import ClipFeatures, prepare
+from undertone_training.figures import Spread
 from undertone_training.fit import fit, keras_logits, predict
 from undertone_training.folds import calibrate, close
 from undertone_training.judging import through_device
 from undertone_training.lessons import classes_of, lesson_of
 from undertone_training.noise import for_training
-from undertone_training.pooled import Cost, Outcome, Pooled, same_folds
-from undertone_training.runs import Run, RunInfo, describe
+from undertone_training.pooled import Cost, Outcome, Pooled, PooledFigures, same_folds
+from undertone_training.runs import Calibration, Run, RunInfo, describe
 from undertone_training.splits import Split, splits
 from undertone_training.tested import require_unheard, shortfall
 from undertone_training.unspoken import FILE, NoiseReport, Unspoken
@@ -450,7 +452,7 @@ from undertone_training.corpora import scan
 from undertone_training.features import prepare
 from undertone_training.fit import fit
 from undertone_training.noise import for_training
-from undertone_training.runs import Run, describe
+from undertone_training.runs import Calibration, Run, describe
 from undertone_training.splits import splits
 
 recipe = recipes.load({str(recipe)!r})
@@ -701,19 +703,107 @@ def test_early_stopping_remembers_the_best_epoch_of_an_interrupted_training(
     assert not training.best.exists()
 
 
-def test_nothing_of_a_test_clip_reaches_the_training(road: Road, tmp_path: Path) -> None:
-    """The test actors' recordings are no sound at all, and the training does not notice."""
-    shutil.copytree(road.home, tmp_path / "corpora")
-    poisoned = list((tmp_path / "corpora").rglob("*-0[12].flac"))
-    assert len(poisoned) == 16
-    for path in poisoned:
-        path.write_bytes(b"poison")
-    recipe = tmp_path / "quick.toml"
-    recipe.write_text(RECIPE.replace("epochs = 25", 'epochs = 1\nshape = "constant"'))
-    args = ("fit", "--recipe", recipe, "--runs", tmp_path, "--fold", 1)
-    assert train(*args, *road.data(tmp_path / "corpora")) == 0
-    fitted = Run(tmp_path / "quick" / "development-1" / "seed0")
-    assert fitted.calibration.normalization == road.fold.calibration.normalization
+def garbage(path: Path) -> None:
+    path.write_bytes(b"poison")
+
+
+def another_sound(path: Path) -> None:
+    write(path, np.random.default_rng(len(path.name)).normal(0, 0.1, 32_000))
+
+
+def absent(path: Path) -> None:
+    path.unlink()
+
+
+def change(data: Path, actor: int, how: Callable[[Path], None]) -> None:
+    """Do something to each of an actor's eight clips."""
+    clips = list(data.rglob(f"*-{actor:02}.flac"))
+    assert len(clips) == 8
+    for path in clips:
+        how(path)
+
+
+@pytest.fixture(scope="module")
+def fitted(
+    road: Road, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., tuple[Calibration, list[np.ndarray]]]:
+    """What is fitted on a copy of the recordings that was changed before the training."""
+
+    def trained(
+        spoil: Callable[[Path], None], protocol: str = "speaker-independent"
+    ) -> tuple[Calibration, list[np.ndarray]]:
+        folder = tmp_path_factory.mktemp("fitted")
+        shutil.copytree(road.home, folder / "data")
+        spoil(folder / "data")
+        recipe = folder / "quick.toml"
+        recipe.write_text(RECIPE.replace("epochs = 25", "epochs = 2"))
+        args = ("fit", "--recipe", recipe, "--runs", folder, "--fold", 1, "--protocol", protocol)
+        assert train(*args, *road.data(folder / "data")) == 0
+        (path,) = folder.rglob("calibration.json")
+        done = Run(path.parent)
+        calibration = msgspec.structs.replace(done.calibration, fit_s=0.0)
+        model = keras.models.load_model(done.model, compile=False)
+        return calibration, model.get_weights()
+
+    return trained
+
+
+@pytest.fixture(scope="module")
+def untouched(fitted: Any) -> tuple[Calibration, list[np.ndarray]]:
+    calibration, weights = fitted(lambda data: None)
+    return calibration, weights
+
+
+@pytest.mark.parametrize("how", [garbage, another_sound, absent])
+def test_no_bit_of_a_test_clip_reaches_what_is_fitted(
+    how: Callable[[Path], None], fitted: Any, untouched: Any
+) -> None:
+    """Weights, normalisation, temperature and threshold are the same whatever is tested on."""
+
+    def spoil(data: Path) -> None:
+        change(data, 2, how)
+        if how is not absent:  # a fold needs somebody to test
+            change(data, 1, how)
+
+    calibration, weights = fitted(spoil)
+    assert calibration == untouched[0]
+    for one, other in zip(weights, untouched[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_test_actors_reach_nothing_of_the_final_model(road: Road, fitted: Any) -> None:
+    def join(data: Path) -> None:
+        shutil.copytree(road.everyone / "ravdess", data / "strangers")
+
+    alone, together = fitted(lambda data: None, "final"), fitted(join, "final")
+    assert alone[0] == together[0]
+    for one, other in zip(alone[1], together[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_training_clips_shape_all_and_validation_clips_the_confidence_alone(
+    road: Road, fitted: Any, untouched: Any
+) -> None:
+    """So that the tests above can fail."""
+    info = road.fold.info
+    validating, training = (
+        int(speakers[0]) for speakers in (info.validation_speakers, info.train_speakers)
+    )
+    calibration, weights = fitted(lambda data: change(data, validating, another_voice))
+    assert calibration.normalization == untouched[0].normalization
+    assert calibration.temperature != untouched[0].temperature
+    for one, other in zip(weights, untouched[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+    calibration, weights = fitted(lambda data: change(data, training, another_voice))
+    assert calibration.normalization != untouched[0].normalization
+    assert calibration.temperature != untouched[0].temperature
+    assert any((one != other).any() for one, other in zip(weights, untouched[1], strict=True))
+
+
+def another_voice(path: Path) -> None:
+    """A clip in a voice that nobody has."""
+    code = int(path.name[6:8])
+    write(path, voice(samples.clips()[code - 1], 30))
 
 
 def test_a_final_model_can_hold_no_actor_out(
@@ -895,7 +985,7 @@ def test_seeds_that_were_tested_on_other_folds_are_not_averaged() -> None:
 
 
 def test_compare_shows_a_row_for_each_report(
-    road: Road, promoted: Path, capsys: pytest.CaptureFixture[str]
+    road: Road, promoted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train("compare", road.quick, promoted, "--format", "json") == 0
     rows = json.loads(capsys.readouterr().out)
@@ -903,10 +993,37 @@ def test_compare_shows_a_row_for_each_report(
     assert "speaker-independent (1 of 4 folds)" in protocols
     assert "live, no noise (1 of 4 folds)" in protocols
     assert all(row["parameters"] > 1000 and row["fit_s"] > 0 for row in rows)
+    best_first = [(row["protocol"], -row["uar"]["mean"]) for row in rows]
+    assert best_first == sorted(best_first)
     for form in ("table", "markdown"):
         assert train("compare", road.quick, promoted, "--format", form) == 0
         lines = capsys.readouterr().out.splitlines()
         assert len(lines) == len(rows) + (1 if form == "table" else 2)
+    for name in ("figures.md", "figures.json"):
+        assert train("compare", road.quick, promoted, "--output", tmp_path / name) == 0
+        assert capsys.readouterr().out == f"{tmp_path / name}: {len(rows)} rows\n"
+    assert (tmp_path / "figures.md").read_text().splitlines() == lines
+    assert json.loads((tmp_path / "figures.json").read_text()) == rows
+    assert train("compare", road.quick, "--output", tmp_path / "figures.csv") == 2
+    assert "neither in .md nor in .json" in capsys.readouterr().err
+
+
+def test_compare_tables_several_seeds_and_recipes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, uar, seeds in (("a", 0.6, (0, 1, 2)), ("b", 0.65, (0,))):
+        figure = PooledFigures(
+            *[Spread(uar, 0.012 if len(seeds) > 1 else None)] * 3, Spread(0.05, None), (0.5, 0.7)
+        )
+        recipe = msgspec.structs.replace(recipes.load("tiny"), name=name)
+        Pooled(
+            recipe, "speaker-independent", seeds, ("x",), {"float": figure}, Cost(1, None, 1, 95.4)
+        ).save(tmp_path / name / "report" / "speaker-independent.json")  # fmt: skip
+    assert train("compare", tmp_path, "--format", "markdown") == 0
+    _, _, first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("| b | speaker-independent | 0 | float | 65.0 % | 50.0 to 70.0 % |")
+    assert second.startswith("| a | speaker-independent | 0, 1, 2 | float | 60.0 ± 1.2 % |")
+    assert second.endswith("| – | 0.00 | 95 s |")
 
 
 def test_help_is_instant_and_has_examples() -> None:

@@ -1,5 +1,6 @@
 """The figures that ``evaluate`` and ``promote`` left in folders, as rows of one table."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -36,19 +37,21 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def rows_of(folder: Path) -> list[Row]:
-    """A row for each report in ``folder``: of runs (or the recipes below), or of bundles.
+    """A row for each report of recipes and bundles in ``folder`` and below; or of single runs.
 
     Raises RunError where nothing was evaluated, and for a report that can't be read.
     """
-    pooled = sorted(folder.glob("report/*.json")) or sorted(folder.rglob("report/*.json"))
-    rows = [_of_runs(path) for path in pooled if path.name != _FIGURES]
-    if not rows:
-        rows = [_of_report(path) for path in sorted(folder.glob(f"**/{_FIGURES}"))]
-    if not rows:
+    paths = sorted(folder.rglob("report/*.json")) or sorted(folder.rglob(_FIGURES))
+    if not paths:
         raise RunError(
             f"Nothing was evaluated in {folder}: run `undertone-train evaluate {folder}` first."
         )
-    return rows
+    return [_of_report(path) if path.name == _FIGURES else _of_runs(path) for path in paths]
+
+
+def ranked(rows: Iterable[Row]) -> list[Row]:
+    """By protocol, for only such rows can be compared; the highest UAR first."""
+    return sorted(rows, key=lambda row: (row.protocol, -row.uar.mean, row.name))
 
 
 def _of_runs(path: Path) -> Row:

@@ -21,3 +21,7 @@ class RunError(UndertoneError):
 
 class PromotionError(UndertoneError):
     """A model that is not good enough to become a bundle."""
+
+
+class TrialError(UndertoneError):
+    """A recipe that can't be trained: a search goes on with the next."""

@@ -21,8 +21,13 @@ from undertone_training.pooled import Cost
 from undertone_training.quantize import int8_logits
 from undertone_training.runs import Run
 
+FORMS = ("float", "int8")
+"""Of a run's model: as it was trained, and as it ships."""
 
-def evaluate_run(run: Run, test: Sequence[ClipFeatures]) -> dict[str, Predictions]:
+
+def evaluate_run(
+    run: Run, test: Sequence[ClipFeatures], forms: Sequence[str] = FORMS
+) -> dict[str, Predictions]:
     """Predictions of the ``float`` and the ``int8`` model on ``test``."""
     info, calibration = run.info, run.calibration
     temperature, _ = calibration.confidence
@@ -30,7 +35,7 @@ def evaluate_run(run: Run, test: Sequence[ClipFeatures]) -> dict[str, Prediction
         form: predict(
             test, info.labels, info.recipe, calibration.normalization, logits, temperature
         )
-        for form, logits in _forms(run).items()
+        for form, logits in _forms(run, forms).items()
     }
 
 
@@ -55,7 +60,7 @@ def cost_of(run: Run) -> Cost:
     model = keras.models.load_model(run.model, compile=False)
     return Cost(
         parameters=model.count_params(),
-        model_bytes=run.tflite.stat().st_size,
+        model_bytes=run.tflite.stat().st_size if run.tflite.exists() else None,
         multiply_accumulates=networks.multiply_accumulates(model),
         fit_s=round(run.calibration.fit_s, 1),
     )
@@ -83,8 +88,12 @@ def room_noise(files: Sequence[Path]) -> NDArray[np.float64] | None:
     return np.concatenate(recordings) if recordings else None
 
 
-def _forms(run: Run) -> dict[str, WindowLogits]:
-    return {
-        "float": keras_logits(keras.models.load_model(run.model, compile=False)),
-        "int8": int8_logits(run),
-    }
+def _forms(run: Run, forms: Sequence[str] = FORMS) -> dict[str, WindowLogits]:
+    return {form: _LOGITS[form](run) for form in forms}
+
+
+def _float_logits(run: Run) -> WindowLogits:
+    return keras_logits(keras.models.load_model(run.model, compile=False))
+
+
+_LOGITS = dict(zip(FORMS, (_float_logits, int8_logits), strict=True))

@@ -27,10 +27,13 @@ class PooledFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one model costs: ``multiply_accumulates`` of a window, ``fit_s`` of its training."""
+    """What one model costs: ``multiply_accumulates`` of a window, ``fit_s`` of its training.
+
+    model_bytes: of model.tflite; None before it is quantised.
+    """
 
     parameters: int
-    model_bytes: int
+    model_bytes: int | None
     multiply_accumulates: int
     fit_s: float
 
@@ -193,7 +196,7 @@ def mean_cost(costs: Sequence[Cost]) -> Cost:
     """Of models that one recipe made: the largest, and the mean time of a training."""
     return Cost(
         max(cost.parameters for cost in costs),
-        max(cost.model_bytes for cost in costs),
+        max((cost.model_bytes for cost in costs if cost.model_bytes), default=None),
         max(cost.multiply_accumulates for cost in costs),
         sum(cost.fit_s for cost in costs) / len(costs),
     )

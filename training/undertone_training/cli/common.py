@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+SEED = click.IntRange(0, 2**32 - 1)  # what NumPy and Keras take
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 data: Decorator = click.option(
@@ -125,6 +126,23 @@ def features_of(
     augmentation = None if noise is None else recipe.augmentation
     with progress(description, len(clips)) as step:
         return prepare(clips, recipe.mfcc, augmentation, noise, cache, jobs, lambda: step(""))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> None:
+    """Print a table; ``sides``: l or r for each column."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False)
+    for heading, side in zip(head, sides, strict=True):
+        drawn.add_column(heading, justify="left" if side == "l" else "right", overflow="fold")
+    for cells in rows:
+        drawn.add_row(*map(Text, cells))  # a folder may have any name
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 250  # a file or a pipe has no edge to fold at
+    console.print(drawn)
 
 
 def clips_by_id(data: Path) -> "dict[str, Clip]":

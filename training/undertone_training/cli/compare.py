@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from undertone_training.cli import common
+from undertone_training.errors import RunError
 
 if TYPE_CHECKING:
     from undertone_training.comparison import Row
+    from undertone_training.figures import Spread
+
+
+def _checked_ending(
+    context: click.Context, parameter: click.Parameter, value: Path | None
+) -> Path | None:
+    if value and value.suffix not in (".md", ".json"):
+        raise click.BadParameter(f"{value} ends neither in .md nor in .json.")
+    return value
 
 
 @click.command(
@@ -19,7 +29,7 @@ if TYPE_CHECKING:
 Examples:
   undertone-train compare runs/*
   undertone-train compare runs/compact models/ravdess8-compact
-  undertone-train compare runs --format markdown > figures.md
+  undertone-train compare runs --output figures.md
 """
 )
 @click.argument("folders", nargs=-1, required=True, type=common.FOLDER, metavar="FOLDER...")
@@ -30,28 +40,43 @@ Examples:
     default="table",
     show_default=True,
 )
-def command(folders: tuple[Path, ...], form: str) -> None:
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_checked_ending,
+    metavar="FILE.md|FILE.json",
+    help="Write to a file instead, as its ending says.",
+)
+def command(folders: tuple[Path, ...], form: str, output: Path | None) -> None:
     """Show what `evaluate` found in each FOLDER, of runs or of a bundle: a row for each report.
 
-    Figures are those of the model that ships (int8): the mean ± standard deviation over seeds,
-    with the 95 % interval by bootstrap over speakers. Compare rows of one protocol only.
+    Figures are those of the model that ships (int8), or of the float model where it is not
+    quantised: the mean ± standard deviation over seeds, with the 95 % interval by bootstrap over
+    speakers. Compare rows of one protocol only: the best of each stands first.
     """
-    import msgspec
+    from undertone_training.comparison import ranked, rows_of
 
-    from undertone_training.comparison import rows_of
-
-    rows = [row for folder in folders for row in rows_of(folder)]
-    if form == "json":
-        click.echo(json.dumps(msgspec.to_builtins(rows), indent=2, ensure_ascii=False))
+    rows = ranked(row for folder in folders for row in rows_of(folder))
+    if output:
+        text = _json(rows) if output.suffix == ".json" else _markdown(rows)
+        try:
+            output.write_text(f"{text}\n")
+        except OSError as error:
+            raise RunError(
+                f"{output} can't be written ({error.strerror}): name another file with --output."
+            ) from error
+        click.echo(f"{output}: {len(rows)} rows")
+    elif form == "json":
+        click.echo(_json(rows))
     elif form == "markdown":
         click.echo(_markdown(rows))
     else:
-        _table(rows)
+        common.table(_HEAD, _cells(rows), "ll" + "r" * (len(_HEAD) - 2))
 
 
 _HEAD = (
-    "", "protocol", "seeds", "UAR", "95 % interval", "accuracy", "macro F1", "ECE", "float UAR",
-    "parameters", "KB", "million MACs", "training",
+    "", "protocol", "seeds", "model", "UAR", "95 % interval", "accuracy", "macro F1", "ECE",
+    "float UAR", "parameters", "KB", "million MACs", "training",
 )  # fmt: skip
 
 
@@ -62,47 +87,45 @@ def _cells(rows: "Sequence[Row]") -> list[tuple[str, ...]]:
     cells: list[tuple[str, ...]] = []
     for row in rows:
         twice = times[row.name, row.protocol] > 1
-        deviation = f" ± {100 * row.uar.deviation:.1f}" if row.uar.deviation is not None else ""
         cells.append(
             (
                 f"{row.name} ({row.folder})" if twice else row.name,
                 row.protocol,
                 ", ".join(map(str, row.seeds)),
-                f"{100 * row.uar.mean:.1f}{deviation} %",
+                row.form,
+                _spread(row.uar),
                 percent_interval(row.uar_interval95),
-                percent(row.accuracy.mean),
-                percent(row.macro_f1.mean),
+                _spread(row.accuracy),
+                _spread(row.macro_f1),
                 f"{row.ece.mean:.3f}",
                 _if_known(row.float_uar, percent),
                 _if_known(row.parameters, "{:,}".format),
                 _if_known(row.model_bytes, lambda size: f"{size / 1024:.1f}"),
                 _if_known(row.multiply_accumulates, lambda count: f"{count / 1e6:.2f}"),
-                _if_known(row.fit_s, lambda seconds: f"{seconds / 60:.1f} min"),
+                _if_known(row.fit_s, lambda seconds: f"{seconds:.0f} s"),
             )
         )
     return cells
+
+
+def _spread(found: "Spread") -> str:
+    from undertone_training.report.protocols import percent, percent_spread
+
+    if found.deviation is None:
+        return percent(found.mean)
+    return percent_spread({"mean": found.mean, "deviation": found.deviation})
 
 
 def _if_known(value: Any, show: Callable[[Any], str]) -> str:
     return "–" if value is None else show(value)
 
 
+def _json(rows: "Sequence[Row]") -> str:
+    import msgspec
+
+    return json.dumps(msgspec.to_builtins(rows), indent=2, ensure_ascii=False)
+
+
 def _markdown(rows: "Sequence[Row]") -> str:
     lines = [_HEAD, ("---",) * 2 + ("---:",) * (len(_HEAD) - 2), *_cells(rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _table(rows: "Sequence[Row]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for index, heading in enumerate(_HEAD):
-        table.add_column(heading, justify="right" if index > 1 else "left", overflow="fold")
-    for cells in _cells(rows):
-        table.add_row(*map(Text, cells))  # a folder may have any name
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 250  # a file or a pipe has no edge to fold at
-    console.print(table)

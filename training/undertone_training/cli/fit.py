@@ -1,22 +1,16 @@
 """``undertone-train fit``: train a recipe on the splits of a protocol."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from undertone_training.cli import common
+from undertone_training.cli import common, training
 
 if TYPE_CHECKING:
     from undertone_training.corpora.clip import Clip
-    from undertone_training.noise import NoiseRecordings
     from undertone_training.recipe import Recipe
-    from undertone_training.runs import Run, RunInfo
-    from undertone_training.splits import Split
-
-SEED = click.IntRange(0, 2**32 - 1)  # what NumPy and Keras take
 
 
 @click.command(
@@ -44,7 +38,7 @@ a finished one is left as it is.
     help="Which splits: the four development folds, one training on actors 01-20, …",
 )
 @click.option("--fold", "folds", type=int, multiple=True, help="Only this fold; may be repeated.")
-@click.option("--seed", "seeds", type=SEED, multiple=True, default=(0,), show_default=True)
+@click.option("--seed", "seeds", type=common.SEED, multiple=True, default=(0,), show_default=True)
 @click.option(
     "--confidence",
     "folds_folder",
@@ -86,7 +80,6 @@ def command(
             f"There is no fold {min(unknown)}: {protocol} has 1 to {len(found)}.",
             param_hint="--fold",
         )
-    strangers = [clip for clip in clips if clip.corpus in recipe.distillation.corpora]
     confidence = None
     for number, split in enumerate(found, start=1):
         if folds and number not in folds:
@@ -95,8 +88,8 @@ def command(
             click.echo(f"{split.name}: not at hand are actors {', '.join(split.missing)}", err=True)
         for seed in dict.fromkeys(seeds):
             run = Run(runs / recipe.name / split.name / f"seed{seed}")
-            teachers = _teachers(runs, recipe, split)
-            info = describe(recipe, split, seed, teachers)
+            lesson = training.lesson_of(runs, recipe, split, clips)
+            info = describe(recipe, split, seed, lesson.teachers)
             run.require_same(info)
             if dry_run or run.finished:
                 state = "finished already," if run.finished else "would train on"
@@ -107,34 +100,7 @@ def command(
                 continue
             if folds_folder and confidence is None:  # the same for every seed
                 confidence = _confidence(folds_folder, recipe, clips, cache, jobs)
-            lesson = _Lesson(split, strangers, teachers)
-            _train(run, info, lesson, for_training(data), cache, jobs, confidence)
-
-
-@dataclass(frozen=True)
-class _Lesson:
-    """Whom a run learns from."""
-
-    split: "Split"
-    strangers: "Sequence[Clip]"
-    teachers: "Sequence[Run]"
-
-
-def _teachers(runs: Path, recipe: "Recipe", split: "Split") -> "list[Run]":
-    """The finished runs of the recipe's teachers on the same split."""
-    from undertone_training.errors import RunError
-    from undertone_training.runs import find_runs
-
-    found = []
-    for name in recipe.distillation.teachers:
-        try:
-            found += find_runs(runs / name / split.name)
-        except RunError as error:
-            raise RunError(
-                f"There is no finished run of the recipe {name} on the split {split.name} to learn "
-                f"from: run `undertone-train fit --recipe {name}` with the same --protocol first."
-            ) from error
-    return found
+            training.train(run, info, lesson, for_training(data), cache, jobs, confidence)
 
 
 def _confidence(
@@ -153,34 +119,3 @@ def _confidence(
         folds_of(recipe, runs),
         lambda ids: common.features_of(chosen(by_id, ids), recipe, cache, jobs, "folds"),
     )
-
-
-def _train(
-    run: "Run",
-    info: "RunInfo",
-    lesson: _Lesson,
-    noise: "NoiseRecordings",
-    cache: Path,
-    jobs: int | None,
-    confidence: tuple[float, float] | None,
-) -> None:
-    from msgspec.structs import replace
-
-    recipe, split = info.recipe, lesson.split
-    train = common.features_of(split.train, recipe, cache, jobs, "features", noise)
-    validation = common.features_of(split.validation, recipe, cache, jobs, "validation")
-    few = replace(recipe.augmentation, copies=recipe.distillation.copies)
-    strangers = common.features_of(
-        lesson.strangers, replace(recipe, augmentation=few), cache, jobs, "strangers", noise
-    )
-    common.load_tensorflow()
-    from undertone_training.fit import fit
-
-    def say(epoch: int, logs: dict[str, float]) -> None:
-        validated = f" validation {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
-        step(f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}{validated}")
-
-    total, done = recipe.schedule.epochs, run.epochs_done
-    with common.progress(f"{split.name} seed {info.seed}", total, done) as step:
-        fit(run, info, train, validation, say, confidence, lesson.teachers, strangers)
-    click.echo(f"{run.folder}: trained in {run.calibration.fit_s:.0f} s")

@@ -45,7 +45,7 @@ def confusion(figures: Figures, title: str, note: str) -> Figure:
     support = counts.sum(axis=1, keepdims=True)
     rates = np.where(support, counts / np.maximum(support, 1), np.nan)
     n = len(figures.labels)
-    picture, axes = _canvas(title, note, width=2.2 + 0.72 * n, height=2.3 + 0.66 * n)
+    picture, axes = canvas(title, note, width=2.2 + 0.72 * n, height=2.3 + 0.66 * n)
     axes.imshow(rates, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row, column in np.ndindex(counts.shape):
         if not support[row, 0]:
@@ -81,7 +81,7 @@ def recalls(by_form: Mapping[str, Figures], note: str, listeners: float | None =
     *others, bars = by_form
     rows = [row for row in by_form[bars].per_class if row.recall is not None]
     at = np.arange(len(rows))
-    picture, axes = _canvas("Recall of each class", note, 7.6, 1.9 + 0.42 * len(rows))
+    picture, axes = canvas("Recall of each class", note, 7.6, 1.9 + 0.42 * len(rows))
     axes.barh(
         at,
         [row.recall or 0 for row in rows],
@@ -152,7 +152,7 @@ def coverage(
     ``threshold``: the confidence below which the device says "uncertain", marked on the last
     form's curve.
     """
-    picture, axes = _canvas("Accuracy of the verdicts, by their share", note, 6.6, 4.8)
+    picture, axes = canvas("Accuracy of the verdicts, by their share", note, 6.6, 4.8)
     for form, predictions in by_form.items():
         curve, style = coverage_curve(predictions), _style(form)
         axes.plot(
@@ -239,7 +239,8 @@ def _figure(title: str, note: str, width: float, height: float) -> Figure:
     return picture
 
 
-def _canvas(title: str, note: str, width: float, height: float) -> tuple[Figure, Axes]:
+def canvas(title: str, note: str, width: float, height: float) -> tuple[Figure, Axes]:
+    """A white sheet of ``width`` by ``height`` inches with one plain field to draw in."""
     picture = _figure(title, note, width, height)
     axes = picture.subplots()
     _plain(axes)

@@ -1,0 +1,81 @@
+"""What ``fit`` and ``tune`` share: one training with all that it learns from, and its bar."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from undertone_training.cli import common
+
+if TYPE_CHECKING:
+    from undertone_training.corpora.clip import Clip
+    from undertone_training.noise import NoiseRecordings
+    from undertone_training.recipe import Recipe
+    from undertone_training.runs import Run, RunInfo
+    from undertone_training.splits import Split
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Whom a run learns from."""
+
+    split: "Split"
+    strangers: "Sequence[Clip]"
+    teachers: "Sequence[Run]"
+
+
+def lesson_of(runs: Path, recipe: "Recipe", split: "Split", clips: "Sequence[Clip]") -> Lesson:
+    """What a recipe learns from on a split: its clips, those of other corpora, and teachers.
+
+    The teachers are the finished runs on the same split in ``runs``; raises RunError without.
+    """
+    from undertone_training.errors import RunError
+    from undertone_training.runs import find_runs
+
+    teachers: list[Run] = []
+    for name in recipe.distillation.teachers:
+        try:
+            teachers += find_runs(runs / name / split.name)
+        except RunError as error:
+            raise RunError(
+                f"There is no finished run of the recipe {name} on the split {split.name} to learn "
+                f"from: run `undertone-train fit --recipe {name}` with the same --protocol first."
+            ) from error
+    strangers = [clip for clip in clips if clip.corpus in recipe.distillation.corpora]
+    return Lesson(split, strangers, teachers)
+
+
+def train(
+    run: "Run",
+    info: "RunInfo",
+    lesson: Lesson,
+    noise: "NoiseRecordings",
+    cache: Path,
+    jobs: int | None,
+    confidence: tuple[float, float] | None = None,
+    watch: Callable[[dict[str, float]], None] = lambda logs: None,
+) -> None:
+    """Train a run with a bar; ``watch`` gets each epoch's figures and may raise."""
+    from msgspec.structs import replace
+
+    recipe, split = info.recipe, lesson.split
+    train = common.features_of(split.train, recipe, cache, jobs, "features", noise)
+    validation = common.features_of(split.validation, recipe, cache, jobs, "validation")
+    few = replace(recipe.augmentation, copies=recipe.distillation.copies)
+    strangers = common.features_of(
+        lesson.strangers, replace(recipe, augmentation=few), cache, jobs, "strangers", noise
+    )
+    common.load_tensorflow()
+    from undertone_training.fit import fit
+
+    def say(epoch: int, logs: dict[str, float]) -> None:
+        validated = f" validation {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
+        step(f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}{validated}")
+        watch(logs)
+
+    total, done = recipe.schedule.epochs, run.epochs_done
+    with common.progress(f"{recipe.name} {split.name} seed {info.seed}", total, done) as step:
+        fit(run, info, train, validation, say, confidence, lesson.teachers, strangers)
+    click.echo(f"{run.folder}: trained in {run.calibration.fit_s:.0f} s")

@@ -1,0 +1,168 @@
+"""A search space: which keys of a recipe ``tune`` may change, and how far.
+
+Search spaces are TOML files in ``spaces/``, with one table, ``[space]``; unknown keys, keys that
+no recipe has and values that the recipe doesn't take are errors that name the key.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tomli_w
+
+from undertone.errors import ConfigError
+from undertone_training.recipe import Recipe
+
+Value = bool | int | float | str
+
+
+class Knob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far one key may go: from ``low`` to ``high``, both possible, or one of ``choices``.
+
+    step: distance of the values from ``low`` on; none for every number, or every whole one.
+    log: drawn by its logarithm.
+    Raises ValueError for what is neither, or both.
+    """
+
+    low: int | float | None = None
+    high: int | float | None = None
+    step: int | float | None = None
+    log: bool = False
+    choices: tuple[Value, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that it is one of the two, and can be drawn from."""
+        numbers = (self.low, self.high, self.step)
+        if self.choices:
+            if self.log or numbers != (None, None, None):
+                raise ValueError("choices stand alone, without low, high, step and log")
+            return
+        if self.low is None or self.high is None:
+            raise ValueError("it needs low and high, or choices")
+        if self.low >= self.high:
+            raise ValueError("low must be below high")
+        if self.step is not None and (self.log or self.step <= 0):
+            raise ValueError("step must be above 0, and does not go with log")
+        if self.log and self.low <= 0:
+            raise ValueError("low must be above 0 for log")
+
+    @property
+    def ends(self) -> tuple[Value, ...]:
+        """The values that a recipe must take for it to take all."""
+        if self.low is None or self.high is None:
+            return self.choices
+        return (self.low, self.high, *([] if self.step is None else [self.low + self.step]))
+
+    def __str__(self) -> str:
+        """For people: ``0.1 to 0.5``."""
+        if self.choices:
+            return ", ".join(map(str, self.choices))
+        how = " by its logarithm" if self.log else f" by {self.step}" if self.step else ""
+        return f"{self.low} to {self.high}{how}"
+
+
+Space = dict[str, Knob]
+"""The knobs by the dotted key of the recipe that each turns."""
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    space: dict[str, Any]
+
+
+def names() -> list[str]:
+    """Names of the search spaces that come with the program."""
+    return sorted(path.stem for path in _folder().glob("*.toml"))
+
+
+def load(name_or_path: str | Path, recipe: Recipe) -> Space:
+    """Read a search space for ``recipe`` by name, or from a TOML file.
+
+    Raises ConfigError naming what is wrong.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = _folder() / f"{name_or_path}.toml"
+        if not path.is_file():
+            raise ConfigError(
+                f"There is no search space called {name_or_path}: there are: {', '.join(names())}; "
+                "or name a TOML file."
+            )
+    try:
+        file = msgspec.convert(tomllib.loads(path.read_text()), _File)
+    except OSError as error:
+        raise ConfigError(f"The search space {path} can't be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The search space {path} is not valid TOML: {error}.") from error
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"The search space {path} is not valid: {error}.") from error
+    space = {}
+    for key, table in _flat(file.space):
+        try:
+            space[key] = msgspec.convert(table, Knob)
+            for value in space[key].ends:
+                changed(recipe, {key: value})
+        except (msgspec.ValidationError, ConfigError) as error:
+            reason = str(error).rstrip(".")
+            raise ConfigError(f"The search space {path} is not valid: {key}: {reason}.") from error
+    if not space:
+        raise ConfigError(f"The search space {path} is empty: it has nothing to change.")
+    return space
+
+
+def changed(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
+    """``recipe`` with other values by dotted keys; raises ConfigError where it takes one not."""
+    table = msgspec.to_builtins(recipe)
+    keys = [key for key, _ in _leaves(table) if key != "name"]
+    for key, value in values.items():
+        if key not in keys:
+            near = difflib.get_close_matches(key, keys, n=1)
+            hint = f": did you mean {near[0]}?" if near else "."
+            raise ConfigError(f"no recipe has the key {key}{hint}")
+        *tables, last = key.split(".")
+        inner = table
+        for name in tables:
+            inner = inner[name]
+        inner[last] = value
+    try:
+        return msgspec.convert(table, Recipe)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{error}.") from error
+
+
+def whole(recipe: Recipe, key: str, knob: Knob) -> bool:
+    """Whether ``key`` takes whole numbers of a knob with ends, by the recipe and the knob."""
+    value = dict(_leaves(msgspec.to_builtins(recipe)))[key]
+    return not any(isinstance(each, float) for each in (value, *knob.ends))
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The recipe as a file that ``recipe.load`` reads, with the value of every setting."""
+    return tomli_w.dumps(msgspec.to_builtins(recipe))
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Knobs by dotted key, quoted (``"a.b" = …``) or in tables (``a.b = …``, ``[space.a]``)."""
+    for key, value in table.items():
+        tables = (
+            isinstance(value, dict) and value and all(isinstance(v, dict) for v in value.values())
+        )
+        if tables:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("undertone_training"))) / "spaces"
