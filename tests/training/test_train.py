@@ -883,7 +883,7 @@ def test_what_can_not_be_written_or_taken_is_one_sentence(
 def test_features_that_a_power_cut_damaged_are_made_anew(tmp_path: Path) -> None:
     write_ravdess(tmp_path / "data", (1,))
     clips = scan(tmp_path / "data").clips[:1]
-    mfcc = recipes.load("tiny").mfcc
+    mfcc = recipes.load("smoke").mfcc
     first = prepare(clips, mfcc, None, None, tmp_path / "cache", jobs=1)
     (cached,) = (tmp_path / "cache").iterdir()
     for content in (b"", cached.read_bytes()[:200]):
@@ -1015,7 +1015,7 @@ def test_compare_tables_several_seeds_and_recipes(
         figure = PooledFigures(
             *[Spread(uar, 0.012 if len(seeds) > 1 else None)] * 3, Spread(0.05, None), (0.5, 0.7)
         )
-        recipe = msgspec.structs.replace(recipes.load("tiny"), name=name)
+        recipe = msgspec.structs.replace(recipes.load("smoke"), name=name)
         Pooled(
             recipe, "speaker-independent", seeds, ("x",), {"float": figure}, Cost(1, None, 1, 95.4)
         ).save(tmp_path / name / "report" / "speaker-independent.json")  # fmt: skip

@@ -43,7 +43,7 @@ def train(*args: object) -> int:
 def load(folder: Path, text: str) -> spaces.Space:
     path = folder / "mine.toml"
     path.write_text(text)
-    return spaces.load(path, recipes.load("tiny"))
+    return spaces.load(path, recipes.load("smoke"))
 
 
 # The space
@@ -89,7 +89,7 @@ def test_a_wrong_space_is_one_sentence(
     tmp_path: Path, text: str, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "mine.toml").write_text(text)
-    args = ("--recipe", "tiny", "--space", tmp_path / "mine.toml", "--data", tmp_path)
+    args = ("--recipe", "smoke", "--space", tmp_path / "mine.toml", "--data", tmp_path)
     assert train("tune", *args) == 2
     error = capsys.readouterr().err
     assert says in error
@@ -97,7 +97,7 @@ def test_a_wrong_space_is_one_sentence(
 
 
 def test_a_changed_recipe_is_a_file_that_fit_reads(tmp_path: Path) -> None:
-    recipe = spaces.changed(recipes.load("tiny"), {"width": 0.5, "schedule.learning_rate": 0.01})
+    recipe = spaces.changed(recipes.load("smoke"), {"width": 0.5, "schedule.learning_rate": 0.01})
     (tmp_path / "other-name.toml").write_text(spaces.to_toml(recipe))
     assert recipes.load(tmp_path / "other-name.toml") == recipe
     assert recipe.schedule.learning_rate == 0.01
@@ -110,7 +110,7 @@ def test_a_changed_recipe_is_a_file_that_fit_reads(tmp_path: Path) -> None:
 
 @pytest.fixture
 def question(tmp_path: Path) -> Question:
-    return Question(recipes.load("tiny"), load(tmp_path, SPACE), 0, "clips")
+    return Question(recipes.load("smoke"), load(tmp_path, SPACE), 0, "clips")
 
 
 def judge(trial: Trial) -> Iterator[float]:
@@ -151,18 +151,18 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(
     def interrupted(trial: Trial) -> Iterator[float]:
         begun.append(trial.recipe.name)
         for fold, uar in enumerate(judge(trial)):
-            if (trial.recipe.name, fold) == ("tiny-002", 2):
+            if (trial.recipe.name, fold) == ("smoke-002", 2):
                 raise KeyboardInterrupt
             yield uar
 
     with pytest.raises(KeyboardInterrupt):
         Search(tmp_path / "study", question).run(6, interrupted)
-    assert begun == ["tiny-000", "tiny-001", "tiny-002"]
+    assert begun == ["smoke-000", "smoke-001", "smoke-002"]
     again = Search(tmp_path / "study", question)
     assert [(each.state, each.folds) for each in again.tried()][2] == ("running", 2)
     tried: list[str] = []
     again.run(6, judge, after=lambda one: tried.append(one.name))
-    assert tried == ["tiny-002", "tiny-003", "tiny-004", "tiny-005"]
+    assert tried == ["smoke-002", "smoke-003", "smoke-004", "smoke-005"]
     assert again.tried() == whole.tried()
     again.run(6, judge, after=lambda one: tried.append(one.name))
     assert len(tried) == 4  # nothing is left to do
@@ -182,8 +182,8 @@ def judge(trial):
     for fold in range(4):
         yield 1 - trial.recipe.regularization.dropout
 
-tiny = recipe.load("tiny")
-question = Question(tiny, space.load({str(tmp_path / "mine.toml")!r}, tiny), 0, "clips")
+smoke = recipe.load("smoke")
+question = Question(smoke, space.load({str(tmp_path / "mine.toml")!r}, smoke), 0, "clips")
 Search(Path({str(tmp_path / "study")!r}), question).run(8, judge)
 """
     workers = [
@@ -192,7 +192,7 @@ Search(Path({str(tmp_path / "study")!r}), question).run(8, judge)
     ]
     said = [worker.communicate(timeout=300)[0].split() for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0]
-    assert sorted([*said[0], *said[1]]) == [f"tiny-{number:03}" for number in range(8)]
+    assert sorted([*said[0], *said[1]]) == [f"smoke-{number:03}" for number in range(8)]
     assert Search(tmp_path / "study", question).finished == 8
 
 
@@ -200,7 +200,7 @@ def test_a_recipe_that_can_not_be_trained_is_told_and_left(
     tmp_path: Path, question: Question
 ) -> None:
     def diverging(trial: Trial) -> Iterator[float]:
-        if trial.recipe.name == "tiny-001":
+        if trial.recipe.name == "smoke-001":
             raise TrialError("the training diverged")
         yield from judge(trial)
 
@@ -357,7 +357,7 @@ import sys
 sys.modules["optuna"] = None
 from undertone.cli import run
 from undertone_training.cli import undertone_train
-args = ["tune", "--recipe", "tiny", "--data", {str(corpus / "data")!r}]
+args = ["tune", "--recipe", "smoke", "--data", {str(corpus / "data")!r}]
 sys.exit(run(undertone_train, "undertone-train", args))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -19,7 +19,7 @@ Examples:
   undertone-train fit --recipe compact --data ~/corpora
   undertone-train fit --recipe compact --protocol final --confidence runs/compact
   undertone-train fit --recipe my-recipe.toml --seed 0 --seed 1 --seed 2
-  undertone-train fit --recipe tiny --fold 1 --dry-run
+  undertone-train fit --recipe smoke --fold 1 --dry-run
 
 A training that was killed goes on where it stopped when the same command is given again;
 a finished one is left as it is.
