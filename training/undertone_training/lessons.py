@@ -34,6 +34,7 @@ def lesson_of(
     hears or names things otherwise.
     """
     recipe, n_labels = info.recipe, len(info.labels)
+    _require_fit_to_teach(info, teachers)
     classes = classes_of(train, info.labels)
     targets: list[Array] = [
         np.repeat(np.eye(n_labels, dtype=np.float32)[[one]], len(variants_of(clip)), axis=0)
@@ -43,7 +44,6 @@ def lesson_of(
     if recipe.schedule.class_weights:
         weights[: len(train)] = _class_weights(classes, train, n_labels)
     if recipe.distillation.teachers:
-        _require_fit_to_teach(info, teachers)
         share = recipe.distillation.weight
         taught = _taught([*train, *strangers], recipe, teachers)
         targets = [
