@@ -50,6 +50,13 @@ Examples:
     help="Which clips; of a final run and of a bundle, test is RAVDESS's actors 21-24.",
 )
 @click.option(
+    "--seed",
+    "seeds",
+    type=common.SEED,
+    multiple=True,
+    help="Only the runs of this seed; may be repeated.",
+)
+@click.option(
     "--to",
     type=common.FOLDER,
     help="Folder of a bundle's report.  [default: report-NAME; runs have theirs in FOLDER]",
@@ -61,6 +68,7 @@ def command(
     jobs: int | None,
     protocol: str,
     side: str,
+    seeds: tuple[int, ...],
     to: Path | None,
 ) -> None:
     """Test every quantised run in FOLDER, float and int8, or the bundle that FOLDER holds.
@@ -83,7 +91,9 @@ def command(
         else:
             _bundle(folder, common.clips_by_id(data), protocol, to)
         return
-    runs = find_runs(folder)
+    runs = [run for run in find_runs(folder) if not seeds or run.info.seed in seeds]
+    if not runs:
+        raise click.BadParameter(f"No run in {folder} has one of these.", param_hint="--seed")
     if to:
         raise click.UsageError("--to is for a bundle; the reports of runs stand beside them.")
     if protocol == "noise":
