@@ -2,11 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
 from undertone.bundle import Normalization
@@ -151,36 +149,6 @@ def predict(
     )
 
 
-@keras.saving.register_keras_serializable("undertone")
-class MembersLoss(keras.losses.Loss):  # type: ignore[misc]
-    """Cross-entropy of each member for itself, so that they learn to err in different ways."""
-
-    def __init__(self, label_smoothing: float, name: str = "members_loss") -> None:
-        """``label_smoothing`` from 0 to 1, as in Keras's own."""
-        super().__init__(name)
-        self.label_smoothing = label_smoothing
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Targets (batch, classes) and logits (batch, members, classes) to losses (batch,)."""
-        each = ops.repeat(y_true[:, None], y_pred.shape[1], axis=1)
-        return ops.mean(
-            keras.losses.categorical_crossentropy(
-                each, y_pred, from_logits=True, label_smoothing=self.label_smoothing
-            ),
-            axis=-1,
-        )
-
-    def get_config(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
-        return {"label_smoothing": self.label_smoothing, "name": self.name}
-
-
-@keras.saving.register_keras_serializable("undertone")  # type: ignore[untyped-decorator]
-def accuracy(y_true: Any, y_pred: Any) -> Any:
-    """Of the members' mean logits."""
-    return keras.metrics.categorical_accuracy(y_true, ops.mean(y_pred, axis=1))
-
-
 def _compile(model: keras.Model, recipe: Recipe, steps_per_epoch: int) -> None:
     schedule = recipe.schedule
     model.compile(
@@ -190,8 +158,10 @@ def _compile(model: keras.Model, recipe: Recipe, steps_per_epoch: int) -> None:
             use_ema=schedule.weight_averaging > 0,
             ema_momentum=schedule.weight_averaging,
         ),
-        MembersLoss(recipe.regularization.label_smoothing),
-        weighted_metrics=[accuracy],
+        keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=recipe.regularization.label_smoothing
+        ),
+        weighted_metrics=["accuracy"],
     )
 
 

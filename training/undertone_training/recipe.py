@@ -142,8 +142,6 @@ class Recipe(_Strict, frozen=True):
     network: a builder in ``networks``; ``width`` scales its channels.
     convolutions: channels, kernel in frames and pooling of each of its convolutions.
     pooling: what is taken over time at their end.
-    members: so many of these networks side by side, each trained for itself; their mean logits
-        are what the model says.
     song: RAVDESS song of the training actors joins their speech.
     level: see ``undertone.bundle.Normalization``.
     validation_speakers: training actors held out for the curves, early stopping, the
@@ -161,7 +159,6 @@ class Recipe(_Strict, frozen=True):
         (96, 3, 1),
     )
     pooling: Literal["average-max", "statistics", "attention"] = "average-max"
-    members: AtLeastOne = 1
     song: bool = True
     level: Literal["energy-mean", "none"] = "energy-mean"
     validation_speakers: Count = 2

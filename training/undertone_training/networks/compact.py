@@ -7,6 +7,7 @@ cheaper than a two-dimensional network of the same accuracy, to train as to run.
 
 from typing import Any
 
+import keras
 from keras import layers
 
 from undertone_training.recipe import Recipe
@@ -14,9 +15,10 @@ from undertone_training.recipe import Recipe
 _SPATIAL_DROPOUT = 0.1
 
 
-def compact(windows: Any, recipe: Recipe) -> Any:
-    """Convolutions, then statistics over time."""
-    x = windows
+def compact(recipe: Recipe, n_classes: int) -> keras.Model:
+    """Convolutions, statistics over time, logits; input (frames, coefficients)."""
+    window = keras.Input((recipe.window.frames, recipe.mfcc.n_coefficients))
+    x = window
     last = len(recipe.convolutions) - 1
     for index, (channels, kernel, pooling) in enumerate(recipe.convolutions):
         x = _convolution(x, max(8, round(channels * recipe.width / 8) * 8), kernel)
@@ -24,7 +26,9 @@ def compact(windows: Any, recipe: Recipe) -> Any:
             x = layers.MaxPooling1D(pooling)(x)
         if index < last:
             x = layers.SpatialDropout1D(_SPATIAL_DROPOUT)(x)
-    return _pooled(x, recipe.pooling)
+    x = layers.Dropout(recipe.regularization.dropout)(_pooled(x, recipe.pooling))
+    logits = layers.Dense(n_classes, dtype="float32")(x)
+    return keras.Model(window, logits, name="compact")
 
 
 def _convolution(x: Any, channels: int, kernel: int) -> Any:

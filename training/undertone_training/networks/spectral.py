@@ -4,8 +4,6 @@ A matrix that starts as the inverse cosine transform gives the coefficients an o
 which neighbours belong together, so that a small kernel can find a formant wherever it is.
 """
 
-from typing import Any
-
 import keras
 import numpy as np
 from keras import layers
@@ -16,12 +14,13 @@ from undertone_training.recipe import Recipe
 _SPATIAL_DROPOUT = 0.1
 
 
-def spectral(windows: Any, recipe: Recipe) -> Any:
-    """Bands, convolutions over time and frequency, then statistics over time."""
+def spectral(recipe: Recipe, n_classes: int) -> keras.Model:
+    """Bands, convolutions over time and frequency, statistics over time, logits."""
     frames, n = recipe.window.frames, recipe.mfcc.n_coefficients
+    window = keras.Input((frames, n))
     cosines = dct(np.eye(n), type=2, axis=0, norm="ortho")
     bands = layers.Dense(n, use_bias=False, kernel_initializer=keras.initializers.Constant(cosines))
-    x = layers.Reshape((frames, n, 1))(bands(windows))
+    x = layers.Reshape((frames, n, 1))(bands(window))
     last = len(recipe.convolutions) - 1
     for index, (channels, kernel, pooling) in enumerate(recipe.convolutions):
         wide = max(8, round(channels * recipe.width / 8) * 8)
@@ -34,4 +33,5 @@ def spectral(windows: Any, recipe: Recipe) -> Any:
             x = layers.SpatialDropout2D(_SPATIAL_DROPOUT)(x)
     over_time = layers.Reshape((x.shape[1], x.shape[2] * x.shape[3]))(x)
     pooled = [layers.GlobalAveragePooling1D()(over_time), layers.GlobalMaxPooling2D()(x)]
-    return layers.Concatenate()(pooled)
+    x = layers.Dropout(recipe.regularization.dropout)(layers.Concatenate()(pooled))
+    return keras.Model(window, layers.Dense(n_classes, dtype="float32")(x), name="spectral")
