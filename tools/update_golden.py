@@ -1,4 +1,4 @@
-"""Write tests/device/golden.json anew, after a new default bundle was promoted."""
+"""Write tests/device/golden.json anew, after a bundle was promoted."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,13 @@ from undertone.samples import clips
 
 def main() -> None:
     """Classify the packaged clips with the kernels that are the same on every processor."""
-    classifier = Classifier(bundle.load(), reference_kernels=True)
+    golden = {name: _outputs(name) for name in bundle.installed_bundles()}
+    path = Path(__file__).parent.parent / "tests/device/golden.json"
+    path.write_text(json.dumps(golden, indent=2) + "\n")
+
+
+def _outputs(name: str) -> dict[str, object]:
+    classifier = Classifier(bundle.load(name), reference_kernels=True)
     probabilities = {}
     for clip in clips():
         overall = classify(read_blocks(clip), classifier).overall
@@ -20,12 +26,10 @@ def main() -> None:
         probabilities[clip.name] = {
             label: round(share, 6) for label, share in overall.scores.probabilities.items()
         }
-    golden = {
+    return {
         "model_sha256": classifier.manifest.model_sha256,
         "probabilities": probabilities,
     }
-    path = Path(__file__).parent.parent / "tests/device/golden.json"
-    path.write_text(json.dumps(golden, indent=2) + "\n")
 
 
 if __name__ == "__main__":
