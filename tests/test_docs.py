@@ -24,7 +24,7 @@ from undertone.events import (
     Stopped,
     Verdict,
 )
-from undertone.journal import EventsLost, parse_line, to_line
+from undertone.journal import DiskRefused, EventsLost, parse_line, to_line
 from undertone.mfcc import MfccConfig
 from undertone.windows import WindowConfig
 from undertone_training import cli as training_cli
@@ -161,6 +161,7 @@ EVENTS = [
     SourceLost(0.0, "USB", "r"),
     SourceBack(0.0, "USB", 1.0),
     EventsLost(0.0, 1, "r"),
+    DiskRefused(0.0, 1.0, "r"),
     Stopped(0.0, "r", 1.0, 1),
 ]
 

@@ -11,7 +11,7 @@ import pytest
 
 from undertone.errors import JournalError
 from undertone.events import Gap
-from undertone.journal import EventsLost, JournalLimits, JournalReader, JournalWriter
+from undertone.journal import DiskRefused, EventsLost, JournalLimits, JournalReader, JournalWriter
 
 START_S = datetime(2026, 11, 21, 8, tzinfo=UTC).timestamp()
 LINE_BYTES = 1000
@@ -119,7 +119,8 @@ def test_a_write_that_is_cut_short_leaves_no_half_line(tmp_path):
     assert told.stderr == ""
     assert len(told.stdout.splitlines()) == 2  # begun, ended
     reader = JournalReader(tmp_path)
-    assert [record.event.lost_samples for record in reader] == list(range(10))
+    assert numbers(tmp_path) == list(range(10))
+    assert [record.event.kind for record in reader].count("disk-refused") == 1
     assert reader.damaged == 0
 
 
@@ -172,6 +173,12 @@ class TestACardThatRefuses:
         assert "again" in ended
         journal.writer.close()
         assert numbers(card / "journal") == list(range(11))
+        records = [record.event for record in JournalReader(card / "journal")]
+        (refused,) = [event for event in records if isinstance(event, DiskRefused)]
+        waited = records[records.index(refused) + 1]
+        assert refused.time_s == waited.time_s
+        assert waited.lost_samples >= 2
+        assert reason in refused.reason
 
     def test_what_is_too_much_to_keep_is_counted(self, card, trouble, reason):
         journal = Journal(card / "journal", pending_events=5)

@@ -1,11 +1,12 @@
 """What was heard and when, in files that survive a power cut."""
 
-from undertone.journal.format import EventsLost, Record, parse_line, to_line
+from undertone.journal.format import DiskRefused, EventsLost, Record, parse_line, to_line
 from undertone.journal.reader import JournalReader
 from undertone.journal.summary import Summary, summarise
 from undertone.journal.writer import JournalLimits, JournalWriter
 
 __all__ = [
+    "DiskRefused",
     "EventsLost",
     "JournalLimits",
     "JournalReader",

@@ -43,7 +43,20 @@ class EventsLost:
     reason: str
 
 
-JournalEvent = Event | EventsLost
+@dataclass(frozen=True, slots=True)
+class DiskRefused:
+    """The journal's own note: what follows had waited for a disk that took nothing.
+
+    ``time_s`` is that of the first event that waited.
+    """
+
+    kind: ClassVar[str] = "disk-refused"
+    time_s: float
+    refused_s: float
+    reason: str
+
+
+JournalEvent = Event | EventsLost | DiskRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +68,8 @@ class Record:
 
 
 _PLAIN: dict[str, type[JournalEvent]] = {
-    cls.kind: cls for cls in (Started, Gap, SourceLost, SourceBack, Stopped, EventsLost)
+    cls.kind: cls
+    for cls in (Started, Gap, SourceLost, SourceBack, Stopped, EventsLost, DiskRefused)
 }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from undertone.errors import JournalError
 from undertone.journal.files import JournalFile, journal_files
-from undertone.journal.format import EventsLost, JournalEvent, time_of, to_line
+from undertone.journal.format import DiskRefused, EventsLost, JournalEvent, time_of, to_line
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +83,7 @@ class JournalWriter:
         self._pending: deque[_Line] = deque()
         self._lost = 0
         self._lost_at_s = 0.0
+        self._refused_since_s: float | None = None  # by the clock
         self._due: float | None = None  # when the next writing is due, by the clock
         self._unfinished: tuple[Path, int] | None = None  # file, and its end before an attempt
         try:
@@ -164,12 +165,15 @@ class JournalWriter:
                 "listening goes on, and events wait in memory"
             )
         self.problem = f"can't write the journal in {self.folder}: {reason}"
-        self._due = self._clock() + self.limits.flush_s
+        now_s = self._clock()
+        self._due = now_s + self.limits.flush_s
+        if self._refused_since_s is None:
+            self._refused_since_s = now_s
 
     def _write_batch(self) -> None:
         """Write the oldest lines of one day, as many as go into one batch."""
         day = self._pending[0].day
-        batch = [self._note()] if self._lost else []
+        batch = self._notes()
         size = sum(map(len, batch))
         count = 0
         for line in self._pending:
@@ -180,6 +184,7 @@ class JournalWriter:
             count += 1
         self._append(self._file_for(day, size).path, b"".join(batch))
         self._lost = 0
+        self._refused_since_s = None
         for _ in range(count):
             self._pending.popleft()
 
@@ -187,9 +192,16 @@ class JournalWriter:
     def _batch_bytes(self) -> int:
         return min(_BATCH_BYTES, int(self.limits.max_mb * _MB))
 
-    def _note(self) -> bytes:
-        reason = self.problem or "more events than the memory kept for them"
-        return to_line(EventsLost(self._lost_at_s, self._lost, reason), self._zone).encode() + b"\n"
+    def _notes(self) -> list[bytes]:
+        """What the disk has cost since the last batch that it took, as lines."""
+        notes: list[JournalEvent] = []
+        if self._lost:
+            reason = self.problem or "more events than the memory kept for them"
+            notes.append(EventsLost(self._lost_at_s, self._lost, reason))
+        if self.problem and self._refused_since_s is not None:
+            refused_s = self._clock() - self._refused_since_s
+            notes.append(DiskRefused(self._pending[0].time_s, refused_s, self.problem))
+        return [to_line(note, self._zone).encode() + b"\n" for note in notes]
 
     def _append(self, path: Path, data: bytes) -> None:
         """Bring ``data`` to the disk, or leave the file to :meth:`_roll_back`.
