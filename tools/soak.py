@@ -5,8 +5,8 @@
 - *file*: hours of sound through a pipe, as fast as it can be heard; the disk fills up; its
   journal is compared with what the pipeline makes of the same sound in this process;
 - *microphone*: minutes of real time on a virtual microphone (PulseAudio) whose server is killed,
-  stopped and restarted, whose source is pulled out, and that gives digital silence; the disk
-  fills up as well.
+  stopped and restarted, whose source is pulled out or suspended, and that gives digital silence;
+  the disk fills up as well.
 
 Prints one JSON object, and writes it where ``--output`` says.  The exit status is 1 where an
 event was lost or doubled, a fault is not in the journal, or memory grew by more than 2 MB after
@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import soundfile
 
@@ -138,6 +138,15 @@ class Listening:
         )
         threading.Thread(target=self._read_stderr, daemon=True).start()
 
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave no process behind, whatever went wrong."""
+        self.process.kill()
+        self.process.wait()
+
     def _read_stderr(self) -> None:
         assert self.process.stderr
         for line in self.process.stderr:
@@ -219,8 +228,10 @@ def soak_file(hours: float) -> dict[str, Any]:
     memory = Memory("h", settled=min(1.0, hours / 10))
     began = time.monotonic()
     refused = fed = 0
-    with card(64) as disk:
-        listening = Listening(disk, "-", dict(os.environ), piped=True)
+    with (
+        card(64) as disk,
+        Listening(disk, "-", dict(os.environ), piped=True) as listening,
+    ):
 
         def feed() -> None:
             nonlocal fed
@@ -320,8 +331,10 @@ def soak_microphone(minutes: float) -> dict[str, Any]:
     try:
         microphone.start()
         speaker = Speaker(microphone, folder)
-        with card(64) as disk:
-            listening = Listening(disk, "mic", microphone.env, piped=False)
+        with (
+            card(64) as disk,
+            Listening(disk, "mic", microphone.env, piped=False) as listening,
+        ):
             wait_for(lambda: listening.count(Started), "the start")
             faults = cycle(Faults(listening, microphone, speaker, disk).all())
             thrown: Counter[str] = Counter()
@@ -377,7 +390,7 @@ class Faults:
             ("server stopped for 5 s", self.server_stopped),
             ("disk full", self.disk_full),
             ("source unloaded", self.source_unloaded),
-            ("server stopped for 1.5 s", self.server_held_up),
+            ("source suspended for 1.5 s", self.source_suspended),
             ("digital silence for 30 s", self.silence),
         ]
 
@@ -391,12 +404,16 @@ class Faults:
     def server_stopped(self) -> None:
         """Longer than the watchdog waits."""
         with self._told(SourceLost, SourceBack):
-            self._freeze(5.0)
+            self.microphone.stop_server()
+            time.sleep(5)
+            self.microphone.cont()
 
-    def server_held_up(self) -> None:
-        """Not as long as the watchdog waits: sound is missing all the same."""
+    def source_suspended(self) -> None:
+        """Not for as long as the watchdog waits: sound is missing all the same."""
         with self._told(Gap):
-            self._freeze(1.5)
+            self.microphone.suspend()
+            time.sleep(1.5)
+            self.microphone.resume()
 
     def source_unloaded(self) -> None:
         """Pull the only microphone out, and plug it in again."""
@@ -420,11 +437,6 @@ class Faults:
             while self.listening.has_told(REFUSED) == told:
                 self.speaker.speak()
             self.disk.free()
-
-    def _freeze(self, seconds: float) -> None:
-        self.microphone.stop_server()
-        time.sleep(seconds)
-        self.microphone.cont()
 
     @contextmanager
     def _told(self, *kinds: type) -> Iterator[None]:

@@ -75,7 +75,7 @@ class VirtualMicrophone:
         subprocess.run(["paplay", str(path)], env=self.env, check=True, timeout=120)
 
     def stop_server(self) -> None:
-        """Freeze the server: silence, with no error anywhere."""
+        """Freeze the server: silence, with no error anywhere; ``cont`` gives it all late."""
         self._signal(signal.SIGSTOP)
 
     def cont(self) -> None:
@@ -98,6 +98,14 @@ class VirtualMicrophone:
             number, _, arguments = line.split("\t")[:3]
             if f"sink_name={name}" in arguments.split():
                 self._pactl("unload-module", number)
+
+    def suspend(self, name: str = "spk") -> None:
+        """Let it give nothing until ``resume``; what would have been heard is lost."""
+        self._pactl("suspend-sink", name, "1")
+
+    def resume(self, name: str = "spk") -> None:
+        """Let it give sound again."""
+        self._pactl("suspend-sink", name, "0")
 
     def _pactl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = ["pactl", *arguments]

@@ -17,7 +17,7 @@ from undertone.cli import options
 from undertone.emotions import EMOTIONS, colour
 from undertone.errors import JournalError
 from undertone.events import SegmentHeard
-from undertone.journal import JournalReader, Record, Summary, summarise, to_line
+from undertone.journal import JournalReader, Record, Summary, to_line
 from undertone.text import printable
 
 _SHOWN_UNASKED = 20
@@ -81,7 +81,7 @@ def show(
         click.echo(_as_written(record) if as_json else _for_people(record))
     if empty:
         _say_nothing_heard(reader)
-    _tell_damage(reader)
+    _tell_damage(reader.damaged, journal)
 
 
 @command.command(epilog=_SPAN_HELP)
@@ -91,12 +91,12 @@ def show(
 def summary(journal: Path, since: datetime | None, until: datetime | None) -> None:
     """Count emotions, by hour and by day."""
     reader = _reader(journal, since, until)
-    totals = summarise(reader)
+    totals = reader.summary()
     if totals.first is None:
         _say_nothing_heard(reader)
     else:
         _print_summary(totals)
-    _tell_damage(reader)
+    _tell_damage(totals.damaged, journal)
 
 
 @command.command(epilog="Example: undertone journal export --since 7d --output week.csv")
@@ -132,7 +132,7 @@ def export(
             f"Can't write {target}: {error.strerror}; make room, or name another file with "
             "--output."
         ) from error
-    _tell_damage(reader)
+    _tell_damage(reader.damaged, journal)
 
 
 def _reader(folder: Path, since: datetime | None, until: datetime | None) -> JournalReader:
@@ -151,10 +151,9 @@ def _say_nothing_heard(reader: JournalReader) -> None:
     click.echo(f"undertone: the journal in {reader.folder} holds no such events", err=True)
 
 
-def _tell_damage(reader: JournalReader) -> None:
-    if reader.damaged:
-        lines = _count(reader.damaged, "damaged line")
-        click.echo(f"undertone: skipped {lines} in {reader.folder}", err=True)
+def _tell_damage(damaged: int, folder: Path) -> None:
+    if damaged:
+        click.echo(f"undertone: skipped {_count(damaged, 'damaged line')} in {folder}", err=True)
 
 
 def _count(number: int, thing: str) -> str:
@@ -253,11 +252,11 @@ def _print_summary(summary: Summary) -> None:
         console.print()
         console.print(emotions)
         console.print()
-        hours = {f"{hour:02}:00": summary.by_hour[hour] for hour in sorted(summary.by_hour)}
-        console.print(over_time("hour", {name: dict(counts) for name, counts in hours.items()}))
-    if len(summary.by_day) > 1:
+        hours = {f"{hour:02}:00": counts for hour, counts in summary.by_hour.items()}
+        console.print(over_time("hour", hours))
+    days = {day.isoformat(): counts for day, counts in summary.by_day.items()}
+    if len(days) > 1:
         console.print()
-        days = {day.isoformat(): dict(summary.by_day[day]) for day in sorted(summary.by_day)}
         console.print(over_time("day", days))
 
 
@@ -280,5 +279,7 @@ def _totals(summary: Summary) -> Iterator[str]:
     if summary.sources_lost:
         times = _count(summary.sources_lost, "time")
         yield f"lost the source {times}, {summary.missed_s:.0f} s in all"
+    if summary.disk_refusals:
+        yield f"the disk refused to be written {_count(summary.disk_refusals, 'time')}"
     if summary.lost_events:
         yield f"lost {_count(summary.lost_events, 'event')} that the disk refused"

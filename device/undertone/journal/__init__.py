@@ -2,7 +2,7 @@
 
 from undertone.journal.format import DiskRefused, EventsLost, Record, parse_line, to_line
 from undertone.journal.reader import JournalReader
-from undertone.journal.summary import Summary, summarise
+from undertone.journal.summary import Summary
 from undertone.journal.writer import JournalLimits, JournalWriter
 
 __all__ = [
@@ -14,6 +14,5 @@ __all__ = [
     "Record",
     "Summary",
     "parse_line",
-    "summarise",
     "to_line",
 ]

@@ -9,9 +9,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, tzinfo
+from itertools import islice
 from pathlib import Path
 
 from undertone.errors import JournalError
+from undertone.journal import index
 from undertone.journal.files import JournalFile, journal_files
 from undertone.journal.format import DiskRefused, EventsLost, JournalEvent, time_of, to_line
 
@@ -183,10 +185,11 @@ class JournalWriter:
             size += len(line.data)
             count += 1
         self._append(self._file_for(day, size).path, b"".join(batch))
+        rest = deque(islice(self._pending, count, None))
+        # Together: a signal's exception in between would lose events or write them twice.
+        self._pending, self._unfinished = rest, None
         self._lost = 0
         self._refused_since_s = None
-        for _ in range(count):
-            self._pending.popleft()
 
     @property
     def _batch_bytes(self) -> int:
@@ -204,7 +207,7 @@ class JournalWriter:
         return [to_line(note, self._zone).encode() + b"\n" for note in notes]
 
     def _append(self, path: Path, data: bytes) -> None:
-        """Bring ``data`` to the disk, or leave the file to :meth:`_roll_back`.
+        """Bring ``data`` to the disk; until it is taken off the list, :meth:`_roll_back` undoes it.
 
         The file is opened for each batch: it may have been removed or its card remounted.
         """
@@ -221,7 +224,6 @@ class JournalWriter:
             os.close(descriptor)
         if not end:
             _fsync_folder(self.folder)
-        self._unfinished = None
 
     def _roll_back(self) -> None:
         """Cut off what a failed attempt left, so that no line is halved or doubled."""
@@ -235,23 +237,33 @@ class JournalWriter:
         """The newest file of ``day``, or a new one where it has no room for ``size`` bytes."""
         today = [file for file in journal_files(self.folder) if file.day == day]
         if not today:
-            self._retain(day)
+            self._begin(day)
             return JournalFile.at(self.folder, day, 0)
         newest = today[-1]
         if newest.path.stat().st_size + size <= self.limits.max_mb * _MB:
             return newest
-        self._retain(day)
+        self._begin(day)
         return JournalFile.at(self.folder, day, newest.index + 1)
 
-    def _retain(self, today: date) -> None:
-        """Remove the oldest files, until what stays and one full new file keep the limits."""
+    def _begin(self, today: date) -> None:
+        """Before a new file: sum up the one before it, and remove those that are too many.
+
+        The oldest go, until what stays and one full new file keep the limits.  The age is that
+        on the last day but one of the journal: a clock that jumps ahead for an hour must not
+        take years with it.
+        """
         files = journal_files(self.folder)
+        if files:
+            index.store(files[-1].path)
+        days = sorted({today, *(file.day for file in files)})
+        today = days[-2] if len(days) > 1 else today
         sizes = [file.path.stat().st_size for file in files]
         excess = sum(sizes) - (self.limits.keep_mb - self.limits.max_mb) * _MB
         for file, size in zip(files, sizes, strict=True):
             if excess <= 0 and (today - file.day).days <= self.limits.keep_days:
                 break
             file.path.unlink(missing_ok=True)
+            index.path_of(file.path).unlink(missing_ok=True)
             excess -= size
 
 
