@@ -1,23 +1,23 @@
 """``undertone journal``: what was heard, shown, summed up or taken elsewhere."""
 
-import csv
 import dataclasses
-import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
 
 from undertone.cli import options
-from undertone.emotions import EMOTIONS, colour
+from undertone.emotions import colour
 from undertone.errors import JournalError
 from undertone.events import SegmentHeard
 from undertone.journal import JournalReader, Record, Summary, to_line
+from undertone.journal.export import write_csv, write_parquet
+from undertone.journal.plot import in_order, svg
 from undertone.text import printable
 
 _SHOWN_UNASKED = 20
@@ -99,31 +99,81 @@ def summary(journal: Path, since: datetime | None, until: datetime | None) -> No
     _tell_damage(totals.damaged, journal)
 
 
-@command.command(epilog="Example: undertone journal export --since 7d --output week.csv")
-@options.journal
-@_since
-@_until
-@click.option(
-    "--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True
-)
-@click.option(
+_output = click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Write here.  [default: standard output]",
 )
+
+
+@command.command(epilog="Example: undertone journal plot --since 7d --output week.svg")
+@options.journal
+@_since
+@_until
+@_output
+def plot(
+    journal: Path, since: datetime | None, until: datetime | None, output: Path | None
+) -> None:
+    """Draw emotions over time, as a picture (SVG) that every browser shows."""
+    reader = _reader(journal, since, until)
+    totals = reader.summary()
+    if totals.first is None:
+        _say_nothing_heard(reader)
+    else:
+        with _written(output) as stream:
+            stream.write(svg(totals))
+    _tell_damage(totals.damaged, journal)
+
+
+@command.command(epilog="Example: undertone journal export --since 7d --output week.csv")
+@options.journal
+@_since
+@_until
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "json", "parquet"]),
+    default="csv",
+    show_default=True,
+)
+@_output
 def export(
     journal: Path, since: datetime | None, until: datetime | None, form: str, output: Path | None
 ) -> None:
-    """Write events as CSV (one row each) or JSON (one object a line)."""
+    """Write events as CSV or Parquet (one row each) or JSON (one object a line).
+
+    Parquet needs the extra undertone[parquet], and --output.
+    """
     reader = _reader(journal, since, until)
-    try:
-        with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as stream:
+    if form == "parquet":
+        if output is None:
+            raise click.UsageError("Parquet is no text: name a file with --output.")
+        with _refusals(output):
+            write_parquet(reader, output)
+    else:
+        with _written(output) as stream:
             if form == "json":
                 stream.writelines(_as_written(record) + "\n" for record in reader)
             else:
-                _write_csv(reader, stream)
-            stream.flush()
+                write_csv(reader, stream)
+    _tell_damage(reader.damaged, journal)
+
+
+@contextmanager
+def _written(output: Path | None) -> Iterator[TextIO]:
+    with (
+        _refusals(output),
+        output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as stream,
+    ):
+        yield stream
+        stream.flush()
+
+
+@contextmanager
+def _refusals(output: Path | None) -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -132,7 +182,6 @@ def export(
             f"Can't write {target}: {error.strerror}; make room, or name another file with "
             "--output."
         ) from error
-    _tell_damage(reader.damaged, journal)
 
 
 def _reader(folder: Path, since: datetime | None, until: datetime | None) -> JournalReader:
@@ -183,31 +232,6 @@ def _coloured(text: str, label: str) -> str:
     return click.style(text, fg=(red, green, blue))
 
 
-def _write_csv(reader: JournalReader, output: TextIO) -> None:
-    labels: set[str] = set()
-    columns = ["time", "event"]
-    for record in reader:  # a first pass: the header must know every column
-        if isinstance(record.event, SegmentHeard):
-            labels.update(record.event.verdict.scores.probabilities)
-        columns += [key for key in json.loads(_as_written(record)) if key not in columns]
-    reader.damaged = 0
-    known = [label for label in EMOTIONS if label in labels]
-    scores = {label: f"score_{label}" for label in [*known, *sorted(labels.difference(known))]}
-    columns = [column for column in columns if column != "scores"]
-    writer = csv.DictWriter(
-        output, [*columns, *scores.values()], extrasaction="ignore", lineterminator="\n"
-    )
-    writer.writeheader()
-    writer.writerows(_rows(reader, scores))
-
-
-def _rows(records: Iterable[Record], columns: dict[str, str]) -> Iterator[dict[str, Any]]:
-    for record in records:
-        row = json.loads(_as_written(record))
-        scores = row.pop("scores", {})
-        yield row | {columns[label]: share for label, share in scores.items() if label in columns}
-
-
 def _print_summary(summary: Summary) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -215,7 +239,7 @@ def _print_summary(summary: Summary) -> None:
 
     from undertone.cli.view import bar
 
-    verdicts = _in_order(summary.verdicts)
+    verdicts = in_order(summary.verdicts)
     emotions = Table("emotion", box=None, pad_edge=False)
     for heading in ("segments", "share", "seconds"):
         emotions.add_column(heading, justify="right")
@@ -239,7 +263,7 @@ def _print_summary(summary: Summary) -> None:
         for row, counts in rows.items():
             line = Text()
             seen = 0
-            for verdict in _in_order(counts):
+            for verdict in in_order(counts):
                 seen += counts[verdict]
                 line.append("█" * (round(_BAR_WIDTH * seen / most) - len(line)), colour(verdict))
             table.add_row(row, str(sum(counts.values())), line)
@@ -258,12 +282,6 @@ def _print_summary(summary: Summary) -> None:
     if len(days) > 1:
         console.print()
         console.print(over_time("day", days))
-
-
-def _in_order(verdicts: Iterable[str]) -> Sequence[str]:
-    """The eight emotions as everywhere, then ``uncertain`` and labels of other models."""
-    present = set(verdicts)
-    return [*(label for label in EMOTIONS if label in present), *sorted(present - set(EMOTIONS))]
 
 
 def _totals(summary: Summary) -> Iterator[str]:
