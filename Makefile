@@ -5,12 +5,13 @@ PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell \
 	python$(version) -c 'print("python$(version)")' 2>/dev/null)) python3)
 PIP := pip --disable-pip-version-check --quiet
 WORKERS ?= 2
+EXAMPLES ?= 100000
 HOURS ?= 1
 MINUTES ?= 1
 OUTPUT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check format pictures readme clean
+.PHONY: help run test fuzz soak check format pictures readme clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +30,9 @@ check: .venv-dev/.ready ## ruff and mypy --strict
 format: .venv-dev/.ready ## mend what ruff can mend
 	.venv-dev/bin/ruff check --fix .
 	.venv-dev/bin/ruff format .
+
+fuzz: .venv-dev/.ready ## hostile input to every reader: EXAMPLES damaged files of each kind
+	UNDERTONE_FUZZ_EXAMPLES=$(EXAMPLES) .venv-dev/bin/python -m pytest -q -s tests/fuzz
 
 soak: .venv-dev/.ready ## listen for long with faults thrown in: HOURS of a file, MINUTES of a microphone (as root)
 	.venv-dev/bin/python tools/soak.py --hours $(HOURS) --minutes $(MINUTES) $(if $(OUTPUT),--output $(OUTPUT))
