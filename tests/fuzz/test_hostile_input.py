@@ -239,7 +239,8 @@ def test_journals(tmp_path: Path) -> None:
         mend(path)
         assert list(JournalReader(tmp_path)) == records
 
-    tried([lines()], JSON, read, [])
+    found = lines().replace(b'"listened_s": 9.0', b'"listened_s": -9.0')
+    tried([lines()], JSON, read, [found])
 
 
 def test_stored_summaries(tmp_path: Path) -> None:

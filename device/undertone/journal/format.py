@@ -74,7 +74,8 @@ Time = Annotated[datetime, Meta(tz=True)]
 _Number = Annotated[float, Meta(gt=-_LARGEST_NUMBER, lt=_LARGEST_NUMBER)]
 _Share = Annotated[float, Meta(ge=0, le=1)]
 _Count = Annotated[int, Meta(ge=0, le=_LARGEST_INTEGER)]
-_AS_READ: dict[Any, Any] = {str: str, float: _Number, int: _Count}
+_Seconds = Annotated[float, Meta(ge=0, lt=_LARGEST_NUMBER)]
+_AS_READ: dict[Any, Any] = {str: str, float: _Seconds, int: _Count}
 
 
 class Line(msgspec.Struct, frozen=True, tag_field="event", gc=False):
@@ -90,7 +91,7 @@ class SegmentLine(Line, frozen=True, tag=SegmentHeard.kind, gc=False):
     verdict: str
     scores: dict[str, _Share]
     start: Time
-    duration_s: _Number
+    duration_s: _Seconds
     level_dbfs: _Number
     model: str
     model_sha256: str
