@@ -165,16 +165,16 @@ class Counting:
         return self._classifier.logits(window)
 
 
-@pytest.mark.parametrize("seconds", [1.5, 4.2, 9.0])
-def test_behind_a_live_source_it_judges_less_and_hears_as_much(classifier, seconds):
-    rate = 16_000
-    noise = np.random.default_rng(0).normal(0, 3000, round(seconds * rate)).astype(np.int16)
-    pause = np.zeros(rate, np.int16)
-    sound = np.concatenate([pause, noise, pause, noise, pause])
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_behind_a_live_source_it_judges_less_and_hears_as_much(classifier, times):
+    clip = np.concatenate([block.samples for block in read_blocks(clips()[4])])
+    speech = np.tile(clip[11_000:53_000], times)
+    pause = np.random.default_rng(0).normal(0, 5, 24_000).astype(np.int16)
+    sound = np.concatenate([pause, speech, pause, speech, pause])
 
     def judged(behind_s):
         counting = Counting(classifier)
-        pipeline = Pipeline(counting, gate=SpeechGate(detector=None))
+        pipeline = Pipeline(counting)
         segments = [one for block in late(sound, behind_s) for one in pipeline.process(block)]
         return counting.count, segments, pipeline.hurried
 
