@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Protocol
 
@@ -54,12 +55,17 @@ class Listener:
         manifest: Manifest,
         sinks: Sequence[Sink],
         clock: Callable[[], float],
+        held: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """``clock`` gives POSIX seconds; a block's own time is used for what it holds."""
+        """``clock`` gives POSIX seconds; a block's own time is used for what it holds.
+
+        held: keeps a signal from ending the listening between two sinks of one event.
+        """
         self._pipeline = pipeline
         self._manifest = manifest
         self._sinks = sinks
         self._clock = clock
+        self._held = held
         self._failing: set[int] = set()
         self._heard_to_s = 0.0
         self.listened_s = 0.0
@@ -82,7 +88,8 @@ class Listener:
                 )
             )
             for item in source:
-                self._take(item)
+                with self._held():
+                    self._take(item)
             reason = "end of source"
         except KeyboardInterrupt as interrupt:
             reason = str(interrupt) or "interrupted"

@@ -101,7 +101,7 @@ def command(
         sinks.append(ServiceSink(manager))
     endings = Endings(service=manager is not None)
     pipeline = Pipeline(classifier, threshold=threshold)
-    listener = Listener(pipeline, classifier.manifest, sinks, time.time)
+    listener = Listener(pipeline, classifier.manifest, sinks, time.time, endings.held)
     listener.run(chosen.items, chosen.name)
     console.print(summary(tally.heard, tally.seconds, listener.listened_s))
     console.print(
