@@ -34,6 +34,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import soundfile
 
 from undertone import bundle
@@ -51,6 +52,9 @@ PATIENCE_S = 120.0
 
 FULL_EVERY_H = 2.0
 """Sound between two times at which the disk is full, in the file's run."""
+
+QUIET_S = 200.0
+"""Nobody speaks for so long after the packaged clips, in the file's run."""
 
 CALM_S = 20.0
 """Clips are spoken for so long between two faults of the microphone; less in a short run."""
@@ -218,7 +222,7 @@ class Memory:
 
 def soak_file(hours: float) -> dict[str, Any]:
     """Hours of the packaged clips, over and over, with a disk that is full now and then."""
-    blocks = list(demonstration())
+    blocks = [*demonstration(), *quiet(QUIET_S)]
     loop = b"".join(block.samples.astype("<i2").tobytes() for block in blocks)
     loop_s = len(loop) / 2 / SAMPLE_RATE_HZ
     reference = Pipeline(Classifier(bundle.load()))
@@ -239,9 +243,11 @@ def soak_file(hours: float) -> dict[str, Any]:
             rest = memoryview(loop)
             while rest:
                 rest = rest[listening.process.stdin.write(rest) :]
+            at_s = fed * loop_s
             for block in blocks:
-                heard = reference.process(Block(block.samples, block.time_s + fed * loop_s))
+                heard = reference.process(Block(block.samples, at_s))
                 expected.extend((one.time_s, one.verdict.scores.label) for one in heard)
+                at_s += block.duration_s
             fed += 1
             memory.take(fed * loop_s / 3600, listening.memory_mb())
 
@@ -277,6 +283,14 @@ def soak_file(hours: float) -> dict[str, Any]:
         "faults": {"disk full": {"thrown": refused, "in_the_journal": noted}},
         "memory": memory.figures(),
     }
+
+
+def quiet(seconds: float) -> Iterator[Block]:
+    """A quiet room, in which nobody speaks."""
+    noise = np.random.default_rng(1)
+    for number in range(round(seconds * 10)):
+        samples = np.rint(noise.normal(0, 6, SAMPLE_RATE_HZ // 10)).astype(np.int16)
+        yield Block(samples, number / 10)
 
 
 def compared(expected: Sequence[Heard], found: Sequence[Heard]) -> tuple[int, int]:

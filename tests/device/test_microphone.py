@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
-from undertone.audio.microphone import QUEUE_S, Microphone
+from undertone.audio.microphone import LOOK_S, QUEUE_S, Microphone
 from undertone.audio.portaudio import CHUNK_S, Deliver
 from undertone.errors import AudioSourceError, NoMicrophoneError
 from undertone.events import Gap, Idle, SourceBack, SourceLost
@@ -34,6 +34,7 @@ class World:
         self.sending = False
         self.silent = False
         self.frozen = False
+        self.elsewhere: str | None = None
         self.broken: Exception | None = None
         self.stream: MadeStream | None = None
         self.opened = 0
@@ -79,6 +80,8 @@ class World:
     def open(self, deliver: Deliver) -> "MadeStream":
         if self.broken:
             raise self.broken
+        if self.elsewhere:
+            raise AudioSourceError("it is another")
         self.opened += 1
         self.stream = MadeStream(deliver, self.rate_hz, self.channels)
         return self.stream
@@ -86,6 +89,9 @@ class World:
     def refresh(self) -> None:
         assert self.stream is None or self.stream.closed
         self.refreshed += 1
+
+    def moved_to(self) -> str | None:
+        return self.elsewhere
 
     def abandon(self) -> None:
         self.abandoned = True
@@ -268,6 +274,20 @@ def test_a_microphone_that_repeats_itself_is_lost_until_it_gives_new_sound() -> 
     assert "frozen" in lost.reason
     assert lost.time_s == pytest.approx(START_S + 32.0, abs=0.3)
     assert isinstance(back, SourceBack)
+
+
+def test_another_microphone_is_never_heard_in_its_place() -> None:
+    world = World()
+    world.at(12.0, world.set(elsewhere="other"))
+    world.at(100.0, world.set(elsewhere=None))
+    items = heard(world, 200.0)
+    lost, back = events_of(items)
+    assert isinstance(lost, SourceLost)
+    assert lost.reason == "the sound server gave other instead"
+    assert lost.time_s == pytest.approx(START_S + 12.0, abs=LOOK_S + 0.3)
+    assert isinstance(back, SourceBack)
+    assert not blocks_of(items[items.index(lost) : items.index(back)])
+    assert isinstance(items[-1], Block)
 
 
 def test_a_pause_that_nobody_reports_is_a_gap() -> None:

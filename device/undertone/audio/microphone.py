@@ -17,9 +17,13 @@ from undertone.audio.resample import Resampler, to_mono
 from undertone.audio.watchdog import Lost, Reopen, State, Watchdog, WatchdogConfig
 from undertone.errors import AudioSourceError
 from undertone.events import Gap, Idle, SourceBack, SourceLost
+from undertone.text import printable
 
 QUEUE_S = 10.0
 """Seconds of sound that wait for a slow reader (an SD card can stall for some) before a drop."""
+
+LOOK_S = 5.0
+"""How often a sound server is asked whether it still gives the same microphone."""
 
 PATIENCE_S = 1.0
 """How long a hanging sound server may hold up the reader: SIGTERM has to end it within 2 s."""
@@ -39,6 +43,9 @@ class Input(Protocol):
 
     def refresh(self) -> None:
         """Look for it anew before the next ``open``."""
+
+    def moved_to(self) -> str | None:
+        """Another microphone that is given instead by now, or None."""
 
     def abandon(self) -> None:
         """Let the program end although a call to the sound system hangs."""
@@ -97,6 +104,8 @@ class _Opened:
         self.inbox = _Inbox(clock, steady_clock)
         self.continuity = Continuity()
         self.last_data = b""
+        self.given_up = False
+        """Whether it gives another microphone's sound, which nobody may hear."""
         self.last_end_s = clock()
         self.stream = source.open(self.inbox.deliver)
         self.rate_hz = self.stream.sample_rate_hz
@@ -146,6 +155,7 @@ class Microphone:
         self._helper: Thread | None = None
         self._opened = _Opened(self._input, clock, steady_clock)
         self._watchdog = Watchdog(steady_clock(), watchdog)
+        self._look_s = 0.0
 
     @property
     def name(self) -> str:
@@ -178,9 +188,10 @@ class Microphone:
             while not self._closing:
                 opened = self._opened
                 chunk = opened.inbox.take(self._poll_s)
-                if chunk:
+                heard = chunk and not opened.given_up
+                if chunk and heard:
                     yield from self._take(opened, chunk)
-                if not chunk or self._watchdog.state is not State.LISTENING:
+                if not heard or self._watchdog.state is not State.LISTENING:
                     yield from self._look_after(opened)
                     yield Idle(self._clock())
         finally:
@@ -204,6 +215,14 @@ class Microphone:
         elif self._watchdog.state is State.LISTENING:
             yield from _gaps(opened, chunk, start_s)
         opened.last_end_s = chunk.end_s
+        if chunk.arrived_s >= self._look_s:
+            self._look_s = chunk.arrived_s + LOOK_S
+            if other := self._input.moved_to():
+                opened.given_up = True
+                yield from self._lose(
+                    opened, self._watchdog.replaced(self._steady_clock(), printable(other))
+                )
+                self._with_patience(opened.stream.close)
         if self._watchdog.state is State.LISTENING:
             held_s = opened.resampler.held_s
             resampled = opened.resampler.process(amplify(samples, self._gain_db))

@@ -3,11 +3,11 @@
 A state machine without threads and without a clock: the owner tells it what happens and what
 time it is (any steady clock, in seconds), and does what it answers.
 
-    LISTENING --no samples, stream dead--> LOST       ``Lost``
-    LISTENING --frozen sound-->            SILENT     ``Lost``
-    LOST      --samples-->                 LISTENING  ``Back``
-    SILENT    --sound-->                   LISTENING  ``Back``
-    LOST, SILENT --delay over-->           the same   ``Reopen``
+    LISTENING --no samples, stream dead, another source--> LOST   ``Lost``
+    LISTENING --frozen sound-->                            SILENT ``Lost``
+    LOST      --samples-->                              LISTENING ``Back``
+    SILENT    --sound-->                                LISTENING ``Back``
+    LOST, SILENT --delay over-->                         the same ``Reopen``
 
 While the source is lost its stream stays open until the next reopening: some losses (a
 stopped sound server, a muted microphone) mend themselves, and a microphone that gives digital
@@ -91,6 +91,10 @@ class Watchdog:
         self._sound_s = now_s
         self._delay_s = self.config.first_delay_s
         return Back(now_s - self._lost_s)
+
+    def replaced(self, now_s: float, by: str) -> Lost:
+        """What comes is the sound of another source; its samples must not be told from now on."""
+        return self._lose(now_s, State.LOST, now_s, f"the sound server gave {by} instead")
 
     def tick(self, now_s: float, active: bool) -> Lost | Reopen | None:
         """Time has passed without samples or without sound; call it a few times a second.
