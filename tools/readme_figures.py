@@ -228,7 +228,8 @@ def _endurance(soak: Mapping[str, Any]) -> Iterable[str]:
     if rows:
         head = ["Endurance", "sound", "segments", "faults told in the journal", "memory"]
         yield _table(head, rows)
-        names = {name for run in ("file", "microphone") for name in soak.get(run, {})["faults"]}
+        runs = [soak[name] for name in ("file", "microphone") if name in soak]
+        names = {name for run in runs for name in run["faults"]}
         yield f"The faults: {', '.join(sorted(names))}."
     if summary := soak.get("summary"):
         without = soak["summary_without_stored_ones"]

@@ -34,7 +34,6 @@ def test_a_microphone_with_every_trouble_is_heard_all_the_same():
     run = soak.soak_microphone(minutes=0.75)
     assert run["lost"] == run["doubled"] == 0
     assert {"server killed", "server stopped for 5 s", "disk full"} <= set(run["faults"])
-    assert run["ended_after_s"] < 2
 
 
 def test_what_is_lost_or_doubled_is_found():
