@@ -142,13 +142,19 @@ def read_line(line: bytes | str) -> Line | None:
         read = _decoder.decode(line)
     except (ValueError, RecursionError):  # DecodeError and UnicodeDecodeError are ValueErrors
         return None
-    if not 1900 <= read.time.year < 9000:  # no time that this program writes
+    if not _is_a_time(read.time):
         return None
     if type(read) is SegmentLine:
-        scores = read.scores
-        if not scores or read.label != max(scores, key=scores.__getitem__):
+        if not read.scores or read.label != max(read.scores, key=read.scores.__getitem__):
+            return None
+        if not _is_a_time(read.start):
             return None
     return read
+
+
+def _is_a_time(time: datetime) -> bool:
+    """Whether this program may have written it; no other zone takes it out of the calendar."""
+    return 1900 <= time.year < 9000
 
 
 def parse_line(line: bytes | str) -> Record | None:
