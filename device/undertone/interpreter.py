@@ -94,9 +94,18 @@ class Int8Interpreter:
         self._output_index = outputs[0]["index"]
 
     def invoke(self, values: NDArray[np.int8]) -> NDArray[np.int8]:
-        """Run the model once; ``values`` int8 of ``input.shape``, returns ``output.shape``."""
+        """Run the model once; ``values`` int8 of ``input.shape``, returns ``output.shape``.
+
+        Raises BundleError where the model's parts do not fit each other.
+        """
         self._interpreter.set_tensor(self._input_index, values)
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise BundleError(
+                f"The model can't be run by {self.runtime} ({_first_line(error)}): it is damaged; "
+                "install the bundle again."
+            ) from error
         result: NDArray[np.int8] = self._interpreter.get_tensor(self._output_index)
         return result
 
