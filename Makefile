@@ -5,9 +5,14 @@ PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell \
 	python$(version) -c 'print("python$(version)")' 2>/dev/null)) python3)
 PIP := pip --disable-pip-version-check --quiet
 WORKERS ?= 2
+EXAMPLES ?= 100000
+EVENTS ?= 10000000
+HOURS ?= 1
+MINUTES ?= 1
+OUTPUT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format pictures readme clean
+.PHONY: help run test fuzz soak journal-scale check format pictures readme clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,10 +32,19 @@ format: .venv-dev/.ready ## mend what ruff can mend
 	.venv-dev/bin/ruff check --fix .
 	.venv-dev/bin/ruff format .
 
+fuzz: .venv-dev/.ready ## hostile input to every reader: EXAMPLES damaged files of each kind
+	UNDERTONE_FUZZ_EXAMPLES=$(EXAMPLES) .venv-dev/bin/python -m pytest -q -s tests/fuzz
+
+soak: .venv-dev/.ready ## listen for long with faults thrown in: HOURS of a file, MINUTES of a microphone (as root)
+	.venv-dev/bin/python tools/soak.py --hours $(HOURS) --minutes $(MINUTES) $(if $(OUTPUT),--output $(OUTPUT))
+
+journal-scale: .venv-dev/.ready ## sum up a journal of EVENTS events
+	.venv-dev/bin/python tools/journal_scale.py --events $(EVENTS) $(if $(OUTPUT),--output $(OUTPUT))
+
 pictures: .venv-dev/.ready ## draw the README's live view anew, after a change of the model or the screen
 	.venv-dev/bin/python tools/pictures.py
 
-readme: .venv-dev/.ready ## write the README's figures anew, after a change of models/ or docs/bench/
+readme: .venv-dev/.ready ## write the README's figures anew, after a change of models/ or docs/*/
 	.venv-dev/bin/python tools/readme_figures.py
 
 clean: ## remove both environments and everything built

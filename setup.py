@@ -33,6 +33,7 @@ DEVICE = [
 ]
 EXTRAS = {
     "litert": ["ai-edge-litert>=2.1,<3"],
+    "parquet": ["pyarrow>=15,<25"],  # journal export; 25 and later break with NumPy 1
     "training": [
         "tensorflow>=2.21,<2.22",  # Keras 3 and the converter
         'ai-edge-litert>=2.1,<3; python_version < "3.12"',
@@ -50,6 +51,7 @@ EXTRAS = {
         "pytest>=8,<10",
         "pytest-xdist>=3.5,<4",
         "hypothesis>=6.100,<7",
+        "pyarrow>=15,<25",
         "ruff>=0.17,<0.18",
         "mypy>=1.18,<3",
         "build>=1.2,<2",

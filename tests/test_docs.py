@@ -24,7 +24,7 @@ from undertone.events import (
     Stopped,
     Verdict,
 )
-from undertone.journal import EventsLost, parse_line, to_line
+from undertone.journal import DiskRefused, EventsLost, parse_line, to_line
 from undertone.mfcc import MfccConfig
 from undertone.windows import WindowConfig
 from undertone_training import cli as training_cli
@@ -161,6 +161,7 @@ EVENTS = [
     SourceLost(0.0, "USB", "r"),
     SourceBack(0.0, "USB", 1.0),
     EventsLost(0.0, 1, "r"),
+    DiskRefused(0.0, 1.0, "r"),
     Stopped(0.0, "r", 1.0, 1),
 ]
 
@@ -258,7 +259,25 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) 
             },
         },
     }
-    lines = tool.part([manifest, {"name": "untested", "figures": {}}], []).splitlines()
+    run = {
+        "audio_h": 24.01,
+        "segments": 17_000,
+        "lost": 1,
+        "doubled": 0,
+        "faults": {"disk full": {"thrown": 12, "in_the_journal": 11}},
+        "memory": {"settled_mb": 70.21, "largest_growth_mb": 0.31},
+    }
+    microphone = {"real_time_min": 30.2, "faults": {"server killed": run["faults"]["disk full"]}}
+    figures = {"processor_s": 0.9, "peak_memory_mb": 23.4}
+    soak = {
+        "file": run,
+        "microphone": run | microphone,
+        "events": 10_000_000,
+        "size_mb": 4400,
+        "summary": figures,
+        "summary_without_stored_ones": figures,
+    }
+    lines = tool.part([manifest, {"name": "untested", "figures": {}}], [], soak).splitlines()
     assert (
         "| **m**, int8 | speaker-independent, 2 folds | **50.0 ± 1.0 % UAR**, "
         "25.0 ± 2.0 % accuracy; 3 seeds |" in lines
@@ -269,6 +288,12 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) 
     assert "| live, no noise | 30.0 % | 7 | 2 |" in lines
     assert "| noise, x | 20 | 2 | 1 |" in lines
     assert not any("untested" in line for line in lines)
+    assert (
+        "| a file, as fast as it can be heard | 24.0 h | 1 lost, 0 doubled, of 17,000 | 11 of 12 "
+        "| 70.2 MB, then at most +0.3 MB |" in lines
+    )
+    assert "The faults: disk full, server killed." in lines
+    assert any(line.startswith("`undertone journal summary` adds up 10,000,000") for line in lines)
 
 
 def test_the_readme_has_the_figures_of_this_tree(tool: ModuleType) -> None:

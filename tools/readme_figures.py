@@ -1,7 +1,8 @@
 """Write the README's figures anew: the part between the two markers, never by hand.
 
 ``make readme`` runs it.  Accuracy comes from the manifests in models/, cost from docs/bench/,
-one file a machine and runtime, each written by ``undertone bench --format json``.
+one file a machine and runtime, each written by ``undertone bench --format json``, endurance
+from docs/soak/, written by ``make soak`` and ``make journal-scale``.
 """
 
 import json
@@ -23,6 +24,7 @@ from undertone_training.report.protocols import (
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BENCHMARKS = ROOT / "docs" / "bench"
+SOAKS = ROOT / "docs" / "soak"
 BEGIN = "<!-- figures: written by tools/readme_figures.py -->"
 END = "<!-- end of figures -->"
 
@@ -54,11 +56,17 @@ PUBLISHED: tuple[Row, ...] = (
 """Others on RAVDESS speech, 8 emotions unless it is said otherwise, as their authors report."""
 
 
-def part(manifests: Iterable[Mapping[str, Any]], benchmarks: Sequence[Mapping[str, Any]]) -> str:
+def part(
+    manifests: Iterable[Mapping[str, Any]],
+    benchmarks: Sequence[Mapping[str, Any]],
+    soak: Mapping[str, Any],
+) -> str:
     """The README's part, without its markers.
 
     manifests: as dictionaries; one without figures (it was never tested) is left out.
-    benchmarks: what ``undertone bench`` printed.  Raises KeyError for a key that is missing.
+    benchmarks: what ``undertone bench`` printed.
+    soak: ``file``, ``microphone`` and ``summary``, as the soaks printed them, or less of it.
+    Raises KeyError for a key that is missing.
     """
     manifests = [manifest for manifest in manifests if manifest["figures"]]
     ours = [row for manifest in manifests for row in _compared(manifest)]
@@ -74,6 +82,7 @@ def part(manifests: Iterable[Mapping[str, Any]], benchmarks: Sequence[Mapping[st
         "[Protocols](docs/protocols.md) says what each figure means.",
         *(block for manifest in manifests for block in _of_one(manifest)),
         _cost(benchmarks),
+        *_endurance(soak),
     ]
     return "\n\n".join(blocks)
 
@@ -94,7 +103,10 @@ def current() -> str:
         for folder in bundle.installed_bundles().values()
     ]
     benchmarks = [json.loads(path.read_bytes()) for path in sorted(BENCHMARKS.glob("*.json"))]
-    return rewritten(README.read_text(), part(manifests, benchmarks))
+    soak: dict[str, Any] = {}
+    for path in sorted(SOAKS.glob("*.json")):
+        soak |= json.loads(path.read_bytes())
+    return rewritten(README.read_text(), part(manifests, benchmarks, soak))
 
 
 def _compared(manifest: Mapping[str, Any]) -> list[Row]:
@@ -191,6 +203,42 @@ def _cost(benchmarks: Sequence[Mapping[str, Any]]) -> str:
         )
     )
     return _table(["Cost", *(one["bundle"] for one in benchmarks)], rows)
+
+
+def _endurance(soak: Mapping[str, Any]) -> Iterable[str]:
+    """How long it listened with faults thrown in, and what a long journal costs to sum up."""
+
+    def row(title: str, sound: str, run: Mapping[str, Any]) -> tuple[str, ...]:
+        thrown = sum(fault["thrown"] for fault in run["faults"].values())
+        told = sum(fault["in_the_journal"] for fault in run["faults"].values())
+        memory = run["memory"]
+        return (
+            title,
+            sound,
+            f"{run['lost']} lost, {run['doubled']} doubled, of {run['segments']:,}",
+            f"{told} of {thrown}",
+            f"{memory['settled_mb']:.1f} MB, then at most {memory['largest_growth_mb']:+.1f} MB",
+        )
+
+    rows = []
+    if run := soak.get("file"):
+        rows.append(row("a file, as fast as it can be heard", f"{run['audio_h']:.1f} h", run))
+    if run := soak.get("microphone"):
+        rows.append(row("a virtual microphone", f"{run['real_time_min']:.0f} min", run))
+    if rows:
+        head = ["Endurance", "sound", "segments", "faults told in the journal", "memory"]
+        yield _table(head, rows)
+        runs = [soak[name] for name in ("file", "microphone") if name in soak]
+        names = {name for run in runs for name in run["faults"]}
+        yield f"The faults: {', '.join(sorted(names))}."
+    if summary := soak.get("summary"):
+        without = soak["summary_without_stored_ones"]
+        yield (
+            f"`undertone journal summary` adds up {soak['events']:,} events "
+            f"({soak['size_mb'] / 1024:.1f} GB) in {summary['processor_s']:.1f} s of processor "
+            f"time and {summary['peak_memory_mb']:.0f} MB; where it has to read every line, in "
+            f"{without['processor_s']:.0f} s and {without['peak_memory_mb']:.0f} MB."
+        )
 
 
 def _count(number: int, thing: str) -> str:

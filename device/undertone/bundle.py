@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from undertone.errors import BundleError
-from undertone.interpreter import Int8Interpreter, RuntimeName, TensorInfo
+from undertone.interpreter import Int8Interpreter, RuntimeName, TensorInfo, try_out
 from undertone.mfcc import MfccConfig
 from undertone.paths import DEFAULT_BUNDLE as DEFAULT_BUNDLE
 from undertone.windows import WindowConfig
@@ -121,6 +121,7 @@ class Bundle:
         reference_kernels: bool = False,
     ) -> Int8Interpreter:
         """The model ready to invoke; raises BundleError where it is not what the manifest says."""
+        try_out(self.model, runtime, threads, reference_kernels)
         interpreter = Int8Interpreter(self.model, runtime, threads, reference_kernels)
         manifest, wanted = self.manifest, self.manifest.quantization
         window = (1, manifest.window.frames, manifest.mfcc.n_coefficients)

@@ -6,6 +6,7 @@ apply to this machine.
 
 import grp
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from undertone import bundle, paths
+from undertone import bundle
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.audio.level import measure
 from undertone.audio.microphone import Microphone
@@ -28,13 +29,16 @@ from undertone.errors import (
     RuntimeMissingError,
     UndertoneError,
 )
+from undertone.events import SourceLost
 from undertone.interpreter import installed_runtimes
+from undertone.paths import DEFAULT_BUNDLE
 
 Status = Literal["ok", "warning", "problem"]
 Run = Callable[[Sequence[str]], str | None]
 """Runs a command; its output, or None where it is not installed or fails."""
 
 _LEAST_FREE_BYTES = 100 * 2**20  # a journal's default limit, twice
+_WHO_HOLDS_IT = "fuser -v /dev/snd/* shows which program to end; then undertone devices --meter"
 _POWER_BITS = {
     0: "the supply voltage is too low",
     1: "the processor's speed is capped",
@@ -46,7 +50,7 @@ _POWER_BITS = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found; ``remedy`` is the command or the deed that mends it."""
+    """What one check found; unless it is ok, ``remedy`` is the command or deed that mends it."""
 
     name: str
     status: Status
@@ -54,7 +58,7 @@ class Finding:
     remedy: str | None = None
 
 
-def diagnose(model: str, wanted: str | None) -> Iterator[Finding]:
+def diagnose(model: str, wanted: str | None, journal: Path) -> Iterator[Finding]:
     """Every check in turn; ``model`` names a bundle, ``wanted`` the microphone (None: default)."""
     yield check_python(sys.version_info[:2])
     runtime = check_runtime(installed_runtimes(), metadata.version("numpy"))
@@ -71,7 +75,7 @@ def diagnose(model: str, wanted: str | None) -> Iterator[Finding]:
             findings.append(check_rate(choose(devices, wanted)))
             findings.append(check_level(lambda: _listen(wanted, seconds=1.0)))
     findings.append(check_audio_group(_groups(), bool(devices)))
-    findings.append(check_state_folder(paths.state_dir()))
+    findings.append(check_journal_folder(journal))
     findings.append(check_clock(run))
     findings.append(check_power(run))
     yield from (finding for finding in findings if finding)
@@ -112,10 +116,10 @@ def check_model(open_model: Callable[[], str], name: str) -> Finding:
     try:
         return Finding("model", "ok", f"{name} loads with {open_model()}.")
     except UndertoneError as error:
-        return Finding("model", "problem", str(error))
+        return Finding("model", "problem", str(error), f"undertone doctor --model {DEFAULT_BUNDLE}")
     except Exception as error:  # a broken installation fails in any way, the doctor never
         broken = f"{name} can't be loaded ({type(error).__name__}: {error})."
-        return Finding("model", "problem", broken, "install Undertone again")
+        return Finding("model", "problem", broken, "pip install --force-reinstall undertone")
 
 
 def check_portaudio(
@@ -137,16 +141,24 @@ def check_microphone(devices: Sequence[InputDevice], wanted: str | None) -> Find
         none = "No microphone was found."
         return Finding("microphone", "problem", none, "plug one in; `arecord -l` lists the cards")
     except AudioSourceError as error:
-        return Finding("microphone", "problem", str(error))
+        return Finding("microphone", "problem", str(error), "undertone devices")
     others = f", {len(devices) - 1} more" if len(devices) > 1 else ""
     return Finding("microphone", "ok", f"{chosen.name}{others}.")
 
 
 def check_rate(device: InputDevice) -> Finding:
-    """The microphone takes the models' rate, or any that can be resampled."""
+    """The microphone takes the models' rate, or one above it that can be resampled."""
     rates = device.supported_rates_hz
     if SAMPLE_RATE_HZ in rates:
         return Finding("sample rate", "ok", f"{device.name} opens at 16 kHz.")
+    if rates and rates[-1] < SAMPLE_RATE_HZ:
+        return Finding(
+            "sample rate",
+            "warning",
+            f"{device.name} opens at {rates[-1] / 1000:g} kHz only, and the models need 16: it "
+            "may be a telephone headset.",
+            "undertone devices",
+        )
     if rates:
         return Finding(
             "sample rate", "ok", f"{device.name} opens at {rates[-1] / 1000:g} kHz; resampled."
@@ -155,16 +167,20 @@ def check_rate(device: InputDevice) -> Finding:
         "sample rate",
         "warning",
         f"{device.name} opens at none of the usual rates: it may be in use.",
-        "fuser -v /dev/snd/*",
+        _WHO_HOLDS_IT,
     )
 
 
 def check_level(listen: Callable[[], Samples]) -> Finding:
     """A second of sound is neither digital silence nor cut off at full scale."""
     try:
-        level = measure(listen())
+        samples = listen()
     except AudioSourceError as error:
-        return Finding("level", "problem", str(error))
+        return Finding("level", "problem", str(error), _WHO_HOLDS_IT)
+    if not len(samples):
+        nothing = "The microphone opens, but gives no samples."
+        return Finding("level", "problem", nothing, _WHO_HOLDS_IT)
+    level = measure(samples)
     shown = f"{level.rms_dbfs:.0f} dBFS, peak {level.peak_dbfs:.0f}"
     if level.peak_dbfs == -np.inf:
         silent = "The microphone gives only digital silence: it may be muted."
@@ -188,26 +204,33 @@ def check_audio_group(groups: Collection[str], sees_inputs: bool) -> Finding | N
     )
 
 
-def check_state_folder(folder: Path) -> Finding:
+def check_journal_folder(folder: Path) -> Finding:
     """The folder of the journal can be written, and its disk has room."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if os.statvfs(there).f_flag & os.ST_RDONLY:
+        return Finding(
+            "journal",
+            "problem",
+            f"The disk of {folder} is read-only: a card may be worn out.",
+            f"sudo mount -o remount,rw $(findmnt -n -o TARGET -T {shlex.quote(str(there))})",
+        )
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         return Finding(
-            "state folder",
+            "journal",
             "problem",
             f"{folder} can't be written.",
-            f"sudo chown $USER {there}, or set UNDERTONE_STATE to another folder",
+            f"sudo chown $USER {shlex.quote(str(there))}, or name another folder with --journal",
         )
     free = shutil.disk_usage(there).free
     shown = f"{free / 2**20:,.0f} MiB free"
     if free < _LEAST_FREE_BYTES:
         return Finding(
-            "state folder",
+            "journal",
             "warning",
             f"The disk of {folder} is almost full ({shown}).",
-            "sudo apt clean",
+            "sudo apt clean && sudo journalctl --vacuum-size=50M",
         )
-    return Finding("state folder", "ok", f"{folder} can be written, {shown}.")
+    return Finding("journal", "ok", f"{folder} can be written, {shown}.")
 
 
 def check_clock(run: Run) -> Finding | None:
@@ -261,13 +284,14 @@ def _groups() -> set[str]:
 
 
 def _listen(wanted: str | None, seconds: float) -> Samples:
-    """The first ``seconds`` that the microphone gives; none where it is lost meanwhile."""
+    """The first ``seconds`` that the microphone gives; none where it gives nothing or is lost."""
     heard: list[Samples] = []
     with Microphone(wanted) as microphone:
         for item in microphone:
-            if not isinstance(item, Block):
+            if isinstance(item, SourceLost):
                 break
-            heard.append(item.samples)
+            if isinstance(item, Block):
+                heard.append(item.samples)
             if sum(map(len, heard)) >= seconds * SAMPLE_RATE_HZ:
                 break
     return np.concatenate(heard) if heard else np.empty(0, np.int16)

@@ -115,10 +115,11 @@ Event = Started | SegmentHeard | Gap | SourceLost | SourceBack | Stopped
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """Now, for a live view only: level, seconds heard, the open segment's provisional verdict."""
+    """Now, for a live view only: level, clipping, the open segment's provisional verdict."""
 
     time_s: float
     listened_s: float
     level_dbfs: float
+    clips: bool
     speaking: bool
     provisional: Verdict | None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from undertone.errors import BundleError, RuntimeMissingError
 from undertone.quiet import STDERR, silenced
+from undertone.trial import deadly
 
 RuntimeName = Literal["auto", "litert", "tflite-runtime"]
 
@@ -75,13 +76,13 @@ class Int8Interpreter:
                     ),
                 )
                 self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
+                inputs = self._interpreter.get_input_details()
+                outputs = self._interpreter.get_output_details()
+        except (ValueError, RuntimeError, MemoryError) as error:  # ValueError: also of a name
             raise BundleError(
                 f"The model can't be loaded by {self.runtime} ({_first_line(error)}): "
                 "it is damaged or made for another runtime; install the bundle again."
             ) from error
-        inputs = self._interpreter.get_input_details()
-        outputs = self._interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1:
             raise BundleError(
                 f"The model has {len(inputs)} inputs and {len(outputs)} outputs instead of one "
@@ -93,11 +94,41 @@ class Int8Interpreter:
         self._output_index = outputs[0]["index"]
 
     def invoke(self, values: NDArray[np.int8]) -> NDArray[np.int8]:
-        """Run the model once; ``values`` int8 of ``input.shape``, returns ``output.shape``."""
+        """Run the model once; ``values`` int8 of ``input.shape``, returns ``output.shape``.
+
+        Raises BundleError where the model's parts do not fit each other.
+        """
         self._interpreter.set_tensor(self._input_index, values)
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise BundleError(
+                f"The model can't be run by {self.runtime} ({_first_line(error)}): it is damaged; "
+                "install the bundle again."
+            ) from error
         result: NDArray[np.int8] = self._interpreter.get_tensor(self._output_index)
         return result
+
+
+def try_out(
+    model: bytes, runtime: RuntimeName = "auto", threads: int = 1, reference_kernels: bool = False
+) -> None:
+    """Load ``model`` and run it once in a child process, with bounded memory and time.
+
+    The runtimes are C++ that trusts a model: tflite-runtime does not even check that its offsets
+    lie inside it, so that one wrong byte can end the process.  Raises BundleError where it does.
+    """
+    _import(_choose(runtime))  # here, so that it is not imported twice
+
+    def run() -> None:
+        interpreter = Int8Interpreter(model, runtime, threads, reference_kernels)
+        interpreter.invoke(np.zeros(interpreter.input.shape, np.int8))
+
+    if end := deadly(run):
+        raise BundleError(
+            f"The model takes its runtime down ({end}): it is damaged or was made to do that; "
+            "install the bundle again."
+        )
 
 
 def _choose(runtime: RuntimeName) -> str:

@@ -1,13 +1,14 @@
 """The loop that joins a source, the pipeline and the sinks."""
 
 import logging
-import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Protocol
 
 from undertone import __version__
-from undertone.audio.block import Block, level_dbfs
+from undertone.audio.block import Block
+from undertone.audio.level import SILENCE, Level, measure
 from undertone.bundle import Manifest
 from undertone.errors import UndertoneError
 from undertone.events import (
@@ -54,12 +55,17 @@ class Listener:
         manifest: Manifest,
         sinks: Sequence[Sink],
         clock: Callable[[], float],
+        held: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """``clock`` gives POSIX seconds; a block's own time is used for what it holds."""
+        """``clock`` gives POSIX seconds; a block's own time is used for what it holds.
+
+        held: keeps a signal from ending the listening between two sinks of one event.
+        """
         self._pipeline = pipeline
         self._manifest = manifest
         self._sinks = sinks
         self._clock = clock
+        self._held = held
         self._failing: set[int] = set()
         self._heard_to_s = 0.0
         self.listened_s = 0.0
@@ -82,7 +88,8 @@ class Listener:
                 )
             )
             for item in source:
-                self._take(item)
+                with self._held():
+                    self._take(item)
             reason = "end of source"
         except KeyboardInterrupt as interrupt:
             reason = str(interrupt) or "interrupted"
@@ -97,19 +104,28 @@ class Listener:
     def _take(self, item: SourceItem) -> None:
         match item:
             case Block():
+                hurried = self._pipeline.hurried
                 self._report(self._pipeline.process(item))
+                if self._pipeline.hurried and not hurried:
+                    _log.warning(
+                        "this machine is too busy: the listening is %.0f s late, and fewer "
+                        "windows are judged until it has caught up",
+                        item.behind_s,
+                    )
                 self.listened_s += item.duration_s
                 self._heard_to_s = item.time_s + item.duration_s
-                self._hear(self._heard_to_s, level_dbfs(item.samples))
+                self._hear(self._heard_to_s, measure(item.samples))
             case Idle():
-                self._hear(item.time_s, -math.inf)
+                self._hear(item.time_s, SILENCE)
             case _:
                 self._report(self._pipeline.flush())
                 self._emit(item)
 
-    def _hear(self, time_s: float, level: float) -> None:
+    def _hear(self, time_s: float, level: Level) -> None:
         speaking, provisional = self._pipeline.speaking, self._pipeline.provisional
-        hearing = Hearing(time_s, self.listened_s, level, speaking, provisional)
+        hearing = Hearing(
+            time_s, self.listened_s, level.rms_dbfs, level.clips, speaking, provisional
+        )
         for sink in self._sinks:
             self._guard(sink, partial(sink.hear, hearing))
 

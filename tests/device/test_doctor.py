@@ -57,7 +57,8 @@ def test_runtime(runtimes: list[str], numpy: str, status: str, remedy: str) -> N
 def test_model() -> None:
     assert doctor.check_model(lambda: "litert", "small").status == "ok"
     told = doctor.check_model(raises(BundleError("It is damaged.")), "small")  # type: ignore[arg-type]
-    assert told == Finding("model", "problem", "It is damaged.")
+    assert (told.status, told.sentence) == ("problem", "It is damaged.")
+    assert told.remedy == "undertone doctor --model ravdess8-compact"
     broken = doctor.check_model(raises(ImportError("no such thing")), "small")  # type: ignore[arg-type]
     assert broken.status == "problem"
     assert broken.remedy
@@ -84,6 +85,7 @@ def test_microphone() -> None:
     [
         ((16_000, 48_000), "ok", "16 kHz"),
         ((44_100, 48_000), "ok", "48 kHz"),
+        ((8_000,), "warning", "8 kHz only"),
         ((), "warning", "in use"),
     ],
 )
@@ -98,7 +100,7 @@ def test_sample_rate(rates_hz: tuple[int, ...], status: str, words: str) -> None
     [
         (np.arange(-100, 100), "ok", "dBFS"),
         (np.zeros(100), "warning", "muted"),
-        (np.zeros(0), "warning", "muted"),
+        (np.zeros(0), "problem", "no samples"),
         (np.full(100, 32767), "warning", "clipped"),
     ],
 )
@@ -110,7 +112,8 @@ def test_level(samples: np.ndarray, status: str, words: str) -> None:
 
 def test_level_of_a_busy_microphone() -> None:
     finding = doctor.check_level(raises(AudioSourceError("It is busy.")))  # type: ignore[arg-type]
-    assert finding == Finding("level", "problem", "It is busy.")
+    assert (finding.status, finding.sentence) == ("problem", "It is busy.")
+    assert finding.remedy and "fuser" in finding.remedy
 
 
 @pytest.mark.parametrize(
@@ -122,18 +125,30 @@ def test_audio_group(groups: set[str], sees_inputs: bool, status: str | None) ->
     assert (finding.status if finding else None) == status
 
 
-def test_state_folder(tmp_path: Path) -> None:
-    assert doctor.check_state_folder(tmp_path / "not" / "yet").status == "ok"
+def test_journal_folder(tmp_path: Path) -> None:
+    assert doctor.check_journal_folder(tmp_path / "not" / "yet").status == "ok"
     assert not (tmp_path / "not").exists()
     (tmp_path / "file").touch()
-    in_the_way = doctor.check_state_folder(tmp_path / "file")
+    in_the_way = doctor.check_journal_folder(tmp_path / "file")
     assert in_the_way.status == "problem"
     assert str(tmp_path / "file") in in_the_way.sentence
 
 
-def test_state_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_journal_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
-    assert doctor.check_state_folder(tmp_path).status == "problem"
+    assert doctor.check_journal_folder(tmp_path).status == "problem"
+
+
+def test_journal_folder_on_a_disk_that_is_full_or_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_LEAST_FREE_BYTES", 2**80)
+    full = doctor.check_journal_folder(tmp_path)
+    assert (full.status, "almost full" in full.sentence) == ("warning", True)
+    monkeypatch.setattr(os, "ST_RDONLY", -1)  # any flag will do
+    read_only = doctor.check_journal_folder(tmp_path)
+    assert (read_only.status, "read-only" in read_only.sentence) == ("problem", True)
+    assert read_only.remedy and str(tmp_path) in read_only.remedy
 
 
 @pytest.mark.parametrize(
@@ -173,17 +188,41 @@ def test_the_command_finds_something_and_says_it_in_json(tmp_path: Path) -> None
     assert result.exit_code == 1
     findings = {finding["name"]: finding for finding in map(json.loads, result.stdout.splitlines())}
     assert findings["model"]["status"] == "problem"
-    assert str(tmp_path) in findings["state folder"]["sentence"]
+    assert str(tmp_path) in findings["journal"]["sentence"]
 
 
 def test_the_command_writes_a_line_for_each_finding_with_its_remedy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = [Finding("python", "ok", "Fine."), Finding("level", "warning", "Muted.", "alsamixer")]
-    monkeypatch.setattr(doctor, "diagnose", lambda model, microphone: iter(made))
+    monkeypatch.setattr(doctor, "diagnose", lambda model, microphone, journal: iter(made))
     result = CliRunner().invoke(command, [])
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "ok       python: Fine.",
         "warning  level: Muted. To mend it: alsamixer",
     ]
+
+
+def test_whatever_is_found_comes_with_its_remedy(tmp_path: Path) -> None:
+    error = AudioSourceError("It is busy.")
+    found = [
+        doctor.check_python((3, 10)),
+        doctor.check_runtime([], "1.26.4"),
+        doctor.check_model(raises(BundleError("It is damaged.")), "small"),  # type: ignore[arg-type]
+        doctor.check_portaudio(raises(RuntimeMissingError("gone")))[0],  # type: ignore[arg-type]
+        doctor.check_microphone([], None),
+        doctor.check_microphone([device()], "piano"),
+        doctor.check_rate(device(())),
+        doctor.check_rate(device((8_000,))),
+        doctor.check_level(raises(error)),  # type: ignore[arg-type]
+        doctor.check_level(lambda: np.zeros(0, np.int16)),
+        doctor.check_level(lambda: np.zeros(9, np.int16)),
+        doctor.check_level(lambda: np.full(9, 32767, np.int16)),
+        doctor.check_audio_group({"users"}, False),
+        doctor.check_clock(answers("no")),
+        doctor.check_power(answers("throttled=0x50005")),
+    ]
+    for finding in found:
+        assert finding and finding.status != "ok"
+        assert finding.remedy, finding.name

@@ -1,15 +1,21 @@
 import csv
 import io
 import json
+import re
+import sys
 import time
 from datetime import UTC, datetime
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
 
 from undertone import cli
+from undertone.emotions import colour
+from undertone.errors import RuntimeMissingError
 from undertone.events import Gap, Scores, SegmentHeard, Started, Stopped, Verdict
-from undertone.journal import JournalWriter
+from undertone.journal import JournalReader, JournalWriter
+from undertone.journal.plot import svg
 
 START_S = datetime(2026, 11, 20, 8, tzinfo=UTC).timestamp()
 DAY_S = 86_400
@@ -130,7 +136,7 @@ def test_export_that_can_not_be_written(journal, capsys, output):
     assert "Traceback" not in told
 
 
-@pytest.mark.parametrize("name", ["show", "summary", "export"])
+@pytest.mark.parametrize("name", ["show", "summary", "plot", "export"])
 def test_no_journal_yet(tmp_path, capsys, name):
     args = ["journal", name, "--journal", str(tmp_path / "none")]
     assert cli.run(cli.undertone, "undertone", args) == 1
@@ -145,7 +151,7 @@ def test_an_empty_journal(tmp_path, name):
     assert "no such events" in result.stderr
 
 
-@pytest.mark.parametrize("name", ["show", "summary", "export"])
+@pytest.mark.parametrize("name", ["show", "summary", "plot", "export"])
 def test_damage_is_told_and_the_rest_is_read(journal, name):
     with next(journal.glob("*.jsonl")).open("ab") as file:
         file.write(b"\xff\0{\n")
@@ -153,3 +159,84 @@ def test_damage_is_told_and_the_rest_is_read(journal, name):
     assert result.exit_code == 0
     assert result.stdout
     assert "skipped 1 damaged line" in result.stderr
+
+
+def test_export_parquet_has_typed_columns(journal, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    output = tmp_path / "heard.parquet"
+    assert run("export", "--format", "parquet", "--output", output).exit_code == 0
+    table = parquet.read_table(output)
+    rows = list(JournalReader(journal))
+    assert table["time"].to_pylist() == [row.time for row in rows]
+    assert table["event"].to_pylist() == [row.event.kind for row in rows]
+    assert str(table.schema.field("time").type) == "timestamp[ms, tz=UTC]"
+    assert str(table.schema.field("lost_samples").type) == "int64"
+    assert str(table.schema.field("score_happy").type) == "double"
+
+
+def test_export_parquet_without_a_file_or_pyarrow_says_what_to_do(journal, tmp_path, monkeypatch):
+    done = run("export", "--format", "parquet")
+    assert done.exit_code == 2
+    assert "--output" in done.stderr
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(RuntimeMissingError, match=r"pip install 'undertone\[parquet\]'"):
+        run("export", "--format", "parquet", "--output", tmp_path / "x.parquet")
+    assert not (tmp_path / "x.parquet").exists()
+
+
+def drawn(summary):
+    """Kind and text of everything in the picture of ``summary``, its counts and its colours."""
+    root = ElementTree.fromstring(svg(summary))
+    found = {
+        kind: list(root.iter(f"{{http://www.w3.org/2000/svg}}{kind}"))
+        for kind in ("svg", "title", "rect", "text")
+    }
+    assert len(found["svg"]) == 1
+    return found
+
+
+def test_plot_draws_every_segment_in_both_charts(journal):
+    done = run("plot")
+    summary = JournalReader(journal).summary()
+    assert done.stdout == svg(summary)
+    found = drawn(summary)
+    told = " ".join(title.text for title in found["title"])
+    for verdict, tally in summary.verdicts.items():
+        counts = [int(count) for count in re.findall(rf"{verdict} (\d+)", told)]
+        assert sum(counts) == 2 * tally.segments
+        assert colour(verdict) in {bar.get("fill") for bar in found["rect"]}
+        assert verdict in [text.text for text in found["text"]]
+
+
+def test_plot_shows_the_hours_in_which_nobody_spoke(journal):
+    told = [title.text for title in drawn(JournalReader(journal).summary())["title"]]
+    assert "2026-11-20T09: nothing" in told
+    assert len(told) == 25 + 24  # from 8 to 8 on the next day, and a day
+
+
+def test_plot_of_a_long_time_has_a_bar_a_day(tmp_path):
+    writer = JournalWriter(tmp_path, zone=UTC)
+    for day in range(0, 40, 2):
+        writer.write(heard("happy", START_S + day * DAY_S))
+    writer.close()
+    told = [title.text for title in drawn(JournalReader(tmp_path).summary())["title"]]
+    assert told[:3] == ["2026-11-20: happy 1", "2026-11-21: nothing", "2026-11-22: happy 1"]
+    assert len(told) == 39 + 24
+
+
+@pytest.mark.parametrize("name", ["<script>", "a\x00b", "\x1b[2J", "'\"&"])
+def test_plot_takes_any_name_of_a_verdict(tmp_path, name):
+    writer = JournalWriter(tmp_path, zone=UTC)
+    writer.write(heard(name, START_S))
+    writer.close()
+    assert drawn(JournalReader(tmp_path).summary())["title"]
+
+
+def test_plot_of_a_clock_set_back_shows_all(tmp_path):
+    writer = JournalWriter(tmp_path, zone=UTC)
+    for day in (0, 1, -10, -9):
+        writer.write(heard("happy", START_S + day * DAY_S))
+        writer.flush()
+    writer.close()
+    told = " ".join(t.text for t in drawn(JournalReader(tmp_path).summary())["title"])
+    assert told.count("happy 1") == 4

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import pytest
 
 from undertone.errors import JournalError
 from undertone.events import Gap
-from undertone.journal import EventsLost, JournalLimits, JournalReader, JournalWriter
+from undertone.journal import DiskRefused, EventsLost, JournalLimits, JournalReader, JournalWriter
 
 START_S = datetime(2026, 11, 21, 8, tzinfo=UTC).timestamp()
 LINE_BYTES = 1000
@@ -49,42 +50,56 @@ class Journal:
             self.writer.tick()
 
 
-KILLED = """
-import os, sys
-from pathlib import Path
-from undertone.events import Gap
-from undertone.journal import JournalLimits, JournalWriter
-
-folder, first = Path(sys.argv[1]), int(sys.argv[2])
-writer = JournalWriter(folder, JournalLimits(flush_s=0, max_mb=0.1))
-for number in range(first, first + 100_000):
-    writer.write(Gap(1795248000.0 + number, number, "x" * (number % 7000)))
-    if number % 3 == 0:
-        writer.flush()
-        os.write(1, b"%d\\n" % number)
-"""
+EVENTS_A_SECOND = 20
 
 
-def test_killed_at_any_time_it_loses_and_doubles_nothing_that_was_flushed(tmp_path):
-    chance = random.Random(0)
+def write_until_killed(folder, first, told, flush_s):
+    """Write events for ever, each a twentieth of a second of made time after the one before."""
+    number = first
+    limits = JournalLimits(flush_s=flush_s, max_mb=0.01)
+    writer = JournalWriter(folder, limits, clock=lambda: number / EVENTS_A_SECOND, zone=UTC)
+    while True:
+        writer.write(Gap(START_S + number / EVENTS_A_SECOND, number, "x" * (number % 500)))
+        writer.tick()
+        os.write(told, b"%d\n" % number)
+        number += 1
+
+
+def killed_writer(folder, first, told_bytes, flush_s):
+    """Let a child process write, kill it with -9 in its work; the last event that it told of."""
+    told, telling = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            write_until_killed(folder, first, telling, flush_s)
+        finally:
+            os._exit(1)
+    os.close(telling)
+    with os.fdopen(told, "rb") as stream:
+        progress = stream.read(told_bytes)
+        os.kill(child, signal.SIGKILL)
+        progress += stream.read()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    whole = progress[: progress.rfind(b"\n") + 1]
+    return max(map(int, whole.split()), default=first - 1)
+
+
+@pytest.mark.parametrize("journal", range(10))
+@pytest.mark.parametrize("flush_s", [0.0, 5.0])
+def test_killed_at_any_time_it_loses_no_more_than_its_bound_and_doubles_nothing(
+    tmp_path, flush_s, journal
+):
+    chance = random.Random(f"{flush_s} {journal}")
     first = 0
-    for _ in range(50):
-        child = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(tmp_path), str(first)], stdout=subprocess.PIPE
-        )
-        progress = child.stdout.read(chance.randrange(200))
-        child.kill()
-        progress += child.stdout.read()
-        child.wait()
-        child.stdout.close()
-        told = [int(line) for line in progress.split()]
+    for _ in range(20):
+        last = killed_writer(tmp_path, first, chance.randrange(400), flush_s)
         reader = JournalReader(tmp_path)
         kept = [record.event.lost_samples for record in reader]
         assert kept == list(range(len(kept)))
         assert reader.damaged == 0
-        assert len(kept) > max(told, default=-1)
+        assert JournalReader(tmp_path).summary().gaps == len(kept)
+        assert last - (len(kept) - 1) <= flush_s * EVENTS_A_SECOND
         first = len(kept)
-    assert first > 1000
 
 
 FILE_LIMIT = """
@@ -119,7 +134,8 @@ def test_a_write_that_is_cut_short_leaves_no_half_line(tmp_path):
     assert told.stderr == ""
     assert len(told.stdout.splitlines()) == 2  # begun, ended
     reader = JournalReader(tmp_path)
-    assert [record.event.lost_samples for record in reader] == list(range(10))
+    assert numbers(tmp_path) == list(range(10))
+    assert [record.event.kind for record in reader].count("disk-refused") == 1
     assert reader.damaged == 0
 
 
@@ -172,6 +188,12 @@ class TestACardThatRefuses:
         assert "again" in ended
         journal.writer.close()
         assert numbers(card / "journal") == list(range(11))
+        records = [record.event for record in JournalReader(card / "journal")]
+        (refused,) = [event for event in records if isinstance(event, DiskRefused)]
+        waited = records[records.index(refused) + 1]
+        assert refused.time_s == waited.time_s
+        assert waited.lost_samples >= 2
+        assert reason in refused.reason
 
     def test_what_is_too_much_to_keep_is_counted(self, card, trouble, reason):
         journal = Journal(card / "journal", pending_events=5)

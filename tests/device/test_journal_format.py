@@ -153,6 +153,7 @@ GAP = json.loads(to_line(events.Gap(1.5, 160, "overflow"), UTC))
             {"time": 1795245330},
             {"time": "yesterday"},
             {"start": None},
+            {"start": "0001-01-01T00:00:00+14:00"},
             {"scores": {}},
             {"scores": [0.7]},
             {"scores": {"happy": "0.7"}},

@@ -19,10 +19,11 @@ from undertone.journal import (
     JournalLimits,
     JournalReader,
     JournalWriter,
+    Summary,
     parse_line,
-    summarise,
     to_line,
 )
+from undertone.journal.format import read_line
 
 DAY_S = 86_400
 START_S = datetime(2026, 11, 21, 8, tzinfo=UTC).timestamp()
@@ -128,7 +129,24 @@ def test_no_journal_is_a_clear_error(tmp_path):
 
 
 def records(*events, zone=UTC):
-    return [parse_line(to_line(event, zone)) for event in events]
+    return [read_line(to_line(event, zone)) for event in events]
+
+
+def summed(lines):
+    """Added up line by line, and in two halves wherever one cuts: the same."""
+    whole = Summary()
+    for line in lines:
+        whole.add(line)
+    for cut in range(len(lines) + 1):
+        halves = Summary(), Summary()
+        for line in lines[:cut]:
+            halves[0].add(line)
+        for line in lines[cut:]:
+            halves[1].add(line)
+        halves[0].follow(halves[1])
+        assert halves[0] == whole
+        assert halves[0].listened_s == whole.listened_s
+    return whole
 
 
 def started(time_s):
@@ -137,7 +155,7 @@ def started(time_s):
 
 def test_a_summary_counts_what_was_heard():
     cet = timezone(timedelta(hours=1))
-    summary = summarise(
+    summary = summed(
         records(
             started(START_S),
             heard("happy", START_S + 10, 2),
@@ -177,11 +195,11 @@ def test_a_summary_counts_what_was_heard():
     ],
 )
 def test_time_listened(events, listened_s):
-    assert summarise(records(*events)).listened_s == listened_s
+    assert summed(records(*events)).listened_s == listened_s
 
 
 def test_summary_of_nothing():
-    summary = summarise([])
+    summary = summed([])
     assert summary.segments == 0
     assert summary.share("happy") == 0
     assert summary.first is None

@@ -1,4 +1,5 @@
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -152,7 +153,19 @@ def test_old_days_go(open_writer, folder):
     for day in range(6):
         writer.write(note(day, START_S + day * DAY_S))
     writer.close()
-    assert numbers(folder) == [3, 4, 5]
+    assert numbers(folder) == [2, 3, 4, 5]
+    assert sorted(path.name for path in folder.glob(".*.summary")) == [
+        f".2026-11-{day}.jsonl.summary" for day in (23, 24, 25)
+    ]
+
+
+def test_a_clock_that_jumps_ahead_takes_no_day_with_it(open_writer, folder):
+    writer = open_writer(keep_days=2, max_mb=LINE_MB)
+    for number, day in enumerate([0, 1, 4000, 4000, 4000, 2, 2]):
+        writer.write(note(number, START_S + day * DAY_S))
+        writer.flush()
+    writer.close()
+    assert sorted(numbers(folder)) == list(range(7))
 
 
 def test_the_oldest_go_when_the_whole_is_too_large(open_writer, folder):
@@ -171,11 +184,40 @@ def test_files_of_others_stay(open_writer, folder):
     strangers = ["notes.txt", "1999-01-01.txt", "1999-99-99.jsonl", "1999-01-01.jsonl.gz"]
     for name in strangers:
         (folder / name).write_text("mine")
-    (folder / "1999-01-01.jsonl").write_text("old\n")
+    for old in ("1999-01-01.jsonl", "1999-01-02.jsonl"):
+        (folder / old).write_text("old\n")
     writer = open_writer(keep_days=1)
     writer.write(note(1))
+    writer.write(note(2, START_S + DAY_S))
     writer.close()
-    assert {path.name for path in folder.iterdir()} == {*strangers, "2026-11-21.jsonl", ".lock"}
+    assert {path.name for path in folder.iterdir()} == {
+        *(*strangers, ".lock", ".2026-11-21.jsonl.summary"),
+        *("2026-11-21.jsonl", "2026-11-22.jsonl"),
+    }
+
+
+@pytest.mark.parametrize("moment", ["write", "fsync", "close"])
+def test_a_signal_in_the_middle_of_writing_loses_and_doubles_nothing(
+    open_writer, folder, monkeypatch, moment
+):
+    writer = open_writer(flush_s=0)
+    writer.write(note(0))
+    writer.flush()
+    real = getattr(os, moment)
+
+    def interrupted(*arguments):
+        monkeypatch.setattr(os, moment, real)
+        real(*arguments)
+        raise KeyboardInterrupt
+
+    writer.write(note(1))
+    writer.write(note(2))
+    monkeypatch.setattr(os, moment, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        writer.flush()
+    writer.write(note(3))
+    writer.close()
+    assert numbers(folder) == [0, 1, 2, 3]
 
 
 def test_a_half_written_line_is_cut_off_at_start(open_writer, folder):

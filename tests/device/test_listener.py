@@ -1,4 +1,5 @@
 import logging
+import signal
 
 import pytest
 
@@ -8,6 +9,7 @@ from undertone.events import Gap, SegmentHeard, SourceBack, SourceLost, Started,
 from undertone.listener import Listener
 from undertone.pipeline import Pipeline
 from undertone.samples import demonstration
+from undertone.service.signals import Endings
 
 
 class Recorder:
@@ -109,3 +111,28 @@ def test_an_error_of_the_source_is_told_and_raised(classifier):
         listener.run(failing(), "a test")
     assert recorder.events[-1].reason == "error"
     assert recorder.closed == 1
+
+
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+def test_a_signal_between_two_sinks_takes_the_event_from_neither(classifier):
+    class Signalling(Recorder):
+        def handle(self, event):
+            super().handle(event)
+            if isinstance(event, SegmentHeard):
+                signal.raise_signal(signal.SIGTERM)
+
+    kept = {number: signal.getsignal(number) for number in ENDING}
+    first, second = Signalling(), Recorder()
+    try:
+        held = Endings(service=True).held
+        pipeline = Pipeline(classifier)
+        listener = Listener(pipeline, classifier.manifest, [first, second], lambda: 1000.0, held)
+        listener.run(demonstration(), "a test")
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    kinds = [event.kind for event in second.events]
+    assert kinds == ["start", "segment", "stop"]
+    assert first.events == second.events

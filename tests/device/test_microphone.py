@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
-from undertone.audio.microphone import QUEUE_S, Microphone
+from undertone.audio.microphone import LOOK_S, QUEUE_S, Microphone
 from undertone.audio.portaudio import CHUNK_S, Deliver
 from undertone.errors import AudioSourceError, NoMicrophoneError
 from undertone.events import Gap, Idle, SourceBack, SourceLost
@@ -31,7 +31,10 @@ class World:
         self.tenths = 0
         self.plans: dict[int, Callable[[], object]] = {}
         self.sends = True
+        self.sending = False
         self.silent = False
+        self.frozen = False
+        self.elsewhere: str | None = None
         self.broken: Exception | None = None
         self.stream: MadeStream | None = None
         self.opened = 0
@@ -44,6 +47,8 @@ class World:
         return START_S + self.tenths * CHUNK_S
 
     def steady_clock(self) -> float:
+        if self.sending:  # the audio thread looks at the clock as well
+            return self.tenths * CHUNK_S
         self.tenths += 1
         self.plans.get(self.tenths, bool)()
         if self.stream and self.stream.active and self.sends:
@@ -60,9 +65,13 @@ class World:
         frames = round(self.rate_hz * CHUNK_S)
         samples = self._noise.integers(-3000, 3000, (frames, self.channels), np.int16)
         samples *= not self.silent
+        if self.frozen:
+            samples = self.sent[-1]
         self.sent.append(samples)
         assert self.stream
+        self.sending = True
         self.stream.deliver(samples.tobytes(), frames, overflowed)
+        self.sending = False
 
     def die(self) -> None:
         assert self.stream
@@ -71,6 +80,8 @@ class World:
     def open(self, deliver: Deliver) -> "MadeStream":
         if self.broken:
             raise self.broken
+        if self.elsewhere:
+            raise AudioSourceError("it is another")
         self.opened += 1
         self.stream = MadeStream(deliver, self.rate_hz, self.channels)
         return self.stream
@@ -78,6 +89,9 @@ class World:
     def refresh(self) -> None:
         assert self.stream is None or self.stream.closed
         self.refreshed += 1
+
+    def moved_to(self) -> str | None:
+        return self.elsewhere
 
     def abandon(self) -> None:
         self.abandoned = True
@@ -249,6 +263,71 @@ def test_a_muted_microphone_is_lost_until_it_gives_sound() -> None:
     assert isinstance(back, SourceBack)
     assert not blocks_of(items[items.index(lost) : items.index(back)])
     assert isinstance(items[-1], Block)
+
+
+def test_a_microphone_that_repeats_itself_is_lost_until_it_gives_new_sound() -> None:
+    world = World()
+    world.at(2.0, world.set(frozen=True))
+    world.at(50.0, world.set(frozen=False))
+    lost, back = events_of(heard(world, 60.0))
+    assert isinstance(lost, SourceLost)
+    assert "frozen" in lost.reason
+    assert lost.time_s == pytest.approx(START_S + 32.0, abs=0.3)
+    assert isinstance(back, SourceBack)
+
+
+def test_another_microphone_is_never_heard_in_its_place() -> None:
+    world = World()
+    world.at(12.0, world.set(elsewhere="other"))
+    world.at(100.0, world.set(elsewhere=None))
+    items = heard(world, 200.0)
+    lost, back = events_of(items)
+    assert isinstance(lost, SourceLost)
+    assert lost.reason == "the sound server gave other instead"
+    assert lost.time_s == pytest.approx(START_S + 12.0, abs=LOOK_S + 0.3)
+    assert isinstance(back, SourceBack)
+    assert not blocks_of(items[items.index(lost) : items.index(back)])
+    assert isinstance(items[-1], Block)
+
+
+def test_a_pause_that_nobody_reports_is_a_gap() -> None:
+    world = World()
+    world.at(5.0, world.set(sends=False))
+    world.at(6.5, world.set(sends=True))
+    (gap,) = events_of(heard(world, 20.0))
+    assert isinstance(gap, Gap)
+    assert gap.lost_samples == pytest.approx(1.5 * SAMPLE_RATE_HZ, abs=0.11 * SAMPLE_RATE_HZ)
+    assert "stood still" in gap.reason
+
+
+def test_a_longer_pause_is_told_once() -> None:
+    world = World()
+    world.at(5.0, world.set(sends=False))
+    world.at(9.0, world.set(sends=True))
+    lost, back = events_of(heard(world, 20.0))
+    assert isinstance(lost, SourceLost)
+    assert isinstance(back, SourceBack)
+
+
+def test_gain_makes_the_sound_louder_and_clips_it_at_full_scale() -> None:
+    world = World()
+    made = Microphone(
+        gain_db=20.0, clock=world.clock, steady_clock=world.steady_clock, source=world, poll_s=0.0
+    )
+    block = next(item for item in made if isinstance(item, Block))
+    plain = world.sent[0][:, 0].astype(int)
+    assert np.array_equal(block.samples, np.clip(10 * plain, -32768, 32767))
+
+
+def test_a_block_says_how_much_sound_waits_behind_it() -> None:
+    world = World()
+    made = microphone(world)
+    for _ in range(5):  # while nobody reads
+        world.tenths += 1
+        world.send()
+    world.at(20.0, made.close)
+    behind = [block.behind_s for block in blocks_of(list(made))]
+    assert behind[0] == pytest.approx(5 * CHUNK_S, abs=0.11)
 
 
 def test_at_a_loss_the_resampler_gives_out_what_it_holds() -> None:

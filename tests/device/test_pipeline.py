@@ -10,7 +10,7 @@ from undertone import bundle
 from undertone.audio.block import Block
 from undertone.audio.files import read_blocks
 from undertone.classifier import Classifier
-from undertone.pipeline import Pipeline, classify
+from undertone.pipeline import HURRY_S, Pipeline, classify
 from undertone.samples import clips
 from undertone.speech import SpeechGate
 from undertone.tracker import combine, judge, log_softmax
@@ -148,3 +148,47 @@ def test_a_short_sentence_has_a_provisional_verdict_before_its_end(classifier):
             seen.append(pipeline.provisional)
     assert seen
     assert len({verdict.scores.confidence for verdict in seen}) <= 4  # once a hop, not a block
+
+
+def late(samples, behind_s):
+    """A recording in blocks of a tenth of a second, behind which so much sound waits."""
+    return [
+        Block(samples[start : start + 1600], start / 16_000, behind_s)
+        for start in range(0, len(samples), 1600)
+    ]
+
+
+class Counting:
+    """The shipped model, with a count of its inferences."""
+
+    def __init__(self, classifier):
+        self.manifest = classifier.manifest
+        self.count = 0
+        self._classifier = classifier
+
+    def logits(self, window):
+        self.count += 1
+        return self._classifier.logits(window)
+
+
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_behind_a_live_source_it_judges_less_and_hears_as_much(classifier, times):
+    clip = np.concatenate([block.samples for block in read_blocks(clips()[4])])
+    speech = np.tile(clip[11_000:53_000], times)
+    pause = np.random.default_rng(0).normal(0, 5, 24_000).astype(np.int16)
+    sound = np.concatenate([pause, speech, pause, speech, pause])
+
+    def judged(behind_s):
+        counting = Counting(classifier)
+        pipeline = Pipeline(counting)
+        segments = [one for block in late(sound, behind_s) for one in pipeline.process(block)]
+        return counting.count, segments, pipeline.hurried
+
+    often, segments, hurried = judged(behind_s=HURRY_S - 0.1)
+    seldom, in_a_hurry, hurrying = judged(behind_s=HURRY_S)
+    assert (hurried, hurrying) == (False, True)
+    assert seldom < often
+    assert [(one.time_s, one.duration_s) for one in in_a_hurry] == [
+        (one.time_s, one.duration_s) for one in segments
+    ]
+    assert len(segments) == 2

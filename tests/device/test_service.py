@@ -284,7 +284,7 @@ def test_the_environment_says_who_wants_to_know(environment, expected):
 
 STARTED = Started(0.0, "USB", "m", "0" * 64, "1")
 SEGMENT = SegmentHeard(0.0, 1.0, -20.0, Verdict(Scores({"sad": 1.0}), "sad"), "m", "0" * 64)
-MOMENT = Hearing(0.0, 0.0, -60.0, False, None)
+MOMENT = Hearing(0.0, 0.0, -60.0, False, False, None)
 
 
 class Told:
@@ -354,9 +354,12 @@ def test_the_end_says_which_one_it_is(reason, message):
 # signals
 
 
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
 @pytest.fixture
 def endings():
-    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    kept = {number: signal.getsignal(number) for number in ENDING}
     yield Endings(service=True)
     for number, handler in kept.items():
         signal.signal(number, handler)
@@ -387,6 +390,25 @@ def test_the_first_signal_ends_and_the_later_ones_disturb_nothing(endings, recei
         signal.raise_signal(signal.Signals[name])
     assert str(ended.value) == said
     assert endings.reload is reload
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_what_is_held_comes_to_its_end_first(endings, number):
+    done = []
+    with pytest.raises(KeyboardInterrupt) as ended, endings.held():
+        signal.raise_signal(number)
+        done.append("all")
+    assert done == ["all"]
+    assert str(ended.value) == (RELOAD if number == signal.SIGHUP else "")
+    with endings.held():  # it ended once
+        pass
+
+
+def test_ctrl_c_twice_waits_for_nothing(endings):
+    with pytest.raises(KeyboardInterrupt), endings.held():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("it should have ended")
 
 
 # the whole program

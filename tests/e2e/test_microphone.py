@@ -43,6 +43,8 @@ class VirtualMicrophone(Protocol):
 
     def play(self, path: Path) -> None: ...
     def start(self) -> None: ...
+    def load(self, name: str = "spk") -> None: ...
+    def unload(self, name: str = "spk") -> None: ...
     def stop_server(self) -> None: ...
     def cont(self) -> None: ...
     def kill(self) -> None: ...
@@ -120,6 +122,21 @@ def test_a_frozen_server_is_a_loss_until_it_goes_on(
     virtual_microphone.cont()
     assert recorder.next_word() == "SourceBack default"
     recorder.end()
+
+
+def test_another_microphone_is_never_heard_in_its_place(
+    virtual_microphone: VirtualMicrophone, recorder: Recorder, tmp_path: Path
+) -> None:
+    virtual_microphone.load("other")
+    virtual_microphone.unload()
+    assert recorder.next_word() == "SourceLost default"
+    virtual_microphone.load()
+    assert recorder.next_word() == "SourceBack default"
+    played = np.full(8_000, 1234, np.int16)
+    soundfile.write(tmp_path / "played.wav", played, 16_000)
+    virtual_microphone.play(tmp_path / "played.wav")
+    assert np.count_nonzero(recorder.end() == 1234) == len(played)
+    virtual_microphone.unload("other")
 
 
 def test_even_while_the_server_hangs_the_program_can_be_ended(

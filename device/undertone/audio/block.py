@@ -19,10 +19,13 @@ class Block:
     samples: int16, shape (n,), at ``SAMPLE_RATE_HZ``.
     time_s: time of the first sample: POSIX seconds for a live source, seconds since
         the start of the file for a file.
+    behind_s: sound that has come in already and waits behind this block: how far a live
+        source is ahead of its reader.
     """
 
     samples: Samples
     time_s: float
+    behind_s: float = 0.0
 
     @property
     def duration_s(self) -> float:
@@ -36,6 +39,13 @@ def level_dbfs(samples: Samples) -> float:
         return -np.inf
     mean_square = float(np.mean(np.square(samples, dtype=np.float64)))
     return 10.0 * float(np.log10(mean_square / 32768.0**2)) if mean_square else -np.inf
+
+
+def amplify(samples: Samples, gain_db: float) -> Samples:
+    """int16 ``samples`` made louder by ``gain_db``, clipped at full scale."""
+    if not gain_db:
+        return samples
+    return to_int16(samples * (10 ** (gain_db / 20) / 32768.0))
 
 
 def to_int16(samples: NDArray[np.floating[Any]]) -> Samples:

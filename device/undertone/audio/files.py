@@ -12,6 +12,7 @@ import numpy as np
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples, to_int16
 from undertone.audio.resample import Resampler, to_mono
 from undertone.errors import AudioSourceError, RuntimeMissingError
+from undertone.quiet import mute_c_stderr
 
 # fmt: off
 AUDIO_SUFFIXES = frozenset({
@@ -27,6 +28,8 @@ libsndfile reads a few more kinds, but their endings (``.mat``, ``.raw``) mean o
 # A rate outside these is a damaged header, and resampling from it could fill the memory.
 _LOWEST_RATE_HZ = 2_000
 _HIGHEST_RATE_HZ = 768_000
+_MOST_CHANNELS = 64
+_LONGEST_CHUNK_BYTES = 2**20  # of what a WAV header says beside the sound
 
 _log = logging.getLogger(__name__)
 
@@ -125,6 +128,7 @@ def _walk(folder: Path) -> list[Path]:
 
 
 def _soundfile() -> Any:
+    mute_c_stderr()  # libmpg123 comments on every damaged frame
     try:
         import soundfile
     except OSError:  # its wheels bring libsndfile, but not for every machine
@@ -179,7 +183,7 @@ def _pieces(path: Path, sound: Any, frames: int) -> Iterator[Samples]:
                 f"{read / sound.samplerate:.1f} s: write it again from a sound source."
             )
         read += len(piece)
-        yield to_int16(piece.mean(axis=1))
+        yield to_int16(piece.mean(axis=1, dtype=np.float64))
     if read and (cut or read < sound.frames):
         _log.warning(
             "%s is cut off or damaged after %.1f s: what comes before is used.",
@@ -207,14 +211,18 @@ def _read_wav_header(stream: BinaryIO) -> tuple[int, int]:
     """Rate and channels of a WAV stream whose ``RIFF`` has been read; leaves it at its samples."""
     stream.read(8)  # the length, unknown in a pipe, and "WAVE"
     rate = channels = bits = encoding = 0
+    name = b""
     while len(head := stream.read(8)) == 8:
         name, length = struct.unpack("<4sI", head)
         if name == b"data":
             break
+        if length > _LONGEST_CHUNK_BYTES:
+            break
         body = stream.read(length + length % 2)
         if name == b"fmt " and len(body) >= 16:
             encoding, channels, rate, _, _, bits = struct.unpack("<HHIIHH", body[:16])
-    if encoding not in (1, 0xFFFE) or bits != 16 or not channels or not rate:
+    fits = _LOWEST_RATE_HZ <= rate <= _HIGHEST_RATE_HZ and 1 <= channels <= _MOST_CHANNELS
+    if encoding not in (1, 0xFFFE) or bits != 16 or name != b"data" or not fits:
         raise AudioSourceError(
             "The WAV stream on the pipe is not 16-bit PCM: record it with "
             "arecord -f S16_LE -r 16000 -c 1."

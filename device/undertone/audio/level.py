@@ -18,6 +18,9 @@ class Level:
     clips: bool
 
 
+SILENCE = Level(-np.inf, -np.inf, clips=False)
+
+
 def measure(samples: Samples) -> Level:
     """The level of int16 ``samples``, shape (n,)."""
     magnitudes = np.abs(samples.astype(np.int32))

@@ -10,15 +10,20 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Block
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, amplify
+from undertone.audio.continuity import Continuity
 from undertone.audio.portaudio import CHUNK_S, Deliver, PortAudioInput, Stream
 from undertone.audio.resample import Resampler, to_mono
 from undertone.audio.watchdog import Lost, Reopen, State, Watchdog, WatchdogConfig
 from undertone.errors import AudioSourceError
 from undertone.events import Gap, Idle, SourceBack, SourceLost
+from undertone.text import printable
 
 QUEUE_S = 10.0
 """Seconds of sound that wait for a slow reader (an SD card can stall for some) before a drop."""
+
+LOOK_S = 5.0
+"""How often a sound server is asked whether it still gives the same microphone."""
 
 PATIENCE_S = 1.0
 """How long a hanging sound server may hold up the reader: SIGTERM has to end it within 2 s."""
@@ -39,17 +44,24 @@ class Input(Protocol):
     def refresh(self) -> None:
         """Look for it anew before the next ``open``."""
 
+    def moved_to(self) -> str | None:
+        """Another microphone that is given instead by now, or None."""
+
     def abandon(self) -> None:
         """Let the program end although a call to the sound system hangs."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """What one callback delivered; ``dropped`` frames before it found the queue full."""
+    """What one callback delivered; ``dropped`` frames before it found the queue full.
+
+    ``end_s`` is when it came by the wall clock, ``arrived_s`` by the steady one.
+    """
 
     data: bytes
     frames: int
     end_s: float
+    arrived_s: float
     dropped: int
     overflowed: bool
 
@@ -57,8 +69,9 @@ class _Chunk:
 class _Inbox:
     """A bounded queue from the audio thread to the reader; one for each opened stream."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, steady_clock: Clock) -> None:
         self._clock = clock
+        self._steady_clock = steady_clock
         self._chunks: SimpleQueue[_Chunk] = SimpleQueue()
         self._dropped = 0
 
@@ -67,7 +80,8 @@ class _Inbox:
         if self._chunks.qsize() >= QUEUE_S / CHUNK_S:
             self._dropped += frames
             return
-        self._chunks.put(_Chunk(data, frames, self._clock(), self._dropped, overflowed))
+        now_s = self._clock(), self._steady_clock()
+        self._chunks.put(_Chunk(data, frames, *now_s, self._dropped, overflowed))
         self._dropped = 0
 
     def take(self, timeout_s: float) -> _Chunk | None:
@@ -77,12 +91,21 @@ class _Inbox:
         except Empty:
             return None
 
+    @property
+    def waiting_s(self) -> float:
+        """Sound that waits to be taken."""
+        return self._chunks.qsize() * CHUNK_S
+
 
 class _Opened:
     """One opened stream with all that belongs to it."""
 
-    def __init__(self, source: Input, clock: Clock) -> None:
-        self.inbox = _Inbox(clock)
+    def __init__(self, source: Input, clock: Clock, steady_clock: Clock) -> None:
+        self.inbox = _Inbox(clock, steady_clock)
+        self.continuity = Continuity()
+        self.last_data = b""
+        self.given_up = False
+        """Whether it gives another microphone's sound, which nobody may hear."""
         self.last_end_s = clock()
         self.stream = source.open(self.inbox.deliver)
         self.rate_hz = self.stream.sample_rate_hz
@@ -101,6 +124,7 @@ class Microphone:
         self,
         device: str | None = None,
         channel: int | None = None,
+        gain_db: float = 0.0,
         *,
         clock: Clock = time.time,
         steady_clock: Clock = time.monotonic,
@@ -112,6 +136,7 @@ class Microphone:
 
         device: part of its name; None is the system's default input.
         channel: which of several, from 0; None mixes them.
+        gain_db: how much louder the sound is made.
         steady_clock: for the watchdog; ``clock`` may jump when a machine without a
             real-time clock learns the time.
         poll_s: how often the stream is looked after, and how soon ``close`` is seen.
@@ -121,14 +146,16 @@ class Microphone:
         """
         self._input = source or PortAudioInput(device, channel)
         self._channel = channel
+        self._gain_db = gain_db
         self._clock = clock
         self._steady_clock = steady_clock
         self._poll_s = poll_s
         self._closing = False
         self._iterating = False
         self._helper: Thread | None = None
-        self._opened = _Opened(self._input, clock)
+        self._opened = _Opened(self._input, clock, steady_clock)
         self._watchdog = Watchdog(steady_clock(), watchdog)
+        self._look_s = 0.0
 
     @property
     def name(self) -> str:
@@ -161,9 +188,10 @@ class Microphone:
             while not self._closing:
                 opened = self._opened
                 chunk = opened.inbox.take(self._poll_s)
-                if chunk:
+                heard = chunk and not opened.given_up
+                if chunk and heard:
                     yield from self._take(opened, chunk)
-                if not chunk or self._watchdog.state is not State.LISTENING:
+                if not heard or self._watchdog.state is not State.LISTENING:
                     yield from self._look_after(opened)
                     yield Idle(self._clock())
         finally:
@@ -176,19 +204,30 @@ class Microphone:
         samples = np.frombuffer(chunk.data, np.int16)
         samples = to_mono(samples, opened.stream.channels, self._channel)
         start_s = chunk.end_s - len(samples) / opened.rate_hz
-        change = self._watchdog.samples(self._steady_clock(), bool((samples == samples[:1]).all()))
+        frozen = chunk.data == opened.last_data or bool((samples == samples[:1]).all())
+        opened.last_data = chunk.data
+        change = self._watchdog.samples(self._steady_clock(), frozen)
         if isinstance(change, Lost):
             yield from self._lose(opened, change)
         elif change:
+            opened.continuity = Continuity()  # the loss has told what is missing
             yield SourceBack(start_s, self.name, change.missed_s)
         elif self._watchdog.state is State.LISTENING:
             yield from _gaps(opened, chunk, start_s)
         opened.last_end_s = chunk.end_s
+        if chunk.arrived_s >= self._look_s:
+            self._look_s = chunk.arrived_s + LOOK_S
+            if other := self._input.moved_to():
+                opened.given_up = True
+                yield from self._lose(
+                    opened, self._watchdog.replaced(self._steady_clock(), printable(other))
+                )
+                self._with_patience(opened.stream.close)
         if self._watchdog.state is State.LISTENING:
             held_s = opened.resampler.held_s
-            resampled = opened.resampler.process(samples)
+            resampled = opened.resampler.process(amplify(samples, self._gain_db))
             if len(resampled):
-                yield Block(resampled, start_s - held_s)
+                yield Block(resampled, start_s - held_s, opened.inbox.waiting_s)
 
     def _look_after(self, opened: _Opened) -> Iterator[Block | SourceLost]:
         now_s = self._steady_clock()
@@ -208,7 +247,7 @@ class Microphone:
         self._opened.stream.close()
         self._input.refresh()
         try:
-            self._opened = _Opened(self._input, self._clock)
+            self._opened = _Opened(self._input, self._clock, self._steady_clock)
         except AudioSourceError:  # still away: the watchdog has set the next attempt
             return
         if self._closing:
@@ -231,14 +270,19 @@ class Microphone:
 
 
 def _gaps(opened: _Opened, chunk: _Chunk, start_s: float) -> Iterator[Block | Gap]:
+    stood_still_s = opened.continuity.missing_s(chunk.arrived_s, chunk.frames / opened.rate_hz)
     if chunk.dropped:
         missing_s = chunk.dropped / opened.rate_hz
         reason = "the listening fell behind the microphone"
     elif chunk.overflowed:
         missing_s = max(0.0, start_s - opened.last_end_s)
         reason = "the sound driver overflowed"
+    elif stood_still_s:
+        missing_s = stood_still_s
+        reason = "the sound stood still"
     else:
         return
+    opened.continuity = Continuity()
     yield from _break_off(opened)
     yield Gap(start_s - missing_s, round(missing_s * SAMPLE_RATE_HZ), reason)
 

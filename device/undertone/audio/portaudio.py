@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from undertone.audio.block import SAMPLE_RATE_HZ
+from undertone.audio.soundserver import heard_source
 from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
 from undertone.quiet import mute_c_stderr
 
@@ -125,6 +126,7 @@ class PortAudioInput:
         self._channel = channel
         self._device: InputDevice | None = None
         self._alone = False
+        self._source: str | None = None  # what a sound server gave at first
 
     @property
     def name(self) -> str:
@@ -135,7 +137,8 @@ class PortAudioInput:
         """Start the device; ``deliver`` is called from the audio thread for every chunk.
 
         Raises NoMicrophoneError where there is none, RuntimeMissingError without PortAudio,
-        AudioSourceError where the device is not there, is busy or can't be opened.
+        AudioSourceError where the device is not there, is busy or can't be opened, or where a
+        sound server gives another microphone than the first time.
         """
         sounddevice = _sounddevice()
         devices = _inputs(sounddevice)
@@ -145,8 +148,21 @@ class PortAudioInput:
         else:
             device = same_device(devices, self._device, self._alone)
         stream = _open(sounddevice, device, self._channel, deliver)
+        source = heard_source()
+        if source and self._source and source != self._source:
+            stream.close()
+            raise AudioSourceError(
+                f"The microphone {self._source} is not there, and the sound server gives {source} "
+                "instead: plug it in again."
+            )
+        self._source = self._source or source
         self._device = device
         return stream
+
+    def moved_to(self) -> str | None:
+        """The other microphone that a sound server gives instead by now, or None."""
+        source = heard_source() if self._source else None
+        return source if source != self._source else None
 
     def refresh(self) -> None:
         """Start PortAudio anew: only so does it see devices that came or went.

@@ -3,11 +3,11 @@
 A state machine without threads and without a clock: the owner tells it what happens and what
 time it is (any steady clock, in seconds), and does what it answers.
 
-    LISTENING --no samples, stream dead--> LOST       ``Lost``
-    LISTENING --flat sound-->              SILENT     ``Lost``
-    LOST      --samples-->                 LISTENING  ``Back``
-    SILENT    --sound-->                   LISTENING  ``Back``
-    LOST, SILENT --delay over-->           the same   ``Reopen``
+    LISTENING --no samples, stream dead, another source--> LOST   ``Lost``
+    LISTENING --frozen sound-->                            SILENT ``Lost``
+    LOST      --samples-->                              LISTENING ``Back``
+    SILENT    --sound-->                                LISTENING ``Back``
+    LOST, SILENT --delay over-->                         the same ``Reopen``
 
 While the source is lost its stream stays open until the next reopening: some losses (a
 stopped sound server, a muted microphone) mend themselves, and a microphone that gives digital
@@ -24,12 +24,13 @@ class WatchdogConfig:
     """Limits in seconds.
 
     no_samples_s: a sound server that was stopped looks like a stream that gives nothing.
-    flat_s: so long may every sample have the same value; a real converter always has noise.
+    frozen_s: so long may every sample have the same value, or may the same samples come
+        again and again; a real converter always has noise.
     first_delay_s, longest_delay_s: of reopening; doubled in between.
     """
 
     no_samples_s: float = 2.0
-    flat_s: float = 30.0
+    frozen_s: float = 30.0
     first_delay_s: float = 1.0
     longest_delay_s: float = 60.0
 
@@ -69,27 +70,31 @@ class Watchdog:
         self.config = config or WatchdogConfig()
         self.state = State.LISTENING
         self._samples_s = now_s  # when the last samples came
-        self._sound_s = now_s  # when the last samples came that were not flat
+        self._sound_s = now_s  # when the last samples came that were not frozen
         self._lost_s = now_s  # since when there is nothing to listen to, while not LISTENING
         self._reopen_s = now_s  # when to reopen next, while not LISTENING
         self._delay_s = self.config.first_delay_s
 
-    def samples(self, now_s: float, flat: bool) -> Lost | Back | None:
-        """Samples came in; ``flat`` where all of them have one value."""
+    def samples(self, now_s: float, frozen: bool) -> Lost | Back | None:
+        """Samples came in; ``frozen`` where they have one value, or are those before again."""
         self._samples_s = now_s
         if self.state is State.LISTENING:
-            if not flat:
+            if not frozen:
                 self._sound_s = now_s
-            elif now_s - self._sound_s >= self.config.flat_s:
-                reason = f"only digital silence for {self.config.flat_s:.0f} s"
+            elif now_s - self._sound_s >= self.config.frozen_s:
+                reason = f"digital silence, or a frozen sound, for {self.config.frozen_s:.0f} s"
                 return self._lose(now_s, State.SILENT, self._sound_s, reason)
             return None
-        if flat and self.state is State.SILENT:
+        if frozen and self.state is State.SILENT:
             return None
         self.state = State.LISTENING
         self._sound_s = now_s
         self._delay_s = self.config.first_delay_s
         return Back(now_s - self._lost_s)
+
+    def replaced(self, now_s: float, by: str) -> Lost:
+        """What comes is the sound of another source; its samples must not be told from now on."""
+        return self._lose(now_s, State.LOST, now_s, f"the sound server gave {by} instead")
 
     def tick(self, now_s: float, active: bool) -> Lost | Reopen | None:
         """Time has passed without samples or without sound; call it a few times a second.

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,15 +21,18 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @options.model
 @options.microphone
+@options.journal
 @click.pass_context
-def command(ctx: click.Context, as_json: bool, model: str, microphone: str | None) -> None:
+def command(
+    ctx: click.Context, as_json: bool, model: str, microphone: str | None, journal: Path
+) -> None:
     """Find what is missing on this machine and how to mend it.
 
     It listens to the microphone for a second.  The exit status is 1 where there is a problem.
     """
     from undertone.doctor import diagnose
 
-    findings = list(diagnose(model, microphone))
+    findings = list(diagnose(model, microphone, journal))
     if as_json:
         for finding in findings:
             click.echo(json.dumps(asdict(finding)))

@@ -1,23 +1,23 @@
 """``undertone journal``: what was heard, shown, summed up or taken elsewhere."""
 
-import csv
 import dataclasses
-import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
 
 from undertone.cli import options
-from undertone.emotions import EMOTIONS, colour
+from undertone.emotions import colour
 from undertone.errors import JournalError
 from undertone.events import SegmentHeard
-from undertone.journal import JournalReader, Record, Summary, summarise, to_line
+from undertone.journal import JournalReader, Record, Summary, to_line
+from undertone.journal.export import write_csv, write_parquet
+from undertone.journal.plot import in_order, svg
 from undertone.text import printable
 
 _SHOWN_UNASKED = 20
@@ -81,7 +81,7 @@ def show(
         click.echo(_as_written(record) if as_json else _for_people(record))
     if empty:
         _say_nothing_heard(reader)
-    _tell_damage(reader)
+    _tell_damage(reader.damaged, journal)
 
 
 @command.command(epilog=_SPAN_HELP)
@@ -91,12 +91,39 @@ def show(
 def summary(journal: Path, since: datetime | None, until: datetime | None) -> None:
     """Count emotions, by hour and by day."""
     reader = _reader(journal, since, until)
-    totals = summarise(reader)
+    totals = reader.summary()
     if totals.first is None:
         _say_nothing_heard(reader)
     else:
         _print_summary(totals)
-    _tell_damage(reader)
+    _tell_damage(totals.damaged, journal)
+
+
+_output = click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write here.  [default: standard output]",
+)
+
+
+@command.command(epilog="Example: undertone journal plot --since 7d --output week.svg")
+@options.journal
+@_since
+@_until
+@_output
+def plot(
+    journal: Path, since: datetime | None, until: datetime | None, output: Path | None
+) -> None:
+    """Draw emotions over time, as a picture (SVG) that every browser shows."""
+    reader = _reader(journal, since, until)
+    totals = reader.summary()
+    if totals.first is None:
+        _say_nothing_heard(reader)
+    else:
+        with _written(output) as stream:
+            stream.write(svg(totals))
+    _tell_damage(totals.damaged, journal)
 
 
 @command.command(epilog="Example: undertone journal export --since 7d --output week.csv")
@@ -104,26 +131,49 @@ def summary(journal: Path, since: datetime | None, until: datetime | None) -> No
 @_since
 @_until
 @click.option(
-    "--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["csv", "json", "parquet"]),
+    default="csv",
+    show_default=True,
 )
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write here.  [default: standard output]",
-)
+@_output
 def export(
     journal: Path, since: datetime | None, until: datetime | None, form: str, output: Path | None
 ) -> None:
-    """Write events as CSV (one row each) or JSON (one object a line)."""
+    """Write events as CSV or Parquet (one row each) or JSON (one object a line).
+
+    Parquet needs the extra undertone[parquet], and --output.
+    """
     reader = _reader(journal, since, until)
-    try:
-        with output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as stream:
+    if form == "parquet":
+        if output is None:
+            raise click.UsageError("Parquet is no text: name a file with --output.")
+        with _refusals(output):
+            write_parquet(reader, output)
+    else:
+        with _written(output) as stream:
             if form == "json":
                 stream.writelines(_as_written(record) + "\n" for record in reader)
             else:
-                _write_csv(reader, stream)
-            stream.flush()
+                write_csv(reader, stream)
+    _tell_damage(reader.damaged, journal)
+
+
+@contextmanager
+def _written(output: Path | None) -> Iterator[TextIO]:
+    with (
+        _refusals(output),
+        output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout) as stream,
+    ):
+        yield stream
+        stream.flush()
+
+
+@contextmanager
+def _refusals(output: Path | None) -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -132,7 +182,6 @@ def export(
             f"Can't write {target}: {error.strerror}; make room, or name another file with "
             "--output."
         ) from error
-    _tell_damage(reader)
 
 
 def _reader(folder: Path, since: datetime | None, until: datetime | None) -> JournalReader:
@@ -151,10 +200,9 @@ def _say_nothing_heard(reader: JournalReader) -> None:
     click.echo(f"undertone: the journal in {reader.folder} holds no such events", err=True)
 
 
-def _tell_damage(reader: JournalReader) -> None:
-    if reader.damaged:
-        lines = _count(reader.damaged, "damaged line")
-        click.echo(f"undertone: skipped {lines} in {reader.folder}", err=True)
+def _tell_damage(damaged: int, folder: Path) -> None:
+    if damaged:
+        click.echo(f"undertone: skipped {_count(damaged, 'damaged line')} in {folder}", err=True)
 
 
 def _count(number: int, thing: str) -> str:
@@ -184,31 +232,6 @@ def _coloured(text: str, label: str) -> str:
     return click.style(text, fg=(red, green, blue))
 
 
-def _write_csv(reader: JournalReader, output: TextIO) -> None:
-    labels: set[str] = set()
-    columns = ["time", "event"]
-    for record in reader:  # a first pass: the header must know every column
-        if isinstance(record.event, SegmentHeard):
-            labels.update(record.event.verdict.scores.probabilities)
-        columns += [key for key in json.loads(_as_written(record)) if key not in columns]
-    reader.damaged = 0
-    known = [label for label in EMOTIONS if label in labels]
-    scores = {label: f"score_{label}" for label in [*known, *sorted(labels.difference(known))]}
-    columns = [column for column in columns if column != "scores"]
-    writer = csv.DictWriter(
-        output, [*columns, *scores.values()], extrasaction="ignore", lineterminator="\n"
-    )
-    writer.writeheader()
-    writer.writerows(_rows(reader, scores))
-
-
-def _rows(records: Iterable[Record], columns: dict[str, str]) -> Iterator[dict[str, Any]]:
-    for record in records:
-        row = json.loads(_as_written(record))
-        scores = row.pop("scores", {})
-        yield row | {columns[label]: share for label, share in scores.items() if label in columns}
-
-
 def _print_summary(summary: Summary) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -216,7 +239,7 @@ def _print_summary(summary: Summary) -> None:
 
     from undertone.cli.view import bar
 
-    verdicts = _in_order(summary.verdicts)
+    verdicts = in_order(summary.verdicts)
     emotions = Table("emotion", box=None, pad_edge=False)
     for heading in ("segments", "share", "seconds"):
         emotions.add_column(heading, justify="right")
@@ -240,7 +263,7 @@ def _print_summary(summary: Summary) -> None:
         for row, counts in rows.items():
             line = Text()
             seen = 0
-            for verdict in _in_order(counts):
+            for verdict in in_order(counts):
                 seen += counts[verdict]
                 line.append("█" * (round(_BAR_WIDTH * seen / most) - len(line)), colour(verdict))
             table.add_row(row, str(sum(counts.values())), line)
@@ -253,18 +276,12 @@ def _print_summary(summary: Summary) -> None:
         console.print()
         console.print(emotions)
         console.print()
-        hours = {f"{hour:02}:00": summary.by_hour[hour] for hour in sorted(summary.by_hour)}
-        console.print(over_time("hour", {name: dict(counts) for name, counts in hours.items()}))
-    if len(summary.by_day) > 1:
+        hours = {f"{hour:02}:00": counts for hour, counts in summary.by_hour.items()}
+        console.print(over_time("hour", hours))
+    days = {day.isoformat(): counts for day, counts in summary.by_day.items()}
+    if len(days) > 1:
         console.print()
-        days = {day.isoformat(): dict(summary.by_day[day]) for day in sorted(summary.by_day)}
         console.print(over_time("day", days))
-
-
-def _in_order(verdicts: Iterable[str]) -> Sequence[str]:
-    """The eight emotions as everywhere, then ``uncertain`` and labels of other models."""
-    present = set(verdicts)
-    return [*(label for label in EMOTIONS if label in present), *sorted(present - set(EMOTIONS))]
 
 
 def _totals(summary: Summary) -> Iterator[str]:
@@ -280,5 +297,7 @@ def _totals(summary: Summary) -> Iterator[str]:
     if summary.sources_lost:
         times = _count(summary.sources_lost, "time")
         yield f"lost the source {times}, {summary.missed_s:.0f} s in all"
+    if summary.disk_refusals:
+        yield f"the disk refused to be written {_count(summary.disk_refusals, 'time')}"
     if summary.lost_events:
         yield f"lost {_count(summary.lost_events, 'event')} that the disk refused"

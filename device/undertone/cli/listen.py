@@ -52,6 +52,7 @@ Examples:
 )
 @options.microphone
 @options.channel
+@options.gain_db
 @options.model
 @options.threshold
 @options.runtime
@@ -62,6 +63,7 @@ def command(
     realtime: bool | None,
     microphone: str | None,
     channel: int | None,
+    gain_db: float,
     model: str,
     threshold: float | None,
     runtime: "RuntimeName",
@@ -77,7 +79,7 @@ def command(
 
     from undertone import bundle
     from undertone.classifier import Classifier
-    from undertone.cli.view import LiveView, PlainView, Tally, summary
+    from undertone.cli.view import ClippingWarning, LiveView, PlainView, Tally, summary
     from undertone.journal.sink import JournalSink
     from undertone.journal.writer import JournalWriter
     from undertone.listener import Listener
@@ -89,17 +91,17 @@ def command(
     console = Console()
     classifier = Classifier(bundle.load(model), runtime, threads)
     paced = console.is_terminal if realtime is None else realtime
-    chosen = _open(source, microphone, channel, time.sleep if paced else None)
+    chosen = _open(source, microphone, channel, gain_db, time.sleep if paced else None)
     writer = JournalWriter(journal, limits)
     tally = Tally()
     view: Sink = LiveView(console, chosen.name) if console.is_terminal else PlainView(console)
-    sinks: list[Sink] = [JournalSink(writer), tally, view]
+    sinks: list[Sink] = [JournalSink(writer), tally, view, ClippingWarning()]
     manager = service_manager(os.environ)
     if manager:
         sinks.append(ServiceSink(manager))
     endings = Endings(service=manager is not None)
     pipeline = Pipeline(classifier, threshold=threshold)
-    listener = Listener(pipeline, classifier.manifest, sinks, time.time)
+    listener = Listener(pipeline, classifier.manifest, sinks, time.time, endings.held)
     listener.run(chosen.items, chosen.name)
     console.print(summary(tally.heard, tally.seconds, listener.listened_s))
     console.print(
@@ -113,6 +115,7 @@ def _open(
     source: str | None,
     microphone: str | None,
     channel: int | None,
+    gain_db: float,
     sleep: Callable[[float], None] | None,
 ) -> _Source:
     """The source that is asked for; ``sleep`` gives a file the pace of its sound."""
@@ -134,7 +137,7 @@ def _open(
             )
         return _Source(source, _as_if_now(read_blocks(source), time.time, sleep))
     try:
-        return _microphone(microphone, channel)
+        return _microphone(microphone, channel, gain_db)
     except (NoMicrophoneError, RuntimeMissingError) as error:
         if source == "mic" or microphone is not None:
             raise
@@ -146,10 +149,10 @@ def _open(
         return _Source("packaged sample", _as_if_now(demonstration(), time.time, sleep))
 
 
-def _microphone(name: str | None, channel: int | None) -> _Source:
+def _microphone(name: str | None, channel: int | None, gain_db: float) -> _Source:
     from undertone.audio.microphone import Microphone
 
-    opened = Microphone(name, channel)
+    opened = Microphone(name, channel, gain_db)
     return _Source(opened.name, opened)
 
 

@@ -70,6 +70,12 @@ channel = _setting(
     type=click.IntRange(min=0),
     help="Channel of the microphone to listen to, from 0.  [default: all, mixed]",
 )
+gain_db = _setting(
+    "gain_db",
+    type=Number(-60, 60),
+    default=0.0,
+    help="How much louder the microphone's sound is made, in dB.",
+)
 threads = _setting(
     "threads",
     type=click.IntRange(1, 64),
@@ -123,6 +129,7 @@ _SETTINGS = (
     model,
     microphone,
     channel,
+    gain_db,
     threads,
     runtime,
     threshold,

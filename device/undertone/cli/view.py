@@ -1,5 +1,6 @@
 """What a listener shows: a live picture on a terminal, plain lines anywhere else."""
 
+import logging
 import math
 from collections import Counter, deque
 
@@ -26,6 +27,9 @@ from undertone.text import printable
 _BAR_WIDTH = 30
 _LAST_SEGMENTS = 5
 _REFRESHES_PER_S = 8
+_TOLD_AGAIN_S = 3600.0
+
+_log = logging.getLogger(__name__)
 
 
 def bar(share: float, width: int = _BAR_WIDTH) -> str:
@@ -185,12 +189,38 @@ class Tally:
         """Nothing is open."""
 
 
+class ClippingWarning:
+    """Warns, where troubles are told, of sound that is cut off at full scale."""
+
+    def __init__(self) -> None:
+        """Nothing was clipped yet."""
+        self._told_s = -math.inf
+
+    def handle(self, event: Event) -> None:
+        """No event tells of it."""
+
+    def hear(self, hearing: Hearing) -> None:
+        """Warn, once an hour at most."""
+        if hearing.clips and hearing.time_s - self._told_s >= _TOLD_AGAIN_S:
+            self._told_s = hearing.time_s
+            _log.warning(
+                "the sound is clipped, which spoils the verdicts: turn the input down with "
+                "alsamixer, or lower gain_db"
+            )
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 def _level(hearing: Hearing | None) -> Text:
     level = -math.inf if hearing is None else hearing.level_dbfs
+    clips = hearing is not None and hearing.clips
     shown = max(level, -60.0)
     text = Text("level ", style="dim")
-    text.append(f"{bar(1 + shown / 60):<{_BAR_WIDTH}}", style="red" if level > -1 else "green")
+    text.append(f"{bar(1 + shown / 60):<{_BAR_WIDTH}}", style="red" if clips else "green")
     text.append(f" {shown:4.0f} dBFS" if level > -60 else "   silence", style="dim")
+    if clips:
+        text.append("  clipping", style="bold red")
     return text
 
 

@@ -1,11 +1,12 @@
 """What was heard and when, in files that survive a power cut."""
 
-from undertone.journal.format import EventsLost, Record, parse_line, to_line
+from undertone.journal.format import DiskRefused, EventsLost, Record, parse_line, to_line
 from undertone.journal.reader import JournalReader
-from undertone.journal.summary import Summary, summarise
+from undertone.journal.summary import Summary
 from undertone.journal.writer import JournalLimits, JournalWriter
 
 __all__ = [
+    "DiskRefused",
     "EventsLost",
     "JournalLimits",
     "JournalReader",
@@ -13,6 +14,5 @@ __all__ = [
     "Record",
     "Summary",
     "parse_line",
-    "summarise",
     "to_line",
 ]

@@ -1,11 +1,16 @@
 """The names of the journal's files: ``2026-11-21.jsonl``, then ``2026-11-21.1.jsonl`` and on."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 _NAME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\.([1-9][0-9]{0,5}))?\.jsonl")
+
+
+_LONGEST_LINE = 64 * 1024
+"""Bytes: a hundred times what the writer makes of a segment."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -38,3 +43,18 @@ def journal_files(folder: Path) -> list[JournalFile]:
                 continue
             files.append(JournalFile(day, int(match[2] or 0), path))
     return sorted(files)
+
+
+def read_lines(path: Path) -> Iterator[bytes]:
+    """The whole lines of a journal's file; one that is too long comes out empty.
+
+    A last line without its newline is still being written, and is left out.  Raises OSError.
+    """
+    with path.open("rb") as file:
+        while line := file.readline(_LONGEST_LINE):
+            if line.endswith(b"\n"):
+                yield line
+            elif len(line) == _LONGEST_LINE:
+                while line and not line.endswith(b"\n"):
+                    line = file.readline(_LONGEST_LINE)
+                yield b""

@@ -9,7 +9,10 @@ import json
 import math
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, tzinfo
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Union
+
+import msgspec
+from msgspec import Meta
 
 from undertone.events import (
     Event,
@@ -43,7 +46,20 @@ class EventsLost:
     reason: str
 
 
-JournalEvent = Event | EventsLost
+@dataclass(frozen=True, slots=True)
+class DiskRefused:
+    """The journal's own note: what follows had waited for a disk that took nothing.
+
+    ``time_s`` is that of the first event that waited.
+    """
+
+    kind: ClassVar[str] = "disk-refused"
+    time_s: float
+    refused_s: float
+    reason: str
+
+
+JournalEvent = Event | EventsLost | DiskRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +70,48 @@ class Record:
     event: JournalEvent
 
 
-_PLAIN: dict[str, type[JournalEvent]] = {
-    cls.kind: cls for cls in (Started, Gap, SourceLost, SourceBack, Stopped, EventsLost)
+Time = Annotated[datetime, Meta(tz=True)]
+_Number = Annotated[float, Meta(gt=-_LARGEST_NUMBER, lt=_LARGEST_NUMBER)]
+_Share = Annotated[float, Meta(ge=0, le=1)]
+_Count = Annotated[int, Meta(ge=0, le=_LARGEST_INTEGER)]
+_Seconds = Annotated[float, Meta(ge=0, lt=_LARGEST_NUMBER)]
+_AS_READ: dict[Any, Any] = {str: str, float: _Seconds, int: _Count}
+
+
+class Line(msgspec.Struct, frozen=True, tag_field="event", gc=False):
+    """What every line holds, whatever its kind; each kind has a struct of its own below."""
+
+    time: Time
+
+
+class SegmentLine(Line, frozen=True, tag=SegmentHeard.kind, gc=False):
+    """A segment as it is written; ``confidence`` is that of ``label`` in ``scores``."""
+
+    label: str
+    verdict: str
+    scores: dict[str, _Share]
+    start: Time
+    duration_s: _Seconds
+    level_dbfs: _Number
+    model: str
+    model_sha256: str
+
+
+def _line_of(cls: type[JournalEvent]) -> type[Line]:
+    """The struct of an event whose keys are its fields."""
+    keys = [(key.name, _AS_READ[key.type]) for key in fields(cls) if key.name != "time_s"]
+    line: Any = msgspec.defstruct(
+        f"{cls.__name__}Line", keys, bases=(Line,), frozen=True, tag=cls.kind, gc=False
+    )
+    made: type[Line] = line
+    return made
+
+
+_EVENTS: dict[type[Line], type[JournalEvent]] = {
+    _line_of(cls): cls
+    for cls in (Started, Gap, SourceLost, SourceBack, Stopped, EventsLost, DiskRefused)
 }
+_decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Union[SegmentLine, *_EVENTS])
 
 
 def time_of(event: JournalEvent, zone: tzinfo | None = None) -> datetime:
@@ -81,16 +136,50 @@ def to_line(event: JournalEvent, zone: tzinfo | None = None) -> str:
     return json.dumps(values, ensure_ascii=False, allow_nan=False)
 
 
-def parse_line(line: str) -> Record | None:
-    """The record in ``line``, or None where it is not a whole event."""
+def read_line(line: bytes | str) -> Line | None:
+    """What stands in ``line``, checked, or None where it is not a whole event."""
     try:
-        values = json.loads(line, parse_constant=_refuse)
-        time = _time(values["time"])
-        if values["event"] == SegmentHeard.kind:
-            return Record(time, _segment(values))
-        return Record(time, _plain(values, time))
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        read = _decoder.decode(line)
+    except (ValueError, RecursionError):  # DecodeError and UnicodeDecodeError are ValueErrors
         return None
+    if not _is_a_time(read.time):
+        return None
+    if type(read) is SegmentLine:
+        if not read.scores or read.label != max(read.scores, key=read.scores.__getitem__):
+            return None
+        if not _is_a_time(read.start):
+            return None
+    return read
+
+
+def _is_a_time(time: datetime) -> bool:
+    """Whether this program may have written it; no other zone takes it out of the calendar."""
+    return 1900 <= time.year < 9000
+
+
+def parse_line(line: bytes | str) -> Record | None:
+    """The record in ``line``, or None where it is not a whole event."""
+    read = read_line(line)
+    return None if read is None else Record(read.time, _event(read))
+
+
+def kind_of(line: Line) -> type[JournalEvent]:
+    """The class of the event that ``line`` tells of."""
+    return _EVENTS.get(type(line), SegmentHeard)
+
+
+def _event(line: Line) -> JournalEvent:
+    if isinstance(line, SegmentLine):
+        return SegmentHeard(
+            time_s=line.start.timestamp(),
+            duration_s=line.duration_s,
+            level_dbfs=line.level_dbfs,
+            verdict=Verdict(Scores(line.scores), line.verdict),
+            model=line.model,
+            model_sha256=line.model_sha256,
+        )
+    values = msgspec.structs.asdict(line)
+    return _EVENTS[type(line)](values.pop("time").timestamp(), **values)
 
 
 def _segment_values(event: SegmentHeard, zone: tzinfo | None) -> dict[str, object]:
@@ -108,32 +197,6 @@ def _segment_values(event: SegmentHeard, zone: tzinfo | None) -> dict[str, objec
         "model": _clean(event.model),
         "model_sha256": _clean(event.model_sha256),
     }
-
-
-def _segment(values: dict[str, Any]) -> SegmentHeard:
-    if not isinstance(values["scores"], dict):
-        raise TypeError("no scores")
-    scores = Scores({_text(label): _share(share) for label, share in values["scores"].items()})
-    if values["label"] != scores.label:
-        raise ValueError("the label is not the most probable one")
-    return SegmentHeard(
-        time_s=_time(values["start"]).timestamp(),
-        duration_s=_number(values["duration_s"]),
-        level_dbfs=_number(values["level_dbfs"]),
-        verdict=Verdict(scores, _text(values["verdict"])),
-        model=_text(values["model"]),
-        model_sha256=_text(values["model_sha256"]),
-    )
-
-
-def _plain(values: dict[str, Any], time: datetime) -> JournalEvent:
-    cls = _PLAIN[values["event"]]
-    arguments = {
-        field.name: _CHECKS[field.type](values[field.name])
-        for field in fields(cls)
-        if field.name != "time_s"
-    }
-    return cls(time_s=time.timestamp(), **arguments)
 
 
 def _local(time_s: float, zone: tzinfo | None) -> datetime:
@@ -155,47 +218,3 @@ def _clean(value: object) -> object:
     if isinstance(value, str):  # a device's name may hold bytes that are not UTF-8
         return value.encode("utf-8", "replace").decode()
     return value
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _time(value: object) -> datetime:
-    time = datetime.fromisoformat(_text(value))
-    if time.tzinfo is None or not 1900 <= time.year < 9000:
-        raise ValueError("not a time that this program writes")
-    return time
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not text")
-    value.encode()  # a lone surrogate can be written in JSON and printed nowhere
-    return value
-
-
-def _whole(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError("not a whole number")
-    if not 0 <= value <= _LARGEST_INTEGER:
-        raise ValueError("not a count")
-    return value
-
-
-def _number(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise TypeError("not a number")
-    if not abs(value) < _LARGEST_NUMBER:
-        raise ValueError("not a quantity")
-    return float(value)
-
-
-def _share(value: object) -> float:
-    number = _number(value)
-    if not 0 <= number <= 1:
-        raise ValueError("not a probability")
-    return number
-
-
-_CHECKS: dict[Any, Any] = {str: _text, int: _whole, float: _number}

@@ -6,11 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from undertone.errors import JournalError
-from undertone.journal.files import JournalFile, journal_files
-from undertone.journal.format import Record, parse_line
+from undertone.journal import index
+from undertone.journal.files import JournalFile, journal_files, read_lines
+from undertone.journal.format import Record, parse_line, read_line
+from undertone.journal.summary import Summary
 
-_LONGEST_LINE = 64 * 1024
-"""Bytes: a hundred times what the writer makes of a segment."""
+_DAY_S = 86_400
+_ZONES_S = _DAY_S
+"""A day begins up to 14 hours earlier or 12 later than the one of UTC."""
 
 
 class JournalReader:
@@ -44,6 +47,23 @@ class JournalReader:
                 break
         return found
 
+    def summary(self) -> Summary:
+        """All records summed up: of a closed file, its stored summary is enough."""
+        total = Summary()
+        for file in self._files():
+            known = index.load(file.path) if self._holds_all_of(file) else None
+            total.follow(known or self._summary_of(file.path))
+        return total
+
+    def _summary_of(self, path: Path) -> Summary:
+        summary = Summary()
+        unbounded = self._since_s == float("-inf") and self._until_s == float("inf")
+        for content in _lines(path):
+            line = read_line(content)
+            if unbounded or line is None or self._holds(line.time):
+                summary.add(line)
+        return summary
+
     def _files(self) -> list[JournalFile]:
         try:
             files = journal_files(self.folder)
@@ -53,38 +73,34 @@ class JournalReader:
             ) from None
         except OSError as error:
             raise _unreadable(self.folder, error) from error
-        # A day begins up to 14 hours earlier or 12 later than the one of UTC.
         return [
             file
             for file in files
-            if _start_s(file.day) - 86_400 < self._until_s
-            and _start_s(file.day) + 2 * 86_400 > self._since_s
+            if _start_s(file.day) - _ZONES_S < self._until_s
+            and _start_s(file.day) + _DAY_S + _ZONES_S > self._since_s
         ]
+
+    def _holds_all_of(self, file: JournalFile) -> bool:
+        return (
+            self._since_s <= _start_s(file.day) - _ZONES_S
+            and _start_s(file.day) + _DAY_S + _ZONES_S <= self._until_s
+        )
+
+    def _holds(self, time: datetime) -> bool:
+        return self._since_s <= time.timestamp() < self._until_s
 
     def _records(self, path: Path) -> Iterator[Record]:
         for line in _lines(path):
             record = parse_line(line)
             if record is None:
                 self.damaged += 1
-            elif self._since_s <= record.time.timestamp() < self._until_s:
+            elif self._holds(record.time):
                 yield record
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """The whole lines of ``path``; one that is too long or not UTF-8 comes out damaged.
-
-    A last line without its newline is still being written, and is left out.
-    """
+def _lines(path: Path) -> Iterator[bytes]:
     try:
-        with path.open("rb") as file:
-            while line := file.readline(_LONGEST_LINE):
-                if line.endswith(b"\n"):
-                    # Bytes that are not UTF-8 become surrogates, which no event may hold.
-                    yield line.decode("utf-8", "surrogateescape")
-                elif len(line) == _LONGEST_LINE:
-                    while line and not line.endswith(b"\n"):
-                        line = file.readline(_LONGEST_LINE)
-                    yield ""
+        yield from read_lines(path)
     except FileNotFoundError:  # retention was quicker
         return
     except OSError as error:

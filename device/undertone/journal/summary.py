@@ -1,94 +1,205 @@
-"""What a stretch of the journal amounts to."""
+"""What a stretch of the journal amounts to: added up line by line, or summary by summary."""
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
 
 from undertone.events import Gap, SegmentHeard, SourceBack, SourceLost, Started, Stopped
-from undertone.journal.format import EventsLost, Record
+from undertone.journal.format import DiskRefused, EventsLost, Line, Time, kind_of
+
+Count = Annotated[int, Meta(ge=0)]
+Counts = dict[str, Count]
+"""Segments by verdict."""
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct, forbid_unknown_fields=True):
     """Segments with one verdict, and how long they were together."""
 
-    segments: int = 0
+    segments: Count = 0
     speech_s: float = 0.0
 
 
-@dataclass(slots=True)
-class Summary:
-    """Totals of the records seen; hours and days are those of the place of recording."""
+class Runs(msgspec.Struct, forbid_unknown_fields=True):
+    """How long was listened, as far as a stretch of the journal knows.
 
-    first: datetime | None = None
-    last: datetime | None = None
-    listened_s: float = 0.0
-    verdicts: dict[str, Tally] = field(default_factory=dict)
-    by_hour: dict[int, Counter[str]] = field(default_factory=dict)
-    by_day: dict[date, Counter[str]] = field(default_factory=dict)
-    gaps: int = 0
-    lost_samples: int = 0
-    sources_lost: int = 0
+    Its *head* are the lines before its first ``start``, part of a run that began earlier.  A
+    run that ended without a word (a power cut, or still listening) counts up to its last line;
+    one that began before the stretch counts no more than what came after that.
+    """
+
+    started: bool = False
+    head_end: Time | None = None
+    """The last line of the head, where a ``start`` follows."""
+    head_stop: tuple[Time, float] | None = None
+    """The first ``stop`` in the head, and the seconds that it says."""
+    ended_s: float = 0.0
+    """Of the runs that began and ended inside."""
+    open_since: Time | None = None
+    """When the run began that is still open at the end."""
+
+    def start(self, time: datetime, last: datetime | None) -> None:
+        """A ``start``; ``last`` is the time of the line before it."""
+        if self.started:
+            self.ended_s += _seconds(self.open_since, last)
+        else:
+            self.started, self.head_end = True, last
+        self.open_since = time
+
+    def stop(self, time: datetime, listened_s: float) -> None:
+        """A ``stop``, which ends the run that is open."""
+        if not self.started:
+            self.head_stop = self.head_stop or (time, listened_s)
+        elif self.open_since:
+            self.ended_s += listened_s
+            self.open_since = None
+
+    def follow(self, later: "Runs", last: datetime | None) -> None:
+        """Add what comes next; ``last`` is the last line before that."""
+        if later.head_stop:
+            self.stop(*later.head_stop)
+        if not later.started:
+            return
+        head_end = later.head_end or last
+        if self.started:
+            self.ended_s += _seconds(self.open_since, head_end)
+        else:
+            self.started, self.head_end = True, head_end
+        self.ended_s += later.ended_s
+        self.open_since = later.open_since
+
+    def listened_s(self, first: datetime | None, last: datetime | None) -> float:
+        """All of it, where ``first`` and ``last`` are the first and last line."""
+        if self.head_stop:
+            stopped, said_s = self.head_stop
+            head_s = min(said_s, _seconds(first, stopped))
+        else:
+            head_s = _seconds(first, self.head_end if self.started else last)
+        return head_s + self.ended_s + _seconds(self.open_since, last)
+
+
+class Summary(msgspec.Struct, forbid_unknown_fields=True):
+    """Totals of the lines seen; hours and days are those of the place of recording.
+
+    ``hours``: segments by verdict in each hour, ``2026-11-21T18``.
+    """
+
+    first: Time | None = None
+    last: Time | None = None
+    runs: Runs = msgspec.field(default_factory=Runs)
+    verdicts: dict[str, Tally] = msgspec.field(default_factory=dict)
+    hours: dict[str, Counts] = msgspec.field(default_factory=dict)
+    gaps: Count = 0
+    lost_samples: Count = 0
+    sources_lost: Count = 0
     missed_s: float = 0.0
-    lost_events: int = 0
+    disk_refusals: Count = 0
+    lost_events: Count = 0
+    damaged: Count = 0
+    """Lines that are no events."""
 
     @property
     def segments(self) -> int:
         """All segments heard, uncertain ones among them."""
         return sum(tally.segments for tally in self.verdicts.values())
 
+    @property
+    def listened_s(self) -> float:
+        """Seconds of sound heard."""
+        return self.runs.listened_s(self.first, self.last)
+
+    @property
+    def by_hour(self) -> dict[int, Counts]:
+        """Segments by verdict in each hour of the day, all days together."""
+        return self._grouped(lambda hour: int(hour[11:]))
+
+    @property
+    def by_day(self) -> dict[date, Counts]:
+        """Segments by verdict on each day."""
+        return self._grouped(lambda hour: date.fromisoformat(hour[:10]))
+
+    def _grouped(self, group: Any) -> dict[Any, Counts]:
+        groups: dict[Any, Counts] = {}
+        for hour, counts in self.hours.items():
+            _add_counts(groups.setdefault(group(hour), {}), counts)
+        return dict(sorted(groups.items()))
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether its counts agree with each other, and its hours are hours."""
+        try:
+            by_hours = sum(sum(counts.values()) for counts in self.by_day.values())
+            hours = set(self.by_hour) <= set(range(24))
+        except ValueError:
+            return False
+        return hours and by_hours == self.segments
+
     def share(self, verdict: str) -> float:
         """The part of all segments that has this verdict, 0 to 1."""
         tally = self.verdicts.get(verdict)
         return tally.segments / self.segments if tally else 0.0
 
+    def add(self, line: Line | None) -> None:
+        """Count the next line; None is a damaged one."""
+        if line is None:
+            self.damaged += 1
+            return
+        time, kind = line.time, kind_of(line)
+        values: Any = line  # its other fields are those of its kind
+        if kind is SegmentHeard:
+            verdict = values.verdict
+            tally = self.verdicts.get(verdict)
+            if tally is None:
+                tally = self.verdicts[verdict] = Tally()
+            tally.segments += 1
+            tally.speech_s += values.duration_s
+            counts = self.hours.setdefault(time.isoformat()[:13], {})
+            counts[verdict] = counts.get(verdict, 0) + 1
+        elif kind is Started:
+            self.runs.start(time, self.last)
+        elif kind is Stopped:
+            self.runs.stop(time, values.listened_s)
+        elif kind is Gap:
+            self.gaps += 1
+            self.lost_samples += values.lost_samples
+        elif kind is SourceLost:
+            self.sources_lost += 1
+        elif kind is SourceBack:
+            self.missed_s += values.missed_s
+        elif kind is EventsLost:
+            self.lost_events += values.lost_events
+        elif kind is DiskRefused:
+            self.disk_refusals += 1
+        if self.first is None:
+            self.first = time
+        self.last = time
 
-def summarise(records: Iterable[Record]) -> Summary:
-    """Add ``records`` up, in one pass and constant memory.
+    def follow(self, later: "Summary") -> None:
+        """Add the summary of the lines that come next."""
+        self.runs.follow(later.runs, self.last)
+        self.first = self.first or later.first
+        self.last = later.last or self.last
+        for verdict, tally in later.verdicts.items():
+            mine = self.verdicts.setdefault(verdict, Tally())
+            mine.segments += tally.segments
+            mine.speech_s += tally.speech_s
+        for hour, counts in later.hours.items():
+            _add_counts(self.hours.setdefault(hour, {}), counts)
+        self.gaps += later.gaps
+        self.lost_samples += later.lost_samples
+        self.sources_lost += later.sources_lost
+        self.missed_s += later.missed_s
+        self.disk_refusals += later.disk_refusals
+        self.lost_events += later.lost_events
+        self.damaged += later.damaged
 
-    A run that ended without a word (a power cut, or still listening) counts up to its last
-    event; of one that began before the first record, no more counts than came after that.
-    """
-    summary = Summary()
-    began: datetime | None = None  # the run that is open
-    start_seen = False
-    for record in records:
-        event = record.event
-        if isinstance(event, Started) or summary.first is None:
-            summary.listened_s += _seconds(began, summary.last)
-            began, start_seen = record.time, isinstance(event, Started)
-        if isinstance(event, Stopped) and began is not None:
-            seen_s = event.listened_s if start_seen else _seconds(began, record.time)
-            summary.listened_s += min(event.listened_s, seen_s)
-            began = None
-        _add(summary, record)
-    summary.listened_s += _seconds(began, summary.last)
-    return summary
+
+def _add_counts(total: Counts, more: Counts) -> None:
+    for verdict, count in more.items():
+        total[verdict] = total.get(verdict, 0) + count
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float:
     """Zero where the clock was set back in between."""
     return max(0.0, (end - start).total_seconds()) if start and end else 0.0
-
-
-def _add(summary: Summary, record: Record) -> None:
-    summary.first = summary.first or record.time
-    summary.last = record.time
-    match record.event:
-        case SegmentHeard() as event:
-            verdict = event.verdict.verdict
-            tally = summary.verdicts.setdefault(verdict, Tally())
-            tally.segments += 1
-            tally.speech_s += event.duration_s
-            summary.by_hour.setdefault(record.time.hour, Counter())[verdict] += 1
-            summary.by_day.setdefault(record.time.date(), Counter())[verdict] += 1
-        case Gap() as event:
-            summary.gaps += 1
-            summary.lost_samples += event.lost_samples
-        case SourceLost():
-            summary.sources_lost += 1
-        case SourceBack() as event:
-            summary.missed_s += event.missed_s
-        case EventsLost() as event:
-            summary.lost_events += event.lost_events

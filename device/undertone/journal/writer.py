@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, tzinfo
+from itertools import islice
 from pathlib import Path
 
 from undertone.errors import JournalError
+from undertone.journal import index
 from undertone.journal.files import JournalFile, journal_files
-from undertone.journal.format import EventsLost, JournalEvent, time_of, to_line
+from undertone.journal.format import DiskRefused, EventsLost, JournalEvent, time_of, to_line
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +85,7 @@ class JournalWriter:
         self._pending: deque[_Line] = deque()
         self._lost = 0
         self._lost_at_s = 0.0
+        self._refused_since_s: float | None = None  # by the clock
         self._due: float | None = None  # when the next writing is due, by the clock
         self._unfinished: tuple[Path, int] | None = None  # file, and its end before an attempt
         try:
@@ -164,12 +167,15 @@ class JournalWriter:
                 "listening goes on, and events wait in memory"
             )
         self.problem = f"can't write the journal in {self.folder}: {reason}"
-        self._due = self._clock() + self.limits.flush_s
+        now_s = self._clock()
+        self._due = now_s + self.limits.flush_s
+        if self._refused_since_s is None:
+            self._refused_since_s = now_s
 
     def _write_batch(self) -> None:
         """Write the oldest lines of one day, as many as go into one batch."""
         day = self._pending[0].day
-        batch = [self._note()] if self._lost else []
+        batch = self._notes()
         size = sum(map(len, batch))
         count = 0
         for line in self._pending:
@@ -179,20 +185,29 @@ class JournalWriter:
             size += len(line.data)
             count += 1
         self._append(self._file_for(day, size).path, b"".join(batch))
+        rest = deque(islice(self._pending, count, None))
+        # Together: a signal's exception in between would lose events or write them twice.
+        self._pending, self._unfinished = rest, None
         self._lost = 0
-        for _ in range(count):
-            self._pending.popleft()
+        self._refused_since_s = None
 
     @property
     def _batch_bytes(self) -> int:
         return min(_BATCH_BYTES, int(self.limits.max_mb * _MB))
 
-    def _note(self) -> bytes:
-        reason = self.problem or "more events than the memory kept for them"
-        return to_line(EventsLost(self._lost_at_s, self._lost, reason), self._zone).encode() + b"\n"
+    def _notes(self) -> list[bytes]:
+        """What the disk has cost since the last batch that it took, as lines."""
+        notes: list[JournalEvent] = []
+        if self._lost:
+            reason = self.problem or "more events than the memory kept for them"
+            notes.append(EventsLost(self._lost_at_s, self._lost, reason))
+        if self.problem and self._refused_since_s is not None:
+            refused_s = self._clock() - self._refused_since_s
+            notes.append(DiskRefused(self._pending[0].time_s, refused_s, self.problem))
+        return [to_line(note, self._zone).encode() + b"\n" for note in notes]
 
     def _append(self, path: Path, data: bytes) -> None:
-        """Bring ``data`` to the disk, or leave the file to :meth:`_roll_back`.
+        """Bring ``data`` to the disk; until it is taken off the list, :meth:`_roll_back` undoes it.
 
         The file is opened for each batch: it may have been removed or its card remounted.
         """
@@ -209,7 +224,6 @@ class JournalWriter:
             os.close(descriptor)
         if not end:
             _fsync_folder(self.folder)
-        self._unfinished = None
 
     def _roll_back(self) -> None:
         """Cut off what a failed attempt left, so that no line is halved or doubled."""
@@ -223,23 +237,33 @@ class JournalWriter:
         """The newest file of ``day``, or a new one where it has no room for ``size`` bytes."""
         today = [file for file in journal_files(self.folder) if file.day == day]
         if not today:
-            self._retain(day)
+            self._begin(day)
             return JournalFile.at(self.folder, day, 0)
         newest = today[-1]
         if newest.path.stat().st_size + size <= self.limits.max_mb * _MB:
             return newest
-        self._retain(day)
+        self._begin(day)
         return JournalFile.at(self.folder, day, newest.index + 1)
 
-    def _retain(self, today: date) -> None:
-        """Remove the oldest files, until what stays and one full new file keep the limits."""
+    def _begin(self, today: date) -> None:
+        """Before a new file: sum up the one before it, and remove those that are too many.
+
+        The oldest go, until what stays and one full new file keep the limits.  The age is that
+        on the last day but one of the journal: a clock that jumps ahead for an hour must not
+        take years with it.
+        """
         files = journal_files(self.folder)
+        if files:
+            index.store(files[-1].path)
+        days = sorted({today, *(file.day for file in files)})
+        today = days[-2] if len(days) > 1 else today
         sizes = [file.path.stat().st_size for file in files]
         excess = sum(sizes) - (self.limits.keep_mb - self.limits.max_mb) * _MB
         for file, size in zip(files, sizes, strict=True):
             if excess <= 0 and (today - file.day).days <= self.limits.keep_days:
                 break
             file.path.unlink(missing_ok=True)
+            index.path_of(file.path).unlink(missing_ok=True)
             excess -= size
 
 

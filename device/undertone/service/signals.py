@@ -3,6 +3,8 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
@@ -14,6 +16,7 @@ class Endings:
     """Turns the first SIGTERM or SIGHUP into a KeyboardInterrupt, which ends a Listener.
 
     Those after it interrupt nothing, so that the rest can be written; Ctrl-C still does.
+    While they are ``held`` none of them cuts a deed short: the first waits for its end.
     """
 
     def __init__(self, *, service: bool) -> None:
@@ -23,8 +26,12 @@ class Endings:
         """
         self._service = service
         self._received: set[int] = set()
+        self._holding = False
+        self._waiting: KeyboardInterrupt | None = None
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._end)
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as in the background of a script
+            signal.signal(signal.SIGINT, self._interrupt)
 
     @property
     def reload(self) -> bool:
@@ -36,7 +43,30 @@ class Endings:
         self._received.add(number)
         if first:
             reload = self._service and number == signal.SIGHUP
-            raise KeyboardInterrupt(*([RELOAD] if reload else []))
+            self._raise(KeyboardInterrupt(*([RELOAD] if reload else [])))
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Ctrl-C; who presses it again while the first one waits means it."""
+        if self._waiting:
+            raise KeyboardInterrupt
+        self._raise(KeyboardInterrupt())
+
+    def _raise(self, interrupt: KeyboardInterrupt) -> None:
+        if not self._holding:
+            raise interrupt
+        self._waiting = interrupt
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let what is done in here come to its end first."""
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding = False
+        if self._waiting:
+            interrupt, self._waiting = self._waiting, None
+            raise interrupt
 
 
 def start_anew() -> NoReturn:

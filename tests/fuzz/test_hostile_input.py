@@ -1,0 +1,292 @@
+"""Hostile input to every reader: damaged copies of good files, a few hundred in each test run.
+
+``make fuzz`` tries 100,000 of each kind, new ones every time.  What was found before is tried
+first.
+"""
+
+import io
+import json
+import os
+import random
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from undertone import bundle
+from undertone.audio.files import read_blocks, read_pcm
+from undertone.cli.options import known_settings
+from undertone.errors import AudioSourceError, BundleError, ConfigError
+from undertone.events import Gap, Scores, SegmentHeard, SourceLost, Started, Stopped, Verdict
+from undertone.interpreter import installed_runtimes, try_out
+from undertone.journal import EventsLost, JournalReader, index, to_line
+from undertone.journal.plot import svg
+from undertone.journal.writer import mend
+from undertone.settings import load_default_map
+
+MANY = "UNDERTONE_FUZZ_EXAMPLES"
+EXAMPLES = int(os.environ.get(MANY, 200))
+BLOCKS = 100
+"""Blocks that are read of one sound: a header may promise years of it."""
+
+fuzzed = settings(
+    max_examples=EXAMPLES,
+    derandomize=MANY not in os.environ,  # a test run is the same each time
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+Damage = list[tuple[int, int, bytes]]
+"""Replacements: where, how many bytes, and by what."""
+
+BYTES = [b"", b"\0", b"\xff", b"\x7f", b"\x80", b"\xff" * 4, b"\0" * 4, b"\xff\xff\xff\x7f"]
+JSON = [b"-1", b"0", b"1e999", b"1e-400", b"NaN", b"null", b"true", b"[]", b"{}", b'""', b'"']
+JSON += [b"9" * 30, b"\\ud800", b"\\u0000", b"\n", b"[" * 2000, b"0.5", b'"a":', b"\xc3\x28"]
+TOML = [b"[[", b"]]", b"=", b"\n", b"#", b"'''", b'"', b"inf", b"nan", b"-1", b"1e400", b"true"]
+TOML += [b"{", b"1979-05-27", b"threads = 2", b"[model]", b"[" * 2000, b"\xff", b"\\U00110000"]
+
+
+def damage(chance: random.Random, content: bytes, words: list[bytes]) -> Damage:
+    """One to five replacements, by one of ``words`` or by any bytes."""
+    made = []
+    for _ in range(chance.randint(1, 5)):
+        by = (
+            chance.choice(words)
+            if chance.random() < 0.5
+            else chance.randbytes(chance.randint(0, 6))
+        )
+        length = chance.choice(
+            [0, len(by), len(by), chance.randint(0, 8), chance.randint(0, 10_000)]
+        )
+        made.append((chance.randint(0, len(content)), length, by))
+    return made
+
+
+def damaged(content: bytes, damage: Damage) -> bytes:
+    for start, length, by in damage:
+        content = content[:start] + by + content[start + length :]
+    return content
+
+
+def tried(
+    seeds: list[bytes], words: list[bytes], read: Callable[[bytes], None], found: list[bytes]
+) -> None:
+    """Give ``read`` what was found before, then damaged ``seeds``, and say how many."""
+    count = 0
+
+    @fuzzed
+    @given(st.integers(0, 2**64))  # a number is cheap to draw, and names the input that failed
+    def one(number: int) -> None:
+        nonlocal count
+        count += 1
+        chance = random.Random(number)
+        seed = chance.choice(seeds)
+        read(damaged(seed, damage(chance, seed, words)))
+
+    for content in found:
+        read(content)
+    one()
+    assert count >= EXAMPLES
+    sys.stdout.write(f"{count:,} inputs\n")
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """A tenth of a second in every kind of file that libsndfile writes."""
+    folder = tmp_path_factory.mktemp("sounds")
+    noise = np.random.default_rng(0).normal(0, 0.1, (1600, 2)).clip(-1, 1)
+    kinds = [
+        *(("WAV", subtype) for subtype in ("PCM_16", "PCM_U8", "PCM_24", "FLOAT", "ULAW")),
+        *(("WAV", subtype) for subtype in ("IMA_ADPCM", "MS_ADPCM", "GSM610")),
+        *(("WAVEX", "PCM_16"), ("RF64", "PCM_16"), ("W64", "PCM_16"), ("AIFF", "PCM_16")),
+        *(("AU", "PCM_16"), ("CAF", "ALAC_16"), ("CAF", "PCM_16"), ("VOC", "PCM_16")),
+        *(("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III")),
+    ]
+    made = []
+    for kind, subtype in kinds:
+        path = folder / f"{kind}.{subtype}"
+        channels = 1 if subtype == "GSM610" else 2
+        soundfile.write(path, noise[:, :channels], 16_000, subtype, format=kind)
+        made.append(path.read_bytes())
+    return made
+
+
+def test_sound_files(sounds: list[bytes], tmp_path: Path) -> None:
+    path = tmp_path / "sound"
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        try:
+            for block in islice(read_blocks(path), BLOCKS):
+                assert block.samples.dtype == np.int16
+                assert len(block.samples) < 10 * 16_000
+        except AudioSourceError as error:
+            assert str(path) in str(error)
+
+    loud = io.BytesIO()  # finite values whose sum or scale is none
+    soundfile.write(loud, np.full((9, 2), 3e38, np.float32), 16_000, "FLOAT", format="WAV")
+    tried(sounds, BYTES, read, [loud.getvalue()])
+
+
+def test_sound_in_a_pipe(sounds: list[bytes]) -> None:
+    def read(content: bytes) -> None:
+        with suppress(AudioSourceError):
+            for block in islice(read_pcm(io.BytesIO(content)), BLOCKS):
+                assert len(block.samples) < 10 * 16_000
+
+    # a chunk of the header that promises 4 GB; 65,535 channels at 4 billion Hz
+    endless = b"RIFF    WAVEjunk" + b"\xff" * 4
+    format_ = b"fmt \x10\0\0\0\1\0" + b"\xff" * 6 + b"\0\0\0\0\2\0\x10\0"
+    wide = b"RIFF    WAVE" + format_ + b"data" + b"\xff" * 99
+    tried(sounds[:1], BYTES, read, [endless, wide])
+
+
+@pytest.fixture(scope="module")
+def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the packaged bundle, to be damaged."""
+    folder = tmp_path_factory.mktemp("bundles") / "bundle"
+    shutil.copytree(bundle.installed_bundles()[bundle.DEFAULT_BUNDLE], folder)
+    return folder
+
+
+def test_manifests(packaged: Path) -> None:
+    path = packaged / bundle.MANIFEST_FILE
+    good = path.read_bytes()
+    compact = json.dumps(json.loads(good) | {"figures": {}}).encode()
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        try:
+            bundle.load(packaged)
+        except BundleError as error:
+            assert str(packaged) in str(error)
+
+    tried([compact], JSON, read, [])
+    path.write_bytes(good)
+
+
+@pytest.mark.parametrize("runtime", installed_runtimes())
+def test_models(packaged: Path, runtime: str) -> None:
+    """Models that their manifest vouches for; each is tried out in a process of its own.
+
+    With tflite-runtime only there: it reads beyond a damaged model, so that what a child
+    survives may end its parent (docs/security.md).
+    """
+    good = bundle.load(packaged)
+    window = np.zeros((1, 96, 40), np.int8)
+
+    def read(content: bytes) -> None:
+        with suppress(BundleError):
+            if runtime == "tflite-runtime":
+                try_out(content, runtime)
+            else:
+                replace(good, model=content).open(runtime).invoke(window)
+
+    found = [damaged(good.model, damage) for damage in MODELS_FOUND]
+    tried([good.model], BYTES, read, found)
+
+
+def test_settings_files(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    known = known_settings()
+    good = b'model = "ravdess8-compact"\nmicrophone = "USB"\nchannel = 1\nthreads = 2\n'
+    good += b'gain_db = 6.0\nruntime = "auto"\nthreshold = 0.5\njournal = "~/emotions"\n'
+    good += b"journal_flush_s = 1.5\njournal_max_mb = 50\njournal_keep_days = 30\n"
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        try:
+            for name in load_default_map(path, known):
+                assert name in known
+        except ConfigError as error:
+            assert str(path) in str(error)
+
+    tried([good], TOML, read, [])
+
+
+def lines() -> bytes:
+    scores = Scores({"happy": 0.75, "sad": 0.2, "uncertain": 0.05})
+    start_s = datetime(2026, 11, 21, 23, 59, tzinfo=UTC).timestamp()
+    events = [
+        Started(start_s, "USB", "m", "0" * 64, "1"),
+        SegmentHeard(start_s + 1, 2.0, -30.0, Verdict(scores, "happy"), "m", "0" * 64),
+        Gap(start_s + 5, 160, "the sound stood still"),
+        SourceLost(start_s + 6, "USB", "its stream ended"),
+        EventsLost(start_s + 7, 3, "No space left on device"),
+        Stopped(start_s + 9, "interrupted", 9.0, 1),
+    ]
+    return b"".join(to_line(event, UTC).encode() + b"\n" for event in events)
+
+
+def test_journals(tmp_path: Path) -> None:
+    path = tmp_path / "2026-11-21.jsonl"
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        reader = JournalReader(tmp_path)
+        records = list(reader)
+        for record in records:
+            to_line(record.event, record.time.tzinfo)
+        summary = JournalReader(tmp_path).summary()
+        assert summary.damaged == reader.damaged
+        assert summary.segments == sum(isinstance(r.event, SegmentHeard) for r in records)
+        assert len(records) + reader.damaged == content.count(b"\n")
+        assert summary.listened_s >= 0 and svg(summary)
+        mend(path)
+        assert list(JournalReader(tmp_path)) == records
+
+    found = lines().replace(b'"listened_s": 9.0', b'"listened_s": -9.0')
+    tried([lines()], JSON, read, [found])
+
+
+def test_stored_summaries(tmp_path: Path) -> None:
+    file = tmp_path / "2026-11-21.jsonl"
+    file.write_bytes(lines())
+    index.store(file)
+    good = index.path_of(file).read_bytes()
+    whole = JournalReader(tmp_path).summary()
+
+    def read(content: bytes) -> None:
+        index.path_of(file).write_bytes(content)
+        summary = JournalReader(tmp_path).summary()
+        assert summary.segments >= 0 and svg(summary) and summary.listened_s is not None
+
+    tried([good], JSON, read, [])
+    index.path_of(file).unlink()
+    assert JournalReader(tmp_path).summary() == whole
+
+
+MODELS_FOUND: list[Damage] = [  # each ended the process within tflite-runtime 2.14
+    [(1, 1, b"J")],
+    [
+        (1136, 1, b"\xf7"),
+        (76460, 1, b"/"),
+        (197, 1, b"{"),
+        (103356, 1, b"\x14"),
+        (105538, 1, b"B"),
+        (1909, 1, b"\x8f"),
+        (107779, 1, b"\xe1"),
+        (110492, 1, b"3"),
+    ],
+    [
+        (104259, 1, b"\x83"),
+        (105314, 1, b")"),
+        (3997, 1, b"\xf9"),
+        (551, 1, b"O"),
+        (979, 1, b"V"),
+        (108501, 1, b")"),
+        (108890, 1, b"\x11"),
+        (25894, 1, b"\xda"),
+    ],
+]

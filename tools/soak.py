@@ -1,0 +1,502 @@
+"""Listen for long with faults thrown in, and measure: no event lost or doubled, no memory grown.
+
+``make soak`` runs it.  Two runs of the real program, each in a process of its own:
+
+- *file*: hours of sound through a pipe, as fast as it can be heard; the disk fills up; its
+  journal is compared with what the pipeline makes of the same sound in this process;
+- *microphone*: minutes of real time on a virtual microphone (PulseAudio) whose server is killed,
+  stopped and restarted, whose source is pulled out or suspended, and that gives digital silence;
+  the disk fills up as well.
+
+Prints one JSON object, and writes it where ``--output`` says.  The exit status is 1 where an
+event was lost or doubled, a fault is not in the journal, or memory grew by more than 2 MB after
+the first hour (a run of less than ten settles in its first tenth).
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import soundfile
+
+from undertone import bundle
+from undertone.audio.block import SAMPLE_RATE_HZ, Block
+from undertone.classifier import Classifier
+from undertone.events import Gap, SegmentHeard, SourceBack, SourceLost, Started
+from undertone.journal import DiskRefused, JournalReader, Record
+from undertone.pipeline import Pipeline
+from undertone.samples import clips, demonstration
+from virtual_microphone import VirtualMicrophone, what_is_missing
+
+GROWTH_LIMIT_MB = 2.0
+PATIENCE_S = 120.0
+"""The longest wait for anything; more is a failure."""
+
+FULL_EVERY_H = 2.0
+"""Sound between two times at which the disk is full, in the file's run."""
+
+QUIET_S = 200.0
+"""Nobody speaks for so long after the packaged clips, in the file's run."""
+
+CALM_S = 20.0
+"""Clips are spoken for so long between two faults of the microphone; less in a short run."""
+
+
+SAME_S = 0.005
+"""Two segments that start within this are the same."""
+
+Heard = tuple[float, str]
+"""Start in seconds and label of a segment."""
+
+REFUSED, TAKEN_AGAIN = "can't write the journal", "is being written again"
+"""What the program says of a disk on stderr, once each time."""
+
+
+class SoakError(Exception):
+    """What should have happened did not."""
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> Any:
+    """The first true value of ``condition``; SoakError after PATIENCE_S."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise SoakError(f"waited {PATIENCE_S:.0f} s in vain for {what}")
+        time.sleep(0.2)
+    return value
+
+
+class Card:
+    """A small disk of its own for the journal, which can be filled to the last byte."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use ``folder``, which is a file system of its own."""
+        self.journal = folder / "journal"
+        self._filler = folder / "filler"
+
+    def fill(self) -> None:
+        """Leave no room."""
+        with self._filler.open("wb", buffering=0) as file:
+            try:
+                while file.write(b"x" * 4096):
+                    pass
+            except OSError:
+                return
+
+    def free(self) -> None:
+        """Give the room back."""
+        self._filler.unlink(missing_ok=True)
+
+
+@contextmanager
+def card(megabytes: int) -> Iterator[Card]:
+    """A tmpfs, for which one has to be root."""
+    folder = Path(tempfile.mkdtemp(prefix="undertone-soak-"))
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    try:
+        if subprocess.run(mount).returncode:
+            raise SoakError("a disk that can be full takes a mount: run it as root")
+        yield Card(folder)
+    finally:
+        subprocess.run(["umount", str(folder)])
+        shutil.rmtree(folder)
+
+
+class Listening:
+    """The program under test, with its journal on ``card``."""
+
+    def __init__(self, card: Card, source: str, env: dict[str, str], *, piped: bool) -> None:
+        """Start ``undertone listen``."""
+        self._journal = card.journal
+        self.told: list[str] = []
+        """What it said on stderr."""
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "undertone.cli", "listen", "--source", source),
+                *("--journal", str(card.journal), "--journal-flush-s", "1"),
+                *("--journal-max-mb", "1"),
+            ],
+            env=env,
+            stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        )
+        threading.Thread(target=self._read_stderr, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave no process behind, whatever went wrong."""
+        self.process.kill()
+        self.process.wait()
+
+    def _read_stderr(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            self.told.append(line.decode().strip())
+
+    def has_told(self, words: str) -> int:
+        """In how many lines on stderr these words stood."""
+        return sum(words in line for line in self.told)
+
+    def memory_mb(self) -> float:
+        """Resident memory now."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def records(self) -> list[Record]:
+        """The journal as it stands; SoakError where a line of it is damaged."""
+        if not self._journal.exists():
+            return []
+        reader = JournalReader(self._journal)
+        records = list(reader)
+        if reader.damaged:
+            raise SoakError(f"{reader.damaged} lines of the journal are damaged")
+        return records
+
+    def count(self, kinds: type | tuple[type, ...]) -> int:
+        """Events of these kinds in the journal."""
+        return sum(isinstance(record.event, kinds) for record in self.records())
+
+    def end_of_sound(self) -> None:
+        """Let the pipe end, and the program with it."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        if status := self.process.wait(timeout=PATIENCE_S):
+            raise SoakError(f"ended with status {status}: {self.told}")
+
+    def end(self) -> float:
+        """SIGTERM; the seconds that it took to end with everything written."""
+        began = time.monotonic()
+        self.process.terminate()
+        if status := self.process.wait(timeout=PATIENCE_S):
+            raise SoakError(f"ended with status {status}: {self.told}")
+        return time.monotonic() - began
+
+
+@dataclass
+class Memory:
+    """Resident memory over a run; what counts is its growth after ``settled``."""
+
+    unit: str
+    settled: float
+    samples: list[tuple[float, float]] = field(default_factory=list)
+
+    def take(self, at: float, megabytes: float) -> None:
+        """One look, ``at`` in the unit of ``settled``."""
+        self.samples.append((at, megabytes))
+
+    def figures(self) -> dict[str, Any]:
+        """Start, largest growth, and the course of it in about 25 of the looks."""
+        settled = [mb for at, mb in self.samples if at >= self.settled]
+        step = math.ceil(len(self.samples) / 25)
+        return {
+            f"settled_after_{self.unit}": round(self.settled, 3),
+            "settled_mb": round(settled[0], 2),
+            "end_mb": round(settled[-1], 2),
+            "largest_growth_mb": round(max(settled) - settled[0], 2),
+            f"mb_at_{self.unit}": {f"{at:.2f}": round(mb, 2) for at, mb in self.samples[::step]},
+        }
+
+
+def soak_file(hours: float) -> dict[str, Any]:
+    """Hours of the packaged clips, over and over, with a disk that is full now and then."""
+    blocks = [*demonstration(), *quiet(QUIET_S)]
+    loop = b"".join(block.samples.astype("<i2").tobytes() for block in blocks)
+    loop_s = len(loop) / 2 / SAMPLE_RATE_HZ
+    reference = Pipeline(Classifier(bundle.load()))
+    expected: list[Heard] = []
+    loops = math.ceil(hours * 3600 / loop_s)
+    every = max(2, min(round(FULL_EVERY_H * 3600 / loop_s), loops // 2))
+    memory = Memory("h", settled=min(1.0, hours / 10))
+    began = time.monotonic()
+    refused = fed = 0
+    with (
+        card(64) as disk,
+        Listening(disk, "-", dict(os.environ), piped=True) as listening,
+    ):
+
+        def feed() -> None:
+            nonlocal fed
+            assert listening.process.stdin
+            rest = memoryview(loop)
+            while rest:
+                rest = rest[listening.process.stdin.write(rest) :]
+            at_s = fed * loop_s
+            for block in blocks:
+                heard = reference.process(Block(block.samples, at_s))
+                expected.extend((one.time_s, one.verdict.scores.label) for one in heard)
+                at_s += block.duration_s
+            fed += 1
+            memory.take(fed * loop_s / 3600, listening.memory_mb())
+
+        while fed < loops:
+            feed()
+            if fed // every > refused:
+                refused += 1
+                disk.fill()
+                while listening.has_told(REFUSED) < refused:
+                    feed()
+                disk.free()
+                while listening.has_told(TAKEN_AGAIN) < refused:
+                    feed()
+        listening.end_of_sound()
+        records = listening.records()
+        files = len(list(disk.journal.glob("*.jsonl")))
+    found = [
+        (record.event.time_s, record.event.verdict.scores.label)
+        for record in records
+        if isinstance(record.event, SegmentHeard)
+    ]
+    began_s = found[0][0] - expected[0][0]
+    lost, doubled = compared(expected, [(at_s - began_s, label) for at_s, label in found])
+    noted = sum(isinstance(record.event, DiskRefused) for record in records)
+    return {
+        "audio_h": round(fed * loop_s / 3600, 3),
+        "wall_s": round(time.monotonic() - began, 1),
+        "events": len(records),
+        "segments": len(found),
+        "lost": lost,
+        "doubled": doubled,
+        "journal_files": files,
+        "faults": {"disk full": {"thrown": refused, "in_the_journal": noted}},
+        "memory": memory.figures(),
+    }
+
+
+def quiet(seconds: float) -> Iterator[Block]:
+    """A quiet room, in which nobody speaks."""
+    noise = np.random.default_rng(1)
+    for number in range(round(seconds * 10)):
+        samples = np.rint(noise.normal(0, 6, SAMPLE_RATE_HZ // 10)).astype(np.int16)
+        yield Block(samples, number / 10)
+
+
+def compared(expected: Sequence[Heard], found: Sequence[Heard]) -> tuple[int, int]:
+    """How many of ``expected`` are lost, and how many were found beyond them; both in order."""
+    lost = doubled = 0
+    left = list(reversed(found))
+    for start_s, label in expected:
+        while left and left[-1][0] < start_s - SAME_S:
+            doubled += 1
+            left.pop()
+        if left and left[-1][0] <= start_s + SAME_S and left[-1][1] == label:
+            left.pop()
+        else:
+            lost += 1
+    return lost, doubled + len(left)
+
+
+class Speaker:
+    """Says the packaged clips into a microphone, one after the other, and remembers when."""
+
+    def __init__(self, microphone: VirtualMicrophone, folder: Path) -> None:
+        """Write them to ``folder`` as WAV files, which every ``paplay`` can play."""
+        self.begun_s: list[float] = []
+        self._microphone = microphone
+        waves = []
+        for clip in clips():
+            samples, rate = soundfile.read(clip, dtype="int16")
+            waves.append(folder / f"{clip.stem}.wav")
+            soundfile.write(waves[-1], samples, rate)
+        self._waves = cycle(waves)
+
+    def speak(self) -> None:
+        """One clip, and the pause after it that ends its segment."""
+        self.begun_s.append(time.time())
+        self._microphone.play(next(self._waves))
+        time.sleep(1.0)
+
+    def compared(self, heard: Sequence[SegmentHeard]) -> tuple[int, int]:
+        """How many clips are lost and doubled: each of them is one segment."""
+        found = Counter(bisect_right(self.begun_s, one.time_s) for one in heard)
+        expected = Counter(range(1, len(self.begun_s) + 1))
+        return (expected - found).total(), (found - expected).total()
+
+
+def soak_microphone(minutes: float) -> dict[str, Any]:
+    """Minutes of clips spoken into a microphone that has every trouble in turn."""
+    if missing := what_is_missing():
+        raise SoakError(missing)
+    folder = Path(tempfile.mkdtemp(prefix="undertone-microphone-"))
+    microphone = VirtualMicrophone(folder)
+    memory = Memory("min", settled=minutes / 10)
+    try:
+        microphone.start()
+        speaker = Speaker(microphone, folder)
+        with (
+            card(64) as disk,
+            Listening(disk, "mic", microphone.env, piped=False) as listening,
+        ):
+            wait_for(lambda: listening.count(Started), "the start")
+            faults = cycle(Faults(listening, microphone, speaker, disk).all())
+            thrown: Counter[str] = Counter()
+            began = time.monotonic()
+            while (passed := (time.monotonic() - began) / 60) < minutes:
+                memory.take(passed, listening.memory_mb())
+                calm_to = time.monotonic() + min(CALM_S, 2 * minutes)
+                while time.monotonic() < calm_to:
+                    speaker.speak()
+                name, throw = next(faults)
+                throw()
+                thrown[name] += 1
+            memory.take(passed, listening.memory_mb())
+            ended_after_s = listening.end()
+            records = listening.records()
+    finally:
+        microphone.cont()
+        microphone.kill()
+        shutil.rmtree(folder)
+    events = [record.event for record in records]
+    heard = [event for event in events if isinstance(event, SegmentHeard)]
+    lost, doubled = speaker.compared(heard)
+    kinds = Counter(event.kind for event in events)
+    return {
+        "real_time_min": round(passed, 2),
+        "events": len(events),
+        "clips_spoken": len(speaker.begun_s),
+        "segments": len(heard),
+        "lost": lost,
+        "doubled": doubled,
+        "faults": {  # each waited for its own events: see Faults
+            name: {"thrown": count, "in_the_journal": count} for name, count in thrown.items()
+        },
+        "kinds": dict(sorted(kinds.items())),
+        "ended_after_s": round(ended_after_s, 2),
+        "memory": memory.figures(),
+    }
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What befalls a microphone; each waits until the journal tells of it."""
+
+    listening: Listening
+    microphone: VirtualMicrophone
+    speaker: Speaker
+    disk: Card
+
+    def all(self) -> list[tuple[str, Callable[[], None]]]:
+        """Each with its name, in the order in which they are thrown."""
+        return [
+            ("server killed", self.server_killed),
+            ("server stopped for 5 s", self.server_stopped),
+            ("disk full", self.disk_full),
+            ("source unloaded", self.source_unloaded),
+            ("source suspended for 1.5 s", self.source_suspended),
+            ("digital silence for 30 s", self.silence),
+        ]
+
+    def server_killed(self) -> None:
+        """Tear it out, and start it again."""
+        with self._told(SourceLost, SourceBack):
+            self.microphone.kill()
+            time.sleep(3)
+            self.microphone.start()
+
+    def server_stopped(self) -> None:
+        """Longer than the watchdog waits."""
+        with self._told(SourceLost, SourceBack):
+            self.microphone.stop_server()
+            time.sleep(5)
+            self.microphone.cont()
+
+    def source_suspended(self) -> None:
+        """For less than the watchdog waits, or for more on a busy machine: sound is missing."""
+        with self._told((Gap, SourceBack)):
+            self.microphone.suspend()
+            time.sleep(1.5)
+            self.microphone.resume()
+
+    def source_unloaded(self) -> None:
+        """Pull the only microphone out, and plug it in again."""
+        with self._told(SourceLost, SourceBack):
+            self.microphone.unload()
+            time.sleep(3)
+            self.microphone.load()
+
+    def silence(self) -> None:
+        """Nobody speaks, and a null sink gives zeros; then somebody does."""
+        with self._told(SourceLost):
+            pass
+        with self._told(SourceBack):
+            self.speaker.speak()
+
+    def disk_full(self) -> None:
+        """Until the writer has seen it."""
+        told = self.listening.has_told(REFUSED)
+        with self._told(DiskRefused):
+            self.disk.fill()
+            while self.listening.has_told(REFUSED) == told:
+                self.speaker.speak()
+            self.disk.free()
+
+    @contextmanager
+    def _told(self, *kinds: type | tuple[type, ...]) -> Iterator[None]:
+        before = [self.listening.count(kind) for kind in kinds]
+        yield
+        for kind, count in zip(kinds, before, strict=True):
+            more = partial(self._more, kind, count)
+            wait_for(more, f"{kind} in the journal")
+
+    def _more(self, kind: type | tuple[type, ...], than: int) -> bool:
+        return self.listening.count(kind) > than
+
+
+def troubles(run: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with the figures of one run."""
+    if run["lost"] or run["doubled"]:
+        yield f"{run['lost']} events are lost, {run['doubled']} doubled"
+    for name, fault in run["faults"].items():
+        if fault["thrown"] != fault["in_the_journal"]:
+            yield f"{name}: {fault['thrown']} times, {fault['in_the_journal']} in the journal"
+    if run["memory"]["largest_growth_mb"] > GROWTH_LIMIT_MB:
+        yield f"memory grew by {run['memory']['largest_growth_mb']} MB"
+
+
+def main() -> int:
+    """Run what is asked for; the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--hours", type=float, default=1.0, help="of sound from a file")
+    parser.add_argument("--minutes", type=float, default=1.0, help="of a microphone")
+    parser.add_argument("--output", type=Path, help="write the figures here as well")
+    wanted = parser.parse_args()
+    figures: dict[str, Any] = {"machine": platform.machine(), "python": platform.python_version()}
+    if wanted.hours:
+        figures["file"] = soak_file(wanted.hours)
+    if wanted.minutes:
+        figures["microphone"] = soak_microphone(wanted.minutes)
+    text = json.dumps(figures, indent=2) + "\n"
+    sys.stdout.write(text)
+    if wanted.output:
+        wanted.output.write_text(text)
+    runs = [figures[name] for name in ("file", "microphone") if name in figures]
+    wrong = [trouble for run in runs for trouble in troubles(run)]
+    for line in wrong:
+        sys.stderr.write(f"soak: {line}\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""A microphone without hardware: a PulseAudio server whose null sink is recorded."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sysconfig
+import time
+from ctypes.util import find_library
+from pathlib import Path
+
+ALSA_PLUGIN = Path("/usr/lib", str(sysconfig.get_config_var("MULTIARCH")), "alsa-lib")
+ALSA_PLUGIN /= "libasound_module_pcm_pulse.so"
+
+# Without norewinds the first samples come more than a second late.
+_SINK = ("rate=16000", "channels=1", "format=s16le", "norewinds=1")
+
+
+def what_is_missing() -> str | None:
+    """The sentence that says how to get what a virtual microphone needs, or None."""
+    missing = [name for name in ("pulseaudio", "pactl", "paplay") if not shutil.which(name)]
+    if missing or not ALSA_PLUGIN.exists() or not find_library("portaudio"):
+        return (
+            "no virtual microphone: sudo apt install "
+            "pulseaudio pulseaudio-utils libasound2-plugins libportaudio2"
+        )
+    return None
+
+
+class VirtualMicrophone:
+    """What is played is what is recorded, sample for sample, at 16 kHz in mono.
+
+    ``env`` is the environment of a program that should hear it.  The server can be stopped
+    and continued (SIGSTOP, SIGCONT), killed and started again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Keep what the server needs in ``folder``, which must be its user's alone (mode 700)."""
+        self.folder = folder
+        self.env = os.environ | {
+            "HOME": str(folder),
+            "XDG_RUNTIME_DIR": str(folder),
+            "PULSE_SERVER": f"unix:{folder}/native",
+            "ALSA_CONFIG_PATH": f"{folder}/asound.conf",
+        }
+        (folder / "pa.pa").write_text(
+            f"load-module module-native-protocol-unix socket={folder}/native auth-anonymous=1\n"
+            f"load-module module-null-sink sink_name=spk {' '.join(_SINK)}\n"
+            "set-default-sink spk\n"
+            "set-default-source spk.monitor\n"
+        )
+        (folder / "asound.conf").write_text(
+            f'pcm_type.pulse {{ lib "{ALSA_PLUGIN}" }}\n'
+            f'pcm.default {{ type pulse; server "unix:{folder}/native" }}\n'
+        )
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server where it does not run, and wait until it answers."""
+        if self._server and self._server.poll() is None:
+            return
+        options = ["--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"]
+        options += ["--disable-shm=yes", "--log-level=error"]
+        self._server = subprocess.Popen(
+            ["pulseaudio", "-n", "-F", str(self.folder / "pa.pa"), *options], env=self.env
+        )
+        deadline = time.monotonic() + 20
+        while self._pactl("info").returncode:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the PulseAudio server does not answer")
+            time.sleep(0.05)
+
+    def play(self, path: Path) -> None:
+        """Say a WAV file into the microphone; returns when it has been said."""
+        subprocess.run(["paplay", str(path)], env=self.env, check=True, timeout=120)
+
+    def stop_server(self) -> None:
+        """Freeze the server: silence, with no error anywhere; ``cont`` gives it all late."""
+        self._signal(signal.SIGSTOP)
+
+    def cont(self) -> None:
+        """Let a frozen server go on."""
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Tear the microphone out."""
+        if self._server and self._server.poll() is None:
+            self._server.kill()
+            self._server.wait()
+
+    def load(self, name: str = "spk") -> None:
+        """Plug a microphone in; ``start`` has plugged the first one in."""
+        self._pactl("load-module", "module-null-sink", f"sink_name={name}", *_SINK)
+
+    def unload(self, name: str = "spk") -> None:
+        """Pull it out, while the server goes on."""
+        for line in self._pactl("list", "short", "modules").stdout.splitlines():
+            number, _, arguments = line.split("\t")[:3]
+            if f"sink_name={name}" in arguments.split():
+                self._pactl("unload-module", number)
+
+    def suspend(self, name: str = "spk") -> None:
+        """Let it give nothing until ``resume``; what would have been heard is lost."""
+        self._pactl("suspend-sink", name, "1")
+
+    def resume(self, name: str = "spk") -> None:
+        """Let it give sound again."""
+        self._pactl("suspend-sink", name, "0")
+
+    def _pactl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["pactl", *arguments]
+        return subprocess.run(command, env=self.env, capture_output=True, text=True)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._server is None:
+            raise RuntimeError("the server was never started")
+        self._server.send_signal(number)
