@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from undertone_training import unspoken
 from undertone_training.errors import RunError
 from undertone_training.figures import Interval, Spread
 from undertone_training.pooled import Pooled
@@ -41,7 +42,8 @@ def rows_of(folder: Path) -> list[Row]:
 
     Raises RunError where nothing was evaluated, and for a report that can't be read.
     """
-    paths = sorted(folder.rglob("report/*.json")) or sorted(folder.rglob(_FIGURES))
+    reports = sorted(path for path in folder.rglob("report/*.json") if path.name != unspoken.FILE)
+    paths = reports or sorted(folder.rglob(_FIGURES))
     if not paths:
         raise RunError(
             f"Nothing was evaluated in {folder}: run `undertone-train evaluate {folder}` first."

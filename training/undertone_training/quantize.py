@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from tensorflow.lite.tools import flatbuffer_utils
 
 from undertone.bundle import Normalization, Quantization
 from undertone.classifier import dequantize, quantize
@@ -69,8 +70,14 @@ def convert(model: keras.Model, windows: NDArray[np.float32]) -> bytes:
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
     with silenced(STDOUT, STDERR), warnings.catch_warnings(action="ignore"):
-        content: bytes = converter.convert()
-    return content
+        return without_names(converter.convert())
+
+
+def without_names(content: bytes) -> bytes:
+    """The .tflite file without what only people read: names of tensors, several kilobytes."""
+    model = flatbuffer_utils.convert_bytearray_to_object(content)
+    flatbuffer_utils.strip_strings(model)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def int8_logits(run: Run) -> WindowLogits:
