@@ -23,10 +23,11 @@ import soxr
 from undertone import bundle, samples
 from undertone import cli as device_cli
 from undertone.audio.files import read_blocks
-from undertone.classifier import Classifier, normalize
+from undertone.classifier import Classifier, dequantize, normalize, quantize
 from undertone.cli import run
 from undertone.emotions import EMOTIONS
 from undertone.errors import ConfigError
+from undertone.interpreter import Int8Interpreter
 from undertone.pipeline import classify
 from undertone_training import recipe as recipes
 from undertone_training.batches import (
@@ -44,6 +45,7 @@ from undertone_training.fit import fit, keras_logits, predict
 from undertone_training.folds import calibrate, close
 from undertone_training.judging import through_device
 from undertone_training.lessons import classes_of, lesson_of
+from undertone_training.networks import build, multiply_accumulates
 from undertone_training.noise import for_training
 from undertone_training.pooled import Cost, Outcome, Pooled, PooledFigures, same_folds
 from undertone_training.runs import Calibration, Run, RunInfo, describe
@@ -221,6 +223,39 @@ def test_a_quantised_model_is_int8_from_end_to_end(road: Road) -> None:
     assert (got["dtype"], tuple(got["shape"])) == (np.int8, (1, 8))
 
 
+@pytest.mark.parametrize(
+    ("network", "pooling"),
+    [
+        ("compact", "average-max"),
+        ("compact", "statistics"),
+        ("compact", "attention"),
+        ("spectral", "average-max"),
+    ],
+)
+def test_every_network_converts_to_int8_that_says_the_same(network: str, pooling: str) -> None:
+    recipe = msgspec.structs.replace(
+        small(), network=network, pooling=pooling, width=1.0, convolutions=((16, 3, 2), (16, 3, 1))
+    )
+    keras.utils.set_random_seed(0)
+    model = build(recipe, 8)
+    windows = np.random.default_rng(0).normal(size=(60, 64, 13)).astype(np.float32)
+    content = convert(model, windows)
+    int8 = Int8Interpreter(content, runtime="litert")
+    assert (int8.input.dtype, int8.output.shape) == ("int8", (1, 8))
+    said = [
+        dequantize(
+            int8.invoke(quantize(each[np.newaxis], int8.input.scale, int8.input.zero_point))[0],
+            int8.output.scale,
+            int8.output.zero_point,
+        )
+        for each in windows
+    ]
+    wanted = np.asarray(model(windows))
+    assert np.corrcoef(np.ravel(said), wanted.ravel())[0, 1] > 0.999
+    assert multiply_accumulates(model) > 10_000
+    assert b"conv1d" not in content  # names are for people, and people do not read the file
+
+
 def test_evaluate_writes_what_it_says(road: Road) -> None:
     pooled = Pooled.load(road.quick / "report" / "speaker-independent.json")
     assert pooled.protocol == "speaker-independent (1 of 4 folds)"
@@ -393,8 +428,6 @@ def test_a_bundle_is_never_tested_on_speakers_that_it_knows(road: Road, promoted
 def test_an_int8_model_that_is_not_its_float_model_is_refused_with_the_figures(
     road: Road, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from undertone_training.networks import build
-
     folder = tmp_path / "seed0"
     shutil.copytree(road.final.folder, folder)
     build(road.final.info.recipe, 8).save(folder / "model.keras")  # trained anew, not quantised
@@ -452,6 +485,7 @@ from undertone_training import recipe as recipes
 from undertone_training.corpora import scan
 from undertone_training.features import prepare
 from undertone_training.fit import fit
+from undertone_training.networks import build, multiply_accumulates
 from undertone_training.noise import for_training
 from undertone_training.runs import Calibration, Run, describe
 from undertone_training.splits import splits
