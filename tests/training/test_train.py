@@ -48,6 +48,7 @@ from undertone_training.lessons import classes_of, lesson_of
 from undertone_training.networks import build, multiply_accumulates
 from undertone_training.noise import for_training
 from undertone_training.pooled import Cost, Outcome, Pooled, PooledFigures, same_folds
+from undertone_training.quantize import convert
 from undertone_training.runs import Calibration, Run, RunInfo, describe
 from undertone_training.splits import Split, splits
 from undertone_training.tested import require_unheard, shortfall
