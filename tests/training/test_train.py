@@ -485,9 +485,9 @@ from pathlib import Path
 from undertone_training import recipe as recipes
 from undertone_training.corpora import scan
 from undertone_training.features import prepare
-from undertone_training.networks import build, multiply_accumulates
+from undertone_training.fit import fit
 from undertone_training.noise import for_training
-from undertone_training.runs import Calibration, Run, describe
+from undertone_training.runs import Run, describe
 from undertone_training.splits import splits
 
 recipe = recipes.load({str(recipe)!r})
