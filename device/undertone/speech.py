@@ -11,6 +11,7 @@ So each carries its *evidence*, by which who judges it can drop it.  Training ke
 its clips are known to be speech.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -181,8 +182,9 @@ class SpeechGate:
         self._begin()
 
     def _begin(self) -> None:
-        self._sent_dbfs: list[float] = []  # levels of the segment's frames let through
+        self._sent = 0  # frames of the open segment let through
         self._detected = 0  # how many of them the detector heard speech in
+        self._sum_db = self._square_sum_db = 0.0  # of their levels, once the sound has risen
 
     def process(self, block: Block) -> list[SpeechPart]:
         """Take one block; return the parts of speech that it completes, oldest first."""
@@ -260,14 +262,17 @@ class SpeechGate:
     def _let_through(self, frames: list[_Frame], parts: list[_PartMaker]) -> None:
         for frame in frames:
             if not parts or parts[-1].last:
-                parts.append(_PartMaker(frame.time_s, first=not self._sent_dbfs))
+                parts.append(_PartMaker(frame.time_s, first=not self._sent))
             parts[-1].frames.append(frame.samples)
             self._end_s = frame.time_s + _FRAME_S
-            self._sent_dbfs.append(frame.level_dbfs)
+            self._sent += 1
             self._detected += frame.detected
-            if len(self._sent_dbfs) >= _frames(self.config.longest_s):
+            if self._sent > _frames(self.config.lead_s):
+                self._sum_db += frame.level_dbfs
+                self._square_sum_db += frame.level_dbfs**2
+            if self._sent >= _frames(self.config.longest_s):
                 self._finish(parts[-1])
-        if self._sent_dbfs and frames:
+        if self._sent and frames:
             parts[-1].evidence = self._evidence()
 
     def _end(self, parts: list[_PartMaker]) -> None:
@@ -275,7 +280,7 @@ class SpeechGate:
         if self.is_open:
             spoken = len(self._waiting) - self._quiet
             self._let_through(self._waiting[:spoken], parts)
-            if self._sent_dbfs:
+            if self._sent:
                 if not parts or parts[-1].last:
                     parts.append(_PartMaker(self._end_s, first=False))
                 # the detector is late: what it heard in the pause was the segment's end
@@ -289,9 +294,9 @@ class SpeechGate:
         self._begin()
 
     def _evidence(self) -> Evidence:
-        risen_dbfs = self._sent_dbfs[_frames(self.config.lead_s) :]
-        deviation_db = float(np.std(risen_dbfs)) if risen_dbfs else 0.0
-        return Evidence(self._detected * _FRAME_S, deviation_db)
+        risen = max(1, self._sent - _frames(self.config.lead_s))
+        variance = self._square_sum_db / risen - (self._sum_db / risen) ** 2
+        return Evidence(self._detected * _FRAME_S, math.sqrt(max(variance, 0.0)))
 
 
 def segments(blocks: Iterable[Block], gate: SpeechGate) -> Iterator[Segment]:
