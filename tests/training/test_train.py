@@ -41,11 +41,11 @@ from undertone_training.corpora import Clip, scan
 from undertone_training.errors import RunError, SplitError
 from undertone_training.features import ClipFeatures, prepare
 from undertone_training.figures import Spread
-from undertone_training.fit import fit, keras_logits, predict
+from undertone_training.fit import fit, predict
 from undertone_training.folds import calibrate, close
 from undertone_training.judging import through_device
 from undertone_training.lessons import classes_of, lesson_of
-from undertone_training.networks import build, multiply_accumulates
+from undertone_training.networks import build, keras_logits, multiply_accumulates
 from undertone_training.noise import for_training
 from undertone_training.pooled import Cost, Outcome, Pooled, PooledFigures, same_folds
 from undertone_training.quantize import convert

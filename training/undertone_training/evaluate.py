@@ -15,8 +15,9 @@ from undertone_training.bundles import Fidelity, bundle_of
 from undertone_training.corpora.clip import Clip
 from undertone_training.features import ClipFeatures
 from undertone_training.figures import Predictions, figures
-from undertone_training.fit import WindowLogits, keras_logits, predict
+from undertone_training.fit import predict
 from undertone_training.live import SNRS_DB, Heard, listen
+from undertone_training.networks import WindowLogits, keras_logits
 from undertone_training.pooled import Cost
 from undertone_training.quantize import int8_logits
 from undertone_training.runs import Run

@@ -293,6 +293,12 @@ def fit_temperature(logits: Floats, truth: Ints) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
+def fit_confidence(predictions: Predictions) -> tuple[float, float]:
+    """Temperature and threshold by predictions at temperature 1, of validation clips as above."""
+    temperature = fit_temperature(np.log(predictions.probabilities), predictions.truth)
+    return temperature, choose_threshold(predictions.at_temperature(temperature))
+
+
 def agreement(a: Predictions, b: Predictions) -> float:
     """Share of clips of which both say the same; raises ValueError for other clips or labels."""
     if a.clip_ids != b.clip_ids or a.labels != b.labels:

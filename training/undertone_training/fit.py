@@ -12,15 +12,12 @@ from undertone.tracker import combine, log_softmax
 from undertone_training.batches import TrainingBatches, fit_normalization, windows_of
 from undertone_training.errors import RunError
 from undertone_training.features import ClipFeatures
-from undertone_training.figures import Predictions, choose_threshold, fit_temperature
+from undertone_training.figures import Predictions, fit_confidence
 from undertone_training.judging import unheard
 from undertone_training.lessons import classes_of, lesson_of
-from undertone_training.networks import build
+from undertone_training.networks import WindowLogits, build, keras_logits
 from undertone_training.recipe import Recipe, Schedule
 from undertone_training.runs import Calibration, Run, RunInfo
-
-WindowLogits = Callable[[NDArray[np.float32]], NDArray[np.float64]]
-"""Windows (n, frames, coefficients), normalised, to logits (n, classes)."""
 
 
 def fit(
@@ -57,7 +54,7 @@ def fit(
     lesson = lesson_of(info, train, strangers, teachers)
     batches = TrainingBatches(lesson, normalization, recipe, info.seed)
     epochs_done = run.epochs_done
-    model = _start_or_resume(run, recipe, len(info.labels), len(batches))
+    model = _start_or_resume(run, epochs_done, recipe, len(info.labels), len(batches))
     batches.start_at(epochs_done)
     model.fit(
         batches,
@@ -94,9 +91,8 @@ def _confidence(
     """Temperature and threshold by the validation clips."""
     # a clip that the gate does not let through says nothing of the network's confidence
     heard = [each for each in validation if each.segments]
-    raw = predict(heard, info.labels, info.recipe, normalization, keras_logits(model), 1.0)
-    temperature = fit_temperature(np.log(raw.probabilities), raw.truth)
-    return temperature, choose_threshold(raw.at_temperature(temperature))
+    logits = keras_logits(model)
+    return fit_confidence(predict(heard, info.labels, info.recipe, normalization, logits, 1.0))
 
 
 def _validation_windows(
@@ -109,15 +105,6 @@ def _validation_windows(
     windows = [windows_of(each, recipe.window, normalization) for each in features]
     targets = np.eye(len(labels), dtype=np.float32)[classes_of(features, labels)]
     return np.concatenate(windows), np.repeat(targets, [len(each) for each in windows], axis=0)
-
-
-def keras_logits(model: keras.Model) -> WindowLogits:
-    """A Keras model as a function of windows."""
-
-    def logits(windows: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.asarray(model.predict_on_batch(windows), np.float64)
-
-    return logits
 
 
 def predict(
@@ -242,9 +229,10 @@ class _Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         self._saved_s = time.monotonic()
 
 
-def _start_or_resume(run: Run, recipe: Recipe, n_classes: int, steps: int) -> keras.Model:
-    """The network as it was when the run was killed, or a new one."""
-    done = run.epochs_done
+def _start_or_resume(
+    run: Run, done: int, recipe: Recipe, n_classes: int, steps: int
+) -> keras.Model:
+    """The network as it was when the run was killed after ``done`` epochs, or a new one."""
     if not done:
         run.history.unlink(missing_ok=True)
         model = build(recipe, n_classes, training=True)

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 
 import keras
 import msgspec
-import numpy as np
 
 from undertone_training.errors import RunError
 from undertone_training.features import ClipFeatures
-from undertone_training.figures import Predictions, choose_threshold, fit_temperature
-from undertone_training.fit import keras_logits, predict
+from undertone_training.figures import Predictions, fit_confidence
+from undertone_training.fit import predict
+from undertone_training.networks import keras_logits
 from undertone_training.recipe import Recipe
 from undertone_training.runs import Run
 from undertone_training.splits import DEVELOPMENT_FOLDS
@@ -39,7 +39,7 @@ def calibrate(folds: Sequence[Run], features_of: FeaturesOf) -> tuple[float, flo
     Every training actor is judged once, by a network that never heard him or her, so that no
     actor need be kept from the final training.
     """
-    return _confidence([_judged(fold, features_of) for fold in folds])
+    return fit_confidence(Predictions.concatenate([_judged(fold, features_of) for fold in folds]))
 
 
 def close(runs: Sequence[Run], features_of: FeaturesOf) -> list[Run]:
@@ -62,7 +62,7 @@ def close(runs: Sequence[Run], features_of: FeaturesOf) -> list[Run]:
             if not others:
                 left.append(run)
                 continue
-            temperature, threshold = _confidence(others)
+            temperature, threshold = fit_confidence(Predictions.concatenate(others))
             run.save(
                 msgspec.structs.replace(
                     run.calibration, temperature=temperature, threshold=threshold
@@ -81,10 +81,3 @@ def _judged(fold: Run, features_of: FeaturesOf) -> Predictions:
         keras_logits(keras.models.load_model(fold.model, compile=False)),
         temperature=1.0,
     )
-
-
-def _confidence(judged: Sequence[Predictions]) -> tuple[float, float]:
-    """Temperature and threshold by predictions at temperature 1."""
-    raw = Predictions.concatenate(judged)
-    temperature = fit_temperature(np.log(raw.probabilities), raw.truth)
-    return temperature, choose_threshold(raw.at_temperature(temperature))

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.bundle import Normalization
 from undertone.classifier import normalize
-from undertone.tracker import log_softmax
+from undertone.tracker import combine, log_softmax
 from undertone.windows import cut
 from undertone_training.batches import Array, Lesson, variants_of
 from undertone_training.errors import RunError
 from undertone_training.features import ClipFeatures
+from undertone_training.networks import keras_logits
 from undertone_training.recipe import Recipe
 from undertone_training.runs import Run, RunInfo
 
@@ -94,19 +94,12 @@ def _taught(
 def _said(variants: Sequence[Array], teacher: Run) -> NDArray[np.float64]:
     """Probabilities that one teacher gives to each variant, as the device judges: (n, labels)."""
     recipe, normalization = teacher.info.recipe, teacher.calibration.normalization
-    model = keras.models.load_model(teacher.model, compile=False)
+    logits = keras_logits(keras.models.load_model(teacher.model, compile=False))
     rows: list[NDArray[np.float64]] = []
     for start in range(0, len(variants), 512):
         cuts = [cut(one.astype(np.float64), recipe.window) for one in variants[start : start + 512]]
-        logs = log_softmax(_logits(model, np.concatenate(cuts), normalization))
-        ends = np.cumsum([len(windows) for windows in cuts])
-        rows += [part.mean(axis=0) for part in np.split(logs, ends[:-1])]
-    return np.exp(log_softmax(np.array(rows)))
-
-
-def _logits(
-    model: keras.Model, windows: NDArray[np.float64], normalization: Normalization
-) -> NDArray[np.float64]:
-    return np.asarray(
-        model.predict_on_batch(normalize(windows, normalization).astype(np.float32)), np.float64
-    )
+        windows = normalize(np.concatenate(cuts), normalization).astype(np.float32)
+        logs = log_softmax(logits(windows))
+        ends = np.cumsum([len(each) for each in cuts])
+        rows += [combine(list(part)) for part in np.split(logs, ends[:-1])]
+    return np.exp(rows)

@@ -15,7 +15,7 @@ from undertone.interpreter import Int8Interpreter
 from undertone.quiet import STDERR, STDOUT, silenced
 from undertone_training.batches import windows_of
 from undertone_training.features import ClipFeatures
-from undertone_training.fit import WindowLogits
+from undertone_training.networks import WindowLogits
 from undertone_training.recipe import Recipe
 from undertone_training.runs import Run
 

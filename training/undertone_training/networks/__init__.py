@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from undertone.errors import ConfigError
 from undertone_training.networks.compact import compact
@@ -18,6 +20,10 @@ BUILDERS: dict[str, Callable[[Recipe, int], keras.Model]] = {
     "compact": compact,
     "spectral": spectral,
 }
+
+
+WindowLogits = Callable[[NDArray[np.float32]], NDArray[np.float64]]
+"""Windows (n, frames, coefficients), normalised, to logits (n, classes)."""
 
 
 def build(recipe: Recipe, n_classes: int, training: bool = False) -> keras.Model:
@@ -34,6 +40,15 @@ def build(recipe: Recipe, n_classes: int, training: bool = False) -> keras.Model
         return BUILDERS[recipe.network](recipe, n_classes)
     finally:
         keras.config.set_dtype_policy("float32")
+
+
+def keras_logits(model: keras.Model) -> WindowLogits:
+    """A Keras model as a function of windows."""
+
+    def logits(windows: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.asarray(model.predict_on_batch(windows), np.float64)
+
+    return logits
 
 
 def multiply_accumulates(model: keras.Model) -> int:
