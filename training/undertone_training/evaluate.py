@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from undertone.audio.files import read_blocks
 from undertone.classifier import Classifier
-from undertone_training import networks
 from undertone_training.batches import windows_of
 from undertone_training.bundles import Fidelity, bundle_of
 from undertone_training.corpora.clip import Clip
@@ -17,7 +16,7 @@ from undertone_training.features import ClipFeatures
 from undertone_training.figures import Predictions, figures
 from undertone_training.fit import predict
 from undertone_training.live import SNRS_DB, Heard, listen
-from undertone_training.networks import WindowLogits, keras_logits
+from undertone_training.networks import WindowLogits, keras_logits, multiply_accumulates
 from undertone_training.pooled import Cost
 from undertone_training.quantize import int8_logits
 from undertone_training.runs import Run
@@ -62,7 +61,7 @@ def cost_of(run: Run) -> Cost:
     return Cost(
         parameters=model.count_params(),
         model_bytes=run.tflite.stat().st_size if run.tflite.exists() else None,
-        multiply_accumulates=networks.multiply_accumulates(model),
+        multiply_accumulates=multiply_accumulates(model),
         fit_s=round(run.calibration.fit_s, 1),
     )
 

@@ -3,7 +3,7 @@
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,6 +143,19 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> Non
     if not console.is_terminal:
         console.width = 250  # a file or a pipe has no edge to fold at
     console.print(drawn)
+
+
+def held_out_features(
+    clips: "Mapping[str, Clip]",
+    recipe: "Recipe",
+    cache: Path,
+    jobs: int | None,
+    ids: "Sequence[str]",
+) -> "list[ClipFeatures]":
+    """Features of the clips with these ids, for a recipe's folds to judge."""
+    from undertone_training.tested import chosen
+
+    return features_of(chosen(clips, ids), recipe, cache, jobs, "folds")
 
 
 def clips_by_id(data: Path) -> "dict[str, Clip]":

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,19 +115,17 @@ def _close(
     runs: "Sequence[Run]", clips: "Mapping[str, Clip]", cache: Path, jobs: int | None
 ) -> None:
     """Find temperature and threshold for the runs that validated on nobody."""
-    from undertone_training.tested import chosen
-
     if all(run.calibration.temperature is not None for run in runs):
         return
     common.load_tensorflow()
     from undertone_training.folds import close
 
-    left = close(
-        runs,
-        lambda ids: common.features_of(
-            chosen(clips, ids), runs[0].info.recipe, cache, jobs, "folds"
-        ),
-    )
+    left = []
+    for recipe in dict.fromkeys(run.info.recipe for run in runs):  # each with features of its own
+        left += close(
+            [run for run in runs if run.info.recipe == recipe],
+            partial(common.held_out_features, clips, recipe, cache, jobs),
+        )
     for run in left:
         click.echo(
             f"{run.folder}: its confidence stays open until other folds are trained", err=True

@@ -1,6 +1,7 @@
 """``undertone-train fit``: train a recipe on the splits of a protocol."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,14 +109,11 @@ def _confidence(
 ) -> tuple[float, float]:
     """Temperature and threshold by the recipe's development folds in ``folder``."""
     from undertone_training.runs import find_runs
-    from undertone_training.tested import chosen
 
     by_id = {clip.clip_id: clip for clip in clips}
     runs = find_runs(folder)
     common.load_tensorflow()
     from undertone_training.folds import calibrate, folds_of
 
-    return calibrate(
-        folds_of(recipe, runs),
-        lambda ids: common.features_of(chosen(by_id, ids), recipe, cache, jobs, "folds"),
-    )
+    features_of = partial(common.held_out_features, by_id, recipe, cache, jobs)
+    return calibrate(folds_of(recipe, runs), features_of)
