@@ -2,8 +2,8 @@
 
 Both programs use it.  The numbers are those of ``python_speech_features.mfcc`` with a
 Hamming window; only the work is arranged otherwise: that function rebuilds its mel
-filterbank at each call and wants the whole signal, here the tables are made once and
-every frame is computed once, as its last sample arrives.
+filterbank at each call and wants the whole signal, here its tables are made once, with its
+own functions, and every frame is computed once, as its last sample arrives.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from python_speech_features import base, sigproc
+from python_speech_features import base
 from scipy.fftpack import dct
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples
@@ -83,21 +83,26 @@ class Mfcc:
     """
 
     def __init__(self, config: MfccConfig) -> None:
-        """Make the filterbank and the window once."""
+        """Make the tables once."""
         self.config = config
         self._window = np.hamming(config.frame_length)
-        self._filters = base.get_filterbanks(
+        # from a power spectrum to the energies in the filters, and (last column) of the frame
+        filters = base.get_filterbanks(
             config.n_filters,
             config.fft_length,
             config.sample_rate_hz,
             config.low_hz,
             config.high_hz,
         ).T
+        self._filters = np.column_stack([filters, np.ones(len(filters))]) / config.fft_length
+        # from logarithmic energies to liftered cepstra: both are linear
+        cosines = dct(np.eye(config.n_filters), type=2, axis=1, norm="ortho")
+        self._cepstra = base.lifter(cosines[:, : config.n_coefficients], config.lifter)
         self.reset()
 
     def reset(self) -> None:
         """Forget the signal; the next sample is the first of a new one."""
-        self._previous: float | None = None
+        self._previous = 0.0
         self._pending = np.empty(0, np.float64)
         self._started = False
 
@@ -106,56 +111,52 @@ class Mfcc:
 
         ``samples``: int16, shape (n,).
         """
-        if not len(samples):
-            return self._no_frames()
-        signal = samples.astype(np.float64)
-        emphasised = signal.copy()
-        emphasised[1:] -= self.config.preemphasis * signal[:-1]
-        if self._previous is not None:
-            emphasised[0] -= self.config.preemphasis * self._previous
-        self._previous = signal[-1]
-        self._pending = np.concatenate([self._pending, emphasised])
+        signal = self._emphasised(samples)
         length, hop = self.config.frame_length, self.config.hop_length
-        count = (len(self._pending) - length) // hop + 1
+        count = (len(signal) - length) // hop + 1
         if count < 1:
-            return self._no_frames()
-        framed = np.lib.stride_tricks.sliding_window_view(self._pending, length)[
-            : count * hop : hop
-        ]
-        frames = self._transform(framed * self._window)
-        self._pending = self._pending[count * hop :].copy()
+            self._pending = signal
+            return np.empty((0, self.config.n_coefficients))
+        self._pending = signal[count * hop :].copy()
         self._started = True
-        return frames
+        step = signal.itemsize
+        return self._transform(np.ndarray((count, length), buffer=signal, strides=(hop * step, step)))
+
+    def _emphasised(self, samples: Samples) -> NDArray[np.float64]:
+        """What is pending and then ``samples``, all of it pre-emphasised."""
+        n = len(self._pending)
+        signal = np.empty(n + len(samples))
+        signal[:n] = self._pending
+        if len(samples):
+            factor = self.config.preemphasis
+            new = signal[n:]
+            new[:] = samples
+            new[1:] -= factor * samples[:-1]
+            new[0] -= factor * self._previous
+            self._previous = float(samples[-1])
+        return signal
 
     def flush(self) -> Frames:
         """The last, zero-padded frame (none where the frames came out even), then reset."""
         overlap = self.config.frame_length - self.config.hop_length
         left = len(self._pending) - (overlap if self._started else 0)
-        frames = self._no_frames()
-        if left > 0:
-            last = np.zeros((1, self.config.frame_length))
-            last[0, : len(self._pending)] = self._pending
-            frames = self._transform(last * self._window)
+        last = np.zeros((1 if left > 0 else 0, self.config.frame_length))
+        last[:, : len(self._pending)] = self._pending
         self.reset()
-        return frames
+        return self._transform(last)
 
     def compute(self, samples: Samples) -> Frames:
         """All frames of one whole signal; ``samples`` int16, shape (n,)."""
         self.reset()
         return np.concatenate([self.push(samples), self.flush()])
 
-    def _no_frames(self) -> Frames:
-        return np.empty((0, self.config.n_coefficients))
-
-    def _transform(self, windowed: Frames) -> Frames:
-        """``python_speech_features.mfcc`` from its windowed frames on."""
-        power = sigproc.powspec(windowed, self.config.fft_length)
-        epsilon = np.finfo(float).eps
-        energy = power.sum(axis=1)
-        filtered = power @ self._filters
-        log_filtered = np.log(np.where(filtered == 0, epsilon, filtered))
-        cepstra = dct(log_filtered, type=2, axis=1, norm="ortho")[:, : self.config.n_coefficients]
-        frames: Frames = base.lifter(cepstra, self.config.lifter)
-        frames[:, 0] = np.log(np.where(energy == 0, epsilon, energy))
-        np.maximum(frames[:, 0], self.config.energy_floor, out=frames[:, 0])
+    def _transform(self, framed: Frames) -> Frames:
+        """``python_speech_features.mfcc`` from its frames on; shape (k, frame_length)."""
+        spectrum = np.fft.rfft(framed * self._window, self.config.fft_length)
+        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        energies = power @ self._filters
+        energies[energies == 0] = np.finfo(float).eps
+        logs = np.log(energies)
+        frames: Frames = logs[:, :-1] @ self._cepstra
+        np.maximum(logs[:, -1], self.config.energy_floor, out=frames[:, 0])
         return frames

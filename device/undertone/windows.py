@@ -40,35 +40,35 @@ class WindowCutter:
     def __init__(self, config: WindowConfig, n_coefficients: int) -> None:
         """Start at the beginning of a segment."""
         self.config = config
-        self._frames: Frames = np.empty((0, n_coefficients))
-        self._next_start = 0
-
-    @property
-    def frames(self) -> int:
+        self.frames = 0
         """Frames of the segment so far."""
-        return len(self._frames)
+        self._latest: Frames = np.empty((0, n_coefficients))  # at most a window of them
+        self._next_start = 0
 
     def push(self, frames: Frames) -> list[Windows]:
         """Take frames, shape (n, coefficients); return each window that is now full."""
-        self._frames = np.concatenate([self._frames, frames])
+        kept = np.concatenate([self._latest, frames])
+        first = self.frames - len(self._latest)
+        self.frames += len(frames)
         full = []
-        while self._next_start + self.config.frames <= len(self._frames):
-            full.append(self._frames[self._next_start : self._next_start + self.config.frames])
+        while self._next_start + self.config.frames <= self.frames:
+            start = self._next_start - first
+            full.append(kept[start : start + self.config.frames])
             self._next_start += self.config.hop
+        self._latest = kept[-self.config.frames :]
         return full
 
     def partial(self) -> Windows | None:
         """The frames so far as one padded window, while none is full yet; None without any."""
-        short = 0 < len(self._frames) < self.config.frames
-        return pad(self._frames, self.config) if short else None
+        short = 0 < self.frames < self.config.frames
+        return pad(self._latest, self.config) if short else None
 
     def flush(self) -> list[Windows]:
         """End of the segment: the last window, unless one ended with the last frame."""
-        count = len(self._frames)
         covered = self._next_start - self.config.hop + self.config.frames
-        if not count or (self._next_start and covered == count):
+        if not self.frames or (self._next_start and covered == self.frames):
             return []
-        return [pad(self._frames[-self.config.frames :], self.config)]
+        return [pad(self._latest, self.config)]
 
 
 def pad(frames: Frames, config: WindowConfig) -> Windows:

@@ -41,7 +41,8 @@ def test_a_stream_in_any_pieces_equals_the_reference(config, length, seed, loudn
 
 def test_a_real_recording_equals_the_reference():
     samples = np.concatenate([block.samples for block in read_blocks(clips()[4])])
-    assert_allclose(Mfcc(MfccConfig()).compute(samples), reference(samples, MfccConfig()))
+    frames = Mfcc(MfccConfig()).compute(samples)
+    assert_allclose(frames, reference(samples, MfccConfig()), atol=1e-9)
 
 
 def test_gain_changes_coefficient_0_alone():
