@@ -120,7 +120,9 @@ class Mfcc:
         self._pending = signal[count * hop :].copy()
         self._started = True
         step = signal.itemsize
-        return self._transform(np.ndarray((count, length), buffer=signal, strides=(hop * step, step)))
+        return self._transform(
+            np.ndarray((count, length), buffer=signal, strides=(hop * step, step))
+        )
 
     def _emphasised(self, samples: Samples) -> NDArray[np.float64]:
         """What is pending and then ``samples``, all of it pre-emphasised."""

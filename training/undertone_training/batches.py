@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from undertone.bundle import Normalization
 from undertone.classifier import normalize
 from undertone.windows import WindowConfig, cut
+from undertone_training.background import Background
 from undertone_training.features import ClipFeatures
 from undertone_training.recipe import Recipe, Regularization
 from undertone_training.voices import vocal_tract
@@ -98,6 +99,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
             vocal_tract(recipe.mfcc, factor).astype(np.float32)
             for factor in np.linspace(1 - share, 1 + share, _VOCAL_TRACTS if share else 0)
         ]
+        self._background = Background(recipe.mfcc)
         self.start_at(0)
 
     def start_at(self, epoch: int) -> None:
@@ -137,6 +139,11 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
             voices = generator.integers(len(self._vocal_tracts), size=len(clips))
             for voice, matrix in enumerate(self._vocal_tracts):
                 drawn[voices == voice] = drawn[voices == voice] @ matrix
+        if regularization.background:
+            noisy = generator.random(len(clips)) < regularization.background
+            drawn[noisy] = self._background.add(
+                drawn[noisy], regularization.background_snr_db, generator
+            )
         windows: Array = normalize(drawn.astype(np.float64), self._normalization).astype(np.float32)
         _mask(windows, regularization, generator)
         targets, weights = self._targets[variants], self._weights[clips]

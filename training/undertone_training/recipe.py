@@ -59,6 +59,8 @@ class Regularization(_Strict, frozen=True):
     own: share of the windows that are of the clip itself; the copies have the others.
     tempo: largest relative change of tempo, by interpolation between frames.
     vocal_tract: largest relative change of the vocal tract's length (see ``voices``).
+    background: share of the windows that get noise of a room (see ``background``), whatever noise
+        a copy has already; background_snr_db: range of its signal-to-noise ratio.
     time_masks, coefficient_masks: number of SpecAugment masks; the longest in frames and
         coefficients (Park et al. 2019).
     mixup: alpha of its Beta distribution, 0 for none (Zhang et al. 2018).
@@ -67,6 +69,8 @@ class Regularization(_Strict, frozen=True):
     own: Share = 0.2
     tempo: Share = 0.15
     vocal_tract: Share = 0.1
+    background: Share = 0.0
+    background_snr_db: tuple[float, float] = (0.0, 30.0)
     time_masks: Count = 2
     longest_time_mask: Count = 12
     coefficient_masks: Count = 1

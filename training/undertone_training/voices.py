@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 from python_speech_features.base import hz2mel, mel2hz
-from scipy.fftpack import dct
 
 from undertone.mfcc import MfccConfig
+from undertone_training.spectra import cepstrum_to_mel, mel_to_cepstrum
 
 
 def vocal_tract(config: MfccConfig, factor: float) -> NDArray[np.float64]:
@@ -26,11 +26,6 @@ def vocal_tract(config: MfccConfig, factor: float) -> NDArray[np.float64]:
     warp = np.zeros((n, n))
     warp[np.arange(n), below] = 1 - share
     warp[np.arange(n), below + 1] += share
-    basis = dct(np.eye(n), type=2, axis=0, norm="ortho")[1 : config.n_coefficients]
-    index = np.arange(1, config.n_coefficients)
-    lift = np.ones(len(index))
-    if config.lifter > 0:
-        lift += config.lifter / 2 * np.sin(np.pi * index / config.lifter)
     matrix = np.eye(config.n_coefficients)
-    matrix[1:, 1:] = ((basis @ warp @ basis.T) * lift[:, np.newaxis] / lift).T
+    matrix[1:, 1:] = cepstrum_to_mel(config) @ warp.T @ mel_to_cepstrum(config)
     return matrix
