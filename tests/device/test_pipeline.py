@@ -192,3 +192,16 @@ def test_behind_a_live_source_it_judges_less_and_hears_as_much(classifier, times
         (one.time_s, one.duration_s) for one in segments
     ]
     assert len(segments) == 2
+
+
+@pytest.mark.parametrize("clip", clips(), ids=lambda clip: clip.stem)
+def test_a_verdict_comes_soon_after_the_end_of_speech(classifier, clip):
+    pipeline = Pipeline(classifier)
+    spoken = np.concatenate([block.samples for block in read_blocks(clip)])
+    waits_s = [
+        block.time_s + block.duration_s - (segment.time_s + segment.duration_s)
+        for block in late(np.append(spoken, np.zeros(16_000, np.int16)), behind_s=0.0)
+        for segment in pipeline.process(block)
+    ]
+    assert waits_s
+    assert max(waits_s) <= 0.6
