@@ -9,10 +9,12 @@ EXAMPLES ?= 100000
 EVENTS ?= 10000000
 HOURS ?= 1
 MINUTES ?= 1
+ARM ?= build/arm
+STEPS ?=
 OUTPUT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz soak journal-scale check format pictures readme clean
+.PHONY: help run test fuzz soak journal-scale check format arm pictures readme clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +42,9 @@ soak: .venv-dev/.ready ## listen for long with faults thrown in: HOURS of a file
 
 journal-scale: .venv-dev/.ready ## sum up a journal of EVENTS events
 	.venv-dev/bin/python tools/journal_scale.py --events $(EVENTS) $(if $(OUTPUT),--output $(OUTPUT))
+
+arm: .venv-dev/.ready ## the device on Arm under qemu (as root, on Debian); STEPS names some, ARM a folder to keep
+	.venv-dev/bin/python tools/arm.py --folder $(ARM) $(STEPS)
 
 pictures: .venv-dev/.ready ## draw the README's live view anew, after a change of the model or the screen
 	.venv-dev/bin/python tools/pictures.py

@@ -312,4 +312,4 @@ def test_the_figures_are_those_of_the_report_beside_the_manifest() -> None:
 
 def test_a_readme_without_the_markers_is_refused(tool: ModuleType) -> None:
     with pytest.raises(ValueError, match="no part between"):
-        tool.rewritten("# Undertone", "figures")
+        tool.rewritten("# Undertone", tool.BEGIN, "figures")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pages import rewritten, table
 from undertone import bundle
 from undertone_training.report.protocols import (
     LISTENERS_ACCURACY,
@@ -26,7 +27,6 @@ README = ROOT / "README.md"
 BENCHMARKS = ROOT / "docs" / "bench"
 SOAKS = ROOT / "docs" / "soak"
 BEGIN = "<!-- figures: written by tools/readme_figures.py -->"
-END = "<!-- end of figures -->"
 
 Row = tuple[str, str, str]
 
@@ -71,7 +71,7 @@ def part(
     manifests = [manifest for manifest in manifests if manifest["figures"]]
     ours = [row for manifest in manifests for row in _compared(manifest)]
     blocks = [
-        _table(
+        table(
             ["RAVDESS speech, 8 emotions, sound alone", "protocol", "figure"],
             [LISTENERS, *ours, *PUBLISHED],
             left=2,
@@ -87,15 +87,6 @@ def part(
     return "\n\n".join(blocks)
 
 
-def rewritten(readme: str, figures: str) -> str:
-    """The README with ``figures`` between its markers; raises ValueError where one is missing."""
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the README has no part between {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}"
-
-
 def current() -> str:
     """The README as the bundles and benchmarks in this tree want it."""
     manifests = [
@@ -106,7 +97,7 @@ def current() -> str:
     soak: dict[str, Any] = {}
     for path in sorted(SOAKS.glob("*.json")):
         soak |= json.loads(path.read_bytes())
-    return rewritten(README.read_text(), part(manifests, benchmarks, soak))
+    return rewritten(README.read_text(), BEGIN, part(manifests, benchmarks, soak))
 
 
 def _compared(manifest: Mapping[str, Any]) -> list[Row]:
@@ -152,7 +143,7 @@ def _of_one(manifest: Mapping[str, Any]) -> Iterable[str]:
         rows.append((f"UAR over {len(seeds['numbers'])} seeds", *shown))
     which = f", seed {extra['seed']}" if "seed" in extra else ""
     heading = f"{name}: {_protocol(figures)}{which}"
-    yield _table([heading, *(f"{form} model" for form in forms)], rows)
+    yield table([heading, *(f"{form} model" for form in forms)], rows)
     for pair, share in figures["agreement"].items():
         yield f"The {pair} models name the same emotion on {percent(share)} of these clips."
     yield (
@@ -166,7 +157,7 @@ def _of_one(manifest: Mapping[str, Any]) -> Iterable[str]:
             "The same held-out clips laid into one long recording with pauses, heard through "
             "the whole device path with the int8 model:"
         )
-        yield _table(
+        yield table(
             [f"{name}: protocol", "UAR", "clips missed", "segments of noise"],
             (
                 (
@@ -180,7 +171,7 @@ def _of_one(manifest: Mapping[str, Any]) -> Iterable[str]:
         )
     if noise := extra.get("noise"):
         yield "Sounds in which nobody speaks, recorded and made, heard in the same way:"
-        yield _table([f"{name}: {NOISE_HEAD[0]}", *NOISE_HEAD[1:]], map(noise_row, noise.values()))
+        yield table([f"{name}: {NOISE_HEAD[0]}", *NOISE_HEAD[1:]], map(noise_row, noise.values()))
 
 
 def _cost(benchmarks: Sequence[Mapping[str, Any]]) -> str:
@@ -202,7 +193,7 @@ def _cost(benchmarks: Sequence[Mapping[str, Any]]) -> str:
             ("peak memory", lambda one: f"{one['peak_memory_bytes'] / 2**20:.0f} MB"),
         )
     )
-    return _table(["Cost", *(one["bundle"] for one in benchmarks)], rows)
+    return table(["Cost", *(one["bundle"] for one in benchmarks)], rows)
 
 
 def _endurance(soak: Mapping[str, Any]) -> Iterable[str]:
@@ -227,7 +218,7 @@ def _endurance(soak: Mapping[str, Any]) -> Iterable[str]:
         rows.append(row("a virtual microphone", f"{run['real_time_min']:.0f} min", run))
     if rows:
         head = ["Endurance", "sound", "segments", "faults told in the journal", "memory"]
-        yield _table(head, rows)
+        yield table(head, rows)
         runs = [soak[name] for name in ("file", "microphone") if name in soak]
         names = {name for run in runs for name in run["faults"]}
         yield f"The faults: {', '.join(sorted(names))}."
@@ -243,12 +234,6 @@ def _endurance(soak: Mapping[str, Any]) -> Iterable[str]:
 
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    """A Markdown table, its first ``left`` columns left, the others right."""
-    lines = [head, [*["---"] * left, *["---:"] * (len(head) - left)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main() -> None:

@@ -1,0 +1,91 @@
+"""``make arm`` without qemu: the estimate, its page, and what a machine is told that can't."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import arm
+import arm_figures
+from arm_figures import BOARDS, CORES, STAGES, Board
+
+FIGURES: dict[str, Any] = {
+    "version": "1.2",
+    "tests": {"passed": 3, "skipped": 2, "golden": True},
+    "counts": {core: {"small": dict.fromkeys(STAGES, 12_345_678)} for core in CORES},
+}
+
+
+def test_the_estimate_is_instructions_by_clock_and_instructions_per_cycle() -> None:
+    board = Board("b", "cortex-a53", (1.0, 2.0))
+    slow, fast = CORES["cortex-a53"].instructions_per_cycle
+    assert board.seconds(1e9) == (1 / (2.0 * fast), 1 / slow)
+
+
+def test_every_range_rises_and_every_core_has_a_board() -> None:
+    for core in CORES.values():
+        assert 0 < core.instructions_per_cycle[0] < core.instructions_per_cycle[1]
+    for board in BOARDS:
+        assert board.clock_ghz[0] <= board.clock_ghz[1]
+        best, worst = board.seconds(1e6)
+        assert 0 < best < worst
+    assert {board.core for board in BOARDS} == set(CORES)
+
+
+def test_the_tables_have_every_stage_core_and_board() -> None:
+    lines = arm_figures.tables(FIGURES).splitlines()
+    assert any("3 device tests passed under emulation, 2 were skipped" in line for line in lines)
+    for title in STAGES.values():
+        assert f"| {title} | 12.35 | 12.35 | 12.35 |" in lines
+    zero = next(line for line in lines if line.startswith("| Pi Zero 2 W"))
+    assert zero.split(" | ")[1:4] == ["1 GHz", "1.2–3.1 % of a core", "1.2–3.1 % of a core"]
+    assert zero.endswith(" 12–31 ms a window | 12–31 ms a window |")
+    assert all(any(board.name in line for line in lines) for board in BOARDS)
+
+
+def test_other_golden_outputs_are_not_hidden() -> None:
+    wrong = FIGURES | {"tests": FIGURES["tests"] | {"golden": False}}
+    assert "OTHERS" in arm_figures.tables(wrong)
+
+
+def test_the_page_has_the_figures_of_this_tree() -> None:
+    assert arm_figures.PAGE.read_text() == arm_figures.current(), "run make arm STEPS=page"
+
+
+def test_new_figures_leave_the_others(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arm_figures, "FIGURES", tmp_path / "arm.json")
+    arm_figures.update(tests={"passed": 1})
+    arm_figures.update(counts={"a": 1})
+    arm_figures.update(tests={"passed": 2})
+    found = json.loads((tmp_path / "arm.json").read_bytes())
+    assert found == {"tests": {"passed": 2}, "counts": {"a": 1}}
+
+
+def test_a_machine_without_the_programs_is_told_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(arm.shutil, "which", lambda name: None if "qemu" in name else name)
+    with pytest.raises(arm.ArmError, match="apt install qemu-user qemu-user-static"):
+        arm.check_machine()
+
+
+def test_who_is_not_root_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arm.shutil, "which", lambda name: name)
+    monkeypatch.setattr(arm.os, "geteuid", lambda: 1000)
+    with pytest.raises(arm.ArmError, match="sudo make arm"):
+        arm.check_machine()
+
+
+def test_a_step_that_is_none_is_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, arm.__file__, "rot"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "there is no step rot; they are root, wheels" in done.stderr
+
+
+def test_a_command_that_fails_is_named() -> None:
+    with pytest.raises(arm.ArmError, match="`false` failed with status 1"):
+        arm.run(["false"])

@@ -1,0 +1,279 @@
+"""Build, test and count the device on Arm, without a Pi: an arm64 Bookworm under qemu.
+
+``make arm`` runs it, as root, on Debian.  Its steps, in order; naming some does only those:
+
+- *root*: an arm64 Bookworm by mmdebstrap; made once (ten minutes), then kept;
+- *wheels*: this tree's wheel, and those of what it needs for aarch64;
+- *install*: them, in a virtual environment of that root, without a network;
+- *test*: the device tests there, and the golden outputs made anew;
+- *count*: the instructions that each core of a Pi would execute, for each bundle;
+- *page*: the tables of docs/arm.md, from docs/arm.json, which *test* and *count* write.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import arm_figures
+from undertone import __version__
+
+HERE = Path(__file__).parent
+TREE = HERE.parent
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
+NEEDED = {
+    "mmdebstrap": "mmdebstrap",
+    "qemu-aarch64": "qemu-user",
+    "qemu-aarch64-static": "qemu-user-static",
+    "gcc": "gcc",
+    "unshare": "util-linux",
+}
+"""Programs, and the Debian packages that they are in."""
+
+PACKAGES = "ca-certificates,python3-minimal,python3-venv,python3-pip,libportaudio2"
+PYTHON = "3.11"
+"""Bookworm's."""
+
+PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in (17, 24, 26, 27, 28, 31, 34)]
+"""Every tag of a wheel that Bookworm's glibc 2.36 takes; pip does not add the elder ones."""
+
+SOURCE_ONLY = "python_speech_features"
+"""Published without a wheel; pure Python, so that one made here will do."""
+
+TEST_CORE = "cortex-a72"
+LEFT_OUT = {
+    "test_service.py": "systemd, users",
+}
+"""Tests that an emulated root can't pass, and what they need."""
+
+ENTER = """
+mount -t proc proc "$0/proc"
+mount --bind "$0/cpuinfo" "$0/proc/cpuinfo"
+mount --rbind /dev "$0/dev"
+exec chroot "$0" "$@"
+"""
+"""In a mount namespace of its own, so that nothing stays mounted."""
+
+QUIET_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+class ArmError(Exception):
+    """What is wrong and what to do, in one sentence."""
+
+
+def say(what: str) -> None:
+    """One line of progress."""
+    sys.stderr.write(f"arm: {what}\n")
+
+
+def run(command: Sequence[str | Path], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; ArmError where it fails."""
+    done = subprocess.run(command, text=True, **options)
+    if done.returncode:
+        sys.stderr.write(done.stderr or "")  # where it was captured
+        raise ArmError(f"`{command[0]}` failed with status {done.returncode}: see above")
+    return done
+
+
+def check_machine() -> None:
+    """Raise ArmError unless this machine has what it takes, and let it run Arm programs."""
+    missing = sorted({package for name, package in NEEDED.items() if not shutil.which(name)})
+    if missing:
+        raise ArmError(f"this takes Debian and more: run `apt install {' '.join(missing)}`")
+    if os.geteuid():
+        raise ArmError("building a root takes the rights of root: run `sudo make arm`")
+    if not (BINFMT / "register").exists():
+        run(["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT])
+    if not (BINFMT / "qemu-aarch64").exists():
+        say("registering qemu for Arm programs")
+        (BINFMT / "register").write_bytes(Path("/usr/lib/binfmt.d/qemu-aarch64.conf").read_bytes())
+
+
+def pretend(root: Path, core: str) -> None:
+    """Give the root the /proc/cpuinfo and /sys of a machine with four such cores.
+
+    qemu-user shows this machine's, from which the runtimes learn what the processor can do.
+    """
+    kind = arm_figures.CORES[core]
+    block = (
+        f"Features\t: {kind.features}\nCPU implementer\t: 0x41\nCPU architecture: 8\n"
+        f"CPU variant\t: 0x0\nCPU part\t: {kind.part}\nCPU revision\t: 4\n\n"
+    )
+    text = "".join(f"processor\t: {number}\n{block}" for number in range(4))
+    for path, content in {
+        "cpuinfo": text,
+        "proc/cpuinfo": text,  # for the counts, which need no mounts
+        "sys/devices/system/cpu/possible": "0-3\n",
+        "sys/devices/system/cpu/present": "0-3\n",
+    }.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(content)
+
+
+def inside(root: Path, *command: str, core: str = TEST_CORE, **options: Any) -> None:
+    """Run a command in the root."""
+    pretend(root, core)
+    enter = ["unshare", "--mount", "sh", "-ec", ENTER, root]
+    run([*enter, *command], env={**QUIET_ENV, **ONE_THREAD, "QEMU_CPU": core}, **options)
+
+
+def make_root(root: Path) -> None:
+    """An arm64 Bookworm, unless there is one."""
+    if root.exists():
+        say(f"the root is there already: {root}")
+        return
+    say("building an arm64 Bookworm; this takes ten minutes")
+    part = root.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    # the check for qemu is check_machine's
+    options = ["--quiet", "--mode=root", "--skip=check/qemu", "--variant=minbase"]
+    run(
+        ["mmdebstrap", *options, "--architectures=arm64", f"--include={PACKAGES}", "bookworm", part]
+    )
+    part.rename(root)
+
+
+def get_wheels(root: Path) -> None:
+    """The wheels of this tree and of all that it needs, into the root."""
+    if sys.version_info[:2] != tuple(map(int, PYTHON.split("."))):
+        raise ArmError(f"pip chooses wheels by its own Python: run `make arm PYTHON=python{PYTHON}`")
+    say("making this tree's wheel and downloading the others")
+    wheels = root / "opt/wheels"
+    shutil.rmtree(TREE / "build/lib", ignore_errors=True)  # setuptools packs what it finds there
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    pinned = ["--constraint", TREE / "constraints.txt"]
+    run([*pip, "wheel", "--no-deps", *pinned, "--wheel-dir", wheels, TREE, SOURCE_ONLY])
+    target = ["--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp"]
+    for platform in PLATFORMS:
+        target += ["--platform", platform]
+    run(
+        [
+            *(*pip, "download", *target, *pinned, "--find-links", wheels, "--dest", wheels),
+            *(own_wheel(root), "pytest", "hypothesis"),
+        ]
+    )
+
+
+def own_wheel(root: Path) -> Path:
+    """This tree's wheel in the root."""
+    return root / f"opt/wheels/undertone-{__version__}-py3-none-any.whl"
+
+
+def install(root: Path) -> None:
+    """The wheels, in a virtual environment at /opt/undertone."""
+    say("installing under qemu; this takes minutes the first time")
+    if not (root / "opt/undertone").exists():
+        inside(root, "python3", "-m", "venv", "/opt/undertone")
+    own = f"/opt/wheels/{own_wheel(root).name}"
+    pip = ["/opt/undertone/bin/pip", "--disable-pip-version-check", "--quiet", "install"]
+    offline = ["--no-index", "--find-links", "/opt/wheels"]
+    inside(root, *pip, *offline, own, "pytest", "hypothesis")
+    inside(root, *pip, *offline, "--no-deps", "--force-reinstall", own)
+
+
+def test(root: Path) -> None:
+    """The device tests and the golden outputs, in the root."""
+    say("running the device tests under qemu")
+    there = root / "opt/check"
+    shutil.rmtree(there, ignore_errors=True)
+    for name in ("tests/device", "tests/conftest.py", "tools/update_golden.py", "pyproject.toml"):
+        (there / name).parent.mkdir(parents=True, exist_ok=True)
+        if (TREE / name).is_dir():
+            shutil.copytree(TREE / name, there / name)
+        else:
+            shutil.copy(TREE / name, there / name)
+    python = ["env", "--chdir=/opt/check", "/opt/undertone/bin/python"]
+    left_out = [f"--deselect=tests/device/{name}" for name in LEFT_OUT]
+    inside(root, *python, "-m", "pytest", "-q", "--junit-xml=report.xml", *left_out, "tests/device")
+    suite = next(ElementTree.parse(there / "report.xml").iter("testsuite")).attrib
+    inside(root, *python, "tools/update_golden.py")
+    golden = "tests/device/golden.json"
+    same = (there / golden).read_bytes() == (TREE / golden).read_bytes()
+    passed = int(suite["tests"]) - int(suite["skipped"])
+    arm_figures.update(tests={"passed": passed, "skipped": int(suite["skipped"]), "golden": same})
+    if not same:
+        raise ArmError("the golden outputs are others on Arm: compare them with tests/device")
+
+
+def count(root: Path) -> None:
+    """Executed instructions of each stage, for each core and bundle."""
+    plugin = root.parent / "count.so"
+    run(["gcc", "-shared", "-fPIC", "-O2", "-o", plugin, HERE / "arm_instruction_count.c"])
+    counts = {core: counted(root, plugin, core) for core in arm_figures.CORES}
+    arm_figures.update(version=__version__, counts=counts)
+
+
+def counted(root: Path, plugin: Path, core: str) -> dict[str, dict[str, int]]:
+    """Instructions by bundle and stage, of a second or a window."""
+    say(f"counting instructions: {core}")
+    pretend(root, core)
+    packages = root / f"opt/undertone/lib/python{PYTHON}/site-packages"
+    # a fixed layout of memory and of dictionaries, so that a count repeats
+    fixed = {"PYTHONPATH": str(packages), "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    emulator = ["setarch", "-R", "qemu-aarch64", "-cpu", core, "-L", root, "-plugin", plugin]
+    python = root / f"usr/bin/python{PYTHON}"
+    done = run(
+        [*emulator, python, HERE / "arm_workload.py"],
+        env={**QUIET_ENV, **ONE_THREAD, **fixed},
+        capture_output=True,
+    )
+    marks = [int(mark) for mark in re.findall(r"^INSTRUCTIONS (\d+)$", done.stderr, re.M)]
+    counts: dict[str, dict[str, int]] = {}
+    work = zip(json.loads(done.stdout), marks[::2], marks[1::2], strict=True)
+    for (name, stage, units), begin, end in work:
+        counts.setdefault(name, {})[stage] = round((end - begin) / units)
+    return counts
+
+
+def page(_: Path) -> None:
+    """The tables of the page."""
+    say(f"writing {arm_figures.PAGE.relative_to(TREE)}")
+    arm_figures.write_page()
+
+
+STEPS: dict[str, Callable[[Path], None]] = {
+    "root": make_root,
+    "wheels": get_wheels,
+    "install": install,
+    "test": test,
+    "count": count,
+    "page": page,
+}
+
+
+def main() -> int:
+    """Do the steps asked for; the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("steps", nargs="*", metavar="STEP", help="default: all, in this order")
+    parser.add_argument("--folder", type=Path, default=TREE / "build/arm", help="keeps the root")
+    wanted = parser.parse_args()
+    if unknown := set(wanted.steps) - set(STEPS):
+        parser.error(f"there is no step {', '.join(sorted(unknown))}; they are {', '.join(STEPS)}")
+    steps = wanted.steps or list(STEPS)
+    try:
+        root = wanted.folder.resolve() / "root"
+        if steps != ["page"]:
+            check_machine()
+            if steps[0] != "root" and not root.exists():
+                raise ArmError(f"there is no root at {root}: run the step `root` first")
+        for name in steps:
+            STEPS[name](root)
+    except ArmError as error:
+        sys.stderr.write(f"arm: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

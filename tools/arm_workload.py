@@ -1,0 +1,126 @@
+"""What ``make arm`` counts the instructions of: the stages of the device, each many times over.
+
+Runs inside the emulated root, under the plugin made of arm_instruction_count.c.  The first calls
+of each stage are made to warm up, then all of them between two marks, at which the plugin prints
+its count on stderr.  What was done between them is printed on stdout as JSON, in the same order.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+import numpy as np
+
+from undertone import bundle
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
+from undertone.classifier import Classifier
+from undertone.mfcc import Mfcc
+from undertone.pipeline import Pipeline
+from undertone.samples import demonstration
+from undertone.speech import FRAME_LENGTH, SpeechGate, pymicro_vad_detector, segments
+from undertone.windows import cut
+
+BLOCK_LENGTH = SAMPLE_RATE_HZ // 10
+"""Samples that a microphone gives at once."""
+
+QUIET_S = 10
+QUIET_AMPLITUDE = 6.0
+"""A quiet room, -75 dBFS: what no gate opens for."""
+
+WARM_UP = 10
+"""Calls; of blocks, a second."""
+
+WINDOWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Some calls of one stage, which do ``count`` seconds or windows."""
+
+    bundle: str
+    stage: str
+    count: float
+    calls: Sequence[Callable[[], object]]
+
+
+def speech() -> Samples:
+    """The first packaged clips without pauses: somebody who never stops speaking."""
+    first = islice(demonstration(), 200)
+    gate = SpeechGate(detector=pymicro_vad_detector())
+    return np.concatenate([segment.samples for segment in segments(first, gate)])
+
+
+def silence() -> Samples:
+    """A quiet room, in which nobody speaks."""
+    noise = np.random.default_rng(1).normal(0, QUIET_AMPLITUDE, QUIET_S * SAMPLE_RATE_HZ)
+    return np.rint(noise).astype(np.int16)
+
+
+def blocks(sound: Samples) -> list[Block]:
+    """``sound`` as a microphone gives it."""
+    starts = range(0, len(sound), BLOCK_LENGTH)
+    return [Block(sound[at : at + BLOCK_LENGTH], at / SAMPLE_RATE_HZ) for at in starts]
+
+
+def work(classifier: Classifier, quiet: Samples, spoken: Samples) -> Iterator[Work]:
+    """Everything that is counted for one bundle."""
+    manifest = classifier.manifest
+    spoken_s = len(spoken) / SAMPLE_RATE_HZ
+
+    def heard(stage: str, sound: Samples, process: Callable[[Block], object]) -> Work:
+        calls = [partial(process, block) for block in blocks(sound)]
+        return Work(manifest.name, stage, len(sound) / SAMPLE_RATE_HZ, calls)
+
+    def windows(stage: str, once: Callable[[], object]) -> Work:
+        return Work(manifest.name, stage, WINDOWS, [once] * WINDOWS)
+
+    pipeline = Pipeline(classifier)
+    yield heard("silence", quiet, pipeline.process)
+    yield heard("speech", spoken, pipeline.process)
+    yield heard("gate", spoken, SpeechGate(detector=pymicro_vad_detector()).process)
+
+    detector = pymicro_vad_detector()
+    assert detector
+    whole = spoken[: len(spoken) // FRAME_LENGTH * FRAME_LENGTH].reshape(-1, FRAME_LENGTH)
+    calls = [partial(detector, frame.tobytes()) for frame in whole]
+    yield Work(manifest.name, "detector", spoken_s, calls)
+
+    mfcc = Mfcc(manifest.mfcc)
+    piece = spoken[
+        : mfcc.config.frame_length + (manifest.window.frames - 1) * mfcc.config.hop_length
+    ]
+
+    def arrive() -> None:
+        mfcc.reset()
+        for block in blocks(piece):
+            mfcc.push(block.samples)
+
+    window = cut(mfcc.compute(piece), manifest.window)[0]
+    prepared = classifier.prepare(window)
+    yield windows("mfcc", arrive)
+    yield windows("prepare", lambda: classifier.prepare(window))
+    yield windows("invoke", lambda: classifier.invoke(prepared))
+
+
+def main() -> None:
+    """Do all work with each bundle."""
+    quiet, spoken = silence(), speech()
+    done = []
+    for name in bundle.installed_bundles():
+        for one in work(Classifier(bundle.load(name)), quiet, spoken):
+            for call in one.calls[:WARM_UP]:
+                call()
+            os.getsid(0)
+            for call in one.calls:
+                call()
+            os.getsid(0)
+            done.append([one.bundle, one.stage, one.count])
+    json.dump(done, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
