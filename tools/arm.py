@@ -145,7 +145,7 @@ def make_root(root: Path) -> None:
 def get_wheels(root: Path) -> None:
     """The wheels of this tree and of all that it needs, into the root."""
     if sys.version_info[:2] != tuple(map(int, PYTHON.split("."))):
-        raise ArmError(f"pip chooses wheels by its own Python: run `make arm PYTHON=python{PYTHON}`")
+        raise ArmError(f"pip picks wheels by its own Python: run `make arm PYTHON=python{PYTHON}`")
     say("making this tree's wheel and downloading the others")
     wheels = root / "opt/wheels"
     shutil.rmtree(TREE / "build/lib", ignore_errors=True)  # setuptools packs what it finds there

@@ -14,12 +14,9 @@ from pages import rewritten, table
 from undertone import bundle
 from undertone_training.report.protocols import (
     LISTENERS_ACCURACY,
-    NOISE_HEAD,
-    noise_row,
     percent,
     percent_interval,
     percent_spread,
-    verdicts,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -80,7 +77,10 @@ def part(
         "different speakers and folds, so a difference of a few points between rows means little; "
         "where no measure is named, it is not known which was meant. "
         "[Protocols](docs/protocols.md) says what each figure means.",
-        *(block for manifest in manifests for block in _of_one(manifest)),
+        _side_by_side(manifests),
+        "*Live*: the same held-out clips laid into one long recording with pauses, heard through "
+        "the whole device path. The figures are those of seed 0; the model cards below have "
+        "those of the float models, of each emotion, and more.",
         _cost(benchmarks),
         *_endurance(soak),
     ]
@@ -125,53 +125,32 @@ def _protocol(figures: Mapping[str, Any]) -> str:
     return f"{figures['protocol']}, {_count(len(figures['extra']['splits']), 'fold')}"
 
 
-def _of_one(manifest: Mapping[str, Any]) -> Iterable[str]:
-    name, figures = manifest["name"], manifest["figures"]
-    forms, extra = figures["forms"], figures["extra"]
-    rows: list[tuple[str, ...]] = [
-        (title, *(show(one) for one in forms.values()))
-        for title, show in (
-            ("UAR", lambda one: percent(one["uar"])),
-            ("95 % interval, over actors", lambda one: percent_interval(one["uar_interval95"])),
-            ("accuracy", lambda one: percent(one["accuracy"])),
-            ("macro F1", lambda one: percent(one["macro_f1"])),
-            ("expected calibration error", lambda one: f"{one['ece']:.3f}"),
-        )
-    ]
-    if (seeds := extra.get("seeds")) and len(seeds["numbers"]) > 1:
-        shown = (percent_spread(seeds[form]["uar"]) for form in forms)
-        rows.append((f"UAR over {len(seeds['numbers'])} seeds", *shown))
-    which = f", seed {extra['seed']}" if "seed" in extra else ""
-    heading = f"{name}: {_protocol(figures)}{which}"
-    yield table([heading, *(f"{form} model" for form in forms)], rows)
-    for pair, share in figures["agreement"].items():
-        yield f"The {pair} models name the same emotion on {percent(share)} of these clips."
-    yield (
-        f"The network has {extra['parameters']:,} parameters and takes "
-        f"{extra['multiply_accumulates'] / 1e6:.1f} million multiply-accumulates a window."
-    )
+def _side_by_side(manifests: Sequence[Mapping[str, Any]]) -> str:
+    """What each bundle reaches and is, the int8 model's figures; the cards have the others."""
+    columns = [dict(_facts(manifest["figures"])) for manifest in manifests]
+    titles = dict.fromkeys(title for column in columns for title in column)
+    rows = ([title, *(column.get(title, "") for column in columns)] for title in titles)
+    return table(["The int8 model", *(f"`{one['name']}`" for one in manifests)], rows)
+
+
+def _facts(figures: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    one = list(figures["forms"].values())[-1]
+    extra = figures["extra"]
+    yield "95 % interval of the UAR, over actors", percent_interval(one["uar_interval95"])
+    yield "macro F1", percent(one["macro_f1"])
+    yield "expected calibration error", f"{one['ece']:.3f}"
     if counts := extra.get("verdicts"):
-        yield f"{verdicts(counts)}."
-    if live := extra.get("live"):
-        yield (
-            "The same held-out clips laid into one long recording with pauses, heard through "
-            "the whole device path with the int8 model:"
-        )
-        yield table(
-            [f"{name}: protocol", "UAR", "clips missed", "segments of noise"],
-            (
-                (
-                    one["protocol"],
-                    percent(one["uar"]),
-                    str(one["missed_clips"]),
-                    str(one["false_segments"]),
-                )
-                for one in live.values()
-            ),
-        )
+        yield "clips that get a verdict", percent(counts["verdicts"] / counts["clips"])
+        yield "verdicts that are right", percent(counts["right"] / counts["verdicts"])
+    for live in extra.get("live", {}).values():
+        yield f"UAR, {live['protocol']}", percent(live["uar"])
     if noise := extra.get("noise"):
-        yield "Sounds in which nobody speaks, recorded and made, heard in the same way:"
-        yield table([f"{name}: {NOISE_HEAD[0]}", *NOISE_HEAD[1:]], map(noise_row, noise.values()))
+        minutes = sum(kind["duration_s"] for kind in noise.values()) / 60
+        false = sum(kind["false_segments"] for kind in noise.values())
+        yield "sounds in which nobody speaks, taken for speech", f"{false} in {minutes:.0f} min"
+    yield "parameters", f"{extra['parameters']:,}"
+    yield "multiply-accumulates of a window", f"{extra['multiply_accumulates'] / 1e6:.2f} million"
+    yield "`model.tflite`", f"{extra['model_bytes'] / 1024:.1f} KB"
 
 
 def _cost(benchmarks: Sequence[Mapping[str, Any]]) -> str:
