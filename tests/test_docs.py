@@ -253,6 +253,7 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) 
                 "seed": 7,
                 "parameters": 1000,
                 "multiply_accumulates": 2_000_000,
+                "model_bytes": 2048,
                 "seeds": {"numbers": [0, 1, 2], "float": spread, "int8": spread},
                 "live": {"no noise": live},
                 "noise": {"x": noise},
@@ -282,11 +283,11 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) 
         "| **m**, int8 | speaker-independent, 2 folds | **50.0 ± 1.0 % UAR**, "
         "25.0 ± 2.0 % accuracy; 3 seeds |" in lines
     )
-    assert "| m: speaker-independent, 2 folds, seed 7 | float model | int8 model |" in lines
-    assert "| UAR | 75.0 % | 50.0 % |" in lines
-    assert "| UAR over 3 seeds | 50.0 ± 1.0 % | 50.0 ± 1.0 % |" in lines
-    assert "| live, no noise | 30.0 % | 7 | 2 |" in lines
-    assert "| noise, x | 20 | 2 | 1 |" in lines
+    assert "| **m**, float | " in "\n".join(lines)
+    assert "| protocol of the next figures | speaker-independent, 2 folds, seed 7 |" in lines
+    assert "| UAR | 50.0 % |" in lines
+    assert "| UAR, live, no noise | 30.0 % |" in lines
+    assert "| sounds in which nobody speaks, taken for speech | 2 in 20 min |" in lines
     assert not any("untested" in line for line in lines)
     assert (
         "| a file, as fast as it can be heard | 24.0 h | 1 lost, 0 doubled, of 17,000 | 11 of 12 "

@@ -79,8 +79,8 @@ def part(
         "[Protocols](docs/protocols.md) says what each figure means.",
         _side_by_side(manifests),
         "*Live*: the same held-out clips laid into one long recording with pauses, heard through "
-        "the whole device path. The figures are those of seed 0; the model cards below have "
-        "those of the float models, of each emotion, and more.",
+        "the whole device path. The model cards below have the float model's figures, those of "
+        "each emotion, and more.",
         _cost(benchmarks),
         *_endurance(soak),
     ]
@@ -136,6 +136,9 @@ def _side_by_side(manifests: Sequence[Mapping[str, Any]]) -> str:
 def _facts(figures: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     one = list(figures["forms"].values())[-1]
     extra = figures["extra"]
+    seed = f", seed {extra['seed']}" if "seed" in extra else ""
+    yield "protocol of the next figures", f"{_protocol(figures)}{seed}"
+    yield "UAR", percent(one["uar"])
     yield "95 % interval of the UAR, over actors", percent_interval(one["uar_interval95"])
     yield "macro F1", percent(one["macro_f1"])
     yield "expected calibration error", f"{one['ece']:.3f}"
