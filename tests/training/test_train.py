@@ -671,6 +671,34 @@ def test_a_teacher_that_knows_the_tested_speakers_may_not_teach(
         lesson_of(other, clips, (), [road.final])
 
 
+def test_a_training_begins_with_the_weights_of_another(
+    road: Road, clips: list[ClipFeatures], tmp_path: Path
+) -> None:
+    known = [each for each in clips if each.clip.clip_id in road.final.info.train]
+    quick = road.final.info.recipe
+    still = msgspec.structs.replace(quick.schedule, epochs=1, learning_rate=1e-9, shape="constant")
+    recipe = msgspec.structs.replace(quick, name="fine", begins_with="quick", schedule=still)
+    info = msgspec.structs.replace(information(known, recipe), labels=road.final.info.labels)
+    run = Run(tmp_path / "fine")
+    fit(run, info, known, (), beginning=road.final)
+    before, after = (
+        keras.models.load_model(each.model, compile=False) for each in (road.final, run)
+    )
+    kernels = [
+        [weight for weight in model.get_weights() if weight.ndim > 1] for model in (before, after)
+    ]
+    for one, same in zip(*kernels, strict=True):
+        np.testing.assert_allclose(one, same, atol=1e-5)
+
+    other = msgspec.structs.replace(recipe, convolutions=((8, 3, 2), (8, 3, 2), (8, 3, 2)))
+    wrong = msgspec.structs.replace(info, recipe=other)
+    with pytest.raises(RunError, match="its network has other layers"):
+        fit(Run(tmp_path / "other"), wrong, known, (), beginning=road.final)
+    stranger = msgspec.structs.replace(info, train_speakers=("01",))
+    with pytest.raises(RunError, match="trained on speakers that this run is not"):
+        fit(Run(tmp_path / "stranger"), stranger, known, (), beginning=road.final)
+
+
 def test_folds_that_hold_nobody_out_get_their_confidence_from_each_other(
     road: Road, clips: list[ClipFeatures], tmp_path: Path
 ) -> None:

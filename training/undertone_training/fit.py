@@ -14,7 +14,7 @@ from undertone_training.errors import RunError
 from undertone_training.features import ClipFeatures
 from undertone_training.figures import Predictions, fit_confidence
 from undertone_training.judging import unheard
-from undertone_training.lessons import classes_of, lesson_of
+from undertone_training.lessons import classes_of, lesson_of, require_fit_to_teach
 from undertone_training.networks import WindowLogits, build, keras_logits
 from undertone_training.recipe import Recipe, Schedule
 from undertone_training.runs import Calibration, Run, RunInfo
@@ -29,6 +29,7 @@ def fit(
     confidence: tuple[float, float] | None = None,
     teachers: Sequence[Run] = (),
     strangers: Sequence[ClipFeatures] = (),
+    beginning: Run | None = None,
     checkpoint_every_s: float = 10.0,
 ) -> None:
     """Train, or go on where a killed training stopped; leaves the finished run in its folder.
@@ -37,8 +38,10 @@ def fit(
     ``confidence``: temperature and threshold from elsewhere (see ``folds``); None fits them on
     ``validation``, or leaves both open where there is none.
     ``teachers`` teach beside the labels; ``strangers`` are clips that only they judge.
+    ``beginning`` is the run whose weights the training begins with.
     ``checkpoint_every_s``: about so many seconds of a training are lost with it.
-    Raises RunError where no speech is heard in any clip of one side, or a teacher knows too much.
+    Raises RunError where no speech is heard in any clip of one side, where another run knows too
+    much, or where the beginning is another network.
     """
     for side, clips in (("training", train), ("validation", validation)):
         if clips and not any(each.segments for each in clips):
@@ -54,7 +57,7 @@ def fit(
     lesson = lesson_of(info, train, strangers, teachers)
     batches = TrainingBatches(lesson, normalization, recipe, info.seed)
     epochs_done = run.epochs_done
-    model = _start_or_resume(run, epochs_done, recipe, len(info.labels), len(batches))
+    model = _start_or_resume(run, epochs_done, info, len(batches), beginning)
     batches.start_at(epochs_done)
     model.fit(
         batches,
@@ -230,15 +233,28 @@ class _Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def _start_or_resume(
-    run: Run, done: int, recipe: Recipe, n_classes: int, steps: int
+    run: Run, done: int, info: RunInfo, steps: int, beginning: Run | None
 ) -> keras.Model:
-    """The network as it was when the run was killed after ``done`` epochs, or a new one."""
+    """The network as it was when the run was killed after ``done`` epochs, or at its beginning."""
     if not done:
         run.history.unlink(missing_ok=True)
-        model = build(recipe, n_classes, training=True)
-        _compile(model, recipe, steps)
+        model = build(info.recipe, len(info.labels), training=True)
+        if beginning:
+            _take_weights(model, info, beginning)
+        _compile(model, info.recipe, steps)
         return model
     # the history is ahead of the checkpoint
     rows = run.history.read_text().splitlines(keepends=True)
     run.history.write_text("".join(rows[: done + 1]))
     return keras.models.load_model(run.checkpoint(done))
+
+
+def _take_weights(model: keras.Model, info: RunInfo, beginning: Run) -> None:
+    require_fit_to_teach(info, [beginning])
+    try:
+        model.set_weights(keras.models.load_model(beginning.model, compile=False).get_weights())
+    except ValueError as error:
+        raise RunError(
+            f"{info.recipe.name} can't begin with {beginning.folder}: its network has other "
+            "layers; give both recipes the same network, convolutions and pooling."
+        ) from error

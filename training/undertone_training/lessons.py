@@ -34,7 +34,7 @@ def lesson_of(
     hears or names things otherwise.
     """
     recipe, n_labels = info.recipe, len(info.labels)
-    _require_fit_to_teach(info, teachers)
+    require_fit_to_teach(info, teachers)
     classes = classes_of(train, info.labels)
     targets: list[Array] = [
         np.repeat(np.eye(n_labels, dtype=np.float32)[[one]], len(variants_of(clip)), axis=0)
@@ -64,7 +64,10 @@ def _class_weights(
     return weights
 
 
-def _require_fit_to_teach(info: RunInfo, teachers: Sequence[Run]) -> None:
+def require_fit_to_teach(info: RunInfo, teachers: Sequence[Run]) -> None:
+    """Raise RunError where one has learnt from a speaker that this run is not trained on, or
+    hears or names things otherwise.
+    """
     for teacher in teachers:
         known = teacher.info
         strange = set(known.train_speakers) - set(info.train_speakers)

@@ -146,6 +146,8 @@ class Recipe(_Strict, frozen=True):
     network: a builder in ``networks``; ``width`` scales its channels.
     convolutions: channels, kernel in frames and pooling of each of its convolutions.
     pooling: what is taken over time at their end.
+    begins_with: another recipe of the same network, whose finished run on the same split and with
+        the same seed has the weights to begin with; "" begins with new ones.
     song: RAVDESS song of the training actors joins their speech.
     level: see ``undertone.bundle.Normalization``.
     validation_speakers: training actors held out for the curves, early stopping, the
@@ -163,6 +165,7 @@ class Recipe(_Strict, frozen=True):
         (96, 3, 1),
     )
     pooling: Literal["average-max", "statistics", "attention"] = "average-max"
+    begins_with: str = ""
     song: bool = True
     level: Literal["energy-mean", "none"] = "energy-mean"
     validation_speakers: Count = 2

@@ -34,7 +34,7 @@ _T = TypeVar("_T")
 
 
 class RunInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a run was made from; clips by their ids, teachers by SHA-256 of their models."""
+    """What a run was made from; clips by their ids, other runs by SHA-256 of their models."""
 
     recipe: Recipe
     seed: int
@@ -51,6 +51,7 @@ class RunInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: dict[str, str]
     machine: str
     teachers: tuple[str, ...] = ()
+    begun_with: str | None = None
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,6 +108,11 @@ class Run:
     def epochs_done(self) -> int:
         """Epochs behind a training that was killed and will go on; 0 before the first."""
         return max((int(path.stem.partition("-")[2]) for path in self.checkpoints()), default=0)
+
+    @property
+    def model_sha256(self) -> str:
+        """SHA-256 of the trained network's file."""
+        return sha256(self.model.read_bytes()).hexdigest()
 
     def checkpoint(self, epochs: int) -> Path:
         """Where the network after so many epochs stands."""
@@ -175,7 +181,13 @@ class Run:
             raise RunError(f"{path} can't be read: {error}.") from error
 
 
-def describe(recipe: Recipe, split: Split, seed: int, teachers: Sequence[Run] = ()) -> RunInfo:
+def describe(
+    recipe: Recipe,
+    split: Split,
+    seed: int,
+    teachers: Sequence[Run] = (),
+    beginning: Run | None = None,
+) -> RunInfo:
     """What a run of ``recipe`` on ``split`` will have been made from."""
     emotions = {clip.emotion for clip in split.train}
     return RunInfo(
@@ -195,7 +207,8 @@ def describe(recipe: Recipe, split: Split, seed: int, teachers: Sequence[Run] = 
         commit=commit(),
         tools=tool_versions(),
         machine=machine(),
-        teachers=tuple(sha256(teacher.model.read_bytes()).hexdigest() for teacher in teachers),
+        teachers=tuple(teacher.model_sha256 for teacher in teachers),
+        begun_with=beginning.model_sha256 if beginning else None,
     )
 
 

@@ -89,8 +89,8 @@ def command(
             click.echo(f"{split.name}: not at hand are actors {', '.join(split.missing)}", err=True)
         for seed in dict.fromkeys(seeds):
             run = Run(runs / recipe.name / split.name / f"seed{seed}")
-            lesson = training.lesson_of(runs, recipe, split, clips)
-            info = describe(recipe, split, seed, lesson.teachers)
+            lesson = training.lesson_of(runs, recipe, split, seed, clips)
+            info = describe(recipe, split, seed, lesson.teachers, lesson.beginning)
             run.require_same(info)
             if dry_run or run.finished:
                 state = "finished already," if run.finished else "would train on"

@@ -19,32 +19,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lesson:
-    """Whom a run learns from."""
+    """Whom a run learns from, and the run whose weights it begins with."""
 
     split: "Split"
     strangers: "Sequence[Clip]"
     teachers: "Sequence[Run]"
+    beginning: "Run | None"
 
 
-def lesson_of(runs: Path, recipe: "Recipe", split: "Split", clips: "Sequence[Clip]") -> Lesson:
-    """What a recipe learns from on a split: its clips, those of other corpora, and teachers.
+def lesson_of(
+    runs: Path, recipe: "Recipe", split: "Split", seed: int, clips: "Sequence[Clip]"
+) -> Lesson:
+    """What a recipe learns from on a split: its clips, those of other corpora, and other runs.
 
-    The teachers are the finished runs on the same split in ``runs``; raises RunError without.
+    These are the finished runs on the same split in ``runs``: all of a teacher, and that of the
+    same ``seed`` to begin with.  Raises RunError without.
     """
     from undertone_training.errors import RunError
     from undertone_training.runs import find_runs
 
-    teachers: list[Run] = []
-    for name in recipe.distillation.teachers:
+    def finished(name: str, below: Path) -> "list[Run]":
         try:
-            teachers += find_runs(runs / name / split.name)
+            return find_runs(runs / name / below)
         except RunError as error:
             raise RunError(
-                f"There is no finished run of the recipe {name} on the split {split.name} to learn "
-                f"from: run `undertone-train fit --recipe {name}` with the same --protocol first."
+                f"There is no finished run of the recipe {name} in {runs / name / below} to learn "
+                f"from: run `undertone-train fit --recipe {name}` with the same --protocol and "
+                "--seed first."
             ) from error
+
+    teachers = [
+        run for name in recipe.distillation.teachers for run in finished(name, Path(split.name))
+    ]
+    same = Path(split.name) / f"seed{seed}"
+    beginning = finished(recipe.begins_with, same)[0] if recipe.begins_with else None
     strangers = [clip for clip in clips if clip.corpus in recipe.distillation.corpora]
-    return Lesson(split, strangers, teachers)
+    return Lesson(split, strangers, teachers, beginning)
 
 
 def train(
@@ -77,5 +87,15 @@ def train(
 
     total, done = recipe.schedule.epochs, run.epochs_done
     with common.progress(f"{recipe.name} {split.name} seed {info.seed}", total, done) as step:
-        fit(run, info, train, validation, say, confidence, lesson.teachers, strangers)
+        fit(
+            run,
+            info,
+            train,
+            validation,
+            say,
+            confidence,
+            lesson.teachers,
+            strangers,
+            lesson.beginning,
+        )
     click.echo(f"{run.folder}: trained in {run.calibration.fit_s:.0f} s")

@@ -147,8 +147,8 @@ def _judge(
         outcomes = []
         for split in _folds(trial.recipe, clips):
             run = Run(trial.folder / split.name / f"seed{seed}")
-            lesson = training.lesson_of(runs, trial.recipe, split, clips)
-            info = describe(trial.recipe, split, seed, lesson.teachers)
+            lesson = training.lesson_of(runs, trial.recipe, split, seed, clips)
+            info = describe(trial.recipe, split, seed, lesson.teachers, lesson.beginning)
             run.require_same(info)
             common.load_tensorflow()
             import keras
