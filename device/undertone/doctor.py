@@ -8,7 +8,6 @@ import grp
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.audio.level import measure
 from undertone.audio.microphone import Microphone
 from undertone.audio.portaudio import InputDevice, choose, list_inputs
+from undertone.board import Run, run, throttling
 from undertone.errors import (
     AudioSourceError,
     NoMicrophoneError,
@@ -34,18 +34,9 @@ from undertone.interpreter import installed_runtimes
 from undertone.paths import DEFAULT_BUNDLE
 
 Status = Literal["ok", "warning", "problem"]
-Run = Callable[[Sequence[str]], str | None]
-"""Runs a command; its output, or None where it is not installed or fails."""
 
 _LEAST_FREE_BYTES = 100 * 2**20  # a journal's default limit, twice
 _WHO_HOLDS_IT = "fuser -v /dev/snd/* shows which program to end; then undertone devices --meter"
-_POWER_BITS = {
-    0: "the supply voltage is too low",
-    1: "the processor's speed is capped",
-    2: "the processor is throttled",
-    3: "the processor is too hot",
-}
-"""``vcgencmd get_throttled``: now; the same bits plus 16 say that it happened since boot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,27 +241,18 @@ def check_clock(run: Run) -> Finding | None:
 
 def check_power(run: Run) -> Finding | None:
     """A Raspberry Pi is not slowed down by a weak supply or by heat."""
-    answer = run(["vcgencmd", "get_throttled"])
-    try:
-        bits = int((answer or "").strip().removeprefix("throttled="), 16)
-    except ValueError:
+    power = throttling(run)
+    if power is None:
         return None
-    now = [text for bit, text in _POWER_BITS.items() if bits >> bit & 1]
-    earlier = [text for bit, text in _POWER_BITS.items() if bits >> bit + 16 & 1]
-    if not now and not earlier:
+    if not power.now and not power.since_boot:
         return Finding("power", "ok", "Supply and temperature are fine.")
-    told = f"Now {', '.join(now)}." if now else f"Since boot it was that {', '.join(earlier)}."
+    told = (
+        f"Now {', '.join(power.now)}."
+        if power.now
+        else f"Since boot it was that {', '.join(power.since_boot)}."
+    )
     remedy = "use the official power supply and cool the processor"
     return Finding("power", "warning", told, remedy)
-
-
-def run(command: Sequence[str]) -> str | None:
-    """Run a command for at most 5 s (see Run)."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout
 
 
 def _groups() -> set[str]:

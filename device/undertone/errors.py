@@ -41,6 +41,21 @@ class ServiceError(UndertoneError):
     """A service that can't be installed, removed or asked, or a service manager that is deaf."""
 
 
+class WorkerError(UndertoneError):
+    """A process that worked for this one and was killed."""
+
+    def __init__(self) -> None:
+        """Only the system knows which it was, and why."""
+        super().__init__(
+            "A worker process was killed, probably for want of memory: see to it with `dmesg`, or "
+            "ask for fewer of them."
+        )
+
+
+class BenchmarkError(UndertoneError):
+    """A benchmark that can't be run, read or written, or that breaks its limits."""
+
+
 class ConfigError(UndertoneError):
     """A setting that is unknown or has a wrong value."""
 

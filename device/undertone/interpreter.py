@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import sys
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any, Literal
 
 import numpy as np
@@ -17,11 +18,13 @@ from undertone.errors import BundleError, RuntimeMissingError
 from undertone.quiet import STDERR, silenced
 from undertone.trial import deadly
 
-RuntimeName = Literal["auto", "litert", "tflite-runtime"]
+RuntimeName = Literal["auto", "litert", "litert-builtin", "tflite-runtime"]
+"""``litert-builtin`` is LiteRT with its built-in kernels, without XNNPACK."""
 
 _MODULES = {
     "litert": "ai_edge_litert.interpreter",
     "tflite-runtime": "tflite_runtime.interpreter",
+    "litert-builtin": "ai_edge_litert.interpreter",
 }
 
 
@@ -65,15 +68,17 @@ class Int8Interpreter:
         """
         self.runtime = _choose(runtime)
         module = _import(self.runtime)
-        resolver = module.OpResolverType
+        kernels = module.OpResolverType.AUTO
+        if reference_kernels:
+            kernels = module.OpResolverType.BUILTIN_REF
+        elif self.runtime == "litert-builtin":
+            kernels = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         try:
             with silenced(STDERR):
                 self._interpreter: Any = module.Interpreter(
                     model_content=model,
                     num_threads=threads,
-                    experimental_op_resolver_type=(
-                        resolver.BUILTIN_REF if reference_kernels else resolver.AUTO
-                    ),
+                    experimental_op_resolver_type=kernels,
                 )
                 self._interpreter.allocate_tensors()
                 inputs = self._interpreter.get_input_details()
@@ -92,6 +97,11 @@ class Int8Interpreter:
         self.output = _info(outputs[0])
         self._input_index = inputs[0]["index"]
         self._output_index = outputs[0]["index"]
+
+    @property
+    def native(self) -> Any:
+        """The runtime's own interpreter, for a look at the graph."""
+        return self._interpreter
 
     def invoke(self, values: NDArray[np.int8]) -> NDArray[np.int8]:
         """Run the model once; ``values`` int8 of ``input.shape``, returns ``output.shape``.
@@ -137,12 +147,23 @@ def _choose(runtime: RuntimeName) -> str:
         return installed[0]
     if runtime in installed:
         return runtime
-    wanted = "inference runtime" if runtime == "auto" else runtime
-    package = "tflite-runtime" if sys.version_info < (3, 12) else "ai-edge-litert"
+    if runtime == "auto":
+        package = "tflite-runtime" if sys.version_info < (3, 12) else "ai-edge-litert"
+        raise RuntimeMissingError(
+            f"No inference runtime is installed: run `pip install {package}`."
+        )
     raise RuntimeMissingError(
-        f"No {wanted} is installed: run `pip install "
-        f"{'ai-edge-litert' if runtime == 'litert' else package}`."
+        f"No {runtime} is installed: run `pip install {_package(runtime)}`."
     )
+
+
+def package_version(runtime: str) -> str:
+    """The version of the package that ``runtime``, one that is installed, comes from."""
+    return metadata.version(_package(runtime))
+
+
+def _package(runtime: str) -> str:
+    return _MODULES[runtime].partition(".")[0].replace("_", "-")
 
 
 def _import(runtime: str) -> Any:

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from undertone.bench.measure import processor
+from undertone.board import processor
 from undertone.bundle import Normalization, Quantization
 from undertone.emotions import EMOTIONS
 from undertone_training.errors import RunError

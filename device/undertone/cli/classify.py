@@ -4,30 +4,18 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from undertone.cli import options
-from undertone.errors import AudioSourceError
 from undertone.text import printable
 
 if TYPE_CHECKING:
-    from undertone.classifier import Classifier
+    from undertone.batch import FileResult
     from undertone.events import Verdict
     from undertone.interpreter import RuntimeName
-    from undertone.pipeline import FileVerdict
-
-
-@dataclass(frozen=True)
-class _Result:
-    """What became of one file: its verdict, or why there is none."""
-
-    path: Path
-    verdict: "FileVerdict | None"
-    error: str | None = None
 
 
 @click.command(
@@ -36,6 +24,7 @@ Examples:
   undertone classify interview.wav
   undertone classify recordings/ --format csv > emotions.csv
   undertone classify *.flac --format json | jq .label
+  undertone classify archive/ --jobs 4 --format json > emotions.jsonl
 """
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -47,6 +36,13 @@ Examples:
     show_default=True,
     help="json: one object a line.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Files judged at the same time, each by a process of its own.",
+)
 @options.model
 @options.threshold
 @options.runtime
@@ -54,6 +50,7 @@ Examples:
 def command(
     paths: tuple[Path, ...],
     form: str,
+    jobs: int,
     model: str,
     threshold: float | None,
     runtime: "RuntimeName",
@@ -65,32 +62,20 @@ def command(
     """
     from undertone import bundle
     from undertone.audio.files import find_audio_files
-    from undertone.classifier import Classifier
+    from undertone.batch import Judge, classify_files
 
-    classifier = Classifier(bundle.load(model), runtime, threads)
+    loaded = bundle.load(model)
     files = find_audio_files(paths)
-    results = _classify(files, classifier, threshold)
+    judge = Judge(loaded.folder, runtime, threads, threshold)
+    results = classify_files(files, judge, min(jobs, len(files)))
     if len(files) > 1 and (form == "table" or not sys.stdout.isatty()):
         results = _progress(results, len(files))
     show = {"table": _table, "json": _json, "csv": _csv}[form]
-    if show(results, classifier.manifest.labels):
+    if show(results, loaded.manifest.labels):
         click.get_current_context().exit(1)
 
 
-def _classify(
-    paths: Iterable[Path], classifier: "Classifier", threshold: float | None
-) -> Iterator[_Result]:
-    from undertone.audio.files import read_blocks
-    from undertone.pipeline import classify
-
-    for path in paths:
-        try:
-            yield _Result(path, classify(read_blocks(path), classifier, threshold))
-        except AudioSourceError as error:
-            yield _Result(path, None, str(error))
-
-
-def _progress(results: Iterator[_Result], total: int) -> Iterator[_Result]:
+def _progress(results: "Iterator[FileResult]", total: int) -> "Iterator[FileResult]":
     """A bar on stderr, where that is a terminal, while no result is to be seen."""
     if not sys.stderr.isatty():
         yield from results
@@ -101,7 +86,7 @@ def _progress(results: Iterator[_Result], total: int) -> Iterator[_Result]:
     yield from track(results, "classifying", total, console=Console(stderr=True), transient=True)
 
 
-def _object(result: _Result) -> dict[str, Any]:
+def _object(result: "FileResult") -> dict[str, Any]:
     """What is printed of one file as JSON."""
     if result.verdict is None:
         return {"path": str(result.path), "error": result.error}
@@ -131,7 +116,7 @@ def _scores(verdict: "Verdict | None", word: str) -> dict[str, Any]:
     }
 
 
-def _json(results: Iterable[_Result], labels: Iterable[str]) -> int:
+def _json(results: "Iterable[FileResult]", labels: Iterable[str]) -> int:
     failed = 0
     for result in results:
         click.echo(json.dumps(_object(result)))  # ASCII: a path need not be valid Unicode
@@ -139,7 +124,7 @@ def _json(results: Iterable[_Result], labels: Iterable[str]) -> int:
     return failed
 
 
-def _csv(results: Iterable[_Result], labels: Iterable[str]) -> int:
+def _csv(results: "Iterable[FileResult]", labels: Iterable[str]) -> int:
     failed = 0
     writer = csv.writer(sys.stdout)
     writer.writerow(["path", "label", "verdict", "confidence", *labels, "segments", "error"])
@@ -161,7 +146,7 @@ def _csv(results: Iterable[_Result], labels: Iterable[str]) -> int:
     return failed
 
 
-def _table(results: Iterable[_Result], labels: Iterable[str]) -> int:
+def _table(results: "Iterable[FileResult]", labels: Iterable[str]) -> int:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -84,9 +84,10 @@ threads = _setting(
 )
 runtime = _setting(
     "runtime",
-    type=click.Choice(["auto", "litert", "tflite-runtime"]),
+    type=click.Choice(["auto", "litert", "litert-builtin", "tflite-runtime"]),
     default="auto",
-    help="TFLite runtime; auto takes LiteRT where it is installed.",
+    help="TFLite runtime; auto takes LiteRT where it is installed, litert-builtin is LiteRT "
+    "without XNNPACK.",
 )
 threshold = _setting(
     "threshold",

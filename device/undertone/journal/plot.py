@@ -1,14 +1,11 @@
-"""Emotions over time as a picture: an SVG of stacked bars, written without a plotting library.
-
-matplotlib would cost a Pi 100 MB on its card and seconds at each start, for some rectangles.
-"""
+"""Emotions over time as a picture: an SVG of stacked bars."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from xml.etree import ElementTree
 
 from undertone.emotions import EMOTIONS, colour
 from undertone.journal.summary import Counts, Summary
+from undertone.svg import Element, add, picture, written
 from undertone.text import printable
 
 WIDTH, CHART_HEIGHT = 960, 300
@@ -31,24 +28,13 @@ def svg(summary: Summary) -> str:
     A span of at most three days is shown hour by hour, a longer one day by day.
     """
     height = 2 * CHART_HEIGHT + _LEGEND_HEIGHT
-    root = ElementTree.Element(
-        "svg",
-        {
-            "xmlns": "http://www.w3.org/2000/svg",
-            "viewBox": f"0 0 {WIDTH} {height}",
-            "width": str(WIDTH),
-            "height": str(height),
-            "font-family": "sans-serif",
-            "font-size": "13",
-        },
-    )
-    _add(root, "rect", width=WIDTH, height=height, fill="white")
+    root = picture(WIDTH, height)
     verdicts = in_order(summary.verdicts)
     of_day = {f"{hour:02}": summary.by_hour.get(hour, {}) for hour in range(24)}
     _chart(root, 0, _title(summary), _over_time(summary), verdicts)
     _chart(root, CHART_HEIGHT, "Segments by hour of the day", of_day, verdicts)
     _legend(root, 2 * CHART_HEIGHT, verdicts)
-    return ElementTree.tostring(root, encoding="unicode") + "\n"
+    return written(root)
 
 
 def _title(summary: Summary) -> str:
@@ -74,33 +60,33 @@ def _over_time(summary: Summary) -> dict[str, Counts]:
 
 
 def _chart(
-    root: ElementTree.Element,
+    root: Element,
     top: int,
     title: str,
     bars: Mapping[str, Counts],
     verdicts: Iterable[str],
 ) -> None:
     """One chart of stacked bars, each with its counts as a tooltip."""
-    _add(root, "text", title, x=_LEFT, y=top + 24, font_weight="bold")
+    add(root, "text", title, x=_LEFT, y=top + 24, font_weight="bold")
     bottom = top + CHART_HEIGHT - _BOTTOM
     most = max((sum(counts.values()) for counts in bars.values()), default=0) or 1
     scale = (bottom - top - _TOP) / most
     pitch = (WIDTH - _LEFT - _RIGHT) / max(1, len(bars))
     for value in {0, most // 2, most}:
         y = round(bottom - value * scale, 1)
-        _add(root, "line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=y, y2=y, stroke="#DDDDDD")
-        _add(root, "text", str(value), x=_LEFT - 8, y=y + 4, text_anchor="end")
+        add(root, "line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=y, y2=y, stroke="#DDDDDD")
+        add(root, "text", str(value), x=_LEFT - 8, y=y + 4, text_anchor="end")
     every = -(-len(bars) // _MOST_NAMES) or 1
     for number, (name, counts) in enumerate(bars.items()):
         x = _LEFT + number * pitch
         y = float(bottom)
-        group = _add(root, "g")
+        group = add(root, "g")
         told = ", ".join(f"{verdict} {counts[verdict]}" for verdict in in_order(counts))
-        _add(group, "title", printable(f"{name}: {told or 'nothing'}"))
+        add(group, "title", printable(f"{name}: {told or 'nothing'}"))
         for verdict in verdicts:
             if count := counts.get(verdict, 0):
                 y -= count * scale
-                _add(
+                add(
                     group,
                     "rect",
                     x=round(x + 0.1 * pitch, 2),
@@ -110,7 +96,7 @@ def _chart(
                     fill=colour(verdict),
                 )
         if number % every == 0:
-            _add(
+            add(
                 root,
                 "text",
                 _short(name),
@@ -129,19 +115,9 @@ def _short(name: str) -> str:
     return day[5:] or day
 
 
-def _legend(root: ElementTree.Element, top: int, verdicts: list[str]) -> None:
+def _legend(root: Element, top: int, verdicts: list[str]) -> None:
     pitch = (WIDTH - _LEFT - _RIGHT) / max(1, len(verdicts))
     for number, verdict in enumerate(verdicts):
         x = round(_LEFT + number * pitch, 2)
-        _add(root, "rect", x=x, y=top, width=14, height=14, fill=colour(verdict))
-        _add(root, "text", printable(verdict), x=x + 20, y=top + 12)
-
-
-def _add(
-    parent: ElementTree.Element, tag: str, text: str | None = None, **attributes: object
-) -> ElementTree.Element:
-    """A child whose attributes have hyphens for the underscores of ``attributes``."""
-    values = {name.replace("_", "-"): str(value) for name, value in attributes.items()}
-    child = ElementTree.SubElement(parent, tag, values)
-    child.text = text
-    return child
+        add(root, "rect", x=x, y=top, width=14, height=14, fill=colour(verdict))
+        add(root, "text", printable(verdict), x=x + 20, y=top + 12)

@@ -1,0 +1,74 @@
+"""Processes that work for this one: fresh, dying with it, and leaving Ctrl-C to it."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from types import TracebackType
+from typing import ParamSpec, Self, TypeVar
+
+from undertone.errors import WorkerError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Workers:
+    """Up to ``count`` new processes; leaving it by an exception ends them at once.
+
+    They are spawned, not forked: nothing that this process has loaded is in them.
+    """
+
+    def __init__(self, count: int) -> None:
+        """A process starts when there is work for it."""
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(count, context, initializer=_end_with_parent)
+        self._others = set(multiprocessing.active_children())
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for the workers, or end them; WorkerError where one was killed from outside."""
+        if error is not None:
+            for worker in set(multiprocessing.active_children()) - self._others:
+                worker.kill()
+        self._pool.shutdown(cancel_futures=True)
+        if isinstance(error, BrokenProcessPool):
+            raise WorkerError() from error
+
+    def submit(self, task: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have ``task``, a function of a module, called in a worker."""
+        # A new process keeps its maker's mask: Ctrl-C reaches the parent alone.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return self._pool.submit(task, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def in_new_process(task: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What ``task`` returns or raises in a process of its own."""
+    with Workers(1) as workers:
+        return workers.submit(task, *args, **kwargs).result()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
