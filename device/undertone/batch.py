@@ -52,7 +52,7 @@ def classify_files(paths: Iterable[Path], judge: Judge, jobs: int = 1) -> Iterat
         return
     from undertone.workers import Workers  # not for one file: it takes 30 ms to import
 
-    waiting: "deque[Future[FileResult]]" = deque()
+    waiting: deque[Future[FileResult]] = deque()
     with Workers(jobs) as workers:
         for path in paths:
             waiting.append(workers.submit(_classify, path, judge))

@@ -19,9 +19,10 @@ from undertone.quiet import STDERR, silenced
 from undertone.trial import deadly
 
 RuntimeName = Literal["auto", "litert", "litert-builtin", "tflite-runtime"]
+InstalledRuntime = Literal["litert", "litert-builtin", "tflite-runtime"]
 """``litert-builtin`` is LiteRT with its built-in kernels, without XNNPACK."""
 
-_MODULES = {
+_MODULES: dict[InstalledRuntime, str] = {
     "litert": "ai_edge_litert.interpreter",
     "tflite-runtime": "tflite_runtime.interpreter",
     "litert-builtin": "ai_edge_litert.interpreter",
@@ -38,7 +39,7 @@ class TensorInfo:
     zero_point: int
 
 
-def installed_runtimes() -> list[str]:
+def installed_runtimes() -> list[InstalledRuntime]:
     """Names of the runtimes found on this machine, the preferred one first; imports neither."""
     return [
         name
@@ -66,7 +67,7 @@ class Int8Interpreter:
 
         Raises RuntimeMissingError and BundleError.
         """
-        self.runtime = _choose(runtime)
+        self.runtime = choose(runtime)
         module = _import(self.runtime)
         kernels = module.OpResolverType.AUTO
         if reference_kernels:
@@ -128,7 +129,7 @@ def try_out(
     The runtimes are C++ that trusts a model: tflite-runtime does not even check that its offsets
     lie inside it, so that one wrong byte can end the process.  Raises BundleError where it does.
     """
-    _import(_choose(runtime))  # here, so that it is not imported twice
+    load_runtime(runtime)  # here, so that it is not imported twice
 
     def run() -> None:
         interpreter = Int8Interpreter(model, runtime, threads, reference_kernels)
@@ -141,7 +142,8 @@ def try_out(
         )
 
 
-def _choose(runtime: RuntimeName) -> str:
+def choose(runtime: RuntimeName = "auto") -> InstalledRuntime:
+    """The runtime that this name stands for here; raises RuntimeMissingError."""
     installed = installed_runtimes()
     if runtime == "auto" and installed:
         return installed[0]
@@ -152,21 +154,24 @@ def _choose(runtime: RuntimeName) -> str:
         raise RuntimeMissingError(
             f"No inference runtime is installed: run `pip install {package}`."
         )
-    raise RuntimeMissingError(
-        f"No {runtime} is installed: run `pip install {_package(runtime)}`."
-    )
+    raise RuntimeMissingError(f"No {runtime} is installed: run `pip install {_package(runtime)}`.")
 
 
-def package_version(runtime: str) -> str:
+def load_runtime(runtime: RuntimeName) -> None:
+    """Import the runtime's library; raises RuntimeMissingError."""
+    _import(choose(runtime))
+
+
+def package_version(runtime: InstalledRuntime) -> str:
     """The version of the package that ``runtime``, one that is installed, comes from."""
     return metadata.version(_package(runtime))
 
 
-def _package(runtime: str) -> str:
+def _package(runtime: InstalledRuntime) -> str:
     return _MODULES[runtime].partition(".")[0].replace("_", "-")
 
 
-def _import(runtime: str) -> Any:
+def _import(runtime: InstalledRuntime) -> Any:
     try:
         return importlib.import_module(_MODULES[runtime])
     except ImportError as error:

@@ -19,7 +19,7 @@ def load_default_map(path: Path, known: Mapping[str, click.Option]) -> dict[str,
     Raises FileNotFoundError where there is none, and ConfigError, which names the key or the
     line, where it can't be read, is not TOML, or holds a key or a value that no option takes.
     """
-    settings = _parse(path)
+    settings = read_toml(path)
     for key, value in settings.items():
         if key not in known:
             raise ConfigError(f"{path}: there is no setting {key!r}{_suggestion(key, known)}")
@@ -27,7 +27,12 @@ def load_default_map(path: Path, known: Mapping[str, click.Option]) -> dict[str,
     return settings
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a small TOML file.
+
+    Raises FileNotFoundError where there is none, and ConfigError, which names the line, where it
+    can't be read or is not TOML.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE_BYTES + 1)
@@ -37,7 +42,7 @@ def _parse(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise ConfigError(f"Can't read the settings in {path}: {error.strerror}") from error
+        raise ConfigError(f"Can't read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}, line {line}, is not UTF-8 text") from error

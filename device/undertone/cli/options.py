@@ -48,6 +48,25 @@ class Folder(click.Path):
         return path
 
 
+class Counts(click.ParamType[tuple[int, ...]]):
+    """Whole numbers from 1 to ``most``, with commas between them: a tuple of each once."""
+
+    name = "numbers"
+
+    def __init__(self, most: int) -> None:
+        """``most`` is the largest."""
+        self._one: Any = click.IntRange(1, most)  # click's types say that it takes only numbers
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Raise BadParameter where a part of ``value`` is no such number."""
+        if isinstance(value, tuple):  # converted already
+            return value
+        parts = str(value).split(",")
+        return tuple(dict.fromkeys(self._one.convert(part, param, ctx) for part in parts))
+
+
 def _setting(name: str, **attributes: Any) -> Decorator:
     attributes = {"show_default": True, "show_envvar": True} | attributes
     flag = "--" + name.replace("_", "-")
@@ -76,18 +95,33 @@ gain_db = _setting(
     default=0.0,
     help="How much louder the microphone's sound is made, in dB.",
 )
+_MOST_THREADS = 64
 threads = _setting(
     "threads",
-    type=click.IntRange(1, 64),
+    type=click.IntRange(1, _MOST_THREADS),
     default=1,  # two are 6 to 20 times slower than one with the runtimes' own int8 kernels
     help="Threads of the model's runtime.",
 )
+several_threads = _setting(
+    "threads",
+    type=Counts(_MOST_THREADS),
+    default="1",
+    metavar="N,N,...",
+    help="Threads of the model's runtime, each number in turn.",
+)
+_RUNTIMES = ["auto", "litert", "litert-builtin", "tflite-runtime"]
 runtime = _setting(
     "runtime",
-    type=click.Choice(["auto", "litert", "litert-builtin", "tflite-runtime"]),
+    type=click.Choice(_RUNTIMES),
     default="auto",
     help="TFLite runtime; auto takes LiteRT where it is installed, litert-builtin is LiteRT "
     "without XNNPACK.",
+)
+any_runtime = _setting(
+    "runtime",
+    type=click.Choice([*_RUNTIMES, "all"]),
+    default="auto",
+    help="TFLite runtime, or all that are installed, one after the other.",
 )
 threshold = _setting(
     "threshold",

@@ -1,0 +1,116 @@
+"""Limits that a benchmark has to keep, for a gate before a release.
+
+A TOML file of figures by their dotted names, as in the JSON:
+
+    baseline = "before.json"  # beside this file
+
+    [at_most]
+    silence.cpu_share = 0.003
+    cold_start.p50_ms = 600
+
+    [ratio_at_most]  # in terms of the baseline's
+    stages.path.p50_ms = 1.2
+"""
+
+import difflib
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from undertone.bench.compare import compare
+from undertone.bench.result import Benchmark, figure_names, read
+from undertone.errors import ConfigError
+from undertone.settings import read_toml
+
+_KEYS = {"baseline", "at_most", "ratio_at_most"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that figures may be, and the most in terms of a baseline's."""
+
+    at_most: Mapping[str, float]
+    ratio_at_most: Mapping[str, float]
+    baseline: Benchmark | None
+
+
+def load(path: Path) -> Limits:
+    """The limits in ``path``.
+
+    Raises ConfigError, which names the key, for one that is unknown or no number, and
+    BenchmarkError where the baseline can't be read.
+    """
+    try:
+        content = read_toml(path)
+    except FileNotFoundError:
+        raise ConfigError(f"There is no file of limits {path}.") from None
+    for key in content:
+        if key not in _KEYS:
+            raise ConfigError(f"{path}: there is no key {key!r}{_suggestion(key, _KEYS)}")
+    ratios = _section(path, content, "ratio_at_most")
+    baseline = content.get("baseline", "")
+    if not isinstance(baseline, str) or bool(ratios) != bool(baseline):
+        raise ConfigError(
+            f'{path}: ratio_at_most and baseline = "FILE.json", a benchmark, need each other'
+        )
+    return Limits(
+        at_most=_section(path, content, "at_most"),
+        ratio_at_most=ratios,
+        baseline=read(path.parent / baseline) if ratios else None,
+    )
+
+
+def broken(benchmark: Benchmark, limits: Limits) -> Iterator[str]:
+    """Every limit that ``benchmark`` breaks, each with the figure and where."""
+    for measurement in benchmark.measurements:
+        figures = benchmark.figures(measurement)
+        for name, most in limits.at_most.items():
+            if figures[name] > most:
+                yield f"{measurement.title}: {name} is {figures[name]:g}, above {most:g}"
+    if limits.baseline:
+        yield from _broken_ratios(benchmark, limits, limits.baseline)
+
+
+def _broken_ratios(benchmark: Benchmark, limits: Limits, baseline: Benchmark) -> Iterator[str]:
+    compared = dict(compare(baseline, benchmark))
+    for measurement in benchmark.measurements:
+        if measurement not in compared:
+            yield f"{measurement.title}: the baseline has no such measurement"
+        for one in compared.get(measurement, []):
+            most = limits.ratio_at_most.get(one.name, math.inf)
+            if one.b > most * one.a:
+                yield (
+                    f"{measurement.title}: {one.name} is {one.b:g}, above {most:g} times the "
+                    f"baseline's {one.a:g}"
+                )
+
+
+def _section(path: Path, content: dict[str, Any], section: str) -> dict[str, float]:
+    """The limits of one section by the names of their figures."""
+    values = content.get(section, {})
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: {section} must be a section of figures, as [{section}]")
+    limits = dict(_leaves(values))
+    known = figure_names()
+    for name, limit in limits.items():
+        if name not in known:
+            raise ConfigError(f"{path}: there is no figure {name!r}{_suggestion(name, known)}")
+        if isinstance(limit, bool) or not isinstance(limit, int | float) or math.isnan(limit):
+            raise ConfigError(f"{path}: the limit of {name} must be a number")
+    return limits
+
+
+def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """TOML's nested tables as dotted names, however they were written."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _suggestion(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else "; docs/benchmark.md lists all"

@@ -1,0 +1,105 @@
+"""What a bundle costs on any machine: counted from its model, not timed."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from undertone import bundle
+from undertone.audio.block import SAMPLE_RATE_HZ
+from undertone.bench.result import Accuracy, Model, Operator
+from undertone.bundle import Bundle, Manifest
+from undertone.interpreter import RuntimeName
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The operators of a model in their order, and its tensors by their numbers."""
+
+    operators: list[dict[str, Any]]
+    tensors: dict[int, dict[str, Any]]
+    arena_bytes: int
+
+    def output(self, operator: dict[str, Any]) -> int:
+        """The number of an operator's output."""
+        return int(operator["outputs"][0])
+
+
+def graph(loaded: Bundle, runtime: RuntimeName = "auto") -> Graph:
+    """The graph of a bundle's model, as the reference kernels run it: every tensor is there."""
+    native = loaded.open(runtime, reference_kernels=True).native
+    operators = native._get_ops_details()
+    tensors = {int(tensor["index"]): tensor for tensor in native.get_tensor_details()}
+    planned = {int(number) for operator in operators for number in operator["outputs"]}
+    planned.add(int(native.get_input_details()[0]["index"]))
+    views = [native.tensor(number)() for number in planned]
+    begins = [view.__array_interface__["data"][0] for view in views]
+    ends = [begin + view.nbytes for begin, view in zip(begins, views, strict=True)]
+    return Graph(operators, tensors, max(ends) - min(begins))
+
+
+def describe(folder: Path, runtime: RuntimeName = "auto") -> Model:
+    """Count everything of the bundle in ``folder``."""
+    loaded = bundle.load(folder)
+    seen = graph(loaded, runtime)
+    operators = tuple(_operator(operator, seen) for operator in seen.operators)
+    manifest = loaded.manifest
+    mfcc, window = manifest.mfcc, manifest.window
+    return Model(
+        bundle=manifest.name,
+        sha256=manifest.model_sha256,
+        file_bytes=len(loaded.model),
+        parameters=sum(operator.parameters for operator in operators),
+        multiply_accumulates=sum(operator.multiply_accumulates for operator in operators),
+        arena_bytes=seen.arena_bytes,
+        window_s=(mfcc.frame_length + (window.frames - 1) * mfcc.hop_length) / SAMPLE_RATE_HZ,
+        operators=operators,
+        accuracy=_accuracy(manifest),
+    )
+
+
+def _operator(operator: dict[str, Any], seen: Graph) -> Operator:
+    output = _shape(seen.tensors[seen.output(operator)])
+    weights: tuple[int, ...] = ()
+    parameters = 0
+    if operator["op_name"] in _WEIGHTED:  # its inputs are what it works on, weights and biases
+        _, *constants = (seen.tensors[int(number)] for number in operator["inputs"] if number >= 0)
+        weights = _shape(constants[0])
+        parameters = sum(math.prod(_shape(constant)) for constant in constants)
+    return Operator(
+        name=operator["op_name"],
+        output_shape=output,
+        parameters=parameters,
+        multiply_accumulates=_multiply_accumulates(operator["op_name"], weights, output),
+    )
+
+
+_WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
+
+
+def _multiply_accumulates(name: str, weights: tuple[int, ...], output: tuple[int, ...]) -> int:
+    """As ``undertone_training`` counts them: those of convolutions and dense layers.
+
+    Each output takes one for every weight that leads to it.  Weights are (outputs, ...), those
+    of a depthwise convolution (1, height, width, outputs).
+    """
+    if name not in _WEIGHTED:
+        return 0
+    of_one = weights[:-1] if name == "DEPTHWISE_CONV_2D" else weights[1:]
+    return math.prod(output) * math.prod(of_one)
+
+
+def _shape(tensor: dict[str, Any]) -> tuple[int, ...]:
+    return tuple(int(size) for size in tensor["shape"])
+
+
+def _accuracy(manifest: Manifest) -> Accuracy | None:
+    """The mean over the seeds where there are several, as the README has it."""
+    figures = manifest.figures
+    try:
+        form = figures["forms"]["int8"]
+        seeds = figures.get("extra", {}).get("seeds", {}).get("int8")
+        of_seeds = {name: seeds[name]["mean"] for name in ("uar", "accuracy")} if seeds else form
+        return Accuracy(figures["protocol"], float(of_seeds["uar"]), float(of_seeds["accuracy"]))
+    except (KeyError, TypeError, ValueError, AttributeError):  # figures may be anything
+        return None

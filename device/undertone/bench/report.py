@@ -1,0 +1,203 @@
+"""A benchmark, or two compared, as tables of text: for a terminal and as Markdown."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from undertone.bench.compare import Compared
+from undertone.bench.result import Benchmark, Latency, Measurement, Memory, Model, Stages, State
+
+_STAGES = {
+    "resample": "resample 0.1 s from 48 kHz",
+    "gate_silence": "gate, 0.1 s of silence",
+    "gate_speech": "gate, 0.1 s of speech",
+    "mfcc": "MFCC of 0.1 s",
+    "quantise": "quantise a window",
+    "invoke": "invoke the model",
+    "tracker": "verdict on a segment",
+    "journal": "an event to the disk",
+    "path": "whole path, 0.1 s",
+}
+_MEMORY = {
+    "python_bytes": "Python alone",
+    "libraries_bytes": "with the libraries",
+    "runtime_bytes": "with the runtime",
+    "model_bytes": "with the model",
+    "listening_bytes": "after 40 s of sound",
+    "peak_bytes": "peak",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A heading, the columns' names and rows of as many cells; the first column is text."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def tables(benchmark: Benchmark) -> Iterator[Table]:
+    """All of a benchmark."""
+    yield _machine(benchmark)
+    yield _models(benchmark.models)
+    for measurement in benchmark.measurements:
+        yield _stages(measurement)
+    yield _whole(benchmark.measurements)
+    yield _memory(benchmark.measurements)
+    for model in benchmark.models:
+        of_model = [one for one in benchmark.measurements if one.bundle == model.bundle]
+        yield _operators(model, of_model)
+
+
+def comparison(compared: Iterable[tuple[Measurement, Sequence[Compared]]]) -> Iterator[Table]:
+    """Two benchmarks side by side."""
+    for measurement, figures in compared:
+        rows = [(one.name, _plain(one.a), _plain(one.b), _ratio(one.ratio)) for one in figures]
+        yield Table(measurement.title, ["figure", "A", "B", "B / A"], rows)
+
+
+def markdown(tables: Iterable[Table]) -> str:
+    """The tables as Markdown, each below its heading."""
+    return "\n".join(
+        f"### {_escaped(table.title)}\n\n{markdown_table(table)}\n" for table in tables
+    )
+
+
+def markdown_table(table: Table) -> str:
+    """One table, its first column left, the others right."""
+    lines = [table.head, ["---", *["---:"] * (len(table.head) - 1)], *table.rows]
+    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
+
+
+def _machine(benchmark: Benchmark) -> Table:
+    machine = benchmark.machine
+    memory = f"{machine.memory_bytes / 2**30:.1f} GB" if machine.memory_bytes else "unknown"
+    since_boot = machine.throttled_since_boot
+    rows = [
+        ("processor", f"{machine.processor}, {machine.architecture}, cores: {machine.cores}"),
+        ("memory", memory),
+        ("system", f"{machine.system}, Python {machine.python}"),
+        ("frequency rule (governor)", machine.governor or "unknown"),
+        ("before", _state(machine.before)),
+        ("after", _state(machine.after)),
+        ("throttled since it was started", _throttled(since_boot)),
+        ("undertone", f"{benchmark.version}, {benchmark.time}"),
+        ("measured", f"{benchmark.runs} runs, {benchmark.listened_s:g} s of listening"),
+    ]
+    return Table("Machine", ["", ""], rows)
+
+
+def _state(state: State) -> str:
+    parts = [
+        f"{state.frequency_mhz:.0f} MHz" if state.frequency_mhz else "frequency unknown",
+        "temperature unknown" if state.temperature_c is None else f"{state.temperature_c:.1f} °C",
+        f"throttled: {_throttled(state.throttled)}",
+        "load unknown" if state.load is None else f"load {state.load:g}",
+    ]
+    return ", ".join(parts)
+
+
+def _throttled(reasons: tuple[str, ...] | None) -> str:
+    return "unknown" if reasons is None else ", ".join(reasons) or "no"
+
+
+def _models(models: Sequence[Model]) -> Table:
+    head = [
+        "Bundle",
+        "file",
+        "parameters",
+        "multiply-accumulates",
+        "arena",
+        "UAR (int8)",
+        "protocol",
+    ]
+    rows = [
+        (
+            model.bundle,
+            f"{model.file_bytes / 1024:.1f} KB",
+            f"{model.parameters:,}",
+            f"{model.multiply_accumulates / 1e6:.2f} M",
+            f"{model.arena_bytes / 1024:.1f} KB",
+            f"{model.accuracy.uar:.1%}" if model.accuracy else "not tested",
+            model.accuracy.protocol if model.accuracy else "",
+        )
+        for model in models
+    ]
+    return Table("Size", head, rows)
+
+
+def _stages(measurement: Measurement) -> Table:
+    rows = [
+        (title, *_latency(getattr(measurement.stages, name))) for name, title in _STAGES.items()
+    ]
+    assert len(rows) == len(Stages.__struct_fields__)
+    return Table(f"Latency: {measurement.title}", ["ms", "p50", "p90", "p99", "max"], rows)
+
+
+def _latency(one: Latency) -> tuple[str, ...]:
+    return tuple(f"{value:.3f}" for value in (one.p50_ms, one.p90_ms, one.p99_ms, one.max_ms))
+
+
+def _whole(measurements: Sequence[Measurement]) -> Table:
+    head = ["Program", "version", "XNNPACK", "real-time factor", "CPU in silence", "CPU in speech",
+            "cold start p50 / max"]  # fmt: skip
+    rows = [
+        (
+            one.title,
+            one.runtime_version,
+            "yes" if one.xnnpack else "no",
+            f"{one.real_time_factor:.4f}",
+            f"{one.silence.cpu_share:.2%}",
+            f"{one.speech.cpu_share:.2%}",
+            f"{one.cold_start.p50_ms:.0f} / {one.cold_start.max_ms:.0f} ms",
+        )
+        for one in measurements
+    ]
+    return Table("Listening and starting", head, rows)
+
+
+def _memory(measurements: Sequence[Measurement]) -> Table:
+    head = ["Resident memory, MB", *_MEMORY.values(), "listen", "classify, peak"]
+    assert len(_MEMORY) == len(Memory.__struct_fields__)
+    rows = [
+        (
+            one.title,
+            *(_mb(getattr(one.memory, name)) for name in _MEMORY),
+            _mb(one.speech.memory_bytes),
+            _mb(one.cold_start.peak_memory_bytes),
+        )
+        for one in measurements
+    ]
+    return Table("Memory", head, rows)
+
+
+def _operators(model: Model, measurements: Sequence[Measurement]) -> Table:
+    """Share of the work and time added by each operator, for every way in which it was run."""
+    head = ["Operator", "output", "share of the work"]
+    head += [f"{one.runtime}, threads: {one.threads}, µs" for one in measurements]
+    rows = [
+        (
+            f"{number + 1} {operator.name}",
+            " × ".join(map(str, operator.output_shape)),
+            f"{operator.multiply_accumulates / max(1, model.multiply_accumulates):.1%}",
+            *(f"{1000 * one.operator_ms[number]:.1f}" for one in measurements),
+        )
+        for number, operator in enumerate(model.operators)
+    ]
+    return Table(f"Operators: {model.bundle}", head, rows)
+
+
+def _mb(size: int) -> str:
+    return f"{size / 2**20:.1f}"
+
+
+def _plain(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _ratio(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.3f}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,187 @@
+"""Latency of every stage of the device path, of the whole, and of every operator of the model."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import soxr
+
+from undertone import bundle
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples, to_int16
+from undertone.audio.resample import Resampler
+from undertone.bench.cut import cut
+from undertone.bench.model import graph
+from undertone.bench.result import Latency, Stages
+from undertone.bench.sounds import blocks, silence, speech
+from undertone.bundle import Bundle
+from undertone.classifier import Classifier
+from undertone.events import SegmentHeard, Verdict
+from undertone.interpreter import Int8Interpreter, RuntimeName
+from undertone.journal.sink import JournalSink
+from undertone.journal.writer import JournalWriter
+from undertone.listener import Listener
+from undertone.mfcc import Mfcc
+from undertone.pipeline import Pipeline
+from undertone.samples import demonstration
+from undertone.speech import SpeechGate, pymicro_vad_detector
+from undertone.tracker import judge, log_softmax
+from undertone.windows import Windows
+from undertone.windows import cut as windows_of
+
+T = TypeVar("T")
+
+_WARM_UP_RUNS = 20
+_MICROPHONE_RATE_HZ = 48_000
+_WINDOWS_OF_A_SEGMENT = 8
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What is timed of one bundle with one runtime."""
+
+    xnnpack: bool
+    stages: Stages
+    operator_ms: tuple[float, ...]
+    real_time_factor: float
+
+
+def measure(folder: Path, runtime: RuntimeName, threads: int, runs: int) -> Timed:
+    """Time every stage with ``runs`` calls after a warm-up; for a process of its own."""
+    loaded = bundle.load(folder)
+    classifier = Classifier(loaded, runtime, threads)
+    path_ms, heard_s = _path(classifier, runs)
+    return Timed(
+        xnnpack=_has_xnnpack(loaded.open(runtime, threads)),
+        stages=_stages(classifier, runs, _latency(path_ms)),
+        operator_ms=_operators(loaded, runtime, threads, runs),
+        real_time_factor=round(sum(path_ms) / 1e3 / heard_s, 6),
+    )
+
+
+def _stages(classifier: Classifier, runs: int, path: Latency) -> Stages:
+    quiet, spoken = list(blocks(silence(20))), list(blocks(speech(20)))
+    manifest = classifier.manifest
+    window = _window(classifier, spoken)
+    prepared = classifier.prepare(window)
+    logits = classifier.invoke(prepared)
+    segment = [log_softmax(logits, manifest.temperature)] * _WINDOWS_OF_A_SEGMENT
+    labels, threshold = manifest.labels, manifest.confidence_threshold
+    verdict = judge(segment, labels, threshold)
+    at_48_khz = [_from_microphone(block) for block in spoken]
+    mfcc = Mfcc(manifest.mfcc)
+    return Stages(
+        resample=_timed(Resampler(_MICROPHONE_RATE_HZ).process, at_48_khz, runs),
+        gate_silence=_timed(_gate(), quiet, runs),
+        gate_speech=_timed(_gate(), spoken, runs),
+        mfcc=_timed(mfcc.push, [block.samples for block in spoken], runs),
+        quantise=_timed(classifier.prepare, [window], runs),
+        invoke=_timed(classifier.invoke, [prepared], runs),
+        tracker=_timed(lambda heard: judge(heard, labels, threshold), [segment], runs),
+        journal=_journal(verdict, runs),
+        path=path,
+    )
+
+
+def _gate() -> Callable[[Block], object]:
+    return SpeechGate(detector=pymicro_vad_detector()).process
+
+
+def _from_microphone(block: Block) -> Samples:
+    """The block as a microphone at 48 kHz would give it."""
+    scaled = block.samples.astype(np.float32) / np.float32(32768)
+    return to_int16(soxr.resample(scaled, SAMPLE_RATE_HZ, _MICROPHONE_RATE_HZ))
+
+
+def _window(classifier: Classifier, spoken: Iterable[Block]) -> Windows:
+    frames = Mfcc(classifier.manifest.mfcc).compute(
+        np.concatenate([block.samples for block in spoken])
+    )
+    window: Windows = windows_of(frames, classifier.manifest.window)[0]
+    return window
+
+
+def _journal(verdict: Verdict, runs: int) -> Latency:
+    """One event at a time, each brought down to the disk: the journal writes many at once."""
+    event = SegmentHeard(time.time(), 1.5, -30.0, verdict, "benchmark", "0" * 64)
+    with tempfile.TemporaryDirectory() as folder:
+        writer = JournalWriter(Path(folder))
+
+        def write(event: SegmentHeard) -> None:
+            writer.write(event)
+            writer.flush()
+
+        taken = _timed(write, [event], runs)
+        writer.close()
+    return taken
+
+
+def _path(classifier: Classifier, runs: int) -> tuple[list[float], float]:
+    """Milliseconds of each block of speech and pauses, at least ``runs``, and seconds of sound."""
+    sound = list(demonstration())
+    rounds = 1 + -(-runs // len(sound))  # the first is the warm-up
+    taken_ms: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        journal = JournalSink(JournalWriter(Path(folder)))
+        pipeline = Pipeline(classifier)
+        listener = Listener(pipeline, classifier.manifest, [journal], time.time)
+        listener.run(_watched(islice(cycle(sound), rounds * len(sound)), taken_ms), "benchmark")
+    heard_s = sum(block.duration_s for block in sound) * (rounds - 1)
+    return taken_ms[len(sound) :], heard_s
+
+
+def _watched(items: Iterable[T], taken_ms: list[float]) -> Iterator[T]:
+    """``items``, and how long whoever takes them works on each."""
+    for item in items:
+        start = time.perf_counter_ns()
+        yield item
+        taken_ms.append((time.perf_counter_ns() - start) / 1e6)
+
+
+def _operators(loaded: Bundle, runtime: RuntimeName, threads: int, runs: int) -> tuple[float, ...]:
+    """How much longer an invoke takes with each operator than without it and all that follow.
+
+    The models that end early take turns, so that a machine that slows down does so for all.
+    """
+    seen = graph(loaded, runtime)
+    shorter = [
+        Int8Interpreter(cut(loaded.model, count, seen.output(operator)), runtime, threads)
+        for count, operator in enumerate(seen.operators, 1)
+    ]
+    taken_ms = np.empty((runs, len(shorter)))
+    for model in shorter:
+        model.invoke(np.zeros(model.input.shape, np.int8))
+    for run in range(-_WARM_UP_RUNS, runs):
+        for number, model in enumerate(shorter):
+            start = time.perf_counter_ns()
+            model.native.invoke()
+            if run >= 0:
+                taken_ms[run, number] = (time.perf_counter_ns() - start) / 1e6
+    added = np.diff(np.median(taken_ms, axis=0), prepend=0.0)
+    return tuple(added.round(5).tolist())
+
+
+def _has_xnnpack(interpreter: Int8Interpreter) -> bool:
+    return any(one["op_name"] == "DELEGATE" for one in interpreter.native._get_ops_details())
+
+
+def _timed(call: Callable[[T], object], inputs: Iterable[T], runs: int) -> Latency:
+    """Latency of ``call`` on ``inputs``, over and over."""
+    turns = cycle(inputs)
+    for one in islice(turns, _WARM_UP_RUNS):
+        call(one)
+    taken_ms = []
+    for one in islice(turns, runs):
+        start = time.perf_counter_ns()
+        call(one)
+        taken_ms.append((time.perf_counter_ns() - start) / 1e6)
+    return _latency(taken_ms)
+
+
+def _latency(taken_ms: list[float]) -> Latency:
+    p50, p90, p99, most = np.percentile(taken_ms, [50, 90, 99, 100]).round(5).tolist()
+    return Latency(p50, p90, p99, most)
