@@ -77,7 +77,7 @@ def _axes(root: Element, horizontal: _Logarithmic, low: float, high: float) -> N
 def _circle(root: Element, x: float, y: float, model: Model, one: Measurement) -> None:
     radius = round(_RADIUS_OF_100_KB * math.sqrt(model.file_bytes / 102_400), 1)
     group = add(root, "g")
-    accuracy = f"{model.accuracy.uar:.1%} UAR" if model.accuracy else "not tested"
+    accuracy = f"{100 * model.accuracy.uar:.1f} % UAR" if model.accuracy else "not tested"
     told = f"{one.title}: {one.stages.invoke.p50_ms:.3f} ms, {accuracy}"
     add(group, "title", printable(f"{told}, {model.file_bytes / 1024:.1f} KB"))
     colour = _COLOURS[one.runtime]
@@ -98,7 +98,7 @@ def _legend(root: Element, shown: Sequence[tuple[Model, Measurement]]) -> None:
     for model in dict.fromkeys(model for model, _ in shown):
         y += 24
         add(root, "text", printable(model.bundle), x=x - 7, y=y, font_size=11, font_weight="bold")
-        accuracy = f"{model.accuracy.uar:.1%} UAR" if model.accuracy else "not tested"
+        accuracy = f"{100 * model.accuracy.uar:.1f} % UAR" if model.accuracy else "not tested"
         size = f"{model.file_bytes / 1024:.0f} KB, {accuracy}"
         add(root, "text", size, x=x - 7, y=y + 16, font_size=11)
         y += 16

@@ -25,7 +25,7 @@ _PATIENCE_S = 120.0
 _LOOK_S = 0.01
 _AT_REST_S = 0.001
 """Processor time in 0.1 s of a program that only waits."""
-_PROGRAM = (sys.executable, "-m", "undertone.cli")
+PROGRAM = (sys.executable, "-m", "undertone.cli")
 _WARM_UP_S = 10.0
 """Speech that is heard before anything is measured."""
 
@@ -48,25 +48,21 @@ def cold_start(options: Sequence[str], runs: int) -> ColdStart:
 
 
 def run_to_end(arguments: Sequence[str]) -> tuple[float, int]:
-    """Seconds and peak memory in bytes of ``undertone`` with ``arguments`` and all its workers.
-
-    The peak is the sum of every process's own, looked up until it ends.
-    """
+    """Seconds that ``undertone`` takes with ``arguments``, and its peak memory in bytes."""
     start = time.perf_counter()
     with subprocess.Popen(
-        [*_PROGRAM, *arguments],
+        [*PROGRAM, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     ) as process:
-        peaks: dict[int, int] = {}
+        peak = 0
         while process.poll() is None:
-            for number in (process.pid, *_children(process.pid)):
-                peaks[number] = max(peaks.get(number, 0), _peak_bytes(number))
+            peak = max(peak, status_bytes("VmHWM", process.pid))
             time.sleep(_LOOK_S)
         wall_s = time.perf_counter() - start
         _check_end(process)
-    return wall_s, sum(peaks.values())
+    return wall_s, peak
 
 
 class ListeningProgram:
@@ -77,7 +73,7 @@ class ListeningProgram:
         self._folder = tempfile.mkdtemp(prefix="undertone-bench-")
         journal = ["--journal", self._folder]
         self._process = subprocess.Popen(
-            [*_PROGRAM, "listen", *options, *journal, "--source", "-"],
+            [*PROGRAM, "listen", *options, *journal, "--source", "-"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -171,20 +167,6 @@ def listening(options: Sequence[str], seconds: float) -> tuple[Listening, Listen
         (quiet,) = listen([program], silence(seconds))
         (spoken,) = listen([program], speech(seconds))
     return quiet, spoken
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:  # ended, or a kernel without this file
-        return []
-
-
-def _peak_bytes(pid: int) -> int:
-    try:
-        return status_bytes("VmHWM", pid)
-    except OSError:
-        return 0
 
 
 def _check_end(process: "subprocess.Popen[bytes]") -> None:

@@ -84,7 +84,7 @@ def _machine(benchmark: Benchmark) -> Table:
         ("undertone", f"{benchmark.version}, {benchmark.time}"),
         ("measured", f"{benchmark.runs} runs, {benchmark.listened_s:g} s of listening"),
     ]
-    return Table("Machine", ["", ""], rows)
+    return Table("Machine", ["what", "value"], rows)
 
 
 def _state(state: State) -> str:
@@ -118,7 +118,7 @@ def _models(models: Sequence[Model]) -> Table:
             f"{model.parameters:,}",
             f"{model.multiply_accumulates / 1e6:.2f} M",
             f"{model.arena_bytes / 1024:.1f} KB",
-            f"{model.accuracy.uar:.1%}" if model.accuracy else "not tested",
+            _percent(model.accuracy.uar, 1) if model.accuracy else "not tested",
             model.accuracy.protocol if model.accuracy else "",
         )
         for model in models
@@ -147,8 +147,8 @@ def _whole(measurements: Sequence[Measurement]) -> Table:
             one.runtime_version,
             "yes" if one.xnnpack else "no",
             f"{one.real_time_factor:.4f}",
-            f"{one.silence.cpu_share:.2%}",
-            f"{one.speech.cpu_share:.2%}",
+            _percent(one.silence.cpu_share, 2),
+            _percent(one.speech.cpu_share, 2),
             f"{one.cold_start.p50_ms:.0f} / {one.cold_start.max_ms:.0f} ms",
         )
         for one in measurements
@@ -179,12 +179,16 @@ def _operators(model: Model, measurements: Sequence[Measurement]) -> Table:
         (
             f"{number + 1} {operator.name}",
             " × ".join(map(str, operator.output_shape)),
-            f"{operator.multiply_accumulates / max(1, model.multiply_accumulates):.1%}",
+            _percent(operator.multiply_accumulates / max(1, model.multiply_accumulates), 1),
             *(f"{1000 * one.operator_ms[number]:.1f}" for one in measurements),
         )
         for number, operator in enumerate(model.operators)
     ]
     return Table(f"Operators: {model.bundle}", head, rows)
+
+
+def _percent(share: float, digits: int) -> str:
+    return f"{100 * share:.{digits}f} %"
 
 
 def _mb(size: int) -> str:

@@ -12,7 +12,7 @@ from itertools import product
 from undertone import __version__
 from undertone.bench import memory, model, process, stages
 from undertone.bench.machine import Sensors
-from undertone.bench.result import SCHEMA_VERSION, Benchmark, Measurement, Model
+from undertone.bench.result import SCHEMA_VERSION, Benchmark, Measurement, Memory, Model
 from undertone.bundle import Bundle
 from undertone.errors import BenchmarkError
 from undertone.interpreter import InstalledRuntime, package_version
@@ -94,7 +94,7 @@ def _measure(
     step(f"{what}: stages")
     timed = in_new_process(stages.measure, folder, runtime, threads, plan.runs)
     step(f"{what}: memory")
-    resident = in_new_process(memory.measure, folder, runtime, threads)
+    resident = Memory(**in_new_process(memory.measure, folder, runtime, threads))
     step(f"{what}: cold start")
     started = process.cold_start(options, min(_COLD_STARTS, plan.runs))
     step(f"{what}: listening")

@@ -19,7 +19,8 @@ def silence(seconds: float) -> Samples:
     """A quiet room in which nobody speaks."""
     amplitude = 32768 * 10 ** (_QUIET_DBFS / 20)
     noise = np.random.default_rng(0).normal(0, amplitude, round(seconds * SAMPLE_RATE_HZ))
-    return np.rint(noise).astype(np.int16)
+    quiet: Samples = np.rint(noise).astype(np.int16)
+    return quiet
 
 
 def speech(seconds: float) -> Samples:
