@@ -6,6 +6,7 @@ filterbank at each call and wants the whole signal, here its tables are made onc
 own functions, and every frame is computed once, as its last sample arrives.
 """
 
+import sys
 from typing import Any
 
 import msgspec
@@ -157,7 +158,7 @@ class Mfcc:
         spectrum = np.fft.rfft(framed * self._window, self.config.fft_length)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         energies = power @ self._filters
-        energies[energies == 0] = np.finfo(float).eps
+        energies[energies == 0] = sys.float_info.epsilon
         logs = np.log(energies)
         frames: Frames = logs[:, :-1] @ self._cepstra
         np.maximum(logs[:, -1], self.config.energy_floor, out=frames[:, 0])
