@@ -47,11 +47,19 @@ PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in (17, 24, 26, 27, 28, 31
 SOURCE_ONLY = "python_speech_features"
 """Published without a wheel; pure Python, so that one made here will do."""
 
+OWN_WHEEL = f"undertone-{__version__}-py3-none-any.whl"
+TEST_PACKAGES = ("pytest", "hypothesis")
+PIP_OPTIONS = ("--disable-pip-version-check", "--quiet")
+
 TEST_CORE = "cortex-a72"
+_KILLED = "test_killed_at_any_time_it_loses_no_more_than_its_bound_and_doubles_nothing"
 LEFT_OUT = {
-    "test_service.py": "systemd, users",
+    "test_classify.py::test_closed_streams_are_no_bug": "qemu-user opens files of its own there",
+    "test_trial.py::test_the_child_takes_no_more_than_its_memory": "qemu-user sets no such limit",
+    "test_trial.py::test_what_comes_back_or_raises_is_not_deadly[grow]": "the same",
+    f"test_journal_faults.py::{_KILLED}": "the kernel's part, and half an hour under qemu",
 }
-"""Tests that an emulated root can't pass, and what they need."""
+"""Tests in tests/device that can't pass in an emulated root, and why."""
 
 ENTER = """
 mount -t proc proc "$0/proc"
@@ -61,8 +69,14 @@ exec chroot "$0" "$@"
 """
 """In a mount namespace of its own, so that nothing stays mounted."""
 
-QUIET_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+ENVIRONMENT = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+"""Nothing of who runs this, and one thread: what a device does."""
 
 
 class ArmError(Exception):
@@ -87,7 +101,7 @@ def check_machine() -> None:
     """Raise ArmError unless this machine has what it takes, and let it run Arm programs."""
     missing = sorted({package for name, package in NEEDED.items() if not shutil.which(name)})
     if missing:
-        raise ArmError(f"this takes Debian and more: run `apt install {' '.join(missing)}`")
+        raise ArmError(f"first install what Debian calls {' '.join(missing)}")
     if os.geteuid():
         raise ArmError("building a root takes the rights of root: run `sudo make arm`")
     if not (BINFMT / "register").exists():
@@ -118,11 +132,11 @@ def pretend(root: Path, core: str) -> None:
         (root / path).write_text(content)
 
 
-def inside(root: Path, *command: str, core: str = TEST_CORE, **options: Any) -> None:
+def inside(root: Path, *command: str) -> None:
     """Run a command in the root."""
-    pretend(root, core)
+    pretend(root, TEST_CORE)
     enter = ["unshare", "--mount", "sh", "-ec", ENTER, root]
-    run([*enter, *command], env={**QUIET_ENV, **ONE_THREAD, "QEMU_CPU": core}, **options)
+    run([*enter, *command], env=ENVIRONMENT | {"QEMU_CPU": TEST_CORE})
 
 
 def make_root(root: Path) -> None:
@@ -135,49 +149,39 @@ def make_root(root: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     part.parent.mkdir(parents=True, exist_ok=True)
     # the check for qemu is check_machine's
-    options = ["--quiet", "--mode=root", "--skip=check/qemu", "--variant=minbase"]
-    run(
-        ["mmdebstrap", *options, "--architectures=arm64", f"--include={PACKAGES}", "bookworm", part]
-    )
+    how = ["--quiet", "--mode=root", "--skip=check/qemu", "--variant=minbase"]
+    what = ["--architectures=arm64", f"--include={PACKAGES}", "bookworm"]
+    run(["mmdebstrap", *how, *what, part])
     part.rename(root)
 
 
 def get_wheels(root: Path) -> None:
     """The wheels of this tree and of all that it needs, into the root."""
-    if sys.version_info[:2] != tuple(map(int, PYTHON.split("."))):
-        raise ArmError(f"pip picks wheels by its own Python: run `make arm PYTHON=python{PYTHON}`")
+    if not sys.version.startswith(f"{PYTHON}."):
+        raise ArmError(f"pip judges wheels by its own Python: make .venv-dev with python{PYTHON}")
     say("making this tree's wheel and downloading the others")
     wheels = root / "opt/wheels"
+    wheels.mkdir(exist_ok=True)
+    pinned = ["--constraint", shutil.copy(TREE / "constraints.txt", wheels)]
     shutil.rmtree(TREE / "build/lib", ignore_errors=True)  # setuptools packs what it finds there
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    pinned = ["--constraint", TREE / "constraints.txt"]
+    pip = [sys.executable, "-m", "pip", *PIP_OPTIONS]
     run([*pip, "wheel", "--no-deps", *pinned, "--wheel-dir", wheels, TREE, SOURCE_ONLY])
+    where = ["--find-links", wheels, "--dest", wheels, *pinned]
     target = ["--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp"]
-    for platform in PLATFORMS:
-        target += ["--platform", platform]
-    run(
-        [
-            *(*pip, "download", *target, *pinned, "--find-links", wheels, "--dest", wheels),
-            *(own_wheel(root), "pytest", "hypothesis"),
-        ]
-    )
-
-
-def own_wheel(root: Path) -> Path:
-    """This tree's wheel in the root."""
-    return root / f"opt/wheels/undertone-{__version__}-py3-none-any.whl"
+    target += [f"--platform={platform}" for platform in PLATFORMS]
+    run([*pip, "download", *target, *where, wheels / OWN_WHEEL, *TEST_PACKAGES])
 
 
 def install(root: Path) -> None:
     """The wheels, in a virtual environment at /opt/undertone."""
     say("installing under qemu; this takes minutes the first time")
-    if not (root / "opt/undertone").exists():
+    if not (root / "opt/undertone/bin/pip").exists():
         inside(root, "python3", "-m", "venv", "/opt/undertone")
-    own = f"/opt/wheels/{own_wheel(root).name}"
-    pip = ["/opt/undertone/bin/pip", "--disable-pip-version-check", "--quiet", "install"]
-    offline = ["--no-index", "--find-links", "/opt/wheels"]
-    inside(root, *pip, *offline, own, "pytest", "hypothesis")
-    inside(root, *pip, *offline, "--no-deps", "--force-reinstall", own)
+    pip = ["/opt/undertone/bin/pip", *PIP_OPTIONS, "install", "--no-index"]
+    where = ["--find-links=/opt/wheels", "--constraint=/opt/wheels/constraints.txt"]
+    own = f"/opt/wheels/{OWN_WHEEL}"
+    inside(root, *pip, *where, own, *TEST_PACKAGES)
+    inside(root, *pip, "--no-deps", "--force-reinstall", own)  # of the same version, but new
 
 
 def test(root: Path) -> None:
@@ -193,13 +197,17 @@ def test(root: Path) -> None:
             shutil.copy(TREE / name, there / name)
     python = ["env", "--chdir=/opt/check", "/opt/undertone/bin/python"]
     left_out = [f"--deselect=tests/device/{name}" for name in LEFT_OUT]
-    inside(root, *python, "-m", "pytest", "-q", "--junit-xml=report.xml", *left_out, "tests/device")
+    options = ["-q", "--hypothesis-profile=ci", "--junit-xml=report.xml"]  # ci: no deadlines
+    inside(root, *python, "-m", "pytest", *options, *left_out, "tests/device")
     suite = next(ElementTree.parse(there / "report.xml").iter("testsuite")).attrib
     inside(root, *python, "tools/update_golden.py")
     golden = "tests/device/golden.json"
     same = (there / golden).read_bytes() == (TREE / golden).read_bytes()
-    passed = int(suite["tests"]) - int(suite["skipped"])
-    arm_figures.update(tests={"passed": passed, "skipped": int(suite["skipped"]), "golden": same})
+    skipped = int(suite["skipped"])
+    passed = int(suite["tests"]) - skipped
+    arm_figures.update(
+        tests={"passed": passed, "skipped": skipped, "left_out": LEFT_OUT, "golden": same}
+    )
     if not same:
         raise ArmError("the golden outputs are others on Arm: compare them with tests/device")
 
@@ -218,12 +226,12 @@ def counted(root: Path, plugin: Path, core: str) -> dict[str, dict[str, int]]:
     pretend(root, core)
     packages = root / f"opt/undertone/lib/python{PYTHON}/site-packages"
     # a fixed layout of memory and of dictionaries, so that a count repeats
-    fixed = {"PYTHONPATH": str(packages), "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    fixed = {"PYTHONPATH": str(packages), "PYTHONHASHSEED": "0"}
     emulator = ["setarch", "-R", "qemu-aarch64", "-cpu", core, "-L", root, "-plugin", plugin]
     python = root / f"usr/bin/python{PYTHON}"
     done = run(
         [*emulator, python, HERE / "arm_workload.py"],
-        env={**QUIET_ENV, **ONE_THREAD, **fixed},
+        env=ENVIRONMENT | fixed,
         capture_output=True,
     )
     marks = [int(mark) for mark in re.findall(r"^INSTRUCTIONS (\d+)$", done.stderr, re.M)]

@@ -90,8 +90,9 @@ def tables(figures: Mapping[str, Any]) -> str:
     return "\n\n".join(
         [
             f"Undertone {figures['version']}: {tests['passed']} device tests passed under "
-            f"emulation, {tests['skipped']} were skipped, and the golden outputs are "
-            f"{'the same' if tests['golden'] else 'OTHERS'}.",
+            f"emulation, {tests['skipped']} skipped themselves, and the golden outputs are "
+            f"{'the same' if tests['golden'] else 'OTHERS'}. Left out:",
+            "\n".join(f"- `{test}`: {why}" for test, why in tests["left_out"].items()),
             *(_counts(name, counts) for name in next(iter(counts.values()))),
             *(_estimates(name, counts) for name in next(iter(counts.values()))),
         ]

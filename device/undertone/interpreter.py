@@ -172,6 +172,9 @@ def _package(runtime: InstalledRuntime) -> str:
 
 
 def _import(runtime: InstalledRuntime) -> Any:
+    # tflite-runtime for Arm has the processor flush subnormal numbers to zero from its import on;
+    # NumPy warns of that when it looks for the smallest one, which it does once
+    np.finfo(np.float64)
     try:
         return importlib.import_module(_MODULES[runtime])
     except ImportError as error:
