@@ -54,6 +54,9 @@ EXTRAS = {
         "pyarrow>=15,<25",
         "ruff>=0.17,<0.18",
         "mypy>=1.18,<3",
+        "nbclient>=0.10,<1",  # executes the notebook
+        "nbformat>=5.10,<6",
+        "ipykernel>=6.29,<8",  # what executes in it
         "build>=1.2,<2",
         "setuptools>=77",
         "wheel",

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.image import imread
-from sklearn.metrics import classification_report
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, classification_report
 
 from undertone.emotions import EMOTIONS
+from undertone_training.corpora import AudioRef, Clip
 from undertone_training.figures import Predictions, figures
+from undertone_training.maps import map_of
 from undertone_training.report import pictures
+from undertone_training.report.breakdown import breakdown
 from undertone_training.report.card import model_card
 from undertone_training.report.write import write_report
 
@@ -35,6 +39,7 @@ EXTRA = {
 FILES = {
     "figures.json",
     "per-class.csv",
+    "breakdown.csv",
     "classification.txt",
     "report.html",
     "confusion-float.png",
@@ -42,6 +47,8 @@ FILES = {
     "recall.png",
     "coverage.png",
     "reliability.png",
+    "breakdown.png",
+    "embedding.png",
     "training.png",
 }
 
@@ -66,13 +73,30 @@ def predictions(
     )
 
 
+def clip(number: int) -> Clip:
+    """The one that ``predictions`` calls ``clip{number}``."""
+    speaker = number % 4 + 1
+    return Clip(
+        corpus="made", clip_id=f"clip{number}", speaker=f"{speaker:02}",
+        sex="female" if speaker % 2 else "male", emotion="calm", channel="speech",
+        intensity="strong" if number % 3 else "normal", statement=None, repetition=None,
+        source=AudioRef(Path("nowhere")),
+    )  # fmt: skip
+
+
+CLIPS = [clip(number) for number in range(160)]
+EMBEDDED = np.random.default_rng(2).normal(size=(12, 6)) + 4 * np.eye(6)[np.arange(12) // 2]
+MAP = map_of("fold-1, seed 0", [*EMOTIONS, *EMOTIONS][:12], EMBEDDED)
+assert MAP
 BY_FORM = {"float": predictions(), "int8": predictions(noise=0.2)}
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("run") / "deep" / "report"
-    return folder, write_report(folder, "compact <1>", PROTOCOL, BY_FORM, HISTORY, EXTRA)
+    return folder, write_report(
+        folder, "compact <1>", PROTOCOL, BY_FORM, HISTORY, EXTRA, CLIPS, [MAP]
+    )
 
 
 def refuse(constant: str) -> None:
@@ -142,6 +166,54 @@ def test_the_text_is_scikit_learns_report_under_its_protocol(
     )
 
 
+def test_the_breakdown_has_the_figures_of_each_speaker_and_kind(
+    report: tuple[Path, dict[str, Any]],
+) -> None:
+    rows = list(csv.DictReader(io.StringIO((report[0] / "breakdown.csv").read_text("utf-8"))))
+    int8 = BY_FORM["int8"]
+
+    assert [(row["kind"], row["value"]) for row in rows] == [
+        *(("speaker", name) for name in ("01", "02", "03", "04")),
+        ("sex", "female"), ("sex", "male"), ("intensity", "normal"), ("intensity", "strong"),
+    ]  # fmt: skip
+    members = {
+        ("speaker", "02"): [each.speaker == "02" for each in CLIPS],
+        ("sex", "female"): [each.sex == "female" for each in CLIPS],
+        ("intensity", "strong"): [each.intensity == "strong" for each in CLIPS],
+    }
+    for row in rows:
+        if (chosen := members.get((row["kind"], row["value"]))) is None:
+            continue
+        truth, predicted = int8.truth[chosen], int8.predicted[chosen]
+        assert int(row["clips"]) == sum(chosen)
+        assert float(row["accuracy"]) == accuracy_score(truth, predicted)
+        assert float(row["uar"]) == pytest.approx(balanced_accuracy_score(truth, predicted))
+
+
+def test_a_kind_that_no_clip_or_all_clips_have_is_no_part() -> None:
+    spoken = {each.clip_id: replace(each, intensity=None) for each in CLIPS if each.sex == "male"}
+    assert {part.kind for part in breakdown(BY_FORM["int8"], spoken)} == {"speaker"}
+    assert {part.kind for part in breakdown(BY_FORM["int8"], {})} == {"speaker"}
+
+
+def test_a_map_is_the_same_at_every_call_and_keeps_neighbours() -> None:
+    again = map_of("x", MAP.emotions, EMBEDDED)
+    assert again
+    assert np.array_equal(again.points, MAP.points)
+    corners = np.repeat(10 * np.eye(3), 30, axis=0)
+    crowd = np.random.default_rng(3).normal(size=(90, 3)) * 0.1 + corners
+    placed = map_of("x", ["sad"] * 90, crowd)
+    assert placed
+    distances = np.linalg.norm(placed.points[:, None] - placed.points[None], axis=2)
+    np.fill_diagonal(distances, np.inf)
+    assert (distances.argmin(axis=1) // 30 == np.arange(90) // 30).all()
+
+
+@pytest.mark.parametrize("embedded", [np.eye(4), np.ones((20, 3))])
+def test_of_few_or_equal_embeddings_there_is_no_map(embedded: np.ndarray) -> None:
+    assert map_of("x", ["sad"] * len(embedded), embedded) is None
+
+
 class Page(HTMLParser):
     """Collects what a browser would fetch, and the tags left open."""
 
@@ -167,7 +239,7 @@ def test_the_page_needs_no_network_and_is_well_formed(report: tuple[Path, dict[s
     page = Page(text)
 
     assert page.open == []
-    assert len(page.sources) == 6
+    assert len(page.sources) == 8
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert not {"script", "link", "iframe"} & set(page.tags)
     assert not re.search(r"https?://|@import|url\(", text)
@@ -179,6 +251,7 @@ def test_the_page_shows_the_figure_with_its_protocol_and_escapes(
     text = (report[0] / "report.html").read_text("utf-8")
 
     assert f"{100 * figures(BY_FORM['int8']).uar:.1f} % UAR" in text
+    assert (report[0] / "classification.txt").read_text("utf-8") in text
     assert "speaker-independent: every tested speaker was unheard in training" in text
     assert "<title>compact &lt;1&gt;</title>" in text
     assert "prefers-color-scheme: dark" in text
@@ -208,6 +281,7 @@ def test_a_report_of_one_form_without_training_curves(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == FILES - {
         "confusion-float.png",
         "training.png",
+        "embedding.png",
     }
     Page((tmp_path / "report.html").read_text("utf-8"))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -270,6 +271,11 @@ def test_evaluate_writes_what_it_says(road: Road) -> None:
         assert content["speakers"] == ["01", "02"]
         assert content["forms"]["int8"]["uar"] == pooled.forms["int8"].uar.mean
         assert (folder / "confusion-int8.png").read_bytes().startswith(b"\x89PNG")
+        assert (folder / "embedding.png").read_bytes().startswith(b"\x89PNG")
+        parts = (folder / "breakdown.csv").read_text()
+        assert re.findall("^int8,(.*?),8,", parts, re.M) == [
+            "speaker,01", "speaker,02", "sex,female", "sex,male",
+        ]  # fmt: skip
 
 
 def test_a_final_run_without_its_test_actors_is_told_and_left_out(

@@ -61,10 +61,20 @@ def test_a_space_is_read_with_quoted_and_with_plain_keys(tmp_path: Path) -> None
     assert space["song"].choices == (True, False)
 
 
-@pytest.mark.parametrize("name", spaces.names())
-@pytest.mark.parametrize("recipe", recipes.names())
-def test_a_packaged_space_fits_every_packaged_recipe(name: str, recipe: str) -> None:
-    assert spaces.load(name, recipes.load(recipe))
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_packaged_recipe_has_a_space_that_fits(name: str) -> None:
+    recipe = recipes.load(name)
+    assert spaces.load(spaces.name_for(recipe), recipe)
+    assert spaces.load(spaces.DEFAULT, recipe)
+
+
+def test_a_recipe_gets_its_own_space_or_its_networks_or_the_one_for_all() -> None:
+    mine = recipes.load("smoke")
+    assert (mine.name, mine.network) == ("smoke", "compact")
+    assert spaces.name_for(mine) == "compact"
+    other = msgspec.structs.replace(mine, network="spectral")
+    assert spaces.name_for(other) == "default"
+    assert spaces.name_for(msgspec.structs.replace(other, name="compact")) == "compact"
 
 
 @pytest.mark.parametrize(
@@ -291,6 +301,19 @@ def tune(corpus: Path, *args: object) -> int:
         "tune", "--recipe", corpus / "mini.toml", "--space", corpus / "mine.toml", "--jobs", 1,
         "--data", corpus / "data", "--cache", corpus / "cache", "--runs", corpus / "runs", *args,
     )  # fmt: skip
+
+
+def test_without_a_space_the_recipes_own_is_taken(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.toml").write_text('network = "spectral"\n' + RECIPE)
+    args = ("--dry-run", "--data", corpus / "data", "--runs", tmp_path)
+    assert train("tune", "--recipe", tmp_path / "other.toml", *args) == 0
+    said = capsys.readouterr().out
+    assert "schedule.learning_rate: 0.0001 to 0.01 by its logarithm" in said
+    assert "vocal_tract" not in said
+    assert train("tune", "--recipe", corpus / "mini.toml", *args) == 0
+    assert "regularization.vocal_tract: 0.0 to 0.2" in capsys.readouterr().out
 
 
 def test_a_dry_run_shows_the_space_and_touches_nothing(

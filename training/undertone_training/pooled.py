@@ -8,8 +8,10 @@ from typing import TypeVar
 
 import msgspec
 
+from undertone_training.corpora.clip import Clip
 from undertone_training.errors import RunError
 from undertone_training.figures import Interval, Predictions, Spread, figures, mean_and_deviation
+from undertone_training.maps import EmbeddingMap
 from undertone_training.recipe import Recipe
 from undertone_training.runs import Run
 
@@ -90,7 +92,7 @@ class Verdicts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run said under one protocol, by form."""
+    """What one run said of its clips under one protocol, by form, and how it maps them."""
 
     run: Run
     protocol: str
@@ -98,6 +100,8 @@ class Outcome:
     cost: Cost
     live: LiveCounts | None = None
     verdicts: Verdicts | None = None
+    clips: Sequence[Clip] = ()
+    map: EmbeddingMap | None = None
 
 
 class Pooled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -69,6 +69,10 @@ Space = dict[str, Knob]
 """The knobs by the dotted key of the recipe that each turns."""
 
 
+DEFAULT = "default"
+"""The space for recipes and networks that have none of their own."""
+
+
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     space: dict[str, Any]
 
@@ -76,6 +80,11 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def names() -> list[str]:
     """Names of the search spaces that come with the program."""
     return sorted(path.stem for path in _folder().glob("*.toml"))
+
+
+def name_for(recipe: Recipe) -> str:
+    """The packaged space of the recipe, else that of its network, else the one that fits all."""
+    return next((name for name in (recipe.name, recipe.network) if name in names()), DEFAULT)
 
 
 def load(name_or_path: str | Path, recipe: Recipe) -> Space:

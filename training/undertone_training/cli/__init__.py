@@ -12,6 +12,7 @@ from undertone.errors import RuntimeMissingError
 COMMANDS = {
     "fetch": "Download the official RAVDESS archives.",
     "prepare": "Find the corpora, compute and cache their features.",
+    "overview": "Draw what the corpora hold.",
     "recipes": "List the recipes, or print one.",
     "fit": "Train a recipe on the splits of a protocol.",
     "quantize": "Make full-int8 models of trained runs.",

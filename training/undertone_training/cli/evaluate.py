@@ -186,7 +186,8 @@ def _live(runs: "Sequence[Run]", clips: "Mapping[str, Clip]", data: Path) -> "li
             )
             if protocol != "speaker-independent":
                 name = f"{name}, {protocol}"
-            results.append(Outcome(run, name, {"int8": heard.predictions}, cost, counts))
+            predictions = {"int8": heard.predictions}
+            results.append(Outcome(run, name, predictions, cost, counts, clips=test))
             _say(f"{run.folder} {name}", results[-1].predictions, counts)
     return results
 
@@ -225,10 +226,12 @@ def _test(
     info, calibration = run.info, run.calibration
     features = common.features_of(clips, info.recipe, cache, jobs, str(run.folder))
     common.load_tensorflow()
+    from undertone_training.embeddings import map_run
     from undertone_training.evaluate import cost_of, evaluate_run
 
     predictions = evaluate_run(run, features)
     cost = cost_of(run)
+    placed = map_run(run, features)
     write_report(
         run.report / name,
         f"{info.recipe.name}, {info.split}, seed {info.seed}",
@@ -244,10 +247,12 @@ def _test(
             "confidence_threshold": calibration.threshold,
             **msgspec.to_builtins(cost),
         },
+        clips,
+        [placed] if placed else [],
     )
     _say(f"{run.folder} {protocol}", predictions)
     verdicts = Verdicts.of(predictions["int8"], calibration.confidence[1])
-    return Outcome(run, protocol, predictions, cost, verdicts=verdicts)
+    return Outcome(run, protocol, predictions, cost, None, verdicts, clips, placed)
 
 
 def _pool(folder: Path, results: "Sequence[Outcome]", by_seed: bool = True) -> None:
@@ -309,9 +314,15 @@ def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: 
     if by_seed:
         for replicate, predictions in zip(replicates, joined, strict=True):
             seed = replicate[0].run.info.seed
-            extra = {"seed": seed, "splits": splits, **msgspec.to_builtins(cost)}
             write_report(
-                folder / name / f"seed{seed}", recipe.name, protocol, predictions, {}, extra
+                folder / name / f"seed{seed}",
+                recipe.name,
+                protocol,
+                predictions,
+                {},
+                {"seed": seed, "splits": splits, **msgspec.to_builtins(cost)},
+                [clip for each in replicate for clip in each.clips],
+                [each.map for each in replicate if each.map],
             )
             if len(group) > 1:
                 _say(f"{recipe.name} {protocol} seed {seed}", predictions)
@@ -354,7 +365,7 @@ def _bundle(folder: Path, clips: "Mapping[str, Clip]", protocol: str, to: Path |
             "runtime": classifier.runtime,
         }
         title = f"{manifest.name} {manifest.version}"
-        write_report(to / file_name(name), title, name, predictions, {}, extra)
+        write_report(to / file_name(name), title, name, predictions, {}, extra, test)
         _say(f"{manifest.name} {name}", predictions)
     click.echo(f"{to}: reports written")
 

@@ -44,10 +44,9 @@ several machines that share the folder, its processes work on one search togethe
 @click.option(
     "--space",
     "space_name",
-    default="compact",
-    show_default=True,
     metavar="NAME|FILE",
-    help="Search space: the name of a packaged one, or a TOML file.",
+    help="Search space: the name of a packaged one, or a TOML file.  [default: the recipe's or "
+    "its network's own, else the one for all]",
 )
 @click.option(
     "--study",
@@ -74,7 +73,7 @@ def command(
     runs: Path,
     recipe_name: str,
     jobs: int | None,
-    space_name: str,
+    space_name: str | None,
     study: Path | None,
     trials: int,
     budget_minutes: float | None,
@@ -93,7 +92,7 @@ def command(
     from undertone_training.tune import LOG, PROTOCOL, Question, Search
 
     recipe = recipes.load(recipe_name)
-    space = spaces.load(space_name, recipe)
+    space = spaces.load(space_name or spaces.name_for(recipe), recipe)
     clips = scan(data).clips
     folds = _folds(recipe, clips)
     question = Question(recipe, space, seed, _digest(folds))

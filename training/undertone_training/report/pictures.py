@@ -124,9 +124,9 @@ def curves(history: Mapping[str, Sequence[float]], note: str) -> Figure:
     panels = [name for name in ("loss", "accuracy", "uar") if name in history]
     n_epochs = len(history[panels[0]])
     dot = "o" if n_epochs < 5 else ""  # one epoch makes no line
-    picture = _figure("Training", note, width=1.2 + 4.1 * len(panels), height=4.2)
+    picture = sheet("Training", note, width=1.2 + 4.1 * len(panels), height=4.2)
     for axes, name in zip(np.ravel(picture.subplots(1, len(panels))), panels, strict=True):
-        _plain(axes)
+        plain(axes)
         styles = (("", "training", BLUE, "--"), ("val_", "validation", VERMILION, "-"))
         for prefix, label, shade, line in styles:
             values = history.get(prefix + name, ())
@@ -188,10 +188,10 @@ def reliability_diagram(predictions: Predictions, ece: float, title: str, note: 
     bins = reliability(predictions)
     filled = bins.count > 0
     left, width = bins.edges[:-1], np.diff(bins.edges)
-    picture = _figure(title, f"{note} · ECE {ece:.3f}", width=5.6, height=6.2)
+    picture = sheet(title, f"{note} · ECE {ece:.3f}", width=5.6, height=6.2)
     upper, lower = picture.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
     for axes in (upper, lower):
-        _plain(axes)
+        plain(axes)
         axes.grid(axis="y", color=GRID)
     style: dict[str, Any] = {"align": "edge", "edgecolor": "white", "linewidth": 0.8}
     for few, shade in ((False, BLUE), (True, "#a9cfe6")):
@@ -230,7 +230,7 @@ def _style(form: str) -> dict[str, str]:
     return _FORM_STYLES.get(form, {"color": PALE, "linestyle": ":"})
 
 
-def _figure(title: str, note: str, width: float, height: float) -> Figure:
+def sheet(title: str, note: str, width: float, height: float) -> Figure:
     """A white sheet with a title and, small below it, the note."""
     picture = Figure((width, height), dpi=_DOTS_PER_INCH, facecolor="white")
     picture.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08)
@@ -241,13 +241,14 @@ def _figure(title: str, note: str, width: float, height: float) -> Figure:
 
 def canvas(title: str, note: str, width: float, height: float) -> tuple[Figure, Axes]:
     """A white sheet of ``width`` by ``height`` inches with one plain field to draw in."""
-    picture = _figure(title, note, width, height)
+    picture = sheet(title, note, width, height)
     axes = picture.subplots()
-    _plain(axes)
+    plain(axes)
     return picture, axes
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
+    """Pale axes, left and below only."""
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(PALE)

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,12 @@ from typing import Any
 from sklearn.metrics import classification_report
 
 from undertone.emotions import EMOTIONS
+from undertone_training.corpora.clip import Clip
 from undertone_training.figures import Figures, Predictions, agreement, figures
+from undertone_training.maps import EmbeddingMap
+from undertone_training.report import parts as parts_pictures
 from undertone_training.report import pictures
+from undertone_training.report.breakdown import Part, breakdown
 from undertone_training.report.page import render_page
 from undertone_training.report.protocols import LISTENERS_ACCURACY
 
@@ -32,6 +36,8 @@ def write_report(
     predictions_by_form: Mapping[str, Predictions],
     history: Mapping[str, Sequence[float]],
     extra: Mapping[str, Any],
+    clips: Iterable[Clip] = (),
+    maps: Sequence[EmbeddingMap] = (),
 ) -> dict[str, Any]:
     """Write the report's files into ``folder`` and return what figures.json holds.
 
@@ -41,6 +47,8 @@ def write_report(
     history: ``loss``, ``val_loss``, ``accuracy``... of every epoch, or empty for no curves.
     extra: what else figures.json and the page are to hold, strict JSON; a
         ``confidence_threshold`` among it is marked in the coverage curve.
+    clips: the judged ones, for the figures by sex and intensity; those by speaker need none.
+    maps: where each network of the float form puts its clips; none for no picture.
     Raises ValueError for no predictions, for forms that judged other clips, and for values
     that JSON can't hold (NaN, infinity).
     """
@@ -61,16 +69,18 @@ def write_report(
         "extra": dict(extra),
     }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    drawn = _draw(protocol, predictions_by_form, by_form, history, extra)
+    parts = breakdown(predictions, {clip.clip_id: clip for clip in clips})
+    classification = _classification(protocol, predictions_by_form)
+    drawn = _draw(protocol, predictions_by_form, by_form, history, extra, parts, maps)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "figures.json").write_text(text, encoding="utf-8")
     for picture in drawn:
         (folder / picture.name).write_bytes(picture.png)
     _write_table(folder / "per-class.csv", by_form)
-    (folder / "classification.txt").write_text(
-        _classification(protocol, predictions_by_form), encoding="utf-8"
-    )
-    page = render_page(content, by_form, [(each.caption, each.png) for each in drawn])
+    _write_parts(folder / "breakdown.csv", shipped, parts)
+    (folder / "classification.txt").write_text(classification, encoding="utf-8")
+    shown = [(each.caption, each.png) for each in drawn]
+    page = render_page(content, by_form, parts, classification, shown)
     (folder / "report.html").write_text(page, encoding="utf-8")
     return content
 
@@ -81,6 +91,8 @@ def _draw(
     by_form: Mapping[str, Figures],
     history: Mapping[str, Sequence[float]],
     extra: Mapping[str, Any],
+    parts: Sequence[Part],
+    maps: Sequence[EmbeddingMap],
 ) -> list[Picture]:
     shipped = list(by_form)[-1]
     last = by_form[shipped]
@@ -107,6 +119,16 @@ def _draw(
             predictions_by_form[shipped], last.ece, f"Reliability, {shipped} model", note
         ),
     )
+    drawn["breakdown.png"] = (
+        f"UAR of the {shipped} model for each speaker and kind of clip.",
+        parts_pictures.breakdown(parts, last.uar, note),
+    )
+    if maps:
+        drawn["embedding.png"] = (
+            "The held-out clips as the last layer of the float model gets them, by true emotion: "
+            "near each other what the network finds alike (t-SNE; axes mean nothing).",
+            parts_pictures.embedding(maps, note),
+        )
     if history:
         drawn["training.png"] = (
             "Training, epoch by epoch; validation is by training actors held out.",
@@ -122,6 +144,14 @@ def _write_table(path: Path, by_form: Mapping[str, Figures]) -> None:
         for form, each in by_form.items():
             for row in each.per_class:
                 table.writerow([form, row.label, row.precision, row.recall, row.f1, row.support])
+
+
+def _write_parts(path: Path, form: str, parts: Sequence[Part]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["form", "kind", "value", "clips", "uar", "accuracy"])
+        for part in parts:
+            table.writerow([form, part.kind, part.value, part.clips, part.uar, part.accuracy])
 
 
 def _classification(protocol: str, predictions_by_form: Mapping[str, Predictions]) -> str:

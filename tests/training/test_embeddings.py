@@ -1,0 +1,46 @@
+"""The embeddings of a network: what its last dense layer gets, of ours and of others' networks."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from undertone_training.embeddings import without_last_layer
+from undertone_training.networks import BUILDERS, build
+from undertone_training.recipe import Recipe
+
+# TensorFlow is imported into one worker only.
+pytestmark = pytest.mark.xdist_group("tensorflow")
+
+
+def conventional() -> keras.Model:
+    """As published systems are built: a vector in, several dense layers, softmax apart."""
+    return keras.Sequential(
+        [
+            keras.Input((40, 1)),
+            layers.Conv1D(8, 5, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dense(16, activation="relu"),
+            layers.Dropout(0.4),
+            layers.Dense(8),
+            layers.Softmax(),
+        ]
+    )
+
+
+@pytest.mark.parametrize("network", [*BUILDERS, "conventional"])
+def test_the_last_layer_makes_logits_of_the_embedding(network: str) -> None:
+    model = (
+        conventional()
+        if network == "conventional"
+        else build(Recipe(name="x", network=network, width=0.25), 8)
+    )
+    windows = np.random.default_rng(0).normal(size=(3, *model.input_shape[1:]))
+    embedded = without_last_layer(model).predict_on_batch(windows)
+    assert embedded.shape[0] == 3
+    last = [layer for layer in model.layers if isinstance(layer, layers.Dense)][-1]
+    said = last(embedded)
+    if network == "conventional":
+        said = keras.ops.softmax(said)
+    assert np.allclose(said, model.predict_on_batch(windows), atol=1e-5)

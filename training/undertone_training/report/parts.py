@@ -1,0 +1,89 @@
+"""Pictures of a report that look at clips: parts of them, and where the network puts them."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+from undertone.emotions import EMOTIONS, colour
+from undertone_training.maps import EmbeddingMap
+from undertone_training.report.breakdown import Part
+from undertone_training.report.pictures import BLUE, GRID, INK, PALE, canvas, plain, sheet
+
+_MARKERS = "osD^vP*X"
+"""Beside the colours, for eyes and printers that see none."""
+
+
+def breakdown(parts: Sequence[Part], uar: float, note: str) -> Figure:
+    """UAR of each part of the clips as a bar, accuracy as a mark, kinds apart from each other.
+
+    uar: of all clips, drawn as a line.
+    """
+    groups = [list(group) for _, group in groupby(parts, key=lambda part: part.kind)]
+    starts = np.cumsum([0, *(len(group) + 1 for group in groups)])
+    at = np.concatenate(
+        [start + np.arange(len(g)) for start, g in zip(starts, groups, strict=False)]
+    )
+    picture, axes = canvas(
+        "Each speaker and kind of clip", note, width=max(6.6, 2.0 + 0.36 * starts[-1]), height=4.4
+    )
+    axes.bar(at, [part.uar for part in parts], 0.72, color=BLUE, label="UAR")
+    axes.plot(
+        at, [part.accuracy for part in parts], "D", color="white", markeredgecolor=INK,
+        markersize=5, label="accuracy",
+    )  # fmt: skip
+    axes.axhline(uar, color=INK, linewidth=1.2, label=f"UAR of all clips, {uar:.1%}")
+    for x, part in zip(at, parts, strict=True):
+        axes.text(x, 0.015, str(part.clips), ha="center", color="white", size=7)
+    axes.set_xticks(
+        at, [part.value for part in parts], rotation=60, ha="right", rotation_mode="anchor"
+    )
+    axes.set_xlim(-0.7, starts[-1] - 1.3)
+    axes.set_ylim(0, 1)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    axes.grid(axis="y", color=GRID)
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlabel("speakers, then kinds of clip; in the bars: clips", color=PALE, size=9)
+    picture.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return picture
+
+
+def embedding(maps: Sequence[EmbeddingMap], note: str) -> Figure:
+    """Where each network puts its clips, a field for each network, coloured by emotion."""
+    columns = min(2, len(maps))
+    rows = -(-len(maps) // columns)
+    picture = sheet(
+        "Embeddings of held-out clips (t-SNE)",
+        note,
+        0.6 + 4.4 * columns,
+        1.2 + 4.2 * rows,
+    )
+    fields = np.ravel(picture.subplots(rows, columns, squeeze=False))
+    spoken = {label for each in maps for label in each.emotions}
+    order = [*EMOTIONS, *sorted(spoken - set(EMOTIONS))]
+    labels = [label for label in order if label in spoken]
+    markers = {label: _MARKERS[order.index(label) % len(_MARKERS)] for label in labels}
+    for axes, each in zip(fields, maps, strict=False):
+        plain(axes)
+        axes.spines[:].set_visible(False)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_title(each.title, color=INK, size=10)
+        emotions = np.array(each.emotions)
+        for label in labels:
+            x, y = each.points[emotions == label].T
+            axes.scatter(
+                x, y, s=26, marker=markers[label], c=colour(label), edgecolors=INK, linewidths=0.4
+            )
+    for axes in fields[len(maps) :]:
+        axes.set_visible(False)
+    handles = [
+        Line2D([], [], linestyle="none", marker=markers[label], markersize=6, label=label,
+               color=colour(label), markeredgecolor=INK, markeredgewidth=0.4)
+        for label in labels
+    ]  # fmt: skip
+    picture.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    return picture
