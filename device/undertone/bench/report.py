@@ -82,7 +82,7 @@ def _machine(benchmark: Benchmark) -> Table:
         ("after", _state(machine.after)),
         ("throttled since it was started", _throttled(since_boot)),
         ("undertone", f"{benchmark.version}, {benchmark.time}"),
-        ("measured", f"{benchmark.runs} runs, {benchmark.listened_s:g} s of listening"),
+        ("measured", f"runs: {benchmark.runs}, seconds of listening: {benchmark.listened_s:g}"),
     ]
     return Table("Machine", ["what", "value"], rows)
 
