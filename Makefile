@@ -11,10 +11,11 @@ HOURS ?= 1
 MINUTES ?= 1
 ARM ?= build/arm
 STEPS ?=
+RUNS ?= 1000
 OUTPUT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz soak journal-scale check format arm pictures readme clean
+.PHONY: help run test fuzz soak journal-scale bench growth check format arm pictures readme clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +43,16 @@ soak: .venv-dev/.ready ## listen for long with faults thrown in: HOURS of a file
 
 journal-scale: .venv-dev/.ready ## sum up a journal of EVENTS events
 	.venv-dev/bin/python tools/journal_scale.py --events $(EVENTS) $(if $(OUTPUT),--output $(OUTPUT))
+
+bench: .venv-dev/.ready ## what every bundle costs here with every runtime, into docs/; RUNS of each stage
+	.venv-dev/bin/undertone bench models/* --runtime all --threads 1,2 --runs $(RUNS) \
+		--format json --output docs/bench/machine-$(shell uname -m).json
+	.venv-dev/bin/python tools/bench_figures.py
+	.venv-dev/bin/python tools/readme_figures.py
+
+growth: .venv-dev/.ready ## what long recordings, many files and many microphones cost, into docs/
+	.venv-dev/bin/python tools/growth.py --output docs/bench/growth.json
+	.venv-dev/bin/python tools/bench_figures.py
 
 arm: .venv-dev/.ready ## the device on Arm under qemu (as root, on Debian); STEPS names some, ARM a folder to keep
 	.venv-dev/bin/python tools/arm.py --folder $(ARM) $(STEPS)

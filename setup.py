@@ -52,6 +52,7 @@ EXTRAS = {
         "pytest-xdist>=3.5,<4",
         "hypothesis>=6.100,<7",
         "pyarrow>=15,<25",
+        "jsonschema>=4.20,<5",  # the benchmark's JSON against its schema
         "ruff>=0.17,<0.18",
         "mypy>=1.18,<3",
         "nbclient>=0.10,<1",  # executes the notebook

@@ -6,13 +6,15 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import click
 import msgspec
 import pytest
 
 from undertone import bundle, cli
+from undertone.bench import limits
+from undertone.bench.result import figure_names
 from undertone.cli.options import known_settings
 from undertone.events import (
     Gap,
@@ -24,6 +26,7 @@ from undertone.events import (
     Stopped,
     Verdict,
 )
+from undertone.interpreter import InstalledRuntime
 from undertone.journal import DiskRefused, EventsLost, parse_line, to_line
 from undertone.mfcc import MfccConfig
 from undertone.windows import WindowConfig
@@ -36,6 +39,7 @@ PAGES = [
     *sorted((ROOT / "models").glob("*/README.md")),
     *sorted((ROOT / "device").glob("**/README.md")),
 ]
+FIGURES = figure_names()
 PROGRAMS = {"undertone": cli.undertone, "undertone-train": training_cli.undertone_train}
 
 
@@ -215,6 +219,38 @@ def test_the_example_of_a_settings_file_is_valid(tmp_path: Path) -> None:
             path = tmp_path / "config.toml"
             path.write_text(block)
             assert load_default_map(path, known_settings())
+
+
+@pytest.mark.parametrize(
+    ("heading", "names"),
+    [
+        ("model", [name for name in FIGURES if name.startswith("model.")]),
+        ("stages", [name for name in FIGURES if name.startswith("stages.")]),
+        ("Measurement", [name for name in FIGURES if not name.startswith(("model.", "stages."))]),
+    ],
+)
+def test_the_page_of_the_benchmark_has_every_figure(heading: str, names: list[str]) -> None:
+    told = first_column("benchmark.md", heading)
+    if heading == "Measurement":
+        assert sorted(told) == sorted(names)
+    else:
+        assert told == list(dict.fromkeys(name.split(".")[1] for name in names))
+
+
+def test_the_page_of_the_benchmark_has_every_runtime() -> None:
+    assert first_column("benchmark.md", "Runtimes") == [*get_args(InstalledRuntime)]
+
+
+def test_the_example_of_limits_is_valid(tmp_path: Path) -> None:
+    page = (ROOT / "docs/benchmark.md").read_text()
+    (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "limits.toml").write_text(block)
+    for stored in (ROOT / "docs/bench").glob("machine-*.json"):
+        (tmp_path / "before.json").write_bytes(stored.read_bytes())
+    found = limits.load(tmp_path / "limits.toml")
+    assert found.at_most
+    assert found.ratio_at_most
+    assert found.baseline
 
 
 @pytest.fixture(scope="module")

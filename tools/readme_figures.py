@@ -1,8 +1,8 @@
 """Write the README's figures anew: the part between the two markers, never by hand.
 
 ``make readme`` runs it.  Accuracy comes from the manifests in models/, cost from docs/bench/,
-one file a machine and runtime, each written by ``undertone bench --format json``, endurance
-from docs/soak/, written by ``make soak`` and ``make journal-scale``.
+one file a machine, written by ``make bench``, endurance from docs/soak/, written by ``make soak``
+and ``make journal-scale``.
 """
 
 import json
@@ -12,6 +12,8 @@ from typing import Any
 
 from pages import rewritten, table
 from undertone import bundle
+from undertone.bench import result
+from undertone.bench.result import Benchmark, Measurement
 from undertone_training.report.protocols import (
     LISTENERS_ACCURACY,
     percent,
@@ -55,13 +57,13 @@ PUBLISHED: tuple[Row, ...] = (
 
 def part(
     manifests: Iterable[Mapping[str, Any]],
-    benchmarks: Sequence[Mapping[str, Any]],
+    benchmarks: Iterable[Benchmark],
     soak: Mapping[str, Any],
 ) -> str:
     """The README's part, without its markers.
 
     manifests: as dictionaries; one without figures (it was never tested) is left out.
-    benchmarks: what ``undertone bench`` printed.
+    benchmarks: one of each machine.
     soak: ``file``, ``microphone`` and ``summary``, as the soaks printed them, or less of it.
     Raises KeyError for a key that is missing.
     """
@@ -81,7 +83,7 @@ def part(
         "*Live*: the same held-out clips laid into one long recording with pauses, heard through "
         "the whole device path. The model cards below have the float model's figures, those of "
         "each emotion, and more.",
-        _cost(benchmarks),
+        *_cost(benchmarks),
         *_endurance(soak),
     ]
     return "\n\n".join(blocks)
@@ -93,7 +95,7 @@ def current() -> str:
         json.loads((folder / bundle.MANIFEST_FILE).read_bytes())
         for folder in bundle.installed_bundles().values()
     ]
-    benchmarks = [json.loads(path.read_bytes()) for path in sorted(BENCHMARKS.glob("*.json"))]
+    benchmarks = [result.read(path) for path in sorted(BENCHMARKS.glob("machine-*.json"))]
     soak: dict[str, Any] = {}
     for path in sorted(SOAKS.glob("*.json")):
         soak |= json.loads(path.read_bytes())
@@ -156,26 +158,40 @@ def _facts(figures: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     yield "`model.tflite`", f"{extra['model_bytes'] / 1024:.1f} KB"
 
 
-def _cost(benchmarks: Sequence[Mapping[str, Any]]) -> str:
-    def latency(one: Mapping[str, Any]) -> str:
-        return f"{one['p50_ms']:.2f} / {one['p95_ms']:.2f} / {one['p99_ms']:.2f} ms"
-
-    rows = (
-        (title, *(show(one) for one in benchmarks))
-        for title, show in (
-            ("runtime", lambda one: f"{one['runtime']}, {_count(one['threads'], 'thread')}"),
-            ("machine", lambda one: f"{one['processor']}, Python {one['python']}"),
-            ("`model.tflite`", lambda one: f"{one['model_bytes'] / 1024:.1f} KB"),
-            ("MFCC of one window, p50 / p95 / p99", lambda one: latency(one["mfcc"])),
-            ("inference of one window, p50 / p95 / p99", lambda one: latency(one["inference"])),
-            (
-                "computing in a second of sound",
-                lambda one: f"{1e3 * one['real_time_factor']:.0f} ms",
-            ),
-            ("peak memory", lambda one: f"{one['peak_memory_bytes'] / 2**20:.0f} MB"),
+def _cost(benchmarks: Iterable[Benchmark]) -> Iterable[str]:
+    """What a machine pays with one thread, one row for each bundle and runtime."""
+    for benchmark in benchmarks:
+        machine = benchmark.machine
+        head = [
+            f"Cost on one core: {machine.processor}, Python {machine.python}",
+            "file",
+            "one invoke, p50 / p99",
+            "silence",
+            "speech",
+            "memory",
+            "cold start",
+        ]
+        alone = [one for one in benchmark.measurements if one.threads == 1]
+        yield table(head, (_cost_row(benchmark, one) for one in alone))
+        yield (
+            "*Silence* and *speech*: the share of a core that `undertone listen` takes while it "
+            "hears them in real time, and *memory* what it holds then; *cold start*: `undertone "
+            "classify` of one clip from start to end. "
+            "[How it is measured](docs/benchmark.md), and what a PC does not say about a Pi."
         )
+
+
+def _cost_row(benchmark: Benchmark, one: Measurement) -> Sequence[str]:
+    invoke = one.stages.invoke
+    return (
+        f"{one.bundle}, {one.runtime}",
+        f"{benchmark.model(one).file_bytes / 1024:.0f} KB",
+        f"{invoke.p50_ms:.3f} / {invoke.p99_ms:.3f} ms",
+        f"{100 * one.silence.cpu_share:.2f} %",
+        f"{100 * one.speech.cpu_share:.2f} %",
+        f"{one.speech.memory_bytes / 2**20:.0f} MB",
+        f"{one.cold_start.p50_ms / 1000:.2f} s",
     )
-    return table(["Cost", *(one["bundle"] for one in benchmarks)], rows)
 
 
 def _endurance(soak: Mapping[str, Any]) -> Iterable[str]:

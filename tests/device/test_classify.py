@@ -1,4 +1,4 @@
-"""`undertone classify`, `listen` and `bench` as a user runs them."""
+"""`undertone classify` and `listen` as a user runs them."""
 
 import csv
 import io
@@ -226,7 +226,7 @@ def test_a_clipped_clip_still_gets_a_verdict(call, capsys, tmp_path):
         (["classify", "x.wav", "--model", "ravdess8-compakt"], 1, "did you mean ravdess8-compact"),
         (["listen", "--source", "nowhere.wav", "--fast"], 1, "nowhere.wav"),
         (["listen", "--source", "/", "--fast"], 1, "is a folder"),
-        (["bench", "--runs", "0"], 2, "runs"),
+        (["classify", "x.wav", "--jobs", "0"], 2, "jobs"),
     ],
 )
 def test_mistakes_get_one_sentence(call, capsys, arguments, status, said):
@@ -291,20 +291,6 @@ def test_a_signal_ends_with_everything_written(tmp_path, ending):
     assert process.returncode == 0, err
     assert [event["event"] for event in journal(tmp_path)] == ["start", "segment", "stop"]
     assert journal(tmp_path)[-1]["reason"] == "interrupted"
-
-
-def test_bench_measures(call, capsys):
-    status, out, _ = call("bench", "--runs", "5", "--format", "json", capsys=capsys)
-    result = json.loads(out)
-    assert status == 0
-    assert result["model_bytes"] <= 150 * 1024
-    for stage in ("mfcc", "inference"):
-        assert 0 < result[stage]["p50_ms"] <= result[stage]["p95_ms"] <= result[stage]["p99_ms"]
-    assert result["real_time_factor"] > 0
-    assert result["peak_memory_bytes"] > 2**20
-    status, out, _ = call("bench", "--runs", "1", capsys=capsys)
-    assert status == 0
-    assert "real-time factor" in out
 
 
 def test_samples_are_there(call, capsys):

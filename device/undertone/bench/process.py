@@ -25,6 +25,9 @@ _PATIENCE_S = 120.0
 _LOOK_S = 0.01
 _AT_REST_S = 0.001
 """Processor time in 0.1 s of a program that only waits."""
+_CPUCLOCK_SCHED = 2
+"""Linux: the clock of a process is its inverted number, shifted by 3, and this in the low bits."""
+
 PROGRAM = (sys.executable, "-m", "undertone.cli")
 _WARM_UP_S = 10.0
 """Speech that is heard before anything is measured."""
@@ -137,10 +140,6 @@ class ListeningProgram:
         count = array.array("i", [0])
         fcntl.ioctl(_stream(self._process.stdin), termios.FIONREAD, count)
         return count[0]
-
-
-_CPUCLOCK_SCHED = 2
-"""Linux: the clock of a process is its inverted number, shifted by 3, and this in the low bits."""
 
 
 def listen(programs: Sequence[ListeningProgram], sound: Samples) -> list[Listening]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from undertone.bench.compare import Compared
 from undertone.bench.result import Benchmark, Latency, Measurement, Memory, Model, Stages, State
+from undertone.text import printable
 
 _STAGES = {
     "resample": "resample 0.1 s from 48 kHz",
@@ -40,12 +41,11 @@ def tables(benchmark: Benchmark) -> Iterator[Table]:
     """All of a benchmark."""
     yield _machine(benchmark)
     yield _models(benchmark.models)
-    for measurement in benchmark.measurements:
-        yield _stages(measurement)
     yield _whole(benchmark.measurements)
     yield _memory(benchmark.measurements)
     for model in benchmark.models:
         of_model = [one for one in benchmark.measurements if one.bundle == model.bundle]
+        yield _stages(model, of_model)
         yield _operators(model, of_model)
 
 
@@ -82,7 +82,7 @@ def _machine(benchmark: Benchmark) -> Table:
         ("after", _state(machine.after)),
         ("throttled since it was started", _throttled(since_boot)),
         ("undertone", f"{benchmark.version}, {benchmark.time}"),
-        ("measured", f"{benchmark.runs} runs, {benchmark.listened_s:g} s of listening"),
+        ("measured", f"runs: {benchmark.runs}, seconds of listening: {benchmark.listened_s:g}"),
     ]
     return Table("Machine", ["what", "value"], rows)
 
@@ -126,16 +126,22 @@ def _models(models: Sequence[Model]) -> Table:
     return Table("Size", head, rows)
 
 
-def _stages(measurement: Measurement) -> Table:
+def _stages(model: Model, measurements: Sequence[Measurement]) -> Table:
+    assert len(_STAGES) == len(Stages.__struct_fields__)
+    head = ["p50 / p90 / p99 / max, ms", *(_run_with(one) for one in measurements)]
     rows = [
-        (title, *_latency(getattr(measurement.stages, name))) for name, title in _STAGES.items()
+        (title, *(_latency(getattr(one.stages, name)) for one in measurements))
+        for name, title in _STAGES.items()
     ]
-    assert len(rows) == len(Stages.__struct_fields__)
-    return Table(f"Latency: {measurement.title}", ["ms", "p50", "p90", "p99", "max"], rows)
+    return Table(f"Latency: {model.bundle}", head, rows)
 
 
-def _latency(one: Latency) -> tuple[str, ...]:
-    return tuple(f"{value:.3f}" for value in (one.p50_ms, one.p90_ms, one.p99_ms, one.max_ms))
+def _run_with(measurement: Measurement) -> str:
+    return f"{measurement.runtime}, threads: {measurement.threads}"
+
+
+def _latency(one: Latency) -> str:
+    return " / ".join(f"{ms:.3f}" for ms in (one.p50_ms, one.p90_ms, one.p99_ms, one.max_ms))
 
 
 def _whole(measurements: Sequence[Measurement]) -> Table:
@@ -173,8 +179,7 @@ def _memory(measurements: Sequence[Measurement]) -> Table:
 
 def _operators(model: Model, measurements: Sequence[Measurement]) -> Table:
     """Share of the work and time added by each operator, for every way in which it was run."""
-    head = ["Operator", "output", "share of the work"]
-    head += [f"{one.runtime}, threads: {one.threads}, µs" for one in measurements]
+    head = ["Operator, µs", "output", "share of the work", *map(_run_with, measurements)]
     rows = [
         (
             f"{number + 1} {operator.name}",
@@ -204,4 +209,4 @@ def _ratio(ratio: float | None) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return printable(text).replace("|", "\\|")

@@ -11,6 +11,7 @@ import click
 
 from undertone.cli import options
 from undertone.errors import BenchmarkError
+from undertone.text import printable
 
 if TYPE_CHECKING:
     from undertone.bench.report import Table
@@ -197,12 +198,12 @@ def _for_people(tables: "Iterable[Table]", output: Path | None) -> str:
         file=text, force_terminal=on_terminal, width=None if on_terminal else _WIDTH_OF_A_FILE
     )
     for table in tables:
-        shown = Table(box=None, pad_edge=False, title=Text(table.title, "bold"))
+        shown = Table(box=None, pad_edge=False, title=Text(printable(table.title), "bold"))
         shown.title_justify = "left"
         for number, name in enumerate(table.head):
-            shown.add_column(Text(name), justify="right" if number else "left")
+            shown.add_column(Text(printable(name)), justify="right" if number else "left")
         for row in table.rows:
-            shown.add_row(*map(Text, row))
+            shown.add_row(*(Text(printable(cell)) for cell in row))
         console.print(shown)
         console.print()
     return text.getvalue()
@@ -219,9 +220,12 @@ def _write(output: Path | None, text: str) -> None:
 
 
 def _refuse_unwritable(path: Path) -> None:
-    """Before minutes are spent on what can't be kept; what is there already stays."""
+    """Before minutes are spent on what can't be kept; nothing is left or changed."""
+    is_new = not path.exists()
     try:
         path.open("a").close()
+        if is_new:
+            path.unlink()
     except OSError as error:
         raise _cannot_write(path, error) from error
 

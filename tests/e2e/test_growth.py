@@ -1,0 +1,55 @@
+"""`make growth`, as short as can be: the real program measured, and what is made of it."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import bench_figures
+import growth
+
+
+def test_growth_measures_the_real_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "growth.json"
+    short = ["--longest-s", "1", "--files", "1", "--microphones", "1", "--seconds", "0.5"]
+    monkeypatch.setattr("sys.argv", ["growth", *short, "--output", str(output)])
+    growth.main()
+    figures = json.loads(capsys.readouterr().out)
+    assert json.loads(output.read_text()) == figures
+    (length,) = figures["length"]
+    assert length["audio_s"] == 1
+    assert length["processor_s"] > 0
+    assert 2**24 < length["peak_memory_bytes"] < 2**30
+    assert {one["jobs"] for one in figures["files"]} >= {1}
+    for one in figures["files"]:
+        assert one["files_per_s"] == pytest.approx(1 / one["wall_s"], abs=0.01)
+    (microphone,) = figures["microphones"]
+    assert microphone["cpu_share"] == pytest.approx(
+        microphone["cpu_share_of_the_dearest"], abs=1e-5
+    )
+    tables = "\n".join(bench_figures.of_growth(figures))
+    assert "| 1 s |" in tables
+    picture = ElementTree.fromstring(bench_figures.growth_picture(figures))
+    bars = 1 + len(figures["files"]) + 1
+    assert len(picture.findall("{*}rect")) == 1 + bars  # and the paper
+
+
+@pytest.mark.parametrize("seconds", [0.5, 100.0])
+def test_a_long_recording_is_the_sound_over_and_over(tmp_path: Path, seconds: float) -> None:
+    import numpy as np
+    import soundfile
+
+    sound = np.arange(16_000, dtype=np.int16)
+    growth.write(tmp_path / "long.wav", sound, seconds)
+    samples, rate = soundfile.read(tmp_path / "long.wav", dtype="int16")
+    assert (len(samples), rate) == (16_000 * seconds, 16_000)
+    np.testing.assert_array_equal(samples, np.resize(sound, len(samples)))
+
+
+def test_the_page_of_the_benchmark_is_what_the_measurements_say() -> None:
+    assert bench_figures.PAGE.read_text() == bench_figures.current()
+    drawn = (bench_figures.PICTURES / "growth.svg").read_text()
+    assert drawn == bench_figures.growth_picture(bench_figures.growth())
