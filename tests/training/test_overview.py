@@ -61,6 +61,8 @@ def test_the_table_has_path_labels_and_duration_of_every_clip(written: Path) -> 
 def test_every_corpus_has_its_pictures(written: Path) -> None:
     names = {f"{corpus}-{name}.png" for corpus in ("ravdess", "tess") for name in PICTURES}
     assert {path.name for path in written.iterdir()} == {*names, "clips.csv", "overview.html"}
+    page = (Path(__file__).parents[2] / "docs" / "workbench.md").read_text()
+    assert all(f"`ravdess-{name}.png`" in page for name in PICTURES)
     for name in names:
         image = imread(written / name)
         assert (image[..., :3].min(axis=2) < 0.8).mean() > 0.005, name

@@ -107,6 +107,11 @@ def test_the_report_has_all_its_files(report: tuple[Path, dict[str, Any]]) -> No
     assert {path.name for path in report[0].iterdir()} == FILES
 
 
+def test_the_page_of_the_workbench_has_every_file() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "workbench.md").read_text("utf-8")
+    assert all(f"`{name}`" in page for name in FILES)
+
+
 def test_figures_json_is_strict_and_is_what_was_returned(
     report: tuple[Path, dict[str, Any]],
 ) -> None:

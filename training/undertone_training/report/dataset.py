@@ -11,10 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from undertone.emotions import EMOTIONS, colour
 from undertone_training.report.breakdown import KINDS
-from undertone_training.report.pictures import BLUE, GRID, INK, PALE, canvas
-
-_MANY_SPEAKERS = 40
-"""More than so many get small names."""
+from undertone_training.report.pictures import BLUE, GRID, INK, PALE, canvas, names_below, width_for
 
 
 def emotions_of(clips: pd.DataFrame) -> list[str]:
@@ -70,8 +67,7 @@ def speakers(clips: pd.DataFrame, note: str) -> Figure:
     """Clips of each speaker, coloured by emotion."""
     counts = clips.groupby(["speaker", "emotion"]).size().unstack(fill_value=0)
     at = np.arange(len(counts))
-    width = min(14.0, max(6.6, 1.5 + 0.36 * len(counts)))
-    picture, axes = canvas("Clips of each speaker", note, width, 4.6)
+    picture, axes = canvas("Clips of each speaker", note, width_for(len(counts)), 4.6)
     below = np.zeros(len(counts))
     for name in emotions_of(clips):
         axes.bar(
@@ -79,10 +75,8 @@ def speakers(clips: pd.DataFrame, note: str) -> Figure:
             linewidth=0.4, label=name,
         )  # fmt: skip
         below += counts[name].to_numpy()
-    size = 9 if len(counts) <= _MANY_SPEAKERS else 5
-    axes.set_xticks(at, counts.index, rotation=60, ha="right", rotation_mode="anchor", size=size)
+    names_below(axes, at, counts.index)
     axes.set_xlim(-0.7, len(counts) - 0.3)
-    axes.tick_params(axis="x", length=0)
     axes.grid(axis="y", color=GRID)
     axes.set_ylabel("clips")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))

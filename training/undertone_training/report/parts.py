@@ -1,7 +1,6 @@
 """Pictures of a report that look at clips: parts of them, and where the network puts them."""
 
 from collections.abc import Sequence
-from itertools import groupby
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,7 +10,17 @@ from matplotlib.ticker import PercentFormatter
 from undertone.emotions import EMOTIONS, colour
 from undertone_training.maps import EmbeddingMap
 from undertone_training.report.breakdown import Part
-from undertone_training.report.pictures import BLUE, GRID, INK, PALE, canvas, plain, sheet
+from undertone_training.report.pictures import (
+    BLUE,
+    GRID,
+    INK,
+    PALE,
+    canvas,
+    names_below,
+    plain,
+    sheet,
+    width_for,
+)
 
 _MARKERS = "osD^vP*X"
 """Beside the colours, for eyes and printers that see none."""
@@ -22,31 +31,21 @@ def breakdown(parts: Sequence[Part], uar: float, note: str) -> Figure:
 
     uar: of all clips, drawn as a line.
     """
-    groups = [list(group) for _, group in groupby(parts, key=lambda part: part.kind)]
-    starts = np.cumsum([0, *(len(group) + 1 for group in groups)])
-    at = np.concatenate(
-        [start + np.arange(len(g)) for start, g in zip(starts, groups, strict=False)]
-    )
-    picture, axes = canvas(
-        "Each speaker and kind of clip", note, width=max(6.6, 2.0 + 0.36 * starts[-1]), height=4.4
-    )
+    kinds = list(dict.fromkeys(part.kind for part in parts))
+    at = [index + kinds.index(part.kind) for index, part in enumerate(parts)]
+    picture, axes = canvas("Each speaker and kind of clip", note, width_for(at[-1] + 1), 4.4)
     axes.bar(at, [part.uar for part in parts], 0.72, color=BLUE, label="UAR")
     axes.plot(
         at, [part.accuracy for part in parts], "D", color="white", markeredgecolor=INK,
         markersize=5, label="accuracy",
     )  # fmt: skip
     axes.axhline(uar, color=INK, linewidth=1.2, label=f"UAR of all clips, {uar:.1%}")
-    for x, part in zip(at, parts, strict=True):
-        axes.text(x, 0.015, str(part.clips), ha="center", color="white", size=7)
-    axes.set_xticks(
-        at, [part.value for part in parts], rotation=60, ha="right", rotation_mode="anchor"
-    )
-    axes.set_xlim(-0.7, starts[-1] - 1.3)
+    names_below(axes, at, [f"{part.value} ({part.clips})" for part in parts])
+    axes.set_xlim(-0.7, at[-1] + 0.7)
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
     axes.grid(axis="y", color=GRID)
-    axes.tick_params(axis="x", length=0)
-    axes.set_xlabel("speakers, then kinds of clip; in the bars: clips", color=PALE, size=9)
+    axes.set_xlabel("speakers, then kinds of clip (clips)", color=PALE, size=9)
     picture.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return picture
 

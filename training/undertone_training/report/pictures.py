@@ -5,7 +5,7 @@ have their colours everywhere; the two forms of a model differ by colour, line a
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ _FORM_STYLES = {
     "int8": {"color": VERMILION, "linestyle": "-"},
 }
 _DOTS_PER_INCH = 144
+_MANY_NAMES = 40
 _FEW_CLIPS = 10
 """A bin with fewer says little: it is drawn pale."""
 
@@ -253,6 +254,19 @@ def plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(PALE)
     axes.tick_params(colors=INK, labelsize=9)
+
+
+def names_below(axes: Axes, at: Iterable[float], names: Iterable[str]) -> None:
+    """Names along the lower edge at the places ``at``, small ones where there are many."""
+    known = list(names)
+    size = 9 if len(known) <= _MANY_NAMES else 5
+    axes.set_xticks([*at], known, rotation=60, ha="right", rotation_mode="anchor", size=size)
+    axes.tick_params(axis="x", length=0)
+
+
+def width_for(n_names: int) -> float:
+    """Inches of a sheet that has so many names along its lower edge."""
+    return min(14.0, max(6.6, 2.0 + 0.36 * n_names))
 
 
 def _legend_below(picture: Figure, axes: Axes, columns: int = 4) -> None:
