@@ -99,10 +99,10 @@ def tables(figures: Mapping[str, Any]) -> str:
 
 def _tests(tests: Mapping[str, Any] | None) -> Iterator[str]:
     if tests:
+        golden = "the same" if tests["golden"] else "OTHERS"
         yield (
             f"{tests['passed']} device tests passed under emulation, {tests['skipped']} skipped "
-            f"themselves, and the golden outputs are {'the same' if tests['golden'] else 'OTHERS'}. "
-            "Left out:"
+            f"themselves, and the golden outputs are {golden}. Left out:"
         )
         yield "\n".join(f"- `{test}`: {why}" for test, why in tests["left_out"].items())
 
