@@ -12,7 +12,6 @@ import arm_figures
 from arm_figures import BOARDS, CORES, STAGES, Board
 
 FIGURES: dict[str, Any] = {
-    "version": "1.2",
     "tests": {"passed": 3, "skipped": 2, "left_out": {"test_a.py": "no b"}, "golden": True},
     "counts": {core: {"small": dict.fromkeys(STAGES, 12_345_678)} for core in CORES},
 }
@@ -44,6 +43,11 @@ def test_the_tables_have_every_stage_core_and_board() -> None:
     assert zero.split(" | ")[1:4] == ["1 GHz", "1.2–3.1 % of a core", "1.2–3.1 % of a core"]
     assert zero.endswith(" 12–31 ms a window | 12–31 ms a window |")
     assert all(any(board.name in line for line in lines) for board in BOARDS)
+
+
+def test_a_step_that_was_not_done_has_no_figures() -> None:
+    assert "golden" not in arm_figures.tables({"counts": FIGURES["counts"]})
+    assert "Pi 5" not in arm_figures.tables({"tests": FIGURES["tests"]})
 
 
 def test_other_golden_outputs_are_not_hidden() -> None:

@@ -217,7 +217,7 @@ def count(root: Path) -> None:
     plugin = root.parent / "count.so"
     run(["gcc", "-shared", "-fPIC", "-O2", "-o", plugin, HERE / "arm_instruction_count.c"])
     counts = {core: counted(root, plugin, core) for core in arm_figures.CORES}
-    arm_figures.update(version=__version__, counts=counts)
+    arm_figures.update(counts=counts)
 
 
 def counted(root: Path, plugin: Path, core: str) -> dict[str, dict[str, int]]:

@@ -69,7 +69,6 @@ def blocks(sound: Samples) -> list[Block]:
 def work(classifier: Classifier, quiet: Samples, spoken: Samples) -> Iterator[Work]:
     """Everything that is counted for one bundle."""
     manifest = classifier.manifest
-    spoken_s = len(spoken) / SAMPLE_RATE_HZ
 
     def heard(stage: str, sound: Samples, process: Callable[[Block], object]) -> Work:
         calls = [partial(process, block) for block in blocks(sound)]
@@ -85,9 +84,12 @@ def work(classifier: Classifier, quiet: Samples, spoken: Samples) -> Iterator[Wo
 
     detector = pymicro_vad_detector()
     assert detector
-    whole = spoken[: len(spoken) // FRAME_LENGTH * FRAME_LENGTH].reshape(-1, FRAME_LENGTH)
-    calls = [partial(detector, frame.tobytes()) for frame in whole]
-    yield Work(manifest.name, "detector", spoken_s, calls)
+
+    def ask(block: Block) -> None:
+        for at in range(0, len(block.samples), FRAME_LENGTH):
+            detector(block.samples[at : at + FRAME_LENGTH].tobytes())
+
+    yield heard("detector", spoken, ask)
 
     mfcc = Mfcc(manifest.mfcc)
     piece = spoken[
