@@ -47,7 +47,7 @@ def test_from_the_packaged_clips_to_a_bundle_that_listens(
 
 @pytest.mark.corpora
 @pytest.mark.skipif("UNDERTONE_DATA" not in os.environ, reason="UNDERTONE_DATA names no corpora")
-def test_from_six_actors_to_a_bundle(tmp_path: Path) -> None:
+def test_from_eight_actors_to_a_bundle(tmp_path: Path) -> None:
     execute(tmp_path)
     manifest = bundle.load(tmp_path / "runs" / "notebook" / "bundle").manifest
     assert manifest.figures["protocol"] == "speaker-independent (2 actors)"

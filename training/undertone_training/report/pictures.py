@@ -130,7 +130,8 @@ def curves(history: Mapping[str, Sequence[float]], note: str) -> Figure:
         plain(axes)
         styles = (("", "training", BLUE, "--"), ("val_", "validation", VERMILION, "-"))
         for prefix, label, shade, line in styles:
-            values = history.get(prefix + name, ())
+            if not (values := history.get(prefix + name)):
+                continue  # a training that validated on nobody
             epochs = np.arange(1, len(values) + 1)
             axes.plot(epochs, values, line, color=shade, label=label, linewidth=1.8, marker=dot)
         axes.set_title({"uar": "UAR"}.get(name, name), color=INK, size=11)

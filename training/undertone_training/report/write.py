@@ -130,9 +130,11 @@ def _draw(
             parts_pictures.embedding(maps, note),
         )
     if history:
+        validated = "validation by held-out training speakers"
+        by = validated if "val_loss" in history else "nobody held out for validation"
         drawn["training.png"] = (
-            "Training, epoch by epoch; validation is by training actors held out.",
-            pictures.curves(history, f"{protocol} · validation by held-out training speakers"),
+            f"Training, epoch by epoch; {by}.",
+            pictures.curves(history, f"{protocol} · {by}"),
         )
     return [Picture(name, caption, pictures.png(p)) for name, (caption, p) in drawn.items()]
 
