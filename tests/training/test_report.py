@@ -279,6 +279,13 @@ def test_the_same_predictions_draw_the_same_bytes() -> None:
     )
 
 
+def test_curves_show_validation_where_there_was_one() -> None:
+    alone = {"loss": HISTORY["loss"], "accuracy": HISTORY["accuracy"]}
+    for history, lines in ((HISTORY, ["training", "validation"]), (alone, ["training"])):
+        picture = pictures.curves(history, "x")
+        assert [text.get_text() for text in picture.legends[0].get_texts()] == lines
+
+
 def test_a_report_of_one_form_without_training_curves(tmp_path: Path) -> None:
     returned = write_report(tmp_path, "x", "live", {"int8": BY_FORM["int8"]}, {}, {})
 
