@@ -13,8 +13,7 @@ import msgspec
 import pytest
 
 from undertone import bundle, cli
-from undertone.bench import limits
-from undertone.bench.result import figure_names
+from undertone.bench import limits, result
 from undertone.cli.options import known_settings
 from undertone.events import (
     Gap,
@@ -39,7 +38,7 @@ PAGES = [
     *sorted((ROOT / "models").glob("*/README.md")),
     *sorted((ROOT / "device").glob("**/README.md")),
 ]
-FIGURES = figure_names()
+FIGURES = result.figure_names()
 PROGRAMS = {"undertone": cli.undertone, "undertone-train": training_cli.undertone_train}
 
 
@@ -239,6 +238,13 @@ def test_the_page_of_the_benchmark_has_every_figure(heading: str, names: list[st
 
 def test_the_page_of_the_benchmark_has_every_runtime() -> None:
     assert first_column("benchmark.md", "Runtimes") == [*get_args(InstalledRuntime)]
+
+
+def test_the_stored_benchmarks_have_the_schema_of_this_version() -> None:
+    folder = ROOT / "docs/bench"
+    assert (folder / "schema.json").read_text() == result.schema()
+    for stored in folder.glob("machine-*.json"):
+        assert result.to_json(result.read(stored)) == stored.read_text()
 
 
 def test_the_example_of_limits_is_valid(tmp_path: Path) -> None:

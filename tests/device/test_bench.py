@@ -5,15 +5,11 @@ import math
 import os
 import re
 import shutil
-from pathlib import Path
 from xml.etree import ElementTree
 
-import jsonschema
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from undertone import bundle
 from undertone.bench import limits, report, result
@@ -26,8 +22,6 @@ from undertone.bench.result import Benchmark, State
 from undertone.cli import run, undertone
 from undertone.errors import BenchmarkError, ConfigError
 from undertone.interpreter import Int8Interpreter, installed_runtimes
-
-ROOT = Path(__file__).parents[2]
 
 
 def call(*arguments):
@@ -80,6 +74,7 @@ def test_memory_grows_with_what_is_loaded(measured):
 
 def test_a_benchmark_survives_json_and_has_the_schema(stored, measured):
     assert result.to_json(measured) == stored.read_text()
+    jsonschema = pytest.importorskip("jsonschema")  # not where the device's tests run alone
     described = json.loads(result.schema())
     jsonschema.validate(json.loads(stored.read_text()), described)
     broken = json.loads(stored.read_text())
@@ -241,11 +236,11 @@ def test_limits_that_are_wrong_are_one_sentence(tmp_path, capsys, content, said)
     assert str(path) in line
 
 
-@given(st.sampled_from(result.figure_names()), st.floats(0, 1e9))
-def test_every_figure_can_be_limited(tmp_path_factory, name, most):
-    path = tmp_path_factory.mktemp("limits") / "limits.toml"
-    path.write_text(f"[at_most]\n{name} = {most!r}\n")
-    assert limits.load(path).at_most == {name: most}
+def test_every_figure_can_be_limited(tmp_path):
+    wanted = {name: 1.5 + number for number, name in enumerate(result.figure_names())}
+    path = tmp_path / "limits.toml"
+    path.write_text("[at_most]\n" + "\n".join(f"{name} = {most}" for name, most in wanted.items()))
+    assert limits.load(path).at_most == wanted
 
 
 @pytest.fixture
@@ -408,12 +403,6 @@ def test_a_picture_has_a_circle_for_each_measurement_and_room_for_strange_names(
     for form in ("table", "markdown"):
         assert call("--read", tmp_path / "strange.json", "--format", form) == 0
         assert "\x1b" not in capsys.readouterr().out
-
-
-def test_the_stored_measurements_are_of_this_version():
-    for path in (ROOT / "docs/bench").glob("machine-*.json"):
-        result.read(path)
-    assert (ROOT / "docs/bench/schema.json").read_text() == result.schema()
 
 
 def test_wrong_limits_do_not_hide_behind_a_wrong_baseline(tmp_path):

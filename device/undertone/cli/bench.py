@@ -14,6 +14,7 @@ from undertone.errors import BenchmarkError
 from undertone.text import printable
 
 if TYPE_CHECKING:
+    from undertone.bench.limits import Limits
     from undertone.bench.report import Table
     from undertone.bench.result import Benchmark
     from undertone.bench.run import Plan
@@ -112,13 +113,25 @@ def command(
     else:
         names = [name for name in bundles if Path(name).name not in _OF_PYTHON] or [model]
         benchmark = _measure(_plan(names, runtime, threads, runs, seconds))
-    text = result.to_json(benchmark) if form == "json" else ""
-    _write(output, text or _shown(report.tables(benchmark), form, output))
+    if form == "json":
+        _write(output, result.to_json(benchmark))
+    else:
+        _write(output, _shown(report.tables(benchmark), form, output))
     if plot:
         _write(plot, svg(benchmark))
-    broken = list(limits.broken(benchmark, limited)) if limited else []
+    if limited:
+        _check(benchmark, limited)
+
+
+def _check(benchmark: "Benchmark", limited: "Limits") -> None:
+    """Tell every limit that is broken; then the exit status is 1."""
+    from undertone.bench import limits
+
+    if limited.baseline:
+        _warn_of_other_machine(limited.baseline, benchmark)
+    broken = list(limits.broken(benchmark, limited))
     for sentence in broken:
-        click.echo(f"undertone: {sentence}", err=True)
+        click.echo(f"undertone: {printable(sentence)}", err=True)
     if broken:
         click.get_current_context().exit(1)
 
@@ -160,11 +173,10 @@ def _measure(plan: "Plan") -> "Benchmark":
 
 
 def _compared(a: "Benchmark", b: "Benchmark", form: str) -> str:
-    from undertone.bench.compare import compare, other_machine
+    from undertone.bench.compare import compare
     from undertone.bench.report import comparison
 
-    if warning := other_machine(a, b):
-        click.echo(f"undertone: {warning}", err=True)
+    _warn_of_other_machine(a, b)
     compared = list(compare(a, b))
     if form != "json":
         return _shown(comparison(compared), form, None)
@@ -178,6 +190,13 @@ def _compared(a: "Benchmark", b: "Benchmark", form: str) -> str:
         for measurement, figures in compared
     ]
     return json.dumps(found, indent=2) + "\n"
+
+
+def _warn_of_other_machine(a: "Benchmark", b: "Benchmark") -> None:
+    from undertone.bench.compare import other_machine
+
+    if warning := other_machine(a, b):
+        click.echo(f"undertone: {printable(warning)}", err=True)
 
 
 def _shown(tables: "Iterable[Table]", form: str, output: Path | None) -> str:
