@@ -9,7 +9,7 @@ from undertone.audio.block import SAMPLE_RATE_HZ, Block
 from undertone.classifier import Classifier
 from undertone.events import NO_SPEECH, Verdict
 from undertone.mfcc import Mfcc
-from undertone.speech import SpeechGate, SpeechPart, pymicro_vad_detector
+from undertone.speech import SpeechGate, SpeechPart, pymicro_vad_detector, reused_detector
 from undertone.tracker import LogProbabilities, judge, log_softmax
 from undertone.windows import WindowCutter, Windows
 
@@ -157,8 +157,8 @@ class FileVerdict:
 def classify(
     blocks: Iterable[Block], classifier: Classifier, threshold: float | None = None
 ) -> FileVerdict:
-    """Judge a finite stream of blocks, as the listening device would."""
-    pipeline = Pipeline(classifier, threshold=threshold)
+    """Judge a finite stream of blocks, as the listening device would; one stream at a time."""
+    pipeline = Pipeline(classifier, SpeechGate(detector=reused_detector()), threshold)
     segments: list[Judged] = []
     for block in blocks:
         segments += pipeline.process(block)

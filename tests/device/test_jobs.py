@@ -14,6 +14,7 @@ import pytest
 
 from undertone import bundle
 from undertone.batch import Judge, classify_files
+from undertone.bench.memory import status_bytes
 from undertone.cli import run, undertone
 from undertone.errors import BundleError, WorkerError
 from undertone.samples import clips
@@ -48,6 +49,28 @@ def test_several_processes_say_what_one_says_in_the_order_of_the_files(recording
 def test_far_more_files_than_may_wait_come_in_order(recordings):
     paths = [recordings[2], recordings[5]] * 50
     assert [one.path for one in classify_files(paths, judge(), jobs=2)] == paths
+
+
+def test_what_was_heard_before_makes_no_difference(recordings):
+    first, second = recordings[:2]
+    found = list(classify_files([first, second, first, first], judge()))
+    assert found[0].verdict.verdict == found[2].verdict.verdict
+    for again in found[2:]:
+        assert repr(again) == repr(found[0])
+    assert repr(found[1]) != repr(found[0])
+
+
+def test_files_leave_nothing_in_memory():
+    assert in_new_process(_growth_bytes, clips()[0]) < 2**20
+
+
+def _growth_bytes(clip):
+    """How much memory 100 files take that 100 before them did not."""
+    resident = []
+    for number, _ in enumerate(classify_files([clip] * 200, judge())):
+        if number in (99, 199):
+            resident.append(status_bytes("VmRSS"))
+    return resident[1] - resident[0]
 
 
 def test_whoever_stops_looking_stops_the_workers(recordings):
