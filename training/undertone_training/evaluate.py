@@ -25,6 +25,11 @@ FORMS = ("float", "int8")
 """Of a run's model: as it was trained, and as it ships."""
 
 
+def forms_of(run: Run) -> Sequence[str]:
+    """Those that the run has: the converter can't take every network."""
+    return FORMS[:1] if run.unquantized.exists() else FORMS
+
+
 def evaluate_run(
     run: Run, test: Sequence[ClipFeatures], forms: Sequence[str] = FORMS
 ) -> dict[str, Predictions]:

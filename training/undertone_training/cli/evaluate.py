@@ -225,9 +225,9 @@ def _test(
     info, calibration = run.info, run.calibration
     features = common.features_of(clips, info.recipe, cache, jobs, str(run.folder))
     common.load_tensorflow()
-    from undertone_training.evaluate import cost_of, evaluate_run
+    from undertone_training.evaluate import cost_of, evaluate_run, forms_of
 
-    predictions = evaluate_run(run, features)
+    predictions = evaluate_run(run, features, forms_of(run))
     cost = cost_of(run)
     write_report(
         run.report / name,
@@ -246,7 +246,8 @@ def _test(
         },
     )
     _say(f"{run.folder} {protocol}", predictions)
-    verdicts = Verdicts.of(predictions["int8"], calibration.confidence[1])
+    *_, shipped = predictions.values()
+    verdicts = Verdicts.of(shipped, calibration.confidence[1])
     return Outcome(run, protocol, predictions, cost, verdicts=verdicts)
 
 
@@ -292,7 +293,7 @@ def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: 
         replicates, left_out = same_folds(group)
         for reason in left_out:
             click.echo(f"{protocol}: {reason}", err=True)
-        speakers = {name for each in replicates[0] for name in each.predictions["int8"].speakers}
+        speakers = {name for each in replicates[0] for name in _heard(each)}
         protocol += shortfall(group[0].run.info.protocol, len(replicates[0]), len(speakers))
     else:
         replicates = [[each] for each in group]
@@ -320,6 +321,11 @@ def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: 
     verdicts = Verdicts.total([each.verdicts for each in kept if each.verdicts])
     pooled = Pooled(recipe, protocol, seeds, tuple(splits), pool(joined), cost, live, verdicts)
     pooled.save(folder / f"{name}.json")
+
+
+def _heard(outcome: "Outcome") -> tuple[str, ...]:
+    """The speakers whom a run was tested on."""
+    return next(iter(outcome.predictions.values())).speakers
 
 
 def _bundle(folder: Path, clips: "Mapping[str, Clip]", protocol: str, to: Path | None) -> None:

@@ -140,7 +140,8 @@ class _Spectrum:
 
 def _means(*kinds: Floats) -> Floats:
     """The kinds one after another, each averaged over time: (1, rows)."""
-    return np.concatenate([kind.mean(axis=1) for kind in kinds])[np.newaxis]
+    vector: Floats = np.concatenate([kind.mean(axis=1) for kind in kinds])
+    return vector[np.newaxis]
 
 
 def _mfcc_mean(librosa: Any, sound: Floats) -> Floats:

@@ -28,7 +28,7 @@ def cnn_bigru(recipe: Recipe, n_classes: int) -> keras.Model:
     window, x = _vector(recipe)
     for channels in (128, 256, 256, 512):
         x = layers.Conv1D(channels, 5, padding="same", activation="relu")(x)
-        x = layers.MaxPooling1D(2)(layers.BatchNormalization()(x))
+        x = layers.MaxPooling1D(2)(_normalized(x))
         x = layers.Dropout(0.2)(x)
     for units in (256, 128):
         gru = layers.GRU(units, return_sequences=True, unroll=True)
@@ -43,7 +43,7 @@ def cnn_lstm(recipe: Recipe, n_classes: int) -> keras.Model:
     window = x = _window(recipe)
     for channels in (64, 128):
         x = layers.Conv1D(channels, 5, padding="same", activation="relu")(x)
-        x = layers.MaxPooling1D(4)(layers.BatchNormalization()(x))
+        x = layers.MaxPooling1D(4)(_normalized(x))
         x = layers.Dropout(0.2)(x)
     x = layers.Dropout(0.3)(layers.LSTM(128, unroll=True)(x))
     x = layers.Dense(64, activation="relu")(x)
@@ -80,13 +80,13 @@ def deep_cnn_1d(recipe: Recipe, n_classes: int) -> keras.Model:
         x = layers.Conv1D(
             channels, kernel, padding="same", activation="relu", kernel_regularizer=_L2
         )(x)
-        x = layers.BatchNormalization()(x)
+        x = _normalized(x)
         if pooling > 1:
             x = layers.MaxPooling1D(pooling)(x)
         x = layers.Dropout(dropout)(x)
     x = layers.GlobalAveragePooling1D()(x)
     x = layers.Dense(64, activation="relu", kernel_regularizer=_L2)(x)
-    x = layers.Dropout(0.4)(layers.BatchNormalization()(x))
+    x = layers.Dropout(0.4)(_normalized(x))
     return _model(recipe, window, x, n_classes)
 
 
@@ -106,10 +106,15 @@ def light_sernet(recipe: Recipe, n_classes: int) -> keras.Model:
     return _model(recipe, window, layers.Dropout(0.3)(x), n_classes)
 
 
+def _normalized(x: Any) -> Any:
+    """Batch normalisation; Keras's momentum of 0.99 lags by several of these short epochs."""
+    return layers.BatchNormalization(momentum=0.9)(x)
+
+
 def _block(x: Any, channels: int, kernel: tuple[int, int]) -> Any:
     weak = keras.regularizers.L2(1e-6)
     x = layers.Conv2D(channels, kernel, padding="same", use_bias=False, kernel_regularizer=weak)(x)
-    return layers.ReLU()(layers.BatchNormalization()(x))
+    return layers.ReLU()(_normalized(x))
 
 
 _L2 = keras.regularizers.L2(1e-4)

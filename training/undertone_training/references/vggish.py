@@ -91,7 +91,8 @@ def examples(sound: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     )  # fmt: skip
     frames = np.log(mel.T + 0.01).astype(np.float32)
     count = len(frames) // FRAMES
-    return frames[: count * FRAMES].reshape(count, FRAMES, BANDS, 1)
+    whole: NDArray[np.float32] = frames[: count * FRAMES]
+    return whole.reshape(count, FRAMES, BANDS, 1)
 
 
 @lru_cache(maxsize=1)
