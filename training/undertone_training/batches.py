@@ -27,12 +27,10 @@ _VOCAL_TRACTS = 15
 
 def fit_normalization(features: Sequence[ClipFeatures], recipe: Recipe) -> Normalization:
     """Mean and deviation per coefficient over the windows of the training clips themselves."""
-    unit = Normalization(
-        recipe.level, (0.0,) * recipe.mfcc.n_coefficients, (1.0,) * recipe.mfcc.n_coefficients
-    )
-    windows = np.concatenate([windows_of(clip, recipe.window, unit) for clip in features])
+    unit = Normalization(recipe.level, (0.0,) * recipe.coefficients, (1.0,) * recipe.coefficients)
+    windows = np.concatenate([windows_of(clip, recipe.cut, unit) for clip in features])
     frames = windows.reshape(-1, windows.shape[-1]).astype(np.float64)
-    deviation = np.maximum(frames.std(axis=0), 1e-3)
+    deviation = np.maximum(frames.std(axis=0), 1e-9)  # of a mel band it may be small
     return Normalization(
         recipe.level, tuple(frames.mean(axis=0).tolist()), tuple(deviation.tolist())
     )
@@ -162,7 +160,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         n, tempo = len(variants), self._recipe.regularization.tempo
         steps = generator.uniform(1 - tempo, 1 + tempo, (n, 1)) if tempo else np.ones((n, 1))
         lengths = self._lengths[variants][:, np.newaxis]
-        positions = steps * np.arange(self._recipe.window.frames)
+        positions = steps * np.arange(self._recipe.cut.frames)
         spare = lengths - 1 - positions[:, -1:]
         # a long one from anywhere, a short one from its beginning or from anywhere
         anywhere = np.where(spare >= 0, spare, lengths * generator.integers(2, size=(n, 1)))

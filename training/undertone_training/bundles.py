@@ -20,7 +20,7 @@ from undertone.bundle import (
     Training,
     manifest_json,
 )
-from undertone_training.errors import PromotionError
+from undertone_training.errors import PromotionError, RunError
 from undertone_training.runs import Run
 
 LICENCE = "CC BY-NC-SA 4.0"
@@ -31,8 +31,17 @@ LEAST_AGREEMENT = 0.98
 
 
 def bundle_of(run: Run, name: str, reported: Mapping[str, Any] | None = None) -> Bundle:
-    """The quantised run as a bundle in memory; ``reported`` are the manifest's figures."""
-    info, calibration, quantization = run.info, run.calibration, run.quantization
+    """The quantised run as a bundle in memory; ``reported`` are the manifest's figures.
+
+    Raises RunError for a run whose features the device has not.
+    """
+    info, calibration = run.info, run.calibration
+    if info.recipe.features != "device":
+        raise RunError(
+            f"{run.folder} can't run on the device: {info.recipe.name} hears by features of a "
+            "reference system; take a recipe with the device's."
+        )
+    quantization = run.quantization
     model = run.tflite.read_bytes()
     temperature, threshold = calibration.confidence
     manifest = Manifest(

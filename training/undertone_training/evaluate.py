@@ -25,6 +25,11 @@ FORMS = ("float", "int8")
 """Of a run's model: as it was trained, and as it ships."""
 
 
+def forms_of(run: Run) -> Sequence[str]:
+    """Those that the run has: the converter can't take every network."""
+    return FORMS[:1] if run.unquantized.exists() else FORMS
+
+
 def evaluate_run(
     run: Run, test: Sequence[ClipFeatures], forms: Sequence[str] = FORMS
 ) -> dict[str, Predictions]:
@@ -44,7 +49,7 @@ def fidelity(run: Run, features: Sequence[ClipFeatures]) -> Fidelity:
     info, calibration = run.info, run.calibration
     predictions = evaluate_run(run, features)
     windows = np.concatenate(
-        [windows_of(each, info.recipe.window, calibration.normalization) for each in features]
+        [windows_of(each, info.recipe.cut, calibration.normalization) for each in features]
     )
     said = {form: logits(windows).argmax(axis=1) for form, logits in _forms(run).items()}
     return Fidelity(

@@ -1,4 +1,6 @@
-"""Features of clips, cut by the device's gate and computed by the device's MFCC, cached.
+"""Features of clips, cached: cut by the device's gate and computed by the device's MFCC.
+
+Or by a reference system, which hears the whole clip: one segment of a fixed shape.
 
 The cache's key is a hash of the recording's bytes and of every parameter that shapes the
 frames, so that a changed clip, gate, MFCC or augmentation is computed anew and nothing else.
@@ -28,6 +30,10 @@ from undertone_training.corpora.clip import Clip
 from undertone_training.errors import RunError
 from undertone_training.noise import NoiseRecordings
 from undertone_training.recipe import Augmentation
+from undertone_training.references.features import ReferenceFeatures
+
+Front = MfccConfig | ReferenceFeatures
+Frames = NDArray[np.float32]
 
 FORMAT = 2
 """Raised when this module changes what it stores."""
@@ -35,7 +41,7 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class ClipFeatures:
-    """MFCC frames of one clip: a list of segments, then the augmented copies of the whole.
+    """Frames of one clip: a list of segments, then the augmented copies of the whole.
 
     segments: what the device would classify, each (frames, coefficients); none where the
         gate heard no speech.
@@ -50,7 +56,7 @@ class ClipFeatures:
 @dataclass(frozen=True)
 class _Job:
     clip: Clip
-    mfcc: MfccConfig
+    front: Front
     augmentation: Augmentation | None
     noise: NoiseRecordings
     noise_digest: str
@@ -59,7 +65,7 @@ class _Job:
 
 def prepare(
     clips: Sequence[Clip],
-    mfcc: MfccConfig,
+    front: Front,
     augmentation: Augmentation | None,
     noise: NoiseRecordings | None,
     folder: Path,
@@ -78,7 +84,7 @@ def prepare(
         raise _unwritable(folder, error) from error
     noise = noise or NoiseRecordings(())
     digest = noise.digest
-    work = [_Job(clip, mfcc, augmentation, noise, digest, folder) for clip in clips]
+    work = [_Job(clip, front, augmentation, noise, digest, folder) for clip in clips]
     results = []
     workers = jobs or os.cpu_count() or 1
     if workers == 1 or len(work) < 8:
@@ -140,10 +146,17 @@ def _unwritable(folder: Path, error: OSError) -> RunError:
 
 
 def _key(job: _Job, content: bytes) -> str:
+    front = (
+        {
+            "gate": dataclasses.asdict(GateConfig()),
+            "mfcc": msgspec.to_builtins(job.front),
+        }
+        if isinstance(job.front, MfccConfig)
+        else job.front.key
+    )
     parameters = {
         "format": FORMAT,
-        "gate": dataclasses.asdict(GateConfig()),
-        "mfcc": msgspec.to_builtins(job.mfcc),
+        **front,
         "augmentation": msgspec.to_builtins(job.augmentation),
         "noise": job.noise_digest,
     }
@@ -152,23 +165,25 @@ def _key(job: _Job, content: bytes) -> str:
     return digest.hexdigest()[:40]
 
 
+def _hearing(front: Front) -> Callable[[Samples], list[Frames]]:
+    """From a recording to the frames of each of its segments."""
+    if isinstance(front, ReferenceFeatures):
+        return lambda samples: [front.compute(samples)]
+    mfcc = Mfcc(front)
+    return lambda samples: [
+        mfcc.compute(samples[start:end]).astype(np.float32) for start, end in speech_of(samples)
+    ]
+
+
 def _compute(job: _Job) -> ClipFeatures:
+    hear = _hearing(job.front)
     samples = job.clip.source.read()
-    spans = speech_of(samples)
-    mfcc = Mfcc(job.mfcc)
-
-    def frames(piece: Samples) -> NDArray[np.float32]:
-        return mfcc.compute(piece).astype(np.float32)
-
-    copies: list[NDArray[np.float32]] = []
-    if spans and job.augmentation is not None:
+    segments = hear(samples)
+    copies: list[Frames] = []
+    if segments and job.augmentation is not None:
         transform = augmenter(job.augmentation, job.noise)
         for copy in range(job.augmentation.copies):
             seed = zlib.crc32(f"{job.clip.clip_id}/{copy}".encode())
-            changed = augmented(samples, transform, seed)
-            heard = [frames(changed[start:end]) for start, end in speech_of(changed)]
-            if heard:  # else the device would not hear it either
+            if heard := hear(augmented(samples, transform, seed)):  # else the device would not
                 copies.append(np.concatenate(heard))
-    return ClipFeatures(
-        job.clip, tuple(frames(samples[start:end]) for start, end in spans), tuple(copies)
-    )
+    return ClipFeatures(job.clip, tuple(segments), tuple(copies))

@@ -76,9 +76,9 @@ def require_fit_to_teach(info: RunInfo, teachers: Sequence[Run]) -> None:
                 f"{teacher.folder} can't teach here: it was trained on speakers that this run is "
                 "not trained on; train it on the same split."
             )
-        if known.recipe.mfcc != info.recipe.mfcc or known.labels != info.labels:
+        if known.recipe.front != info.recipe.front or known.labels != info.labels:
             raise RunError(
-                f"{teacher.folder} can't teach here: its MFCC or its labels are not those of "
+                f"{teacher.folder} can't teach here: its features or its labels are not those of "
                 f"{info.recipe.name}; give both recipes the same."
             )
 
@@ -100,7 +100,7 @@ def _said(variants: Sequence[Array], teacher: Run) -> NDArray[np.float64]:
     logits = keras_logits(keras.models.load_model(teacher.model, compile=False))
     rows: list[NDArray[np.float64]] = []
     for start in range(0, len(variants), 512):
-        cuts = [cut(one.astype(np.float64), recipe.window) for one in variants[start : start + 512]]
+        cuts = [cut(one.astype(np.float64), recipe.cut) for one in variants[start : start + 512]]
         windows = normalize(np.concatenate(cuts), normalization).astype(np.float32)
         logs = log_softmax(logits(windows))
         ends = np.cumsum([len(each) for each in cuts])

@@ -49,7 +49,7 @@ def representative(
     """Windows that stand for all: drawn from the training clips, (n, frames, coefficients)."""
     order = np.random.default_rng(seed).permutation(len(train))[:REPRESENTATIVE_WINDOWS]
     windows = np.concatenate(
-        [windows_of(train[index], recipe.window, normalization) for index in order]
+        [windows_of(train[index], recipe.cut, normalization) for index in order]
     )
     return windows[:REPRESENTATIVE_WINDOWS]
 

@@ -16,6 +16,7 @@ from msgspec import Meta
 from undertone.errors import ConfigError
 from undertone.mfcc import MfccConfig
 from undertone.windows import WindowConfig
+from undertone_training.references.features import SHAPES, ReferenceFeatures
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -143,13 +144,16 @@ class Schedule(_Strict, frozen=True):
 class Recipe(_Strict, frozen=True):
     """Everything that makes a model, but the data and the seed.
 
-    network: a builder in ``networks``; ``width`` scales its channels.
+    network: a builder in ``networks``; ``width`` scales the channels of ours.
     convolutions: channels, kernel in frames and pooling of each of its convolutions.
     pooling: what is taken over time at their end.
     begins_with: another recipe of the same network, whose finished run on the same split and with
         the same seed has the weights to begin with; "" begins with new ones.
     song: RAVDESS song of the training actors joins their speech.
     level: see ``undertone.bundle.Normalization``.
+    features: "device" for the device's own, or those of a reference system (``references``),
+        which have windows and coefficients of their own: ``mfcc`` and ``window`` say nothing then.
+    vggish: for those, a file of VGGish weights whose embeddings join them; "" goes without.
     validation_speakers: training actors held out for the curves, early stopping, the
         temperature and the threshold; 0 trains on all, and ``evaluate`` then takes temperature
         and threshold of each fold from what the other folds said of its training actors.
@@ -168,6 +172,8 @@ class Recipe(_Strict, frozen=True):
     begins_with: str = ""
     song: bool = True
     level: Literal["energy-mean", "none"] = "energy-mean"
+    features: str = "device"
+    vggish: str = ""
     validation_speakers: Count = 2
     mfcc: MfccConfig = MfccConfig()
     window: WindowConfig = WindowConfig()
@@ -175,6 +181,44 @@ class Recipe(_Strict, frozen=True):
     regularization: Regularization = Regularization()
     distillation: Distillation = Distillation()
     schedule: Schedule = Schedule()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for features that there are not, and what these can't go through."""
+        if self.features == "device":
+            if self.vggish:
+                raise ValueError("vggish joins the features of a reference system only")
+            return
+        if self.features not in SHAPES:
+            raise ValueError(f"features must be device or one of {', '.join(SHAPES)}")
+        changed = self.regularization
+        if changed.vocal_tract or changed.tempo or changed.background or self.level != "none":
+            raise ValueError(
+                "vocal_tract, tempo, background and level change the device's MFCC: with features "
+                f'= "{self.features}" set them to 0, and level to "none"'
+            )
+
+    @property
+    def front(self) -> MfccConfig | ReferenceFeatures:
+        """What makes frames of sound."""
+        return (
+            self.mfcc
+            if self.features == "device"
+            else ReferenceFeatures(self.features, self.vggish)
+        )
+
+    @property
+    def cut(self) -> WindowConfig:
+        """How the frames of a segment become windows."""
+        if isinstance(self.front, MfccConfig):
+            return self.window
+        frames, _ = self.front.shape
+        return WindowConfig(frames, frames)
+
+    @property
+    def coefficients(self) -> int:
+        """Of each frame."""
+        front = self.front
+        return front.n_coefficients if isinstance(front, MfccConfig) else front.shape[1]
 
 
 def names() -> list[str]:

@@ -7,7 +7,8 @@
     model.keras         the trained network
     calibration.json    normalisation, temperature, threshold (training actors only)
     history.csv         loss and accuracy of every epoch
-    model.tflite        the quantised network, with quantization.json
+    model.tflite        the quantised network, with quantization.json; or
+    unquantized.txt     why the converter could not make one
     report/
 """
 
@@ -81,6 +82,7 @@ class Run:
         self.model = folder / "model.keras"
         self.history = folder / "history.csv"
         self.tflite = folder / "model.tflite"
+        self.unquantized = folder / "unquantized.txt"
         self.best = folder / "best.npz"
         self.report = folder / "report"
 

@@ -168,7 +168,7 @@ def _speaker_dependent(
 
 
 def _random(variant: str, clips: Sequence[Clip], seed: int) -> Split:
-    """80 % training (a tenth of it validation) and 20 % test, each with every emotion's share."""
+    """80 % training (15 % of it validation) and 20 % test, each with every emotion's share."""
     from sklearn.model_selection import train_test_split
 
     def parted(clips: Sequence[Clip], share: float) -> tuple[list[Clip], list[Clip]]:
@@ -178,7 +178,7 @@ def _random(variant: str, clips: Sequence[Clip], seed: int) -> Split:
 
     try:
         rest, test = parted(clips, 0.2)
-        train, validation = parted(rest, 0.1)
+        train, validation = parted(rest, 0.15)
     except ValueError as error:
         raise SplitError(
             f"{len(clips)} RAVDESS clips are too few for a random split with every emotion on each "

@@ -125,7 +125,7 @@ def features_of(
 
     augmentation = None if noise is None else recipe.augmentation
     with progress(description, len(clips)) as step:
-        return prepare(clips, recipe.mfcc, augmentation, noise, cache, jobs, lambda: step(""))
+        return prepare(clips, recipe.front, augmentation, noise, cache, jobs, lambda: step(""))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> None:

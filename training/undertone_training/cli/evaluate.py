@@ -227,9 +227,9 @@ def _test(
     features = common.features_of(clips, info.recipe, cache, jobs, str(run.folder))
     common.load_tensorflow()
     from undertone_training.embeddings import map_run
-    from undertone_training.evaluate import cost_of, evaluate_run
+    from undertone_training.evaluate import cost_of, evaluate_run, forms_of
 
-    predictions = evaluate_run(run, features)
+    predictions = evaluate_run(run, features, forms_of(run))
     cost = cost_of(run)
     placed = map_run(run, features)
     write_report(
@@ -251,7 +251,8 @@ def _test(
         [placed] if placed else [],
     )
     _say(f"{run.folder} {protocol}", predictions)
-    verdicts = Verdicts.of(predictions["int8"], calibration.confidence[1])
+    *_, shipped = predictions.values()
+    verdicts = Verdicts.of(shipped, calibration.confidence[1])
     return Outcome(run, protocol, predictions, cost, None, verdicts, clips, placed)
 
 
@@ -297,7 +298,7 @@ def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: 
         replicates, left_out = same_folds(group)
         for reason in left_out:
             click.echo(f"{protocol}: {reason}", err=True)
-        speakers = {name for each in replicates[0] for name in each.predictions["int8"].speakers}
+        speakers = {name for each in replicates[0] for name in _heard(each)}
         protocol += shortfall(group[0].run.info.protocol, len(replicates[0]), len(speakers))
     else:
         replicates = [[each] for each in group]
@@ -331,6 +332,11 @@ def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: 
     verdicts = Verdicts.total([each.verdicts for each in kept if each.verdicts])
     pooled = Pooled(recipe, protocol, seeds, tuple(splits), pool(joined), cost, live, verdicts)
     pooled.save(folder / f"{name}.json")
+
+
+def _heard(outcome: "Outcome") -> tuple[str, ...]:
+    """The speakers whom a run was tested on."""
+    return next(iter(outcome.predictions.values())).speakers
 
 
 def _bundle(folder: Path, clips: "Mapping[str, Clip]", protocol: str, to: Path | None) -> None:

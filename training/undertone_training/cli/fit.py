@@ -81,6 +81,7 @@ def command(
             f"There is no fold {min(unknown)}: {protocol} has 1 to {len(found)}.",
             param_hint="--fold",
         )
+    _say_what_lacks(recipe, clips)
     confidence = None
     for number, split in enumerate(found, start=1):
         if folds and number not in folds:
@@ -102,6 +103,24 @@ def command(
             if folds_folder and confidence is None:  # the same for every seed
                 confidence = _confidence(folds_folder, recipe, clips, cache, jobs)
             training.train(run, info, lesson, for_training(data), cache, jobs, confidence)
+
+
+def _say_what_lacks(recipe: "Recipe", clips: "Sequence[Clip]") -> None:
+    """Emotions that nobody at hand speaks, and embeddings that there is no file for."""
+    from undertone.emotions import EMOTIONS
+
+    known = {clip.emotion for clip in clips if clip.corpus == "ravdess"}
+    if absent := [emotion for emotion in EMOTIONS if emotion not in known]:
+        click.echo(
+            f"RAVDESS has no clip here that is {', '.join(absent)}: the network will not know it",
+            err=True,
+        )
+    if recipe.features.startswith("five-kinds") and not recipe.vggish:
+        click.echo(
+            f"{recipe.name} goes without VGGish embeddings: `vggish` in the recipe names no file "
+            "of weights",
+            err=True,
+        )
 
 
 def _confidence(

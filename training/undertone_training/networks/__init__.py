@@ -15,12 +15,16 @@ from undertone.errors import ConfigError
 from undertone_training.networks.compact import compact
 from undertone_training.networks.spectral import spectral
 from undertone_training.recipe import Recipe
+from undertone_training.references import networks as references
 
 BUILDERS: dict[str, Callable[[Recipe, int], keras.Model]] = {
     "compact": compact,
     "spectral": spectral,
+    **references.BUILDERS,
 }
-
+_COUNTED = (
+    keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D,
+)  # fmt: skip
 
 WindowLogits = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 """Windows (n, frames, coefficients), normalised, to logits (n, classes)."""
@@ -55,7 +59,7 @@ def multiply_accumulates(model: keras.Model) -> int:
     """Multiply-accumulates of one window: those of convolutions and dense layers."""
     total = 0
     for layer in model.layers:
-        if isinstance(layer, keras.layers.Dense | keras.layers.Conv1D | keras.layers.Conv2D):
+        if isinstance(layer, _COUNTED):
             positions = math.prod(layer.output.shape[1:-1])
             total += positions * math.prod(layer.kernel.shape)
     return total

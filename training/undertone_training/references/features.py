@@ -1,0 +1,205 @@
+"""The features of the reference systems, by librosa; one array of a fixed shape a clip.
+
+They hear the whole clip, pauses and all, without the device's speech gate.  Sound comes as
+the device gets it, mono at 16 kHz; all but LIGHT-SERNet's are taken at librosa's own rate.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from undertone.audio.block import SAMPLE_RATE_HZ, Samples
+from undertone.errors import RuntimeMissingError
+from undertone_training.references import vggish
+
+Array = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
+
+RATE_HZ = 22_050
+"""librosa's own."""
+
+SPAN_S = 3.0
+"""What those hear that do not hear the whole clip; shorter sound is padded with silence."""
+
+STRETCHES = 12
+"""Parts of the span, of which ``five-kinds-in-stretches`` takes means: quarters of a second."""
+
+_CHROMA, _MEL, _CONTRAST, _TONNETZ = 12, 128, 7, 6
+_FIVE_KINDS = 40 + _CHROMA + _MEL + _CONTRAST + _TONNETZ
+
+SHAPES = {
+    "mfcc-mean": (1, 40),
+    "mfcc-chroma-mel": (1, 40 + _CHROMA + _MEL),
+    "mfcc-sequence": (130, 40),
+    "five-kinds": (1, _FIVE_KINDS),
+    "five-kinds-in-stretches": (STRETCHES, _FIVE_KINDS),
+    "zcr-chroma-mfcc-rms-mel": (1, 1 + _CHROMA + 20 + 1 + _MEL),
+    "mfcc-64ms": (62, 40),
+}
+"""Frames and coefficients of each set; one frame is a mean over time."""
+
+
+class ReferenceFeatures(msgspec.Struct, frozen=True, dict=True):
+    """One set by its name; ``weights``: a file of VGGish's, "" for none (see ``vggish``)."""
+
+    name: str
+    weights: str = ""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Frames and coefficients of every clip."""
+        frames, coefficients = SHAPES[self.name]
+        return frames, coefficients + (vggish.SIZE if self.weights else 0)
+
+    @cached_property
+    def key(self) -> dict[str, str]:
+        """All that shapes the numbers, for a cache."""
+        return {
+            "features": self.name,
+            "librosa": str(_librosa().__version__),
+            "weights": vggish.digest(Path(self.weights)) if self.weights else "",
+        }
+
+    def compute(self, samples: Samples) -> Array:
+        """Features of int16 sound at 16 kHz, of shape ``shape``.
+
+        Raises RuntimeMissingError without librosa, RunError for unusable VGGish weights.
+        """
+        sound = samples.astype(np.float32) / 32768
+        frames = _COMPUTE[self.name](_librosa(), sound)
+        if self.weights:
+            said = vggish.embedding(Path(self.weights), fixed(sound, SAMPLE_RATE_HZ))
+            frames = np.hstack([frames, np.repeat(said[np.newaxis], len(frames), axis=0)])
+        return np.ascontiguousarray(frames, np.float32)
+
+
+def fixed(sound: Floats, rate_hz: int, offset_s: float = 0.0) -> Floats:
+    """``SPAN_S`` of the sound from ``offset_s`` on, padded with zeros at its end."""
+    length, start = round(SPAN_S * rate_hz), round(offset_s * rate_hz)
+    piece: Floats = sound[start : start + length]
+    return np.pad(piece, (0, length - len(piece)))
+
+
+def _librosa() -> ModuleType:
+    try:
+        import librosa
+    except ModuleNotFoundError as error:
+        raise RuntimeMissingError(
+            "librosa is not installed, and the reference systems take their features by it: run "
+            "pip install 'undertone[training,reference]'."
+        ) from error
+    return librosa
+
+
+def _resampled(librosa: Any, sound: Floats) -> Floats:
+    changed: Floats = librosa.resample(sound, orig_sr=SAMPLE_RATE_HZ, target_sr=RATE_HZ)
+    return changed
+
+
+class _Spectrum:
+    """Everything that is taken from one short-time spectrum, each (rows, frames)."""
+
+    def __init__(self, librosa: Any, sound: Floats) -> None:
+        self._of = librosa.feature
+        self._db = librosa.power_to_db
+        self._sound = sound
+        self._magnitude = np.abs(librosa.stft(sound))
+        self.mel = self._of.melspectrogram(S=self._magnitude**2, sr=RATE_HZ)
+
+    def mfcc(self, number: int) -> Floats:
+        taken: Floats = self._of.mfcc(S=self._db(self.mel), sr=RATE_HZ, n_mfcc=number)
+        return taken
+
+    @cached_property
+    def chroma(self) -> Floats:
+        taken: Floats = self._of.chroma_stft(S=self._magnitude**2, sr=RATE_HZ)
+        return taken
+
+    def contrast(self) -> Floats:
+        taken: Floats = self._of.spectral_contrast(S=self._magnitude, sr=RATE_HZ)
+        return taken
+
+    def tonnetz(self) -> Floats:
+        taken: Floats = self._of.tonnetz(chroma=self.chroma, sr=RATE_HZ)
+        return taken
+
+    def zero_crossings(self) -> Floats:
+        taken: Floats = self._of.zero_crossing_rate(y=self._sound)
+        return taken
+
+    def rms(self) -> Floats:
+        taken: Floats = self._of.rms(y=self._sound)
+        return taken
+
+
+def _means(*kinds: Floats) -> Floats:
+    """The kinds one after another, each averaged over time: (1, rows)."""
+    vector: Floats = np.concatenate([kind.mean(axis=1) for kind in kinds])
+    return vector[np.newaxis]
+
+
+def _mfcc_mean(librosa: Any, sound: Floats) -> Floats:
+    return _means(_Spectrum(librosa, _resampled(librosa, sound)).mfcc(40))
+
+
+def _mfcc_chroma_mel(librosa: Any, sound: Floats) -> Floats:
+    found = _Spectrum(librosa, fixed(_resampled(librosa, sound), RATE_HZ, offset_s=0.5))
+    return _means(found.mfcc(40), found.chroma, found.mel)
+
+
+def _mfcc_sequence(librosa: Any, sound: Floats) -> Floats:
+    found = _Spectrum(librosa, fixed(_resampled(librosa, sound), RATE_HZ, offset_s=0.5))
+    return found.mfcc(40).T
+
+
+def _kinds(librosa: Any, sound: Floats) -> tuple[Floats, ...]:
+    found = _Spectrum(librosa, fixed(_resampled(librosa, sound), RATE_HZ))
+    return found.mfcc(40), found.chroma, found.mel, found.contrast(), found.tonnetz()
+
+
+def _five_kinds(librosa: Any, sound: Floats) -> Floats:
+    return _means(*_kinds(librosa, sound))
+
+
+def _five_kinds_in_stretches(librosa: Any, sound: Floats) -> Floats:
+    """As a mean over time, but of each stretch alone; tonnetz and the others in one matrix."""
+    frames = np.concatenate(_kinds(librosa, sound))
+    return np.stack([part.mean(axis=1) for part in np.array_split(frames, STRETCHES, axis=1)])
+
+
+def _zcr_chroma_mfcc_rms_mel(librosa: Any, sound: Floats) -> Floats:
+    found = _Spectrum(librosa, _resampled(librosa, sound))
+    return _means(found.zero_crossings(), found.chroma, found.mfcc(20), found.rms(), found.mel)
+
+
+def _mfcc_64ms(librosa: Any, sound: Floats) -> Floats:
+    """Frames of 64 ms that overlap by 16 ms, from 80 Hz to 7.6 kHz (Aftab et al. 2022)."""
+    taken: Floats = librosa.feature.mfcc(
+        y=fixed(sound, SAMPLE_RATE_HZ),
+        sr=SAMPLE_RATE_HZ,
+        n_mfcc=40,
+        n_fft=1024,
+        hop_length=768,
+        center=False,
+        window="hamming",
+        fmin=80,
+        fmax=7600,
+    )
+    return taken.T
+
+
+_COMPUTE: dict[str, Callable[[Any, Floats], Floats]] = {
+    "mfcc-mean": _mfcc_mean,
+    "mfcc-chroma-mel": _mfcc_chroma_mel,
+    "mfcc-sequence": _mfcc_sequence,
+    "five-kinds": _five_kinds,
+    "five-kinds-in-stretches": _five_kinds_in_stretches,
+    "zcr-chroma-mfcc-rms-mel": _zcr_chroma_mfcc_rms_mel,
+    "mfcc-64ms": _mfcc_64ms,
+}
