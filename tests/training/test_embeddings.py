@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from keras import layers
 
+from undertone_training import recipe as recipes
 from undertone_training.embeddings import without_last_layer
-from undertone_training.networks import BUILDERS, build
-from undertone_training.recipe import Recipe
+from undertone_training.networks import build
 
 # TensorFlow is imported into one worker only.
 pytestmark = pytest.mark.xdist_group("tensorflow")
@@ -29,18 +29,14 @@ def conventional() -> keras.Model:
     )
 
 
-@pytest.mark.parametrize("network", [*BUILDERS, "conventional"])
-def test_the_last_layer_makes_logits_of_the_embedding(network: str) -> None:
-    model = (
-        conventional()
-        if network == "conventional"
-        else build(Recipe(name="x", network=network, width=0.25), 8)
-    )
+@pytest.mark.parametrize("name", [*recipes.names(), "conventional"])
+def test_the_last_layer_makes_logits_of_the_embedding(name: str) -> None:
+    model = conventional() if name == "conventional" else build(recipes.load(name), 8)
     windows = np.random.default_rng(0).normal(size=(3, *model.input_shape[1:]))
     embedded = without_last_layer(model).predict_on_batch(windows)
     assert embedded.shape[0] == 3
     last = [layer for layer in model.layers if isinstance(layer, layers.Dense)][-1]
     said = last(embedded)
-    if network == "conventional":
+    if name == "conventional":
         said = keras.ops.softmax(said)
     assert np.allclose(said, model.predict_on_batch(windows), atol=1e-5)
