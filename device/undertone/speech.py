@@ -212,7 +212,9 @@ class SpeechGate:
 
     def process(self, block: Block) -> list[SpeechPart]:
         """Take one block; return the parts of speech that it completes, oldest first."""
-        samples = np.concatenate([self._rest, block.samples])
+        samples = block.samples
+        if len(self._rest):
+            samples = np.concatenate([self._rest, samples])
         start_s = block.time_s - len(self._rest) / SAMPLE_RATE_HZ
         count = len(samples) // FRAME_LENGTH
         frames = samples[: count * FRAME_LENGTH].reshape(count, FRAME_LENGTH)
@@ -348,6 +350,7 @@ def _frames(seconds: float) -> int:
 
 def _levels_dbfs(frames: Samples) -> list[float]:
     """Level of each frame (rows of int16) in dBFS; digital silence is -120."""
-    mean_square = np.square(frames, dtype=np.float32).mean(axis=1) / 32768.0**2
-    levels: list[float] = (10.0 * np.log10(np.maximum(mean_square, 1e-12))).tolist()
-    return levels
+    floats = frames.astype(np.float32)
+    full_scale = FRAME_LENGTH * 32768.0**2
+    energies: list[float] = np.einsum("ij,ij->i", floats, floats).tolist()
+    return [10.0 * math.log10(max(energy / full_scale, 1e-12)) for energy in energies]

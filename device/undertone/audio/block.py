@@ -1,5 +1,6 @@
 """The value that every audio source yields."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,9 +37,10 @@ class Block:
 def level_dbfs(samples: Samples) -> float:
     """Root mean square of int16 ``samples`` in dB relative to full scale (-inf for silence)."""
     if not len(samples):
-        return -np.inf
-    mean_square = float(np.mean(np.square(samples, dtype=np.float64)))
-    return 10.0 * float(np.log10(mean_square / 32768.0**2)) if mean_square else -np.inf
+        return -math.inf
+    floats = samples.astype(np.float64)
+    mean_square = float(np.dot(floats, floats)) / len(samples)
+    return 10.0 * math.log10(mean_square / 32768.0**2) if mean_square else -math.inf
 
 
 def amplify(samples: Samples, gain_db: float) -> Samples:

@@ -1,5 +1,6 @@
 """How loud a stretch of sound is, and whether it is cut off at full scale."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,15 +19,15 @@ class Level:
     clips: bool
 
 
-SILENCE = Level(-np.inf, -np.inf, clips=False)
+SILENCE = Level(-math.inf, -math.inf, clips=False)
 
 
 def measure(samples: Samples) -> Level:
     """The level of int16 ``samples``, shape (n,)."""
-    magnitudes = np.abs(samples.astype(np.int32))
-    peak = int(magnitudes.max(initial=0))
+    peak = max(int(samples.max(initial=0)), -int(samples.min(initial=0)))
+    clipped = peak >= 32767 and np.count_nonzero(np.abs(samples.astype(np.int32)) >= 32767)
     return Level(
         rms_dbfs=level_dbfs(samples),
-        peak_dbfs=20.0 * float(np.log10(peak / 32768)) if peak else -np.inf,
-        clips=int(np.count_nonzero(magnitudes >= 32767)) >= _CLIPPED_SAMPLES,
+        peak_dbfs=20.0 * math.log10(peak / 32768) if peak else -math.inf,
+        clips=bool(clipped >= _CLIPPED_SAMPLES),
     )
