@@ -5,6 +5,8 @@ import math
 import os
 import re
 import shutil
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import msgspec
@@ -22,6 +24,18 @@ from undertone.bench.result import Benchmark, State
 from undertone.cli import run, undertone
 from undertone.errors import BenchmarkError, ConfigError
 from undertone.interpreter import Int8Interpreter, installed_runtimes
+
+
+# Where TensorFlow was imported first, tflite-runtime opens no model; see the last test.
+RUNTIMES = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            name == "tflite-runtime" and "keras" in sys.modules, reason="beside TensorFlow"
+        ),
+    )
+    for name in installed_runtimes()
+]
 
 
 def call(*arguments):
@@ -105,7 +119,7 @@ def test_the_work_is_counted_as_training_counts_it(name, parameters, millions):
     assert model.accuracy.uar == extra["seeds"]["int8"]["uar"]["mean"]
 
 
-@pytest.mark.parametrize("runtime", installed_runtimes())
+@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_arena_holds_at_least_the_tensors_of_the_largest_operator(runtime):
     seen = graph(bundle.load("ravdess8-tiny"), runtime)
     computed = {seen.output(operator) for operator in seen.operators}
@@ -120,7 +134,7 @@ def test_the_arena_holds_at_least_the_tensors_of_the_largest_operator(runtime):
     assert largest <= seen.arena_bytes <= 4 * largest
 
 
-@pytest.mark.parametrize("runtime", installed_runtimes())
+@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_model_cut_short_gives_what_the_whole_one_had_there(runtime):
     model = bundle.load("ravdess8-tiny").model
     seen = graph(bundle.load("ravdess8-tiny"), runtime)
@@ -412,3 +426,19 @@ def test_wrong_limits_do_not_hide_behind_a_wrong_baseline(tmp_path):
         limits.load(path)
     with pytest.raises(ConfigError, match="no file of limits"):
         limits.load(tmp_path / "gone.toml")
+
+
+@pytest.mark.skipif("tflite-runtime" not in installed_runtimes(), reason="not installed")
+def test_tflite_runtime_in_a_process_without_tensorflow():
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        __file__,
+        "-k",
+        "tflite-runtime and not process",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
