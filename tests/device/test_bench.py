@@ -25,7 +25,6 @@ from undertone.cli import run, undertone
 from undertone.errors import BenchmarkError, ConfigError
 from undertone.interpreter import Int8Interpreter, installed_runtimes
 
-
 # Where TensorFlow was imported first, tflite-runtime opens no model; see the last test.
 RUNTIMES = [
     pytest.param(
