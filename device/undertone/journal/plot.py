@@ -31,7 +31,7 @@ def svg(summary: Summary) -> str:
     root = picture(WIDTH, height)
     verdicts = in_order(summary.verdicts)
     of_day = {f"{hour:02}": summary.by_hour.get(hour, {}) for hour in range(24)}
-    _chart(root, 0, _title(summary), _over_time(summary), verdicts)
+    _chart(root, 0, _title(summary), over_time(summary), verdicts)
     _chart(root, CHART_HEIGHT, "Segments by hour of the day", of_day, verdicts)
     _legend(root, 2 * CHART_HEIGHT, verdicts)
     return written(root)
@@ -42,7 +42,7 @@ def _title(summary: Summary) -> str:
     return f"Segments of speech, {span}"
 
 
-def _over_time(summary: Summary) -> dict[str, Counts]:
+def over_time(summary: Summary) -> dict[str, Counts]:
     """Every hour or day from the first to the last, also those in which nobody spoke."""
     if summary.first is None or summary.last is None:
         return {}
