@@ -2,6 +2,7 @@
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +80,8 @@ def command(
         model, threshold, runtime, threads, microphone, channel, gain_db, journal, limits
     )
     house = furnish(settings, open_models(settings))
-    serve(Address(web_host, web_port, password), _ready, house.ears.stop)
+    with suppress(KeyboardInterrupt):
+        serve(Address(web_host, web_port, password), _ready, house.ears.stop)
 
 
 def _ready(address: "Address") -> None:

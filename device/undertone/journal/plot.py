@@ -99,7 +99,7 @@ def _chart(
             add(
                 root,
                 "text",
-                _short(name),
+                short_name(name),
                 x=round(x + pitch / 2, 2),
                 y=bottom + 20,
                 text_anchor="middle",
@@ -107,8 +107,11 @@ def _chart(
             )
 
 
-def _short(name: str) -> str:
-    """``2026-11-21T18`` as ``21. 18h``, ``2026-11-21`` as ``11-21``, ``18`` as it is."""
+def short_name(name: str) -> str:
+    """As it fits below a bar: ``2026-11-21T18`` as ``21. 18h``, ``2026-11-21`` as ``11-21``.
+
+    ``name``: one of :func:`over_time`, or an hour of the day, which stays as it is.
+    """
     day, _, hour = name.partition("T")
     if hour:
         return f"{day[8:]}. {hour}h"

@@ -1,6 +1,7 @@
 """Every chart of the pages: values in, an Altair chart out, in the colours of the emotions."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import altair as alt
@@ -11,17 +12,22 @@ from undertone.bundle import Manifest
 from undertone.emotions import colour
 from undertone.events import SegmentHeard, Verdict
 from undertone.journal import Record
-from undertone.journal.plot import in_order
+from undertone.journal.plot import in_order, short_name
 from undertone.journal.summary import Counts
 from undertone.pipeline import Judged
 from undertone.tracker import combine
 from undertone.web.sketch import Rows, Sketch
 
 NO_SPEECH = "no speech"
+_AXIS, _LEGEND = 40, 90
+"""Pixels that they take from the height of a chart."""
+
 _MOST_WINDOWS = 300
 _PICTURE_WIDTH = 800
 _DEVIATIONS = 2.5
 """From the mean of the training windows to an end of the colours of the MFCC."""
+
+_EVERY_LABEL = alt.Axis(title=None, labelOverlap=False)
 
 _COLD_TO_WARM = ((0.0, (13, 42, 99)), (0.5, (140, 140, 150)), (1.0, (253, 213, 84)))
 """Dark blue, grey, yellow: told apart by brightness alone."""
@@ -30,33 +36,45 @@ _COLD_TO_WARM = ((0.0, (13, 42, 99)), (0.5, (140, 140, 150)), (1.0, (253, 213, 8
 def probabilities(verdict: Verdict) -> alt.Chart:
     """One bar for each emotion, with its share."""
     shares = verdict.scores.probabilities
-    rows = [{"emotion": label, "probability": share} for label, share in shares.items()]
+    labels = in_order(shares)
     return _chart(
-        rows,
+        [{"emotion": label, "probability": shares[label]} for label in labels],
         alt.MarkDef("bar"),
-        26 * len(shares),
-        y=alt.Y("emotion:N", sort=list(shares), title=None),
+        26 * len(labels) + _AXIS,
+        y=alt.Y("emotion:N", sort=labels, axis=_EVERY_LABEL),
         x=alt.X(
-            "probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"), title=None
+            "probability:Q",
+            scale=alt.Scale(domain=[0, 1]),
+            axis=alt.Axis(format="%", tickCount=5),
+            title=None,
         ),
-        color=_colours("emotion", shares, legend=False),
+        color=_colours("emotion", labels, legend=False),
         tooltip=["emotion:N", alt.Tooltip("probability:Q", format=".1%")],
     )
 
 
 def waveform(sketch: Sketch, segments: Sequence[Judged]) -> alt.Chart:
-    """The loudness of a recording over time, its segments in the colours of their verdicts."""
+    """The loudness of a recording over time, its segments in the colours of their verdicts.
+
+    Its columns overlap a little: side by side they would show the page between them.
+    """
     pitch_s = sketch.duration_s / len(sketch.peaks)
     heard = _verdicts_at(segments, (np.arange(len(sketch.peaks)) + 0.5) * pitch_s)
     rows = [
-        {"from": i * pitch_s, "to": (i + 1) * pitch_s, "high": peak, "low": -peak, "heard": verdict}
-        for i, (peak, verdict) in enumerate(zip(sketch.peaks.tolist(), heard, strict=True))
+        {
+            "from": i * pitch_s,
+            "to": (i + 1.3) * pitch_s,
+            "high": peak,
+            "low": -peak,
+            "heard": told,
+        }
+        for i, (peak, told) in enumerate(zip(sketch.peaks.tolist(), heard, strict=True))
     ]
     loudest = max(float(sketch.peaks.max()), 0.01)
     return _chart(
         rows,
         alt.MarkDef("rect"),
-        150,
+        160 + _LEGEND,
         x=_seconds(sketch.duration_s),
         x2="to:Q",
         y=alt.Y("low:Q", axis=None, scale=alt.Scale(domain=[-loudest, loudest])),
@@ -87,12 +105,14 @@ def windows(segments: Sequence[Judged], manifest: Manifest, length_s: float) -> 
     return _chart(
         rows,
         alt.MarkDef("rect"),
-        22 * len(manifest.labels),
+        22 * len(manifest.labels) + _AXIS,
         x=_seconds(length_s),
         x2="to:Q",
-        y=alt.Y("emotion:N", sort=list(manifest.labels), title=None),
+        y=alt.Y("emotion:N", sort=list(manifest.labels), axis=_EVERY_LABEL),
         color=_colours("emotion", manifest.labels, legend=False),
-        opacity=alt.Opacity("probability:Q", scale=alt.Scale(domain=[0, 1]), legend=None),
+        opacity=alt.Opacity(
+            "probability:Q", scale=alt.Scale(domain=[0, 1], range=[0.05, 1]), legend=None
+        ),
         tooltip=[
             "emotion:N",
             alt.Tooltip("probability:Q", format=".0%"),
@@ -112,8 +132,10 @@ def mfcc_picture(mfcc: Rows) -> NDArray[np.uint8]:
 
 def over_time(bars: Mapping[str, Counts]) -> alt.Chart:
     """Segments in each hour or day, stacked; ``bars`` as :func:`journal.plot.over_time` has it."""
-    x = alt.X("when:O", title=None, axis=alt.Axis(labelOverlap=True))
-    return _stacked(bars, x, alt.Y("segments:Q", axis=alt.Axis(tickMinStep=1)))
+    names = {short_name(when): counts for when, counts in bars.items()}
+    axis = alt.Axis(labelAngle=0, labelOverlap=True)
+    x = alt.X("when:O", title=None, sort=list(names), axis=axis)
+    return _stacked(names, x, alt.Y("segments:Q", axis=alt.Axis(tickMinStep=1)))
 
 
 def by_hour(hours: Mapping[int, Counts]) -> alt.Chart:
@@ -125,8 +147,8 @@ def by_hour(hours: Mapping[int, Counts]) -> alt.Chart:
     return _stacked(bars, x, y)
 
 
-def strip(records: Iterable[Record]) -> alt.Chart:
-    """Every segment at its time of day, a row for each verdict; times of the place itself."""
+def strip(records: Iterable[Record], day: date) -> alt.Chart:
+    """Every segment of ``day`` at its time there, a row for each verdict."""
     rows: list[dict[str, Any]] = [
         {
             "time": record.time.replace(tzinfo=None).isoformat(timespec="seconds"),
@@ -141,9 +163,14 @@ def strip(records: Iterable[Record]) -> alt.Chart:
     return _chart(
         rows,
         alt.MarkDef("tick", thickness=2),
-        24 * len(verdicts) + 30,
-        x=alt.X("time:T", title=None, axis=alt.Axis(format="%H:%M", labelOverlap=True)),
-        y=alt.Y("heard:N", sort=verdicts, title=None),
+        24 * len(verdicts) + _AXIS,
+        x=alt.X(
+            "time:T",
+            title=None,
+            scale=alt.Scale(domain=[f"{day}T00:00:00", f"{day}T23:59:59"]),
+            axis=alt.Axis(format="%H:%M", labelOverlap=True),
+        ),
+        y=alt.Y("heard:N", sort=verdicts, axis=_EVERY_LABEL),
         color=_colours("heard", verdicts, legend=False),
         tooltip=[
             alt.Tooltip("time:T", format="%H:%M:%S"),
@@ -164,7 +191,7 @@ def _stacked(bars: Mapping[str, Counts], x: alt.X, y: alt.Y) -> alt.Chart:
     return _chart(
         rows,
         alt.MarkDef("bar"),
-        240,
+        220 + _LEGEND,
         x=x,
         y=y,
         color=_colours("heard", verdicts),

@@ -15,8 +15,11 @@ from undertone.pipeline import Judged, classify
 from undertone.web.models import Model
 from undertone.web.sketch import Sketch, Sketcher
 
-LONGEST_H = 4
+LONGEST_S = 4 * 3600.0
 """A few megabytes of silence, well packed, are months of it."""
+
+_BLOCK_S = 1.0
+"""Read at a time: nobody waits for what is in it, and an hour takes half as long."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,14 @@ Told = Callable[[float, Sequence[Judged]], None]
 """Told how much of a recording is done, 0 to 1, and its segments so far."""
 
 
-def judge(name: str, data: bytes, model: Model, threshold: float | None, told: Told) -> Heard:
+def judge(
+    name: str,
+    data: bytes,
+    model: Model,
+    threshold: float | None,
+    told: Told,
+    longest_s: float = LONGEST_S,
+) -> Heard:
     """Judge the audio file in ``data``; ``name`` is what its owner calls it, and no path of ours.
 
     What is no sound, or too long, is a result like any other.
@@ -40,9 +50,9 @@ def judge(name: str, data: bytes, model: Model, threshold: float | None, told: T
     with _file_in_memory(data) as file:
 
         def watch(block: Block, segments: Sequence[Judged]) -> None:
-            if block.time_s > LONGEST_H * 3600:
+            if block.time_s > longest_s:
                 raise AudioSourceError(
-                    f"{name} is longer than {LONGEST_H} hours: cut it, or run "
+                    f"{name} is longer than {longest_s / 3600:g} hours: cut it, or run "
                     "`undertone classify` on it."
                 )
             sketcher.push(block.samples)
@@ -50,7 +60,8 @@ def judge(name: str, data: bytes, model: Model, threshold: float | None, told: T
             told(min(1.0, done), segments)
 
         try:
-            verdict = classify(read_sound(file, name), model.classifier, threshold, watch)
+            blocks = read_sound(file, name, _BLOCK_S)
+            verdict = classify(blocks, model.classifier, threshold, watch)
         except AudioSourceError as error:
             return Heard(FileResult(Path(name), None, str(error)))
     return Heard(FileResult(Path(name), verdict), sketcher.finish())

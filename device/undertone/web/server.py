@@ -1,6 +1,5 @@
 """The web server: Streamlit's application behind its guards, on one address."""
 
-import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -15,22 +14,24 @@ from undertone.web.uploads import LARGEST_MB, UploadLimit, keep_in_memory
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _SETTINGS = {
-    "BROWSER_GATHER_USAGE_STATS": "false",
-    "CLIENT_SHOW_ERROR_DETAILS": "none",
-    "CLIENT_SHOW_ERROR_LINKS": "false",  # they lead to a search engine
-    "CLIENT_TOOLBAR_MODE": "minimal",
-    "GLOBAL_DEVELOPMENT_MODE": "false",
-    "LOGGER_LEVEL": "error",
-    "SERVER_DISCONNECTED_SESSION_TTL": "60",  # after that its uploads are gone
-    "SERVER_ENABLE_AGENT_API": "false",
-    "SERVER_ENABLE_CORS": "true",
-    "SERVER_ENABLE_STATIC_SERVING": "false",
-    "SERVER_ENABLE_XSRF_PROTECTION": "true",
-    "SERVER_FILE_WATCHER_TYPE": "none",
-    "SERVER_HEADLESS": "true",
-    "SERVER_MAX_UPLOAD_SIZE": str(LARGEST_MB),
+    "browser.gatherUsageStats": False,
+    "client.showErrorDetails": "none",
+    "client.showErrorLinks": False,  # they lead to a search engine
+    "client.toolbarMode": "minimal",
+    "global.developmentMode": False,
+    "logger.level": "error",
+    "server.disconnectedSessionTTL": 60,  # seconds; then the visitor's uploads are gone
+    "server.enableAgentApi": False,
+    "server.enableCORS": True,
+    "server.enableStaticServing": False,
+    "server.enableXsrfProtection": True,
+    "server.fileWatcherType": "none",
+    "server.headless": True,
+    "server.maxUploadSize": LARGEST_MB,
+    "theme.dark.primaryColor": "#64CAFF",
+    "theme.light.primaryColor": "#0072B2",  # as on the page of a report
 }
-"""Of Streamlit; the environment goes before whatever a configuration file of the user's says."""
+"""Of Streamlit; they go before whatever a configuration file of the user's says."""
 
 _SHUTDOWN_S = 2
 
@@ -73,12 +74,11 @@ def serve(address: Address, ready: Callable[[Address], None], close: Callable[[]
     port = listening.getsockname()[1]
     taken = Address(address.host, port, address.password)
     ready(taken)
-    for name, value in _SETTINGS.items():
-        os.environ[f"STREAMLIT_{name}"] = value
-    os.environ["STREAMLIT_BROWSER_SERVER_ADDRESS"] = taken.host
-    os.environ["STREAMLIT_SERVER_PORT"] = str(port)
     import uvicorn
+    from streamlit.web.bootstrap import load_config_options
 
+    here = {"browser.serverAddress": taken.host, "server.port": port}
+    load_config_options(_SETTINGS | here)
     config = uvicorn.Config(
         _application(taken, close),
         ws="websockets-sansio",

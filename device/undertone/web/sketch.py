@@ -75,8 +75,9 @@ class Sketcher:
         """Take the next block's samples."""
         self._samples += len(samples)
         self._frames.push(self._mfcc.push(samples))
-        pieces = np.array_split(np.abs(samples / 32768.0), -(-len(samples) // _PIECE))
-        self._peaks.push(np.array([[piece.max()] for piece in pieces]))
+        loudness = np.abs(samples / 32768.0)
+        peaks = np.maximum.reduceat(loudness, np.arange(0, len(samples), _PIECE))
+        self._peaks.push(peaks[:, np.newaxis])
 
     def finish(self) -> Sketch:
         """The picture of all that was taken, at least one sample."""

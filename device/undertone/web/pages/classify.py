@@ -143,17 +143,19 @@ def _details(sound: Sound, heard: Heard, manifest: Manifest) -> None:
     told = "nobody speaks in it"
     if verdict.overall:
         scores = verdict.overall.scores
-        told = f"{scores.confidence:.0%} {scores.label}"
+        said = "" if verdict.verdict == scores.label else f"most probable: {scores.label}, "
+        told = f"{said}{scores.confidence:.0%}"
     headline(verdict.verdict, told)
+    whole, parts = st.columns([2, 3], gap="medium")
     if verdict.overall:
-        st.altair_chart(charts.probabilities(verdict.overall), width="stretch")
-    st.altair_chart(charts.waveform(sketch, verdict.segments), width="stretch")
+        whole.altair_chart(charts.probabilities(verdict.overall), width="stretch")
+    parts.altair_chart(charts.waveform(sketch, verdict.segments), width="stretch")
     if sum(len(segment.windows) for segment in verdict.segments) > 1:
         chart = charts.windows(verdict.segments, manifest, sketch.duration_s)
-        st.altair_chart(chart, width="stretch")
-    st.image(
+        parts.altair_chart(chart, width="stretch")
+    parts.image(
         charts.mfcc_picture(sketch.mfcc),
-        f"MFCC over time, as the network takes them: 1 at the bottom, "
+        "MFCC over time, as the network takes them: the first at the bottom, number "
         f"{manifest.mfcc.n_coefficients} at the top; dark below and bright above the mean.",
         width="stretch",
     )

@@ -52,7 +52,7 @@ def _show(house: House) -> None:
         st.info("Nobody spoke in this time.")
     else:
         _totals(summary)
-        _charts(reader, summary, span)
+        _charts(reader, summary, day if span == "day" else None)
         _table(reader, summary)
     if summary.first:
         _export(house, since, day, files)
@@ -86,10 +86,10 @@ def _totals(summary: Summary) -> None:
         st.caption(f"{summary.damaged} damaged lines were left out.")
 
 
-def _charts(reader: JournalReader, summary: Summary, span: str) -> None:
-    if span == "day":
+def _charts(reader: JournalReader, summary: Summary, day: date | None) -> None:
+    if day:
         st.subheader("Each segment", anchor=False)
-        st.altair_chart(charts.strip(_newest(reader, lambda heard: True)), width="stretch")
+        st.altair_chart(charts.strip(_newest(reader, lambda heard: True), day), width="stretch")
     st.subheader("Segments over time", anchor=False)
     st.altair_chart(charts.over_time(over_time(summary)), width="stretch")
     st.subheader("Share by hour of the day", anchor=False)

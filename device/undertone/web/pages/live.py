@@ -15,50 +15,51 @@ from undertone.web.theme import headline, plain
 _REFRESH_S = 1.0
 _LOWEST_DBFS = -60.0
 _LAST_SEGMENTS = 10
+_TROUBLE = "why it could not listen"
 
 
 def show() -> None:
     """Draw the page."""
-    house = the_house()
     st.title("What is heard now")
-    _controls(house)
     _now()
-
-
-def _controls(house: House) -> None:
-    ears = house.ears
-    with st.container(horizontal=True):
-        if ears.listening:
-            if st.button("Stop listening", type="primary"):
-                ears.stop()
-                st.rerun()
-            return
-        microphone = st.button("Listen to the microphone", type="primary")
-        sample = st.button("Play the packaged sample")
-    if microphone or sample:
-        try:
-            ears.start(house.settings, choice.chosen(house), sample)
-        except UndertoneError as error:
-            st.error(plain(str(error)))
-        else:
-            st.rerun()
 
 
 @st.fragment(run_every=_REFRESH_S)
 def _now() -> None:
+    """All that changes, whoever of the visitors changes it."""
     house = the_house()
     ears = house.ears
+    _controls(ears)
     events = list(ears.events) if ears.listening else _written(house)
     segments = [event for event in events if isinstance(event, SegmentHeard)]
     st.caption(_state(ears, events))
-    hearing = ears.hearing if ears.listening else None
-    _current(hearing, segments)
+    _current(ears.hearing if ears.listening else None, segments)
     if segments:
         st.dataframe(
             [_row(segment) for segment in reversed(segments[-_LAST_SEGMENTS:])],
             hide_index=True,
             width="stretch",
         )
+
+
+def _controls(ears: Ears) -> None:
+    with st.container(horizontal=True):
+        if ears.listening:
+            st.button("Stop listening", type="primary", on_click=ears.stop)
+        else:
+            st.button("Listen to the microphone", type="primary", on_click=_start, args=(False,))
+            st.button("Play the packaged sample", on_click=_start, args=(True,))
+    if trouble := st.session_state.get(_TROUBLE):
+        st.error(plain(trouble))
+
+
+def _start(sample: bool) -> None:
+    house = the_house()
+    st.session_state[_TROUBLE] = None
+    try:
+        house.ears.start(house.settings, choice.chosen(house), sample)
+    except UndertoneError as error:
+        st.session_state[_TROUBLE] = str(error)
 
 
 def _written(house: House) -> list[JournalEvent]:
