@@ -17,8 +17,8 @@ COLOURS = {
 are 22 or more apart in CIELAB, to normal and to dichromatic eyes (Machado et al. 2009), where
 the original with grey falls to 7; and all show on a white and on a black screen."""
 
-OTHER_COLOUR = "#808080"
-"""For ``uncertain`` and for labels of other models."""
+OTHER_COLOUR = "#6B6B6B"
+"""For ``uncertain`` and for labels of other models; as far from every emotion's."""
 
 
 def colour(label: str) -> str:

@@ -41,6 +41,10 @@ class ServiceError(UndertoneError):
     """A service that can't be installed, removed or asked, or a service manager that is deaf."""
 
 
+class WebError(UndertoneError):
+    """A page that can't be served."""
+
+
 class WorkerError(UndertoneError):
     """A process that worked for this one and was killed."""
 

@@ -9,6 +9,7 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 from importlib import metadata
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -49,7 +50,7 @@ def installed_runtimes() -> list[InstalledRuntime]:
 
 
 class Int8Interpreter:
-    """A full-int8 model with one input and one output, ready to invoke."""
+    """A full-int8 model with one input and one output, ready to invoke from any thread."""
 
     def __init__(
         self,
@@ -96,6 +97,7 @@ class Int8Interpreter:
             )
         self.input = _info(inputs[0])
         self.output = _info(outputs[0])
+        self._invoking = Lock()  # the runtimes' interpreters are for one thread at a time
         self._input_index = inputs[0]["index"]
         self._output_index = outputs[0]["index"]
 
@@ -109,15 +111,16 @@ class Int8Interpreter:
 
         Raises BundleError where the model's parts do not fit each other.
         """
-        self._interpreter.set_tensor(self._input_index, values)
-        try:
-            self._interpreter.invoke()
-        except (ValueError, RuntimeError) as error:
-            raise BundleError(
-                f"The model can't be run by {self.runtime} ({_first_line(error)}): it is damaged; "
-                "install the bundle again."
-            ) from error
-        result: NDArray[np.int8] = self._interpreter.get_tensor(self._output_index)
+        with self._invoking:
+            self._interpreter.set_tensor(self._input_index, values)
+            try:
+                self._interpreter.invoke()
+            except (ValueError, RuntimeError) as error:
+                raise BundleError(
+                    f"The model can't be run by {self.runtime} ({_first_line(error)}): it is "
+                    "damaged; install the bundle again."
+                ) from error
+            result: NDArray[np.int8] = self._interpreter.get_tensor(self._output_index)
         return result
 
 

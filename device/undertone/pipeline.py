@@ -1,6 +1,6 @@
 """The device path from Blocks to judged segments; every program goes through it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,13 +155,21 @@ class FileVerdict:
 
 
 def classify(
-    blocks: Iterable[Block], classifier: Classifier, threshold: float | None = None
+    blocks: Iterable[Block],
+    classifier: Classifier,
+    threshold: float | None = None,
+    watch: Callable[[Block, Sequence[Judged]], None] | None = None,
 ) -> FileVerdict:
-    """Judge a finite stream of blocks, as the listening device would; one stream at a time."""
+    """Judge a finite stream of blocks, as the listening device would; one stream at a time.
+
+    watch: shown each block when it is heard, and the segments so far.
+    """
     pipeline = Pipeline(classifier, SpeechGate(detector=reused_detector()), threshold)
     segments: list[Judged] = []
     for block in blocks:
         segments += pipeline.process(block)
+        if watch:
+            watch(block, segments)
     segments += pipeline.flush()
     windows = [window for segment in segments for window in segment.windows]
     if not windows:

@@ -5,7 +5,7 @@ import os
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
@@ -25,7 +25,7 @@ AUDIO_SUFFIXES = frozenset({
 libsndfile reads a few more kinds, but their endings (``.mat``, ``.raw``) mean other things too.
 """
 
-# A rate outside these is a damaged header, and resampling from it could fill the memory.
+# A rate or a number of channels outside these is a damaged header, and could fill the memory.
 _LOWEST_RATE_HZ = 2_000
 _HIGHEST_RATE_HZ = 768_000
 _MOST_CHANNELS = 64
@@ -47,7 +47,7 @@ def read_blocks(path: str | Path, block_s: float = 0.1) -> Iterator[Block]:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            yield from _blocks(path, file, block_s)
+            yield from read_sound(file, str(path), block_s)
     except FileNotFoundError:
         raise AudioSourceError(
             f"{path} does not exist (any more): check the name and the folder."
@@ -65,6 +65,41 @@ def read_blocks(path: str | Path, block_s: float = 0.1) -> Iterator[Block]:
         raise AudioSourceError(
             f"{path} can't be read ({error.strerror or error}): check the disk that it is on."
         ) from error
+
+
+def read_sound(file: IO[bytes], name: str, block_s: float = 0.1) -> Iterator[Block]:
+    """As :func:`read_blocks`, of an open file that errors call ``name``.
+
+    It is read through its descriptor, by libsndfile itself, and stays open.
+    """
+    soundfile = _soundfile()
+    if not os.fstat(file.fileno()).st_size:
+        raise AudioSourceError(f"{name} is empty: record it or copy it again.")
+    try:
+        sound = soundfile.SoundFile(file.fileno(), closefd=False)
+    except soundfile.LibsndfileError as error:
+        raise AudioSourceError(
+            f"{name} is not audio that can be read ({error.error_string.rstrip('.')}): "
+            f"convert it to WAV or FLAC, for example with ffmpeg."
+        ) from error
+    with sound:
+        if not _LOWEST_RATE_HZ <= sound.samplerate <= _HIGHEST_RATE_HZ:
+            raise AudioSourceError(
+                f"{name} claims a sample rate of {sound.samplerate} Hz, so that its header must "
+                f"be damaged: record it or copy it again."
+            )
+        if sound.channels > _MOST_CHANNELS:
+            raise AudioSourceError(
+                f"{name} claims {sound.channels} channels, so that its header must be damaged: "
+                f"record it or copy it again."
+            )
+        pieces = _pieces(name, sound, max(1, round(sound.samplerate * block_s)))
+        empty = True
+        for block in _resampled(pieces, sound.samplerate):
+            empty = False
+            yield block
+        if empty:
+            raise AudioSourceError(f"{name} holds no sound: record it or copy it again.")
 
 
 def read_pcm(
@@ -138,34 +173,7 @@ def _soundfile() -> Any:
     return soundfile
 
 
-def _blocks(path: Path, file: BinaryIO, block_s: float) -> Iterator[Block]:
-    """Blocks of an open file, read through its descriptor (which libsndfile does itself)."""
-    soundfile = _soundfile()
-    if not os.fstat(file.fileno()).st_size:
-        raise AudioSourceError(f"{path} is empty: record it or copy it again.")
-    try:
-        sound = soundfile.SoundFile(file.fileno(), closefd=False)
-    except soundfile.LibsndfileError as error:
-        raise AudioSourceError(
-            f"{path} is not audio that can be read ({error.error_string.rstrip('.')}): "
-            f"convert it to WAV or FLAC, for example with ffmpeg."
-        ) from error
-    with sound:
-        if not _LOWEST_RATE_HZ <= sound.samplerate <= _HIGHEST_RATE_HZ:
-            raise AudioSourceError(
-                f"{path} claims a sample rate of {sound.samplerate} Hz, so that its header must "
-                f"be damaged: record it or copy it again."
-            )
-        pieces = _pieces(path, sound, max(1, round(sound.samplerate * block_s)))
-        empty = True
-        for block in _resampled(pieces, sound.samplerate):
-            empty = False
-            yield block
-        if empty:
-            raise AudioSourceError(f"{path} holds no sound: record it or copy it again.")
-
-
-def _pieces(path: Path, sound: Any, frames: int) -> Iterator[Samples]:
+def _pieces(name: str, sound: Any, frames: int) -> Iterator[Samples]:
     """Mono pieces of ``frames`` samples at the file's own rate; warns where the file ends early."""
     read = 0
     cut = "(should be" in sound.extra_info  # a header that promises more than there is
@@ -179,7 +187,7 @@ def _pieces(path: Path, sound: Any, frames: int) -> Iterator[Samples]:
             break
         if not np.isfinite(piece).all():
             raise AudioSourceError(
-                f"{path} holds values that are not numbers (NaN or infinite) after "
+                f"{name} holds values that are not numbers (NaN or infinite) after "
                 f"{read / sound.samplerate:.1f} s: write it again from a sound source."
             )
         read += len(piece)
@@ -187,7 +195,7 @@ def _pieces(path: Path, sound: Any, frames: int) -> Iterator[Samples]:
     if read and (cut or read < sound.frames):
         _log.warning(
             "%s is cut off or damaged after %.1f s: what comes before is used.",
-            path,
+            name,
             read / sound.samplerate,
         )
 

@@ -54,7 +54,7 @@ def describe(folder: Path, runtime: RuntimeName = "auto") -> Model:
         arena_bytes=seen.arena_bytes,
         window_s=(mfcc.frame_length + (window.frames - 1) * mfcc.hop_length) / SAMPLE_RATE_HZ,
         operators=operators,
-        accuracy=_accuracy(manifest),
+        accuracy=accuracy(manifest),
     )
 
 
@@ -93,7 +93,7 @@ def _shape(tensor: dict[str, Any]) -> tuple[int, ...]:
     return tuple(int(size) for size in tensor["shape"])
 
 
-def _accuracy(manifest: Manifest) -> Accuracy | None:
+def accuracy(manifest: Manifest) -> Accuracy | None:
     """The mean over the seeds where there are several, as the README has it."""
     figures = manifest.figures
     try:

@@ -19,6 +19,7 @@ COMMANDS = {
     "classify": "Say which emotion is heard in files or folders.",
     "devices": "List the microphones and what they can do.",
     "journal": "Show, sum up or export what was heard.",
+    "web": "Show a page: files, the listening, the journal, the models.",
     "bench": "Measure size, latency and memory of a model here.",
     "config": "Print every setting and where it came from.",
     "doctor": "Find what is missing on this machine and how to mend it.",

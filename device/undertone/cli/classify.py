@@ -1,11 +1,10 @@
 """``undertone classify``: what recordings sound like."""
 
 import csv
-import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +13,6 @@ from undertone.text import printable
 
 if TYPE_CHECKING:
     from undertone.batch import FileResult
-    from undertone.events import Verdict
     from undertone.interpreter import RuntimeName
 
 
@@ -86,67 +84,29 @@ def _progress(results: "Iterator[FileResult]", total: int) -> "Iterator[FileResu
     yield from track(results, "classifying", total, console=Console(stderr=True), transient=True)
 
 
-def _object(result: "FileResult") -> dict[str, Any]:
-    """What is printed of one file as JSON."""
-    if result.verdict is None:
-        return {"path": str(result.path), "error": result.error}
-    return {
-        "path": str(result.path),
-        **_scores(result.verdict.overall, result.verdict.verdict),
-        "segments": [
-            {
-                "start_s": round(segment.time_s, 3),
-                "duration_s": round(segment.duration_s, 3),
-                "level_dbfs": round(segment.level_dbfs, 1),
-                **_scores(segment.verdict, segment.verdict.verdict),
-            }
-            for segment in result.verdict.segments
-        ],
-    }
+def _json(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
+    from undertone.results import to_line
 
-
-def _scores(verdict: "Verdict | None", word: str) -> dict[str, Any]:
-    if verdict is None:
-        return {"label": None, "verdict": word, "confidence": None, "scores": {}}
-    return {
-        "label": verdict.scores.label,
-        "verdict": word,
-        "confidence": round(verdict.scores.confidence, 4),
-        "scores": {label: round(share, 4) for label, share in verdict.scores.probabilities.items()},
-    }
-
-
-def _json(results: "Iterable[FileResult]", labels: Iterable[str]) -> int:
     failed = 0
     for result in results:
-        click.echo(json.dumps(_object(result)))  # ASCII: a path need not be valid Unicode
+        click.echo(to_line(result))
         failed += result.error is not None
     return failed
 
 
-def _csv(results: "Iterable[FileResult]", labels: Iterable[str]) -> int:
+def _csv(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
+    from undertone.results import csv_header, csv_row
+
     failed = 0
     writer = csv.writer(sys.stdout)
-    writer.writerow(["path", "label", "verdict", "confidence", *labels, "segments", "error"])
+    writer.writerow(csv_header(labels))
     for result in results:
-        values = _object(result)
-        scores = values.get("scores", {})
-        writer.writerow(
-            [
-                values["path"],
-                values.get("label"),
-                values.get("verdict"),
-                values.get("confidence"),
-                *(scores.get(label) for label in labels),
-                len(values.get("segments", [])),
-                values.get("error"),
-            ]
-        )
+        writer.writerow(csv_row(result, labels))
         failed += result.error is not None
     return failed
 
 
-def _table(results: "Iterable[FileResult]", labels: Iterable[str]) -> int:
+def _table(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -16,8 +16,9 @@ from undertone.emotions import colour
 from undertone.errors import JournalError
 from undertone.events import SegmentHeard
 from undertone.journal import JournalReader, Record, Summary, to_line
-from undertone.journal.export import write_csv, write_parquet
+from undertone.journal.export import write_csv, write_json, write_parquet
 from undertone.journal.plot import in_order, svg
+from undertone.journal.remove import remove_day
 from undertone.text import printable
 
 _SHOWN_UNASKED = 20
@@ -154,10 +155,22 @@ def export(
     else:
         with _written(output) as stream:
             if form == "json":
-                stream.writelines(_as_written(record) + "\n" for record in reader)
+                write_json(reader, stream)
             else:
                 write_csv(reader, stream)
     _tell_damage(reader.damaged, journal)
+
+
+@command.command(epilog="Example: undertone journal delete 2026-11-20")
+@options.journal
+@click.argument("day", type=click.DateTime(["%Y-%m-%d"]))
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(journal: Path, day: datetime, yes: bool) -> None:
+    """Delete all that was heard on DAY, for good; not while the journal is being written."""
+    if not yes:
+        click.confirm(f"Delete all of {day.date()} from {journal}?", abort=True, err=True)
+    files = remove_day(journal, day.date())
+    click.echo(f"deleted {_count(files, 'file')}")
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,6 @@ from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissing
 from undertone.text import printable
 
 if TYPE_CHECKING:
-    from undertone.audio.block import Block
     from undertone.interpreter import RuntimeName
     from undertone.journal.writer import JournalLimits
     from undertone.listener import Sink, SourceItem
@@ -120,6 +119,7 @@ def _open(
 ) -> _Source:
     """The source that is asked for; ``sleep`` gives a file the pace of its sound."""
     from undertone.audio.files import read_blocks, read_pcm
+    from undertone.audio.pace import as_if_now
     from undertone.samples import demonstration
 
     if source == "-":
@@ -128,14 +128,14 @@ def _open(
                 "Standard input is closed: pipe sound into it, for example from "
                 "arecord -f S16_LE -r 16000 -c 1."
             )
-        return _Source("standard input", _as_if_now(read_pcm(sys.stdin.buffer), time.time, None))
+        return _Source("standard input", as_if_now(read_pcm(sys.stdin.buffer), time.time, None))
     if source not in (None, "mic"):
         if Path(source).is_dir():
             raise AudioSourceError(
                 f"{source} is a folder: name one audio file of it, or run `undertone classify` on "
                 "the folder."
             )
-        return _Source(source, _as_if_now(read_blocks(source), time.time, sleep))
+        return _Source(source, as_if_now(read_blocks(source), time.time, sleep))
     try:
         return _microphone(microphone, channel, gain_db)
     except (NoMicrophoneError, RuntimeMissingError) as error:
@@ -146,7 +146,7 @@ def _open(
             "Playing the packaged sample instead, about 40 s of RAVDESS clips.",
             err=True,
         )
-        return _Source("packaged sample", _as_if_now(demonstration(), time.time, sleep))
+        return _Source("packaged sample", as_if_now(demonstration(), time.time, sleep))
 
 
 def _microphone(name: str | None, channel: int | None, gain_db: float) -> _Source:
@@ -154,15 +154,3 @@ def _microphone(name: str | None, channel: int | None, gain_db: float) -> _Sourc
 
     opened = Microphone(name, channel, gain_db)
     return _Source(opened.name, opened)
-
-
-def _as_if_now(
-    blocks: "Iterable[Block]", clock: Callable[[], float], sleep: Callable[[float], None] | None
-) -> "Iterator[Block]":
-    """Blocks timed from 0 as if they had begun now; with ``sleep``, at their own pace."""
-    start_s = clock()
-    for block in blocks:
-        time_s = start_s + block.time_s
-        if sleep and time_s > clock():
-            sleep(time_s - clock())
-        yield replace(block, time_s=time_s)

@@ -31,21 +31,33 @@ class Number(click.FloatRange):
         return number
 
 
-class Folder(click.Path):
-    """A folder, with ``~`` for one's home: a TOML file has no shell to expand it."""
-
-    def __init__(self) -> None:
-        """It need not exist; a file in its place is refused."""
-        super().__init__(file_okay=False, path_type=Path)
+class _AtHome(click.Path):
+    """A path with ``~`` for one's home: a TOML file has no shell to expand it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Raise BadParameter where ``value`` is an existing file or can't be a path."""
+        """Raise BadParameter where ``value`` is of the wrong kind or can't be a path."""
         try:
             path = Path(value).expanduser()
             super().convert(path, param, ctx)
         except (ValueError, RuntimeError) as error:  # a NUL in it; no such user
             self.fail(f"{value!r} is no path: {error}", param, ctx)
         return path
+
+
+class Folder(_AtHome):
+    """A folder."""
+
+    def __init__(self) -> None:
+        """It need not exist; a file in its place is refused."""
+        super().__init__(file_okay=False, path_type=Path)
+
+
+class File(_AtHome):
+    """A file."""
+
+    def __init__(self) -> None:
+        """It need not exist; a folder in its place is refused."""
+        super().__init__(dir_okay=False, path_type=Path)
 
 
 class Counts(click.ParamType[tuple[int, ...]]):
@@ -67,10 +79,10 @@ class Counts(click.ParamType[tuple[int, ...]]):
         return tuple(dict.fromkeys(self._one.convert(part, param, ctx) for part in parts))
 
 
-def _setting(name: str, **attributes: Any) -> Decorator:
+def _setting(name: str, *short: str, **attributes: Any) -> Decorator:
     attributes = {"show_default": True, "show_envvar": True} | attributes
     flag = "--" + name.replace("_", "-")
-    return click.option(flag, name, envvar=f"UNDERTONE_{name.upper()}", **attributes)
+    return click.option(flag, *short, name, envvar=f"UNDERTONE_{name.upper()}", **attributes)
 
 
 model = _setting(
@@ -159,6 +171,25 @@ journal_keep_mb = _setting(
     default=JournalLimits.keep_mb,
     help="Largest size of the whole journal; the oldest files go first.",
 )
+web_host = _setting(
+    "web_host",
+    "--host",
+    default="127.0.0.1",
+    metavar="ADDRESS",
+    help="Address that the page is served on; 0.0.0.0 is every one of this machine.",
+)
+web_port = _setting(
+    "web_port",
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8501,
+    help="Port of the page; 0 takes a free one.",
+)
+web_password_file = _setting(
+    "web_password_file",
+    type=File(),
+    help="File with the password of the page, which only you may read.",
+)
 
 _SETTINGS = (
     model,
@@ -173,6 +204,9 @@ _SETTINGS = (
     journal_max_mb,
     journal_keep_days,
     journal_keep_mb,
+    web_host,
+    web_port,
+    web_password_file,
 )
 
 

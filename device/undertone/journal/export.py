@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from undertone.emotions import EMOTIONS
 from undertone.errors import RuntimeMissingError
@@ -28,7 +28,12 @@ def write_csv(reader: JournalReader, output: TextIO) -> None:
     writer.writerows(_rows(reader))
 
 
-def write_parquet(reader: JournalReader, output: Path) -> None:
+def write_json(records: Iterable[Record], output: TextIO) -> None:
+    """All records as in the journal's files: one JSON object a line."""
+    output.writelines(to_line(record.event, record.time.tzinfo) + "\n" for record in records)
+
+
+def write_parquet(reader: JournalReader, output: Path | BinaryIO) -> None:
     """All records of ``reader``, in constant memory: times as UTC timestamps, numbers as numbers.
 
     Raises RuntimeMissingError without pyarrow.

@@ -31,7 +31,7 @@ def svg(summary: Summary) -> str:
     root = picture(WIDTH, height)
     verdicts = in_order(summary.verdicts)
     of_day = {f"{hour:02}": summary.by_hour.get(hour, {}) for hour in range(24)}
-    _chart(root, 0, _title(summary), _over_time(summary), verdicts)
+    _chart(root, 0, _title(summary), over_time(summary), verdicts)
     _chart(root, CHART_HEIGHT, "Segments by hour of the day", of_day, verdicts)
     _legend(root, 2 * CHART_HEIGHT, verdicts)
     return written(root)
@@ -42,7 +42,7 @@ def _title(summary: Summary) -> str:
     return f"Segments of speech, {span}"
 
 
-def _over_time(summary: Summary) -> dict[str, Counts]:
+def over_time(summary: Summary) -> dict[str, Counts]:
     """Every hour or day from the first to the last, also those in which nobody spoke."""
     if summary.first is None or summary.last is None:
         return {}
@@ -99,7 +99,7 @@ def _chart(
             add(
                 root,
                 "text",
-                _short(name),
+                short_name(name),
                 x=round(x + pitch / 2, 2),
                 y=bottom + 20,
                 text_anchor="middle",
@@ -107,8 +107,11 @@ def _chart(
             )
 
 
-def _short(name: str) -> str:
-    """``2026-11-21T18`` as ``21. 18h``, ``2026-11-21`` as ``11-21``, ``18`` as it is."""
+def short_name(name: str) -> str:
+    """As it fits below a bar: ``2026-11-21T18`` as ``21. 18h``, ``2026-11-21`` as ``11-21``.
+
+    ``name``: one of :func:`over_time`, or an hour of the day, which stays as it is.
+    """
     day, _, hour = name.partition("T")
     if hour:
         return f"{day[8:]}. {hour}h"

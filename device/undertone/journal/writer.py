@@ -1,7 +1,6 @@
 """The one writer of a journal: batched, locked, and patient with a card that fails."""
 
 import errno
-import fcntl
 import logging
 import os
 import time
@@ -16,6 +15,7 @@ from undertone.errors import JournalError
 from undertone.journal import index
 from undertone.journal.files import JournalFile, journal_files
 from undertone.journal.format import DiskRefused, EventsLost, JournalEvent, time_of, to_line
+from undertone.journal.lock import acquire
 
 _log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ class JournalWriter:
         """Make the folder, lock it and cut half-written lines off, as far as not yet done."""
         if self._lock is None:
             self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-            self._lock = _lock(self.folder)
+            self._lock = acquire(self.folder)
         if not self._mended:
             for file in journal_files(self.folder):
                 if cut := mend(file.path):
@@ -283,29 +283,6 @@ def mend(path: Path) -> int:
     if end < size:
         os.truncate(path, end)
     return size - end
-
-
-def _lock(folder: Path) -> int:
-    """The descriptor that holds the lock on ``folder``.
-
-    It is open for reading only, so that the card can still be remounted read-only.
-    """
-    path = folder / ".lock"
-    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o640)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.write_text(f"{os.getpid()}\n")
-    except BlockingIOError:
-        holder = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
-        os.close(descriptor)
-        raise JournalError(
-            f"The journal in {folder} is being written by another undertone (process {holder}): "
-            "stop that one, or choose another folder with --journal."
-        ) from None
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -1,0 +1,54 @@
+"""The newest records of a journal that is being written, read on from where one was."""
+
+import os
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+
+from undertone.journal.files import journal_files
+from undertone.journal.format import Record, parse_line
+
+_LONGEST_STEP_BYTES = 2**18
+"""Read at a time: a page that was not looked at for days begins with what is newest."""
+
+
+class Follower:
+    """Keeps the newest records of a journal, each line read once, however long its files are."""
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        """Nothing is read yet; there need be no journal yet."""
+        self.folder = folder
+        self._newest: deque[Record] = deque(maxlen=keep)
+        self._path: Path | None = None
+        self._position = 0
+
+    def poll(self) -> list[Record]:
+        """The newest records, oldest first, with those written since the last call.
+
+        Raises OSError where the journal is there and may not be read.
+        """
+        with suppress(FileNotFoundError):  # not yet, or not any more
+            self._poll([file.path for file in journal_files(self.folder)])
+        return list(self._newest)
+
+    def _poll(self, files: list[Path]) -> None:
+        if self._path not in files:  # the first look, or its day was deleted
+            self._newest.clear()
+            self._path, self._position = (files[-2] if len(files) > 1 else None), 0
+        for path in files[files.index(self._path) if self._path else 0 :]:
+            if path != self._path:
+                self._path, self._position = path, 0
+            self._read_on(path)
+
+    def _read_on(self, path: Path) -> None:
+        """Take in the whole lines from the position on; the last may still be being written."""
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            start = max(self._position, size - _LONGEST_STEP_BYTES)
+            file.seek(start)
+            lines = file.read(size - start).split(b"\n")
+        if start > self._position:
+            lines[0] = b""  # its beginning was skipped
+        self._position = size - len(lines[-1])
+        records = map(parse_line, filter(None, lines[:-1]))
+        self._newest.extend(record for record in records if record)

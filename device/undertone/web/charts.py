@@ -1,0 +1,235 @@
+"""Every chart of the pages: values in, an Altair chart out, in the colours of the emotions."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import altair as alt
+import numpy as np
+from numpy.typing import NDArray
+
+from undertone.bundle import Manifest
+from undertone.emotions import colour
+from undertone.events import SegmentHeard, Verdict
+from undertone.journal import Record
+from undertone.journal.plot import in_order, short_name
+from undertone.journal.summary import Counts
+from undertone.pipeline import Judged
+from undertone.tracker import combine
+from undertone.web.sketch import Rows, Sketch
+
+NO_SPEECH = "no speech"
+_AXIS, _LEGEND = 40, 90
+"""Pixels that they take from the height of a chart."""
+
+_MOST_WINDOWS = 300
+_PICTURE_WIDTH = 800
+_DEVIATIONS = 2.5
+"""From the mean of the training windows to an end of the colours of the MFCC."""
+
+_EVERY_LABEL = alt.Axis(title=None, labelOverlap=False)
+
+_COLD_TO_WARM = ((0.0, (13, 42, 99)), (0.5, (140, 140, 150)), (1.0, (253, 213, 84)))
+"""Dark blue, grey, yellow: told apart by brightness alone."""
+
+
+def probabilities(verdict: Verdict) -> alt.Chart:
+    """One bar for each emotion, with its share."""
+    shares = verdict.scores.probabilities
+    labels = in_order(shares)
+    return _chart(
+        [{"emotion": label, "probability": shares[label]} for label in labels],
+        alt.MarkDef("bar"),
+        26 * len(labels) + _AXIS,
+        y=alt.Y("emotion:N", sort=labels, axis=_EVERY_LABEL),
+        x=alt.X(
+            "probability:Q",
+            scale=alt.Scale(domain=[0, 1]),
+            axis=alt.Axis(format="%", tickCount=5),
+            title=None,
+        ),
+        color=_colours("emotion", labels, legend=False),
+        tooltip=["emotion:N", alt.Tooltip("probability:Q", format=".1%")],
+    )
+
+
+def waveform(sketch: Sketch, segments: Sequence[Judged]) -> alt.Chart:
+    """The loudness of a recording over time, its segments in the colours of their verdicts.
+
+    Its columns overlap a little: side by side they would show the page between them.
+    """
+    pitch_s = sketch.duration_s / len(sketch.peaks)
+    heard = _verdicts_at(segments, (np.arange(len(sketch.peaks)) + 0.5) * pitch_s)
+    rows = [
+        {
+            "from": i * pitch_s,
+            "to": (i + 1.3) * pitch_s,
+            "high": peak,
+            "low": -peak,
+            "heard": told,
+        }
+        for i, (peak, told) in enumerate(zip(sketch.peaks.tolist(), heard, strict=True))
+    ]
+    loudest = max(float(sketch.peaks.max()), 0.01)
+    return _chart(
+        rows,
+        alt.MarkDef("rect"),
+        160 + _LEGEND,
+        x=_seconds(sketch.duration_s),
+        x2="to:Q",
+        y=alt.Y("low:Q", axis=None, scale=alt.Scale(domain=[-loudest, loudest])),
+        y2="high:Q",
+        color=_colours("heard", heard),
+        tooltip=["heard:N", alt.Tooltip("from:Q", format=".2f", title="second")],
+    )
+
+
+def windows(segments: Sequence[Judged], manifest: Manifest, length_s: float) -> alt.Chart:
+    """What each window sounded like: the stronger a colour, the more probable."""
+    frame_s = manifest.mfcc.hop_length / manifest.mfcc.sample_rate_hz
+    window_s, hop_s = manifest.window.frames * frame_s, manifest.window.hop * frame_s
+    found = [
+        (segment.time_s + min(i * hop_s, max(0.0, segment.duration_s - window_s)), logs)
+        for segment in segments
+        for i, logs in enumerate(segment.windows)
+    ]
+    together = -(-len(found) // _MOST_WINDOWS)
+    rows = []
+    for first in range(0, len(found), together):
+        some = found[first : first + together]
+        shares = np.exp(combine([logs for _, logs in some]))
+        rows += [
+            {"from": some[0][0], "to": some[-1][0] + hop_s, "emotion": label, "probability": share}
+            for label, share in zip(manifest.labels, shares.tolist(), strict=True)
+        ]
+    return _chart(
+        rows,
+        alt.MarkDef("rect"),
+        22 * len(manifest.labels) + _AXIS,
+        x=_seconds(length_s),
+        x2="to:Q",
+        y=alt.Y("emotion:N", sort=list(manifest.labels), axis=_EVERY_LABEL),
+        color=_colours("emotion", manifest.labels, legend=False),
+        opacity=alt.Opacity(
+            "probability:Q", scale=alt.Scale(domain=[0, 1], range=[0.05, 1]), legend=None
+        ),
+        tooltip=[
+            "emotion:N",
+            alt.Tooltip("probability:Q", format=".0%"),
+            alt.Tooltip("from:Q", format=".1f", title="second"),
+        ],
+    )
+
+
+def mfcc_picture(mfcc: Rows) -> NDArray[np.uint8]:
+    """MFCC as pixels, shape (height, width, 3): time to the right, the first at the bottom."""
+    share = np.clip(mfcc.T[::-1] / (2 * _DEVIATIONS) + 0.5, 0, 1)
+    stops = [stop for stop, _ in _COLD_TO_WARM]
+    channels = [np.interp(share, stops, [rgb[i] for _, rgb in _COLD_TO_WARM]) for i in range(3)]
+    pixels: NDArray[np.uint8] = np.stack(channels, axis=-1).astype(np.uint8)
+    return pixels.repeat(4, axis=0).repeat(-(-_PICTURE_WIDTH // pixels.shape[1]), axis=1)
+
+
+def over_time(bars: Mapping[str, Counts]) -> alt.Chart:
+    """Segments in each hour or day, stacked; ``bars`` as :func:`journal.plot.over_time` has it."""
+    names = {short_name(when): counts for when, counts in bars.items()}
+    axis = alt.Axis(labelAngle=0, labelOverlap=True)
+    x = alt.X("when:O", title=None, sort=list(names), axis=axis)
+    return _stacked(names, x, alt.Y("segments:Q", axis=alt.Axis(tickMinStep=1)))
+
+
+def by_hour(hours: Mapping[int, Counts]) -> alt.Chart:
+    """What part of the segments of each hour of the day had which verdict."""
+    bars = {f"{hour:02}": hours.get(hour, {}) for hour in range(24)}
+    axis = alt.Axis(labelAngle=0, labelOverlap=True)
+    x = alt.X("when:O", title="hour of the day", axis=axis)
+    y = alt.Y("segments:Q", stack="normalize", axis=alt.Axis(format="%"), title=None)
+    return _stacked(bars, x, y)
+
+
+def strip(records: Iterable[Record], day: date) -> alt.Chart:
+    """Every segment of ``day`` at its time there, a row for each verdict."""
+    rows: list[dict[str, Any]] = [
+        {
+            "time": record.time.replace(tzinfo=None).isoformat(timespec="seconds"),
+            "heard": record.event.verdict.verdict,
+            "confidence": record.event.verdict.scores.confidence,
+            "seconds": record.event.duration_s,
+        }
+        for record in records
+        if isinstance(record.event, SegmentHeard)
+    ]
+    verdicts = in_order(row["heard"] for row in rows)
+    return _chart(
+        rows,
+        alt.MarkDef("tick", thickness=2),
+        24 * len(verdicts) + _AXIS,
+        x=alt.X(
+            "time:T",
+            title=None,
+            scale=alt.Scale(domain=[f"{day}T00:00:00", f"{day}T23:59:59"]),
+            axis=alt.Axis(format="%H:%M", labelOverlap=True),
+        ),
+        y=alt.Y("heard:N", sort=verdicts, axis=_EVERY_LABEL),
+        color=_colours("heard", verdicts, legend=False),
+        tooltip=[
+            alt.Tooltip("time:T", format="%H:%M:%S"),
+            "heard:N",
+            alt.Tooltip("confidence:Q", format=".0%"),
+            alt.Tooltip("seconds:Q", format=".1f"),
+        ],
+    )
+
+
+def _stacked(bars: Mapping[str, Counts], x: alt.X, y: alt.Y) -> alt.Chart:
+    verdicts = in_order({verdict for counts in bars.values() for verdict in counts})
+    rows = [
+        {"when": when, "heard": verdict, "segments": counts.get(verdict, 0), "order": number}
+        for when, counts in bars.items()
+        for number, verdict in enumerate(verdicts)
+    ]
+    return _chart(
+        rows,
+        alt.MarkDef("bar"),
+        220 + _LEGEND,
+        x=x,
+        y=y,
+        color=_colours("heard", verdicts),
+        order="order:Q",
+        tooltip=["when:O", "heard:N", "segments:Q"],
+    )
+
+
+def _verdicts_at(segments: Sequence[Judged], times_s: NDArray[np.float64]) -> list[str]:
+    """What is heard at each of ``times_s``."""
+    starts = np.array([segment.time_s for segment in segments])
+    places = np.searchsorted(starts, times_s, side="right") - 1
+    return [
+        segments[place].verdict.verdict
+        if place >= 0 and time_s < segments[place].time_s + segments[place].duration_s
+        else NO_SPEECH
+        for place, time_s in zip(places.tolist(), times_s.tolist(), strict=True)
+    ]
+
+
+def _seconds(length_s: float) -> alt.X:
+    scale = alt.Scale(domain=[0, length_s], nice=False)
+    return alt.X("from:Q", scale=scale, axis=alt.Axis(grid=False), title="seconds")
+
+
+def _colours(field: str, verdicts: Iterable[str], legend: bool = True) -> alt.Color:
+    names = in_order(verdicts)
+    return alt.Color(
+        f"{field}:N",
+        scale=alt.Scale(domain=names, range=[colour(name) for name in names]),
+        legend=alt.Legend(orient="bottom", title=None, columns=4) if legend else None,
+    )
+
+
+def _chart(
+    rows: list[dict[str, Any]], mark: alt.MarkDef, height: int, **channels: Any
+) -> alt.Chart:
+    chart: alt.Chart = alt.Chart(alt.InlineData(values=rows), mark=mark, height=height).encode(
+        **channels
+    )
+    return chart

@@ -1,0 +1,42 @@
+"""What all visitors of the page share: the models, the journal, the ears, and one place to work."""
+
+from dataclasses import dataclass, field
+from threading import Lock
+
+from undertone.journal.follow import Follower
+from undertone.web.ears import Ears
+from undertone.web.models import Models, Settings
+
+_REMEMBERED_RECORDS = 200
+
+
+@dataclass(frozen=True)
+class House:
+    """One for the server.
+
+    working: held while a file is judged or a model is measured, so that any number of visitors
+        takes the memory and the processor time of one.  polling: held around ``follower``.
+    """
+
+    settings: Settings
+    models: Models
+    ears: Ears
+    follower: Follower
+    working: Lock = field(default_factory=Lock)
+    polling: Lock = field(default_factory=Lock)
+
+
+_house: House | None = None
+
+
+def furnish(settings: Settings, models: Models) -> House:
+    """Make the house that the pages show from now on."""
+    global _house
+    _house = House(settings, models, Ears(), Follower(settings.journal, _REMEMBERED_RECORDS))
+    return _house
+
+
+def the_house() -> House:
+    """The one of this server."""
+    assert _house is not None
+    return _house

@@ -1,0 +1,114 @@
+"""The page Live: what is heard now, by this server or by whoever else writes the journal."""
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+from undertone.errors import UndertoneError
+from undertone.events import Hearing, SegmentHeard, SourceLost, Started, Stopped
+from undertone.journal.format import JournalEvent, time_of
+from undertone.web import charts, choice
+from undertone.web.ears import Ears
+from undertone.web.house import House, the_house
+from undertone.web.theme import headline, plain
+
+_REFRESH_S = 1.0
+_LOWEST_DBFS = -60.0
+_LAST_SEGMENTS = 10
+_TROUBLE = "why it could not listen"
+
+
+def show() -> None:
+    """Draw the page."""
+    st.title("What is heard now")
+    _now()
+
+
+@st.fragment(run_every=_REFRESH_S)
+def _now() -> None:
+    """All that changes, whoever of the visitors changes it."""
+    house = the_house()
+    ears = house.ears
+    _controls(ears)
+    events = list(ears.events) if ears.listening else _written(house)
+    segments = [event for event in events if isinstance(event, SegmentHeard)]
+    st.caption(_state(ears, events))
+    _current(ears.hearing if ears.listening else None, segments)
+    if segments:
+        st.dataframe(
+            [_row(segment) for segment in reversed(segments[-_LAST_SEGMENTS:])],
+            hide_index=True,
+            width="stretch",
+        )
+
+
+def _controls(ears: Ears) -> None:
+    with st.container(horizontal=True):
+        if ears.listening:
+            st.button("Stop listening", type="primary", on_click=ears.stop)
+        else:
+            st.button("Listen to the microphone", type="primary", on_click=_start, args=(False,))
+            st.button("Play the packaged sample", on_click=_start, args=(True,))
+    if trouble := st.session_state.get(_TROUBLE):
+        st.error(plain(trouble))
+
+
+def _start(sample: bool) -> None:
+    house = the_house()
+    st.session_state[_TROUBLE] = None
+    try:
+        house.ears.start(house.settings, choice.chosen(house), sample)
+    except UndertoneError as error:
+        st.session_state[_TROUBLE] = str(error)
+
+
+def _written(house: House) -> list[JournalEvent]:
+    with house.polling:
+        return [record.event for record in house.follower.poll()]
+
+
+def _state(ears: Ears, events: Iterable[JournalEvent]) -> str:
+    if ears.listening:
+        return f"Listening to {plain(ears.source)}."
+    told = "The journal is empty: nobody has listened yet."
+    for event in events:
+        match event:
+            case Started():
+                told = f"Following the journal: {plain(event.source)} is listened to."
+            case SourceLost():
+                told = f"Following the journal: {plain(event.source)} is lost."
+            case Stopped():
+                told = "Nobody is listening; this was heard last."
+            case SegmentHeard():
+                told = told if "is listened" in told else "Following the journal."
+    return told
+
+
+def _current(hearing: Hearing | None, segments: list[SegmentHeard]) -> None:
+    verdict = hearing.provisional if hearing else None
+    told = "speaking"
+    if verdict is None and segments:
+        verdict = segments[-1].verdict
+        told = f"{verdict.scores.confidence:.0%}, {time_of(segments[-1]):%H:%M:%S}"
+    if verdict:
+        headline(verdict.verdict, told)
+        st.altair_chart(charts.probabilities(verdict), width="stretch")
+    if hearing:
+        level = max(hearing.level_dbfs, _LOWEST_DBFS)
+        shown = f"{level:.0f} dBFS" if level > _LOWEST_DBFS else "silence"
+        clipping = ", clipping: turn the input down" if hearing.clips else ""
+        st.progress(min(1.0, 1 - level / _LOWEST_DBFS), f"Level: {shown}{clipping}")
+    elif segments:
+        st.caption(f"Level of the last segment: {segments[-1].level_dbfs:.0f} dBFS")
+
+
+def _row(segment: SegmentHeard) -> dict[str, str]:
+    scores = segment.verdict.scores
+    return {
+        "time": f"{time_of(segment):%H:%M:%S}",
+        "verdict": segment.verdict.verdict,
+        "most probable": scores.label,
+        "confidence": f"{scores.confidence:.0%}",
+        "seconds": f"{segment.duration_s:.1f}",
+        "dBFS": f"{segment.level_dbfs:.0f}",
+    }

@@ -1,0 +1,131 @@
+"""The web server: Streamlit's application behind its guards, on one address."""
+
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from undertone.errors import WebError
+from undertone.web.uploads import LARGEST_MB, UploadLimit, keep_in_memory
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+_SETTINGS = {
+    "browser.gatherUsageStats": False,
+    "client.showErrorDetails": "none",
+    "client.showErrorLinks": False,  # they lead to a search engine
+    "client.toolbarMode": "minimal",
+    "global.developmentMode": False,
+    "logger.level": "error",
+    "server.disconnectedSessionTTL": 60,  # seconds; then the visitor's uploads are gone
+    "server.enableAgentApi": False,
+    "server.enableCORS": True,
+    "server.enableStaticServing": False,
+    "server.enableXsrfProtection": True,
+    "server.fileWatcherType": "none",
+    "server.headless": True,
+    "server.maxUploadSize": LARGEST_MB,
+    "theme.dark.primaryColor": "#64CAFF",
+    "theme.light.primaryColor": "#0072B2",  # as on the page of a report
+}
+"""Of Streamlit; they go before whatever a configuration file of the user's says."""
+
+_SHUTDOWN_S = 2
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the page is served, and the password that it asks for."""
+
+    host: str
+    port: int
+    password: str | None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return is_loopback(self.host)
+
+    @property
+    def url(self) -> str:
+        """For a browser on this machine."""
+        host = {"0.0.0.0": "localhost", "::": "localhost"}.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is an address of this machine that no other can reach."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def serve(address: Address, ready: Callable[[Address], None], close: Callable[[], None]) -> None:
+    """Serve the page until SIGINT or SIGTERM.
+
+    ready: told the address once it is taken (port 0 is a free one); close: called at the end.
+    Raises WebError where the address can't be had.
+    """
+    listening = _listen(address)
+    port = listening.getsockname()[1]
+    taken = Address(address.host, port, address.password)
+    ready(taken)
+    import uvicorn
+    from streamlit.web.bootstrap import load_config_options
+
+    here = {"browser.serverAddress": taken.host, "server.port": port}
+    load_config_options(_SETTINGS | here)
+    config = uvicorn.Config(
+        _application(taken, close),
+        ws="websockets-sansio",
+        ws_max_size=2**20,  # what a browser sends: the states of its widgets
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_SHUTDOWN_S,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def _application(address: Address, close: Callable[[], None]) -> Any:
+    from starlette.middleware import Middleware
+    from streamlit.runtime import get_instance
+    from streamlit.starlette import App
+
+    from undertone.web.door import Door
+    from undertone.web.guard import Guard
+
+    def held_bytes() -> int:
+        families: Mapping[str, Any] = get_instance().uploaded_file_mgr.get_stats()
+        return sum(stat.byte_length for stats in families.values() for stat in stats)
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        yield
+        close()
+
+    hosts = LOOPBACK_NAMES | {address.host} if address.is_loopback else None
+    middleware = [Middleware(Guard, hosts=hosts)]
+    if address.password is not None:
+        middleware.append(Middleware(Door, password=address.password))
+    middleware.append(Middleware(UploadLimit, held_bytes=held_bytes))
+    keep_in_memory()
+    return App(Path(__file__).with_name("app.py"), lifespan=lifespan, middleware=middleware)
+
+
+def _listen(address: Address) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((address.host, address.port), family=family)
+    except OSError as error:
+        raise WebError(
+            f"Can't serve a page on {address.host}, port {address.port}: "
+            f"{error.strerror or error}; choose another with --port or --host."
+        ) from error

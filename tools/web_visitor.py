@@ -1,0 +1,111 @@
+"""A visitor of the page without a browser: Streamlit's own messages, as many visitors as wanted."""
+
+import http.client
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+_PATIENCE_S = 60.0
+
+
+class Visitor:
+    """One session: it opens the page Classify, uploads files, and reads what is shown."""
+
+    def __init__(self, url: str) -> None:
+        """Come in and wait until the page is drawn."""
+        self._address = urlsplit(url).netloc
+        self._socket = connect(
+            f"ws://{self._address}/_stcore/stream",
+            origin=url,  # type: ignore[arg-type]
+            subprotocols=[Subprotocol("streamlit")],
+            max_size=None,
+        )
+        self._uploader = ""
+        self._session = ""
+        self.shown: list[str] = []
+        """Every text of the last run, in its order."""
+        self._run(BackMsg())
+
+    def close(self) -> None:
+        """Leave."""
+        self._socket.close()
+
+    def classify(self, name: str, data: bytes) -> list[str]:
+        """Upload a file; return every text that the page shows then."""
+        wish = BackMsg()
+        wish.file_urls_request.request_id = "1"
+        wish.file_urls_request.session_id = self._session
+        wish.file_urls_request.file_names.append(name)
+        self._socket.send(wish.SerializeToString())
+        urls = next(
+            message.file_urls_response.file_urls[0]
+            for message in self._messages()
+            if message.WhichOneof("type") == "file_urls_response"
+        )
+        status = self.put(urls.upload_url, name, data)
+        if status != 204:
+            return [f"refused with {status}"]
+        changed = BackMsg()
+        state = changed.rerun_script.widget_states.widgets.add(id=self._uploader)
+        info = state.file_uploader_state_value.uploaded_file_info.add()
+        info.name, info.size, info.file_id = name, len(data), urls.file_id
+        info.file_urls.CopyFrom(urls)
+        self._run(changed)
+        return self.shown
+
+    def put(self, path: str, name: str, data: bytes, token: bool = True) -> int:
+        """Send a file to an address of the server; the status of its answer."""
+        connection = http.client.HTTPConnection(self._address, timeout=_PATIENCE_S)
+        connection.request("GET", "/_stcore/health")
+        response = connection.getresponse()
+        response.read()
+        cookie = response.headers["set-cookie"].partition(";")[0]
+        body = (
+            b'--x\r\nContent-Disposition: form-data; name="file"; filename="'
+            + name.encode().replace(b'"', b"%22")
+            + b'"\r\nContent-Type: audio/wav\r\n\r\n'
+            + data
+            + b"\r\n--x--\r\n"
+        )
+        headers = {"Content-Type": "multipart/form-data; boundary=x", "Cookie": cookie}
+        if token:
+            headers["X-Xsrftoken"] = cookie.partition("=")[2]
+        connection.request("PUT", path, body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer.status
+
+    def _messages(self) -> Iterator[Any]:
+        while True:
+            message = ForwardMsg()
+            data = self._socket.recv(timeout=_PATIENCE_S)
+            assert isinstance(data, bytes)
+            message.ParseFromString(data)
+            yield message
+
+    def _run(self, wish: BackMsg) -> None:
+        """Have the script run, and take in what it shows."""
+        wish.rerun_script.query_string = ""
+        self.shown = []
+        self._socket.send(wish.SerializeToString())
+        for message in self._messages():
+            match message.WhichOneof("type"):
+                case "new_session":
+                    self._session = message.new_session.initialize.session_id
+                case "delta":
+                    self._see(message.delta.new_element)
+                case "script_finished":
+                    return
+
+    def _see(self, element: Any) -> None:
+        match element.WhichOneof("type"):
+            case "file_uploader":
+                self._uploader = element.file_uploader.id
+            case "markdown" | "alert" | "html" | "heading" as kind:
+                self.shown.append(getattr(element, kind).body)
