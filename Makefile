@@ -67,7 +67,7 @@ clean: ## remove both environments and everything built
 	rm -rf .venv .venv-dev build dist *.egg-info .hypothesis .mypy_cache .ruff_cache .pytest_cache
 
 .venv/.ready: WHAT := .
-.venv-dev/.ready: WHAT := .[training,test]
+.venv-dev/.ready: WHAT := .[training,reference,web,test]
 
 # Without PortAudio there is still the packaged sample, without venv there is nothing.
 .venv/.ready .venv-dev/.ready: setup.py constraints.txt

@@ -34,6 +34,10 @@ DEVICE = [
 EXTRAS = {
     "litert": ["ai-edge-litert>=2.1,<3"],
     "parquet": ["pyarrow>=15,<25"],  # journal export; 25 and later break with NumPy 1
+    "web": [
+        "streamlit>=1.50,<2",
+        "pyarrow>=15,<25",  # Streamlit's charts; 25 and later break with NumPy 1
+    ],
     "training": [
         "tensorflow>=2.21,<2.22",  # Keras 3 and the converter
         'ai-edge-litert>=2.1,<3; python_version < "3.12"',
@@ -47,7 +51,9 @@ EXTRAS = {
         "optuna>=5,<6",  # the search for recipes
         "tomli-w>=1.1,<2",  # writes recipes; the standard library only reads TOML
     ],
+    "reference": ["librosa>=0.10,<0.12"],  # features of the reference systems
     "test": [
+        "playwright>=1.50,<2",  # Debian's chromium is the browser
         "pytest>=8,<10",
         "pytest-xdist>=3.5,<4",
         "hypothesis>=6.100,<7",
