@@ -17,6 +17,7 @@ COMMANDS = {
     "fit": "Train a recipe on the splits of a protocol.",
     "quantize": "Make full-int8 models of trained runs.",
     "evaluate": "Test runs on the clips that they never saw.",
+    "measure": "Measure what runs cost: latency, memory, size.",
     "tune": "Search for a better recipe.",
     "compare": "Set the figures of runs side by side.",
     "promote": "Make a tested run a bundle for the device.",

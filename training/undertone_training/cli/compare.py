@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 def _checked_ending(
     context: click.Context, parameter: click.Parameter, value: Path | None
 ) -> Path | None:
-    if value and value.suffix not in (".md", ".json"):
-        raise click.BadParameter(f"{value} ends neither in .md nor in .json.")
+    endings = (".md", ".json", ".png") if context.params.get("references") else (".md", ".json")
+    if value and value.suffix not in endings:
+        raise click.BadParameter(f"{value} ends in none of {', '.join(endings)}.")
     return value
 
 
@@ -30,6 +31,7 @@ Examples:
   undertone-train compare runs/*
   undertone-train compare runs/compact models/ravdess8-compact
   undertone-train compare runs --output figures.md
+  undertone-train compare runs --references costs.json --output references.png
 """
 )
 @click.argument("folders", nargs=-1, required=True, type=common.FOLDER, metavar="FOLDER...")
@@ -41,30 +43,37 @@ Examples:
     show_default=True,
 )
 @click.option(
+    "--references",
+    type=click.Path(dir_okay=False, path_type=Path),
+    is_eager=True,
+    metavar="COSTS.json",
+    help="Set the reference systems beside ours, with what `measure` found.",
+)
+@click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     callback=_checked_ending,
-    metavar="FILE.md|FILE.json",
-    help="Write to a file instead, as its ending says.",
+    metavar="FILE.md|FILE.json|FILE.png",
+    help="Write to a file instead, as its ending says; a picture with --references only.",
 )
-def command(folders: tuple[Path, ...], form: str, output: Path | None) -> None:
+def command(
+    folders: tuple[Path, ...], form: str, references: Path | None, output: Path | None
+) -> None:
     """Show what `evaluate` found in each FOLDER, of runs or of a bundle: a row for each report.
 
     Figures are those of the model that ships (int8), or of the float model where it is not
     quantised: the mean ± standard deviation over seeds, with the 95 % interval by bootstrap over
     speakers. Compare rows of one protocol only: the best of each stands first.
     """
+    if references:
+        _references(references, folders, form, output)
+        return
     from undertone_training.comparison import ranked, rows_of
 
     rows = ranked(row for folder in folders for row in rows_of(folder))
     if output:
         text = _json(rows) if output.suffix == ".json" else _markdown(rows)
-        try:
-            output.write_text(f"{text}\n")
-        except OSError as error:
-            raise RunError(
-                f"{output} can't be written ({error.strerror}): name another file with --output."
-            ) from error
+        _write(output, f"{text}\n".encode())
         click.echo(f"{output}: {len(rows)} rows")
     elif form == "json":
         click.echo(_json(rows))
@@ -72,6 +81,39 @@ def command(folders: tuple[Path, ...], form: str, output: Path | None) -> None:
         click.echo(_markdown(rows))
     else:
         common.table(_HEAD, _cells(rows), "ll" + "r" * (len(_HEAD) - 2))
+
+
+def _references(costs: Path, folders: Sequence[Path], form: str, output: Path | None) -> None:
+    """The reference systems beside ours, printed or in a file."""
+    from undertone_training.references.table import HEAD, markdown, rows, table
+
+    found = table(costs, folders)
+    kind = output.suffix[1:] if output else {"markdown": "md"}.get(form, form)
+    if kind == "table":
+        common.table(HEAD, rows(found), "ll" + "r" * (len(HEAD) - 2))
+        return
+    if kind == "png":
+        from undertone_training.references.picture import picture
+        from undertone_training.report.pictures import png
+
+        content = png(picture(found))
+    else:
+        text = _json(found) if kind == "json" else markdown(found)
+        content = f"{text}\n".encode()
+    if output:
+        _write(output, content)
+        click.echo(f"{output}: {len(found.systems)} systems")
+    else:
+        click.echo(content.decode(), nl=False)
+
+
+def _write(output: Path, content: bytes) -> None:
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        raise RunError(
+            f"{output} can't be written ({error.strerror}): name another file with --output."
+        ) from error
 
 
 _HEAD = (
@@ -120,10 +162,10 @@ def _if_known(value: Any, show: Callable[[Any], str]) -> str:
     return "–" if value is None else show(value)
 
 
-def _json(rows: "Sequence[Row]") -> str:
+def _json(found: Any) -> str:
     import msgspec
 
-    return json.dumps(msgspec.to_builtins(rows), indent=2, ensure_ascii=False)
+    return json.dumps(msgspec.to_builtins(found), indent=2, ensure_ascii=False)
 
 
 def _markdown(rows: "Sequence[Row]") -> str:

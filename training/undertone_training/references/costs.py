@@ -1,0 +1,230 @@
+"""What a run costs where it is used: latency, memory and size, in a process of its own.
+
+A clip of 3 s goes through the whole system, from samples to an emotion.  The form ``float``
+is librosa and a Keras model in one program, as a user would write it, of our runs too; ``int8``
+is a TFLite file with the system's own features: those of the device for our runs.
+"""
+
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from undertone.audio.block import Block, Samples
+from undertone.classifier import Classifier, normalize, quantize
+from undertone.interpreter import Int8Interpreter
+from undertone.mfcc import MfccConfig
+from undertone.windows import cut
+from undertone_training.errors import RunError
+from undertone_training.references.features import fixed
+from undertone_training.runs import Run
+
+FORMS = ("float", "int8")
+ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+    ),
+    "1",
+)
+
+Windows = NDArray[np.float32]
+System = tuple[Callable[[Samples], Windows], Callable[[Windows], object]]
+"""From samples to normalised windows, and from these to what the network says."""
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Percentiles over the calls, in milliseconds."""
+
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """One form of one recipe on one machine, one thread.
+
+    whole: features and inference of 3 s; cold_start_s: from the start of the process to the
+        first emotion, the libraries' imports and the model's loading with it.
+    peak_memory_bytes: largest resident set of its process.
+    """
+
+    recipe: str
+    form: str
+    features: Latency
+    inference: Latency
+    whole: Latency
+    cold_start_s: float
+    peak_memory_bytes: int
+    file_bytes: int
+
+
+class Costs(msgspec.Struct, frozen=True):
+    """What one run of ``undertone-train measure`` found.
+
+    unquantized: the reason by recipe, where a network has no int8 form.
+    """
+
+    processor: str
+    python: str
+    calls: int
+    measured: tuple[Measured, ...]
+    unquantized: dict[str, str]
+
+
+def measure(run: Run, form: str, calls: int) -> Measured:
+    """Measure one form of a run in a process of its own; raises RunError where it fails."""
+    command = (sys.executable, "-m", __spec__.name, str(run.folder), form, str(calls))
+    started = subprocess.run(
+        [*command, repr(time.time())],
+        env={**os.environ, **ONE_THREAD, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+    )
+    if started.returncode:
+        *_, last = ["it says nothing", *started.stderr.strip().splitlines()]
+        raise RunError(f"The {form} model of {run.folder} can't be measured: {last}.")
+    return msgspec.json.decode(started.stdout.splitlines()[-1], type=Measured)
+
+
+def three_seconds() -> Samples:
+    """A packaged clip as the device hears it, cut or padded to 3 s."""
+    from undertone import samples
+    from undertone.audio.files import read_blocks
+
+    sound = np.concatenate([block.samples for block in read_blocks(samples.clips()[3])])
+    clip: Samples = fixed(sound, 16_000).astype(np.int16)
+    return clip
+
+
+def system_of(run: Run, form: str) -> System:
+    """The run as a user has it, in one of the ``FORMS``."""
+    recipe, normalization = run.info.recipe, run.calibration.normalization
+    hear = _hearing(run, form)
+
+    def windows(samples: Samples) -> Windows:
+        pieces = [cut(np.asarray(piece, np.float64), recipe.cut) for piece in hear(samples)]
+        return normalize(np.concatenate(pieces), normalization).astype(np.float32)
+
+    return windows, _keras(run) if form == "float" else _tflite(run)
+
+
+def _hearing(run: Run, form: str) -> Callable[[Samples], Sequence[NDArray[Any]]]:
+    """From samples to the frames of each segment."""
+    front = run.info.recipe.front
+    if not isinstance(front, MfccConfig):
+        return lambda samples: [front.compute(samples)]
+    if form == "float":
+        return lambda samples: [_librosa_mfcc(samples, front)]
+    from undertone.mfcc import Mfcc
+    from undertone_training.features import speech_of
+
+    mfcc = Mfcc(front)
+    return lambda samples: [mfcc.compute(samples[a:b]) for a, b in speech_of(samples)]
+
+
+def _librosa_mfcc(samples: Samples, config: MfccConfig) -> NDArray[np.floating[Any]]:
+    """What somebody without the device's code would take for its MFCC."""
+    import librosa
+
+    frames: NDArray[np.floating[Any]] = librosa.feature.mfcc(
+        y=samples.astype(np.float32) / 32768, sr=config.sample_rate_hz,
+        n_mfcc=config.n_coefficients, n_fft=config.fft_length, hop_length=config.hop_length,
+        n_mels=config.n_filters, center=False,
+    )  # fmt: skip
+    return frames.T
+
+
+def _keras(run: Run) -> Callable[[Windows], object]:
+    import keras
+
+    model = keras.models.load_model(run.model, compile=False)
+    return lambda windows: np.asarray(model(windows, training=False))
+
+
+def _tflite(run: Run) -> Callable[[Windows], object]:
+    q = run.quantization
+    interpreter = Int8Interpreter(run.tflite.read_bytes())
+
+    def said(windows: Windows) -> list[NDArray[np.int8]]:
+        return [
+            interpreter.invoke(quantize(each[np.newaxis], q.input_scale, q.input_zero_point))
+            for each in windows
+        ]
+
+    return said
+
+
+def _whole(run: Run, form: str, system: System) -> Callable[[Samples], object]:
+    """Features and inference; the device's own path where it can go there."""
+    if form == "int8" and run.info.recipe.features == "device":
+        from undertone.pipeline import classify
+        from undertone_training.bundles import bundle_of
+
+        classifier = Classifier(bundle_of(run, run.info.recipe.name))
+        return lambda samples: classify([Block(samples, 0.0)], classifier)
+    features, infer = system
+    return lambda samples: infer(features(samples))
+
+
+def _latency(call: Callable[[], object], calls: int) -> Latency:
+    for _ in range(3):
+        call()
+    times = []
+    for _ in range(calls):
+        start = time.perf_counter_ns()
+        call()
+        times.append((time.perf_counter_ns() - start) / 1e6)
+    return Latency(*np.percentile(times, [50, 90, 99]).round(3).tolist())
+
+
+def _measured(run: Run, form: str, calls: int, process_start_s: float) -> Measured:
+    """In the process of its own."""
+    clip = three_seconds()
+    system = system_of(run, form)
+    whole = _whole(run, form, system)
+    whole(clip)
+    cold_start_s = round(time.time() - process_start_s, 2)
+    features, infer = system
+    windows = features(clip)
+    file = run.model if form == "float" else run.tflite
+    return Measured(
+        recipe=run.info.recipe.name,
+        form=form,
+        features=_latency(lambda: features(clip), calls),
+        inference=_latency(lambda: infer(windows), calls),
+        whole=_latency(lambda: whole(clip), calls),
+        cold_start_s=cold_start_s,
+        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        file_bytes=file.stat().st_size,
+    )
+
+
+def machine() -> dict[str, str]:
+    """The processor and Python that the figures are of."""
+    from undertone.bench.measure import processor
+
+    return {"processor": processor(), "python": platform.python_version()}
+
+
+def main(folder: str, form: str, calls: str, process_start_s: str) -> None:
+    """Print one ``Measured`` as a line of JSON."""
+    found = _measured(Run(Path(folder)), form, int(calls), float(process_start_s))
+    sys.stdout.write(json.dumps(msgspec.to_builtins(found)) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,212 @@
+"""The reference systems beside ours: figures, published figures and costs in one table."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from undertone_training.errors import RunError
+from undertone_training.figures import Spread
+from undertone_training.pooled import Pooled, read_report
+from undertone_training.references.costs import Costs, Measured
+from undertone_training.references.published import PUBLISHED, Published
+from undertone_training.report.protocols import percent, percent_spread
+from undertone_training.splits import SPEAKER_DEPENDENT
+
+
+class Reached(msgspec.Struct, frozen=True):
+    """A recipe's figures under one protocol; int8 is None where there is no such form."""
+
+    protocol: str
+    seeds: tuple[int, ...]
+    float_uar: Spread
+    float_accuracy: Spread
+    int8_uar: Spread | None
+    int8_accuracy: Spread | None
+
+
+class Ratios(msgspec.Struct, frozen=True):
+    """How many times ours a system takes; ours is int8 and goes the device's way."""
+
+    file: float
+    latency: float
+    memory: float
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """One system: what it reaches, what its authors report, what it costs.
+
+    ratios: of each form to ours, by form.
+    """
+
+    recipe: str
+    parameters: int
+    independent: Reached | None
+    dependent: tuple[Reached, ...]
+    published: Published | None
+    cost: tuple[Measured, ...]
+    unquantized: str | None
+    ratios: dict[str, Ratios]
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is no reference system."""
+        return self.published is None
+
+    def form(self, name: str) -> Measured | None:
+        """What one form costs."""
+        return next((each for each in self.cost if each.form == name), None)
+
+
+class Table(msgspec.Struct, frozen=True):
+    """Every system, ours first; the costs are of one run on one machine."""
+
+    processor: str
+    python: str
+    calls: int
+    systems: tuple[Standing, ...]
+
+
+def table(costs_file: Path, folders: Sequence[Path]) -> Table:
+    """Join the costs with what ``evaluate`` left in ``folders``.
+
+    Raises RunError where the costs can't be read, or hold no int8 model of ours to compare with.
+    """
+    try:
+        costs = read_report(costs_file, Costs)
+    except FileNotFoundError as error:
+        raise RunError(
+            f"There is no {costs_file}: run `undertone-train measure` with the runs first."
+        ) from error
+    ours = next(
+        (one for one in costs.measured if one.recipe not in PUBLISHED and one.form == "int8"), None
+    )
+    if ours is None:
+        raise RunError(
+            f"{costs_file} has no int8 model of ours to compare with: name a folder of ours first "
+            "in `undertone-train measure`."
+        )
+    reports = [
+        Pooled.load(path) for folder in folders for path in sorted(folder.rglob("report/*.json"))
+    ]
+    names = dict.fromkeys(one.recipe for one in costs.measured)
+    systems = [_standing(name, costs, reports, ours) for name in names]
+    return Table(
+        costs.processor,
+        costs.python,
+        costs.calls,
+        tuple(sorted(systems, key=lambda one: not one.ours)),
+    )
+
+
+def _standing(name: str, costs: Costs, reports: Iterable[Pooled], ours: Measured) -> Standing:
+    own = [report for report in reports if report.recipe.name == name]
+    if not own:
+        raise RunError(
+            f"Nothing of {name} was evaluated in these folders: name the one with its report."
+        )
+    cost = tuple(each for each in costs.measured if each.recipe == name)
+    return Standing(
+        recipe=name,
+        parameters=own[0].cost.parameters,
+        independent=next(
+            (_reached(each) for each in own if each.protocol == "speaker-independent"), None
+        ),
+        dependent=tuple(
+            _reached(each) for each in own if each.protocol.startswith(SPEAKER_DEPENDENT)
+        ),
+        published=PUBLISHED.get(name),
+        cost=cost,
+        unquantized=costs.unquantized.get(name),
+        ratios={each.form: _ratios(each, ours) for each in cost},
+    )
+
+
+def _ratios(one: Measured, ours: Measured) -> Ratios:
+    return Ratios(
+        round(one.file_bytes / ours.file_bytes, 1),
+        round(one.whole.p50_ms / ours.whole.p50_ms, 1),
+        round(one.peak_memory_bytes / ours.peak_memory_bytes, 1),
+    )
+
+
+def _reached(report: Pooled) -> Reached:
+    floats = report.forms["float"]
+    int8 = report.forms.get("int8")
+    return Reached(
+        report.protocol,
+        report.seeds,
+        floats.uar,
+        floats.accuracy,
+        int8.uar if int8 else None,
+        int8.accuracy if int8 else None,
+    )
+
+
+HEAD = (
+    "system", "form", "speaker-independent UAR", "speaker-dependent accuracy (inflated)",
+    "its authors report", "parameters", "file, KB", "features, ms", "inference, ms",
+    "whole, ms: p50 / p90 / p99", "cold start, s", "peak memory, MB", "file", "latency", "memory",
+)  # fmt: skip
+"""The last three are times ours."""
+
+
+def rows(found: Table) -> list[tuple[str, ...]]:
+    """Cells under ``HEAD``: a row for each form of each system."""
+    return [
+        (
+            f"**{system.recipe}**" if system.ours else system.recipe,
+            one.form,
+            _said([system.independent] if system.independent else [], one.form, "uar"),
+            _said(system.dependent, one.form, "accuracy"),
+            system.published.words if system.published else "",
+            f"{system.parameters:,}",
+            f"{one.file_bytes / 1024:,.0f}",
+            f"{one.features.p50_ms:.1f}",
+            f"{one.inference.p50_ms:.2f}",
+            f"{one.whole.p50_ms:.1f} / {one.whole.p90_ms:.1f} / {one.whole.p99_ms:.1f}",
+            f"{one.cold_start_s:.1f}",
+            f"{one.peak_memory_bytes / 2**20:.0f}",
+            *(f"{times} x" for times in msgspec.structs.astuple(system.ratios[one.form])),
+        )
+        for system in found.systems
+        for one in system.cost
+    ]
+
+
+def _said(figures: Sequence[Reached], form: str, what: str) -> str:
+    """Figures of one form, each with its variant and number of seeds."""
+    parts = []
+    for each in figures:
+        spread: Spread | None = getattr(each, f"{form}_{what}")
+        if spread is None:
+            continue
+        _, _, variant = each.protocol.partition(f"{SPEAKER_DEPENDENT} (")
+        variant = variant.partition(", split seed")[0]
+        seeds = f"{len(each.seeds)} seed{'s' * (len(each.seeds) > 1)}"
+        note = "; ".join(part for part in (variant, seeds) if part)
+        parts.append(f"{share(spread)} ({note})")
+    return ", ".join(parts) or "–"
+
+
+def share(spread: Spread) -> str:
+    """Mean and deviation, where there is one, as people read them."""
+    if spread.deviation is None:
+        return percent(spread.mean)
+    return percent_spread({"mean": spread.mean, "deviation": spread.deviation})
+
+
+def markdown(found: Table) -> str:
+    """The table, what it is of, and why some have no int8 form."""
+    lines = [HEAD, ("---",) * 2 + ("---:",) * (len(HEAD) - 2), *rows(found)]
+    notes = [
+        f"3 s of sound, {found.calls} calls, one thread, {found.processor}, Python {found.python}. "
+        "The last three columns are times the first int8 model of ours, which goes the device's "
+        "way. *Speaker-dependent* is inflated: the tested speakers were heard in training.",
+        *(
+            f"{system.recipe} has no int8 form: {system.unquantized}"
+            for system in found.systems
+            if system.unquantized
+        ),
+    ]
+    return "\n\n".join(["\n".join(f"| {' | '.join(line)} |" for line in lines), *notes])
