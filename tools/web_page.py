@@ -34,6 +34,7 @@ class PageServer:
             [sys.executable, "-m", "undertone.cli", "web", "--port", "0", *map(str, arguments)],
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )

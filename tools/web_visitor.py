@@ -2,13 +2,14 @@
 
 import http.client
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
-from websockets.typing import Subprotocol
+from websockets.typing import Origin, Subprotocol
 
 _PATIENCE_S = 60.0
 
@@ -19,11 +20,14 @@ class Visitor:
     def __init__(self, url: str) -> None:
         """Come in and wait until the page is drawn."""
         self._address = urlsplit(url).netloc
-        self._socket = connect(
-            f"ws://{self._address}/_stcore/stream",
-            origin=url,  # type: ignore[arg-type]
-            subprotocols=[Subprotocol("streamlit")],
-            max_size=None,
+        self._leave = ExitStack()
+        self._socket = self._leave.enter_context(
+            connect(
+                f"ws://{self._address}/_stcore/stream",
+                origin=Origin(url),
+                subprotocols=[Subprotocol("streamlit")],
+                max_size=None,
+            )
         )
         self._uploader = ""
         self._session = ""
@@ -33,7 +37,7 @@ class Visitor:
 
     def close(self) -> None:
         """Leave."""
-        self._socket.close()
+        self._leave.close()
 
     def classify(self, name: str, data: bytes) -> list[str]:
         """Upload a file; return every text that the page shows then."""

@@ -1,6 +1,7 @@
 """The guards of the page, asked as the server asks them: without a socket."""
 
 import asyncio
+import tempfile
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,7 +11,7 @@ pytest.importorskip("starlette", reason="no streamlit: pip install 'undertone[we
 
 from undertone.web.door import COOKIE, ENTRANCE, MOST_TRIES, PERIOD_S, Door
 from undertone.web.guard import Guard
-from undertone.web.uploads import LARGEST_MB, PATH, TOGETHER_MB, UploadLimit
+from undertone.web.uploads import LARGEST_MB, PATH, TOGETHER_MB, UploadLimit, keep_in_memory
 
 PASSWORD = "correct horse"
 
@@ -213,24 +214,58 @@ def test_an_upload_that_is_too_large_or_of_unknown_length_is_refused_unread() ->
 
 
 def test_uploads_together_take_no_more_than_their_share() -> None:
-    held = TOGETHER_MB * MB - 10 * MB
+    held = TOGETHER_MB * MB - 20 * MB
     limit = UploadLimit(Inside(), lambda: held)
     assert upload(limit, content_length=str(9 * MB)) == 200
     assert upload(limit, content_length=str(9 * MB)) == 200  # the first one's room is free again
     assert upload(limit, content_length=str(11 * MB)) == 503
 
 
-def test_uploads_under_way_count_too() -> None:
-    size = str(LARGEST_MB * MB)
-    answers: list[int] = []
+def test_an_upload_waits_for_one_that_is_on_its_way() -> None:
+    size = {"content-length": str(LARGEST_MB * MB)}
+    log: list[str] = []
 
-    async def while_another_comes(scope: Any, receive: Any, send: Any) -> None:
-        if len(answers) < 3:
-            answers.append(0)
-            headers = {"content-length": size}
-            answers.append((await answer(limit, PATH + "s/g", "PUT", [], headers))[0])
-        await Inside()(scope, receive, send)
+    async def together() -> list[int]:
+        first_may_end = asyncio.Event()
 
-    limit = UploadLimit(while_another_comes, lambda: 0)
-    assert upload(limit, content_length=size) == 200
-    assert answers == [0, 0, 503, 200]
+        async def inside(scope: Any, receive: Any, send: Any) -> None:
+            log.append("begins")
+            await first_may_end.wait()
+            log.append("ends")
+            await Inside()(scope, receive, send)
+
+        limit = UploadLimit(inside, lambda: 0)
+        tasks = [
+            asyncio.ensure_future(answer(limit, PATH + "s/f", "PUT", [], size)) for _ in range(3)
+        ]
+        while not log:
+            await asyncio.sleep(0)
+        first_may_end.set()
+        return [status for status, _, _ in await asyncio.gather(*tasks)]
+
+    assert asyncio.run(together()) == [200] * 3
+    assert log == ["begins", "ends"] * 3
+
+
+def test_a_form_of_many_megabytes_is_parsed_without_a_file(monkeypatch: Any) -> None:
+    from starlette.formparsers import MultiPartParser
+    from starlette.requests import Request
+
+    monkeypatch.setattr(MultiPartParser, "spool_max_size", MultiPartParser.spool_max_size)
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda *a, **k: pytest.fail("a file"))
+    keep_in_memory()
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+    parts = iter([head, *[bytes(MB)] * 20, b"\r\n--x--\r\n"])
+
+    async def receive() -> dict[str, Any]:
+        part = next(parts, b"")
+        return {"type": "http.request", "body": part, "more_body": bool(part)}
+
+    async def parse() -> int:
+        form = await Request(
+            scope("http", "/", "PUT", {"content-type": "multipart/form-data; boundary=x"}), receive
+        ).form()
+        upload: Any = form["file"]
+        return len(await upload.read())
+
+    assert asyncio.run(parse()) == 20 * MB

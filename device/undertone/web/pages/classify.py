@@ -9,6 +9,8 @@ from threading import Lock
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.audio.files import AUDIO_SUFFIXES
@@ -79,13 +81,20 @@ def _sounds() -> list[Sound]:
     )
     recording = voice.audio_input("Or say something", sample_rate=SAMPLE_RATE_HZ)
     sample = st.pills("Or hear an actor of RAVDESS", EMOTIONS)
-    sounds = [Sound(file.file_id, file.name, file.getvalue()) for file in files]
-    if recording:
-        sounds.insert(0, Sound(recording.file_id, "recording.wav", recording.getvalue()))
+    sounds = _uploaded([recording] if recording else []) + _uploaded(files)
     if sample:
         clip = clips()[EMOTIONS.index(sample)]
         sounds.insert(0, Sound(clip.name, clip.name, clip.read_bytes()))
     return sounds
+
+
+def _uploaded(files: Sequence[UploadedFile]) -> list[Sound]:
+    """The uploads themselves: ``files`` are copies that Streamlit makes for each run."""
+    context = get_script_run_ctx()
+    assert context
+    wanted = [file.file_id for file in files]
+    records = context.uploaded_file_mgr.get_files(context.session_id, wanted)
+    return [Sound(record.file_id, record.name, record.data) for record in records]
 
 
 def _results(sounds: Sequence[Sound], house: House, model: Model) -> list[Heard]:
