@@ -215,7 +215,7 @@ def _measured(run: Run, form: str, calls: int, process_start_s: float) -> Measur
 
 def machine() -> dict[str, str]:
     """The processor and Python that the figures are of."""
-    from undertone.bench.measure import processor
+    from undertone.board import processor
 
     return {"processor": processor(), "python": platform.python_version()}
 
