@@ -47,6 +47,8 @@ EXTRAS = {
         "optuna>=5,<6",  # the search for recipes
         "tomli-w>=1.1,<2",  # writes recipes; the standard library only reads TOML
     ],
+    # features of the reference systems; named here, though audiomentations brings it as well
+    "reference": ["librosa>=0.11,<0.12"],
     "test": [
         "pytest>=8,<10",
         "pytest-xdist>=3.5,<4",
