@@ -320,7 +320,19 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) 
         "summary": figures,
         "summary_without_stored_ones": figures,
     }
-    lines = tool.part([manifest, {"name": "untested", "figures": {}}], [], soak).splitlines()
+    spread = {"mean": 0.4, "deviation": None}
+    reached = {"float_uar": spread, "float_accuracy": spread, "int8_uar": None}
+    system = {
+        "recipe": "cnn",
+        "published": {},
+        "independent": reached,
+        "dependent": [reached],
+        "ratios": {"float": {"file": 26.04, "latency": 10.0, "memory": 9.0}},
+    }
+    references = {"systems": [system]}
+    lines = tool.part(
+        [manifest, {"name": "untested", "figures": {}}], [], soak, references
+    ).splitlines()
     assert (
         "| **m**, int8 | speaker-independent, 2 folds | **50.0 ± 1.0 % UAR**, "
         "25.0 ± 2.0 % accuracy; 3 seeds |" in lines
@@ -336,6 +348,7 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) 
         "| 70.2 MB, then at most +0.3 MB |" in lines
     )
     assert "The faults: disk full, server killed." in lines
+    assert "| cnn | 40.0 % | 40.0 % | 26.0 x | 10.0 x | 9.0 x |" in lines
     assert any(line.startswith("`undertone journal summary` adds up 10,000,000") for line in lines)
 
 

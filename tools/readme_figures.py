@@ -1,8 +1,9 @@
 """Write the README's figures anew: the part between the two markers, never by hand.
 
 ``make readme`` runs it.  Accuracy comes from the manifests in models/, cost from docs/bench/,
-one file a machine, written by ``make bench``, endurance from docs/soak/, written by ``make soak``
-and ``make journal-scale``.
+one file a machine and runtime, each written by ``undertone bench --format json``, endurance
+from docs/soak/, written by ``make soak`` and ``make journal-scale``, the reference systems from
+docs/references/table.json, written by ``undertone-train compare --references``.
 """
 
 import json
@@ -25,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BENCHMARKS = ROOT / "docs" / "bench"
 SOAKS = ROOT / "docs" / "soak"
+REFERENCES = ROOT / "docs" / "references" / "table.json"
 BEGIN = "<!-- figures: written by tools/readme_figures.py -->"
 
 Row = tuple[str, str, str]
@@ -59,12 +61,14 @@ def part(
     manifests: Iterable[Mapping[str, Any]],
     benchmarks: Iterable[Benchmark],
     soak: Mapping[str, Any],
+    references: Mapping[str, Any],
 ) -> str:
     """The README's part, without its markers.
 
     manifests: as dictionaries; one without figures (it was never tested) is left out.
     benchmarks: one of each machine.
     soak: ``file``, ``microphone`` and ``summary``, as the soaks printed them, or less of it.
+    references: what ``undertone-train compare --references`` wrote as JSON, or empty.
     Raises KeyError for a key that is missing.
     """
     manifests = [manifest for manifest in manifests if manifest["figures"]]
@@ -84,6 +88,7 @@ def part(
         "the whole device path. The model cards below have the float model's figures, those of "
         "each emotion, and more.",
         *_cost(benchmarks),
+        *_instead(references),
         *_endurance(soak),
     ]
     return "\n\n".join(blocks)
@@ -99,7 +104,9 @@ def current() -> str:
     soak: dict[str, Any] = {}
     for path in sorted(SOAKS.glob("*.json")):
         soak |= json.loads(path.read_bytes())
-    return rewritten(README.read_text(), BEGIN, part(manifests, benchmarks, soak))
+    references = json.loads(REFERENCES.read_bytes()) if REFERENCES.exists() else {}
+    figures = part(manifests, benchmarks, soak, references)
+    return rewritten(README.read_text(), BEGIN, figures)
 
 
 def _compared(manifest: Mapping[str, Any]) -> list[Row]:
@@ -191,6 +198,50 @@ def _cost_row(benchmark: Benchmark, one: Measurement) -> Sequence[str]:
         f"{100 * one.speech.cpu_share:.2f} %",
         f"{one.speech.memory_bytes / 2**20:.0f} MB",
         f"{one.cold_start.p50_ms / 1000:.2f} s",
+    )
+
+
+def _instead(references: Mapping[str, Any]) -> Iterable[str]:
+    """The reference systems beside ours: accuracy, and what they take as times ours."""
+    if not references:
+        return
+
+    def reached(figures: Mapping[str, Any] | None, form: str, what: str) -> str:
+        spread = figures and figures[f"{form}_{what}"]
+        if not spread:
+            return "–"
+        several = spread["deviation"] is not None
+        return percent_spread(spread) if several else percent(spread["mean"])
+
+    def row(system: Mapping[str, Any], form: str) -> tuple[str, ...]:
+        ours = system["published"] is None
+        name, ratios = system["recipe"], system["ratios"][form]
+        if ours:
+            name = f"**{name}**, {form}" if form == "int8" else f"{name}, librosa and Keras"
+        return (
+            name,
+            reached(system["independent"], form, "uar"),
+            ", ".join(reached(each, form, "accuracy") for each in system["dependent"]) or "–",
+            *(f"{ratios[what]:.1f} x" for what in ("file", "latency", "memory")),
+        )
+
+    rows = [
+        row(system, form)
+        for system in references["systems"]
+        for form in (("int8", "float") if system["published"] is None else ("float",))
+        if form in system["ratios"]
+    ]
+    head = [
+        "Beside what you would pick instead", "*speaker-independent* UAR",
+        "*speaker-dependent* accuracy, inflated", "file", "latency", "memory",
+    ]  # fmt: skip
+    yield table(head, rows)
+    yield (
+        "Five published systems and LIGHT-SERNet, rebuilt and trained on the same clips, as they "
+        "are used: librosa and a float Keras model. File, latency of 3 s of sound (features and "
+        "inference, one thread) and peak memory are times ours, measured in one run. "
+        "[The reference systems](docs/references.md) tells how they were rebuilt and what their "
+        "authors report."
     )
 
 
