@@ -35,7 +35,7 @@ EXTRAS = {
     "litert": ["ai-edge-litert>=2.1,<3"],
     "parquet": ["pyarrow>=15,<25"],  # journal export; 25 and later break with NumPy 1
     "web": [
-        "streamlit>=1.50,<2",
+        "streamlit>=1.67,<1.70",  # its ASGI application, and a little of what is below it
         "pyarrow>=15,<25",  # Streamlit's charts; 25 and later break with NumPy 1
     ],
     "training": [

@@ -1,24 +1,33 @@
-"""Make the README's picture: the live view as it looks in the middle of the packaged sample.
+"""Make the README's pictures: the live view in the middle of the packaged sample, and the page.
 
 ``make pictures`` runs it; the confusion matrix stands in the bundle's report already.
 """
 
 import io
+import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+import numpy as np
+import soundfile
 from rich.console import Console, RenderableType
 
 from undertone import bundle
-from undertone.audio.block import Block
+from undertone.audio.block import SAMPLE_RATE_HZ, Block
 from undertone.classifier import Classifier
 from undertone.cli.view import LiveView
+from undertone.emotions import EMOTIONS
+from undertone.events import Scores, SegmentHeard, Verdict
+from undertone.journal import JournalWriter
 from undertone.listener import Listener
 from undertone.pipeline import Pipeline
 from undertone.samples import demonstration
+from web_page import PageServer, chromium
 
 PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "live-view.svg"
 SHOWN_AT_S = 22.4
@@ -50,12 +59,59 @@ def live_view() -> RenderableType:
     return shown[0]
 
 
+def pages() -> None:
+    """Pictures of the page: a file on a desk's screen, the journal on a phone's in the dark."""
+    with TemporaryDirectory() as folder, chromium() as browser:
+        _made_journal(Path(folder))
+        server = PageServer("--journal", folder)
+        page = browser.new_page(viewport={"width": 1200, "height": 1000})
+        page.goto(server.url)
+        sound = np.concatenate([block.samples for block in demonstration()])
+        file = io.BytesIO()
+        soundfile.write(file, sound, SAMPLE_RATE_HZ, format="FLAC")
+        page.locator("input[type=file]").set_input_files(
+            {"name": "clips.flac", "mimeType": "audio/flac", "buffer": file.getvalue()}
+        )
+        _picture(page, "MFCC over time", "web-classify.png")
+        page = browser.new_page(
+            viewport={"width": 390, "height": 1000}, color_scheme="dark", device_scale_factor=1.5
+        )
+        page.goto(f"{server.url}/journal")
+        _picture(page, "Share by hour", "web-journal.png")
+        server.stop()
+
+
+def _picture(page: Any, last: str, name: str) -> None:
+    """A picture of ``page`` once it shows the text ``last``, its charts, and nothing is awaited."""
+    page.get_by_text(last).wait_for()
+    page.locator("[data-test-script-state=notRunning]").wait_for()
+    page.locator("[data-testid=stVegaLiteChart] canvas, .vega-embed svg").last.wait_for()
+    page.screenshot(path=PICTURE.with_name(name))
+
+
+def _made_journal(folder: Path) -> None:
+    """A made day at home, so that nobody's own is shown."""
+    chance = random.Random(5)
+    day = datetime(2026, 11, 21, 7)
+    likely = dict(zip(EMOTIONS, (4, 5, 3, 1, 1, 0.5, 0.5, 1), strict=True))
+    writer = JournalWriter(folder)
+    for minute in sorted(chance.sample(range(14 * 60), 150)):
+        weights = {label: likely[label] * chance.random() ** 3 for label in EMOTIONS}
+        scores = Scores({name: weight / sum(weights.values()) for name, weight in weights.items()})
+        verdict = scores.label if scores.confidence > 0.4 else "uncertain"
+        time_s = (day + timedelta(minutes=minute)).timestamp()
+        heard = Verdict(scores, verdict)
+        writer.write(SegmentHeard(time_s, chance.uniform(1, 6), -35.0, heard, "m", "0" * 64))
+    writer.close()
+
+
 def main() -> None:
     """Write the picture into docs/pictures."""
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     console = Console(file=io.StringIO(), record=True, width=78)
     console.print(live_view())
     PICTURE.write_text(_WEB_FONT.sub("", console.export_svg(title="undertone listen")))
+    pages()
 
 
 if __name__ == "__main__":

@@ -51,6 +51,9 @@ def test_defaults(config, tmp_path):
         "journal_max_mb": 50,
         "journal_keep_days": 400,
         "journal_keep_mb": 1024,
+        "web_host": "127.0.0.1",
+        "web_port": 8501,
+        "web_password_file": None,
     }
 
 
@@ -82,6 +85,9 @@ def test_each_setting_can_come_from_the_file(config, tmp_path):
         "journal_max_mb": 1.5,
         "journal_keep_days": 3,
         "journal_keep_mb": 20,
+        "web_host": "0.0.0.0",
+        "web_port": 8080,
+        "web_password_file": str(tmp_path / "password"),
     }
     assert set(values) == set(known_settings())
     config("\n".join(f"{key} = {json.dumps(value)}" for key, value in values.items()))
@@ -176,7 +182,7 @@ def test_a_bad_flag_is_wrong_usage(config, flags):
 
 def test_the_keys_of_the_file_are_the_names_of_the_flags():
     for name, option in known_settings().items():
-        assert option.opts == ["--" + name.replace("_", "-")]
+        assert option.opts[0] == "--" + name.replace("_", "-")
         assert option.envvar == f"UNDERTONE_{name.upper()}"
 
 

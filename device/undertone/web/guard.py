@@ -30,7 +30,7 @@ _POLICY = "; ".join(
 
 HEADERS = {
     "Content-Security-Policy": _POLICY,
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # without any, a form would come from "null"
     "X-Content-Type-Options": "nosniff",
 }
 
