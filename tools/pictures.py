@@ -85,7 +85,11 @@ def _picture(page: Any, last: str, name: str) -> None:
     """A picture of ``page`` once it shows the text ``last``, its charts, and nothing is awaited."""
     page.get_by_text(last).wait_for()
     page.locator("[data-test-script-state=notRunning]").wait_for()
-    page.locator("[data-testid=stVegaLiteChart] canvas, .vega-embed svg").last.wait_for()
+    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('[data-testid=stVegaLiteChart]')]"
+        ".every(chart => chart.querySelector('svg, canvas'))"
+    )
     page.screenshot(path=PICTURE.with_name(name))
 
 

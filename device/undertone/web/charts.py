@@ -73,7 +73,7 @@ def waveform(sketch: Sketch, segments: Sequence[Judged]) -> alt.Chart:
     loudest = max(float(sketch.peaks.max()), 0.01)
     return _chart(
         rows,
-        alt.MarkDef("rect"),
+        alt.MarkDef("rect", opacity=1),
         160 + _LEGEND,
         x=_seconds(sketch.duration_s),
         x2="to:Q",
@@ -162,7 +162,7 @@ def strip(records: Iterable[Record], day: date) -> alt.Chart:
     verdicts = in_order(row["heard"] for row in rows)
     return _chart(
         rows,
-        alt.MarkDef("tick", thickness=2),
+        alt.MarkDef("tick", thickness=2, opacity=1),
         24 * len(verdicts) + _AXIS,
         x=alt.X(
             "time:T",
