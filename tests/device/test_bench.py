@@ -25,16 +25,13 @@ from undertone.cli import run, undertone
 from undertone.errors import BenchmarkError, ConfigError
 from undertone.interpreter import Int8Interpreter, installed_runtimes
 
-# Where TensorFlow was imported first, tflite-runtime opens no model; see the last test.
-RUNTIMES = [
-    pytest.param(
-        name,
-        marks=pytest.mark.skipif(
-            name == "tflite-runtime" and "keras" in sys.modules, reason="beside TensorFlow"
-        ),
-    )
-    for name in installed_runtimes()
-]
+
+@pytest.fixture(params=installed_runtimes())
+def runtime(request):
+    """Each that is installed, but tflite-runtime beside TensorFlow: see the last test."""
+    if request.param == "tflite-runtime" and "tensorflow" in sys.modules:
+        pytest.skip("it opens no model where TensorFlow was imported first")
+    return request.param
 
 
 def call(*arguments):
@@ -118,7 +115,6 @@ def test_the_work_is_counted_as_training_counts_it(name, parameters, millions):
     assert model.accuracy.uar == extra["seeds"]["int8"]["uar"]["mean"]
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_arena_holds_at_least_the_tensors_of_the_largest_operator(runtime):
     seen = graph(bundle.load("ravdess8-tiny"), runtime)
     computed = {seen.output(operator) for operator in seen.operators}
@@ -133,7 +129,6 @@ def test_the_arena_holds_at_least_the_tensors_of_the_largest_operator(runtime):
     assert largest <= seen.arena_bytes <= 4 * largest
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_model_cut_short_gives_what_the_whole_one_had_there(runtime):
     model = bundle.load("ravdess8-tiny").model
     seen = graph(bundle.load("ravdess8-tiny"), runtime)
