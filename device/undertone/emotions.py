@@ -17,7 +17,7 @@ COLOURS = {
 are 22 or more apart in CIELAB, to normal and to dichromatic eyes (Machado et al. 2009), where
 the original with grey falls to 7; and all show on a white and on a black screen."""
 
-OTHER_COLOUR = "#6B6B6B"
+OTHER_COLOUR = "#676767"
 """For ``uncertain`` and for labels of other models; as far from every emotion's."""
 
 
