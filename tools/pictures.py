@@ -7,6 +7,7 @@ import io
 import random
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -61,9 +62,9 @@ def live_view() -> RenderableType:
 
 def pages() -> None:
     """Pictures of the page: a file on a desk's screen, the journal on a phone's in the dark."""
-    with TemporaryDirectory() as folder, chromium() as browser:
+    with TemporaryDirectory() as folder, chromium() as browser, ExitStack() as stack:
         _made_journal(Path(folder))
-        server = PageServer("--journal", folder)
+        server = stack.enter_context(PageServer("--journal", folder))
         page = browser.new_page(viewport={"width": 1200, "height": 1000})
         page.goto(server.url)
         sound = np.concatenate([block.samples for block in demonstration()])
@@ -78,7 +79,6 @@ def pages() -> None:
         )
         page.goto(f"{server.url}/journal")
         _picture(page, "Share by hour", "web-journal.png")
-        server.stop()
 
 
 def _picture(page: Any, last: str, name: str) -> None:

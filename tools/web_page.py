@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 CHROMIUM = "/usr/bin/chromium"
 _QUIET = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
@@ -45,6 +45,15 @@ class PageServer:
             rest = self.process.communicate()[1]
             raise RuntimeError(self.said + rest)
         self.url = found[1].replace("127.0.0.1", "localhost")
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave no server behind, whatever happened."""
+        if self.process.poll() is None:
+            self.stop()
 
     @property
     def port(self) -> int:

@@ -29,9 +29,9 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(journal: Path) -> Iterator[PageServer]:
     """The page, on this machine alone."""
     pytest.importorskip("streamlit", reason="no streamlit: pip install 'undertone[web]'")
-    running = PageServer("--journal", journal)
-    yield running
-    assert running.stop() == (0, "")  # no traceback was printed, whatever was sent to it
+    with PageServer("--journal", journal) as running:
+        yield running
+        assert running.stop() == (0, "")  # no traceback was printed, whatever was sent to it
 
 
 @pytest.fixture(scope="module")  # its event loop is in the way of whoever wants another

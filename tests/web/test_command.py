@@ -101,13 +101,15 @@ def test_the_door_opens_in_a_browser(tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("correct horse\n")
     password.chmod(0o600)
-    server = PageServer(
-        "--host", "0.0.0.0", "--web-password-file", password, "--journal", tmp_path / "journal"
-    )
-    connection = http.client.HTTPConnection("localhost", server.port)
-    connection.request("GET", "/_stcore/health")
-    assert connection.getresponse().status == 401
-    with chromium() as browser:
+    with (
+        PageServer(
+            "--host", "0.0.0.0", "--web-password-file", password, "--journal", tmp_path / "journal"
+        ) as server,
+        chromium() as browser,
+    ):
+        connection = http.client.HTTPConnection("localhost", server.port)
+        connection.request("GET", "/_stcore/health")
+        assert connection.getresponse().status == 401
         page = browser.new_page()
         page.goto(f"http://localhost:{server.port}/journal")
         page.get_by_label("Password").fill("a wrong one")
@@ -118,6 +120,6 @@ def test_the_door_opens_in_a_browser(tmp_path: Path) -> None:
         page.get_by_role("heading", name="What does it sound like?").wait_for()
         page.get_by_role("radio", name="sad").click()
         page.get_by_test_id("verdict").wait_for()
-    status, rest = server.stop()
-    assert status == 0
-    assert "WARNING: others in the network can reach it, and nothing is encrypted" in rest
+        status, rest = server.stop()
+        assert status == 0
+        assert "WARNING: others in the network can reach it, and nothing is encrypted" in rest
