@@ -42,16 +42,18 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Normalization(_Strict, frozen=True):
-    """What is done to a window before the network: level, then mean and deviation.
+    """What is done to a window before the network: noise, level, then mean and deviation.
 
     level: ``energy-mean`` subtracts from coefficient 0 its mean over the window, which takes
         the microphone's gain out; ``none`` leaves it.
     mean, deviation: per coefficient, over the training windows.
+    steady_noise: ``subtracted`` as in ``denoising``, or ``kept``.
     """
 
     level: Literal["energy-mean", "none"]
     mean: tuple[float, ...]
     deviation: tuple[Positive, ...]
+    steady_noise: Literal["kept", "subtracted"] = "kept"
 
 
 class Quantization(_Strict, frozen=True):

@@ -6,15 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.bundle import Bundle, Normalization, Quantization
+from undertone.denoising import subtract_steady_noise
 from undertone.interpreter import RuntimeName
+from undertone.mfcc import MfccConfig
+from undertone.spectra import Floats
 from undertone.windows import Windows
 
 Logits = NDArray[np.float64]
 
 
-def normalize(windows: Windows, normalization: Normalization) -> Windows:
-    """Take the gain out and standardise; ``windows`` of shape (..., frames, coefficients)."""
+def normalize(windows: Floats, normalization: Normalization, config: MfccConfig) -> Windows:
+    """Take noise and gain out and standardise; ``windows`` of shape (..., frames, coefficients).
+
+    config: of the frames.
+    """
     mean = np.array(normalization.mean)
+    if normalization.steady_noise == "subtracted":
+        windows = subtract_steady_noise(windows, config)
     if normalization.level == "energy-mean":
         windows = windows.copy()
         windows[..., 0] -= windows[..., 0].mean(axis=-1, keepdims=True)
@@ -58,7 +66,7 @@ class Classifier:
 
     def prepare(self, window: Windows) -> NDArray[np.int8]:
         """The int8 input tensor, shape (1, frames, coefficients), of one window of MFCCs."""
-        standard = normalize(window, self.manifest.normalization)
+        standard = normalize(window, self.manifest.normalization, self.manifest.mfcc)
         quantization = self._quantization
         return quantize(
             standard[np.newaxis], quantization.input_scale, quantization.input_zero_point

@@ -366,8 +366,8 @@ def test_training_and_device_have_the_same_windows_and_scores(
     for each in heard:
         verdict = classify(read_blocks(each.clip.source.path, 0.1), given)  # type: ignore[arg-type]
         counted = [given.of(window) for heard in verdict.segments for window in heard.windows]
-        trained = windows_of(each, manifest.window, manifest.normalization)
-        device = normalize(np.stack(counted), manifest.normalization)
+        trained = windows_of(each, road.final.info.recipe, manifest.normalization)
+        device = normalize(np.stack(counted), manifest.normalization, manifest.mfcc)
         np.testing.assert_allclose(device, trained, atol=1e-5)
     judged = through_device([each.clip for each in heard], Classifier(bundle.load(promoted)))
     evaluated = evaluate_run(road.final, heard)["int8"]
@@ -615,7 +615,7 @@ def test_a_batch_without_changes_holds_what_the_device_would_hear(
     own = [each for each in own if len(each.segments[0]) <= 64]
     recipe = small(**plain)
     normalization = fit_normalization(own, recipe)
-    heard = [windows_of(each, recipe.window, normalization)[0] for each in own]
+    heard = [windows_of(each, recipe, normalization)[0] for each in own]
     drawn = [windows for index in range(6) for windows in batches(own, seed=index, **plain)[0][0]]
     same = [any(np.allclose(one, other, atol=1e-3) for other in heard) for one in drawn]
     assert 0.3 < np.mean(same) < 0.75

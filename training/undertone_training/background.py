@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.mfcc import Mfcc, MfccConfig
-from undertone_training.spectra import cepstrum_to_mel, mel_to_cepstrum
+from undertone.spectra import cepstrum_to_mel, mel_energies, mel_frames, mel_to_cepstrum
 
 Array = NDArray[np.float32]
 
@@ -32,7 +32,7 @@ class Background:
         self._to_cepstrum = mel_to_cepstrum(config).astype(np.float32)
         generator = np.random.default_rng(0)
         white = generator.normal(0, 1000, _BANK_S * SAMPLE_RATE_HZ).astype(np.int16)
-        self._bank = self._energies(Mfcc(config).compute(white).astype(np.float32))
+        self._bank = mel_energies(Mfcc(config).compute(white).astype(np.float32), self._to_mel)
         mels = (np.arange(config.n_filters) + 0.5) / config.n_filters
         orders = np.arange(1, _COLOURS + 1)[:, np.newaxis]
         self._colours = (np.cos(np.pi * orders * mels) * colour_deviation / orders).astype(
@@ -54,13 +54,5 @@ class Background:
         ratio = 10 ** (generator.uniform(*snr_db, size=n).astype(np.float32) / 10)
         wanted = np.exp(windows[..., 0]).mean(axis=1) / ratio
         noise *= (wanted / noise.sum(axis=2).mean(axis=1))[:, np.newaxis, np.newaxis]
-        energies = self._energies(windows) + noise
-        logs = np.log(energies)
-        energy = np.log(energies.sum(axis=2, keepdims=True))
-        return np.concatenate([energy, logs @ self._to_cepstrum], axis=2)
-
-    def _energies(self, frames: Array) -> Array:
-        """Energies in the mel filters, shape (..., filters)."""
-        shape = np.exp(frames[..., 1:] @ self._to_mel)
-        energies: Array = shape * (np.exp(frames[..., :1]) / shape.sum(axis=-1, keepdims=True))
-        return energies
+        noisy: Array = mel_frames(mel_energies(windows, self._to_mel) + noise, self._to_cepstrum)
+        return noisy

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from undertone.bundle import Normalization
 from undertone.classifier import normalize
-from undertone.windows import WindowConfig, cut
+from undertone.windows import cut
 from undertone_training.background import Background
 from undertone_training.features import ClipFeatures
 from undertone_training.recipe import Recipe, Regularization
@@ -27,21 +28,22 @@ _VOCAL_TRACTS = 15
 
 def fit_normalization(features: Sequence[ClipFeatures], recipe: Recipe) -> Normalization:
     """Mean and deviation per coefficient over the windows of the training clips themselves."""
-    unit = Normalization(recipe.level, (0.0,) * recipe.coefficients, (1.0,) * recipe.coefficients)
-    windows = np.concatenate([windows_of(clip, recipe.cut, unit) for clip in features])
+    n = recipe.coefficients
+    unit = Normalization(recipe.level, (0.0,) * n, (1.0,) * n, recipe.steady_noise)
+    windows = np.concatenate([windows_of(clip, recipe, unit) for clip in features])
     frames = windows.reshape(-1, windows.shape[-1]).astype(np.float64)
     deviation = np.maximum(frames.std(axis=0), 1e-9)  # of a mel band it may be small
-    return Normalization(
-        recipe.level, tuple(frames.mean(axis=0).tolist()), tuple(deviation.tolist())
+    return replace(
+        unit, mean=tuple(frames.mean(axis=0).tolist()), deviation=tuple(deviation.tolist())
     )
 
 
-def windows_of(features: ClipFeatures, config: WindowConfig, normalization: Normalization) -> Array:
+def windows_of(features: ClipFeatures, recipe: Recipe, normalization: Normalization) -> Array:
     """Every window that the device would classify of a clip: (windows, frames, coefficients)."""
-    windows = [cut(segment.astype(np.float64), config) for segment in features.segments]
+    windows = [cut(segment.astype(np.float64), recipe.cut) for segment in features.segments]
     if not windows:
-        return np.empty((0, config.frames, len(normalization.mean)), np.float32)
-    return normalize(np.concatenate(windows), normalization).astype(np.float32)
+        return np.empty((0, recipe.cut.frames, recipe.coefficients), np.float32)
+    return normalize(np.concatenate(windows), normalization, recipe.mfcc).astype(np.float32)
 
 
 def variants_of(features: ClipFeatures) -> list[Array]:
@@ -142,7 +144,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
             drawn[noisy] = self._background.add(
                 drawn[noisy], regularization.background_snr_db, generator
             )
-        windows: Array = normalize(drawn.astype(np.float64), self._normalization).astype(np.float32)
+        windows: Array = normalize(drawn, self._normalization, self._recipe.mfcc).astype(np.float32)
         _mask(windows, regularization, generator)
         targets, weights = self._targets[variants], self._weights[clips]
         if regularization.mixup:

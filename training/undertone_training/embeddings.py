@@ -22,7 +22,7 @@ def map_run(run: Run, features: Sequence[ClipFeatures]) -> EmbeddingMap | None:
     heard = [each for each in features if each.segments]
     embed = keras_logits(without_last_layer(keras.models.load_model(run.model, compile=False)))
     embedded: list[NDArray[np.float64]] = [
-        embed(windows_of(each, info.recipe.cut, normalization)).mean(axis=0) for each in heard
+        embed(windows_of(each, info.recipe, normalization)).mean(axis=0) for each in heard
     ]
     emotions = [each.clip.emotion for each in heard]
     return map_of(f"{info.split}, seed {info.seed}", emotions, np.array(embedded))

@@ -49,7 +49,7 @@ def fidelity(run: Run, features: Sequence[ClipFeatures]) -> Fidelity:
     info, calibration = run.info, run.calibration
     predictions = evaluate_run(run, features)
     windows = np.concatenate(
-        [windows_of(each, info.recipe.cut, calibration.normalization) for each in features]
+        [windows_of(each, info.recipe, calibration.normalization) for each in features]
     )
     said = {form: logits(windows).argmax(axis=1) for form, logits in _forms(run).items()}
     return Fidelity(

@@ -105,7 +105,7 @@ def _validation_windows(
     normalization: Normalization,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Every validation clip's windows with its emotion, one-hot."""
-    windows = [windows_of(each, recipe.cut, normalization) for each in features]
+    windows = [windows_of(each, recipe, normalization) for each in features]
     targets = np.eye(len(labels), dtype=np.float32)[classes_of(features, labels)]
     return np.concatenate(windows), np.repeat(targets, [len(each) for each in windows], axis=0)
 
@@ -125,7 +125,7 @@ def predict(
     rows = []
     truth = classes_of(features, labels)
     for each, true_class in zip(features, truth, strict=True):
-        windows = windows_of(each, recipe.cut, normalization)
+        windows = windows_of(each, recipe, normalization)
         if len(windows):
             rows.append(np.exp(combine(list(log_softmax(logits(windows), temperature)))))
         else:

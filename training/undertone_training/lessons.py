@@ -15,6 +15,7 @@ from undertone_training.features import ClipFeatures
 from undertone_training.networks import keras_logits
 from undertone_training.recipe import Recipe
 from undertone_training.runs import Run, RunInfo
+from undertone_training.splits import PRE_TRAINING
 
 
 def classes_of(features: Sequence[ClipFeatures], labels: Sequence[str]) -> NDArray[np.int64]:
@@ -71,7 +72,10 @@ def require_fit_to_teach(info: RunInfo, teachers: Sequence[Run]) -> None:
     for teacher in teachers:
         known = teacher.info
         strange = set(known.train_speakers) - set(info.train_speakers)
-        if strange or set(known.train) & {*info.test, *info.validation}:
+        if (strange and known.protocol != PRE_TRAINING) or set(known.train) & {
+            *info.test,
+            *info.validation,
+        }:
             raise RunError(
                 f"{teacher.folder} can't teach here: it was trained on speakers that this run is "
                 "not trained on; train it on the same split."
@@ -101,7 +105,7 @@ def _said(variants: Sequence[Array], teacher: Run) -> NDArray[np.float64]:
     rows: list[NDArray[np.float64]] = []
     for start in range(0, len(variants), 512):
         cuts = [cut(one.astype(np.float64), recipe.cut) for one in variants[start : start + 512]]
-        windows = normalize(np.concatenate(cuts), normalization).astype(np.float32)
+        windows = normalize(np.concatenate(cuts), normalization, recipe.mfcc).astype(np.float32)
         logs = log_softmax(logits(windows))
         ends = np.cumsum([len(each) for each in cuts])
         rows += [combine(list(part)) for part in np.split(logs, ends[:-1])]

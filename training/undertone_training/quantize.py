@@ -48,9 +48,7 @@ def representative(
 ) -> NDArray[np.float32]:
     """Windows that stand for all: drawn from the training clips, (n, frames, coefficients)."""
     order = np.random.default_rng(seed).permutation(len(train))[:REPRESENTATIVE_WINDOWS]
-    windows = np.concatenate(
-        [windows_of(train[index], recipe.cut, normalization) for index in order]
-    )
+    windows = np.concatenate([windows_of(train[index], recipe, normalization) for index in order])
     return windows[:REPRESENTATIVE_WINDOWS]
 
 

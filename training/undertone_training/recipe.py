@@ -147,10 +147,12 @@ class Recipe(_Strict, frozen=True):
     network: a builder in ``networks``; ``width`` scales the channels of ours.
     convolutions: channels, kernel in frames and pooling of each of its convolutions.
     pooling: what is taken over time at their end.
-    begins_with: another recipe of the same network, whose finished run on the same split and with
-        the same seed has the weights to begin with; "" begins with new ones.
+    begins_with: another recipe of the same network, whose finished run with the same seed, on the
+        same split or on another corpus, has the weights to begin with; "" begins with new ones.
+    corpus: what it learns from: RAVDESS, split by a protocol, or all of another corpus, so that
+        other recipes can begin with it.
     song: RAVDESS song of the training actors joins their speech.
-    level: see ``undertone.bundle.Normalization``.
+    level, steady_noise: see ``undertone.bundle.Normalization``.
     features: "device" for the device's own, or those of a reference system (``references``),
         which have windows and coefficients of their own: ``mfcc`` and ``window`` say nothing then.
     vggish: for those, a file of VGGish weights whose embeddings join them; "" goes without.
@@ -170,8 +172,10 @@ class Recipe(_Strict, frozen=True):
     )
     pooling: Literal["average-max", "statistics", "attention"] = "average-max"
     begins_with: str = ""
+    corpus: str = "ravdess"
     song: bool = True
     level: Literal["energy-mean", "none"] = "energy-mean"
+    steady_noise: Literal["kept", "subtracted"] = "kept"
     features: str = "device"
     vggish: str = ""
     validation_speakers: Count = 2
@@ -195,6 +199,11 @@ class Recipe(_Strict, frozen=True):
             raise ValueError(
                 "vocal_tract, tempo, background and level change the device's MFCC: with features "
                 f'= "{self.features}" set them to 0, and level to "none"'
+            )
+        if self.steady_noise != "kept":
+            raise ValueError(
+                "steady_noise is subtracted from the device's MFCC only: with features = "
+                f'"{self.features}" leave it out'
             )
 
     @property

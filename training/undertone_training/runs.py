@@ -29,7 +29,7 @@ from undertone.bundle import Normalization, Quantization
 from undertone.emotions import EMOTIONS
 from undertone_training.errors import RunError
 from undertone_training.recipe import Recipe
-from undertone_training.splits import Split
+from undertone_training.splits import PRE_TRAINING, Split
 
 _T = TypeVar("_T")
 
@@ -192,6 +192,8 @@ def describe(
 ) -> RunInfo:
     """What a run of ``recipe`` on ``split`` will have been made from."""
     emotions = {clip.emotion for clip in split.train}
+    if split.protocol == PRE_TRAINING:
+        emotions = set(EMOTIONS)  # the labels of who begins with it
     return RunInfo(
         recipe=recipe,
         seed=seed,
@@ -199,7 +201,13 @@ def describe(
         split=split.name,
         labels=tuple(emotion for emotion in EMOTIONS if emotion in emotions),
         corpora=tuple(
-            sorted({*(clip.corpus for clip in split.train), *recipe.distillation.corpora})
+            sorted(
+                {
+                    *(clip.corpus for clip in split.train),
+                    *recipe.distillation.corpora,
+                    *(beginning.info.corpora if beginning else ()),
+                }
+            )
         ),
         train=tuple(clip.clip_id for clip in split.train),
         validation=tuple(clip.clip_id for clip in split.validation),

@@ -35,6 +35,9 @@ FIVE_EMOTIONS = ("neutral", "calm", "happy", "sad", "angry")
 
 SPEAKER_DEPENDENT = "speaker-dependent"
 
+PRE_TRAINING = "pre-training"
+"""The split and protocol of ``whole``: no figure comes of it, other recipes begin with it."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -121,6 +124,19 @@ def splits(
     # Sorted, so that neither a folder's layout nor the order of a scan changes who is where.
     ordered = tuple(sorted(clips, key=lambda clip: (clip.corpus, clip.clip_id)))
     return _PROTOCOLS[protocol](ordered, song, n_validation_actors, seed)
+
+
+def whole(clips: Iterable[Clip], corpus: str) -> Split:
+    """All clips of a corpus to learn from; raises SplitError where it is not at hand."""
+    train = tuple(
+        sorted(
+            (clip for clip in clips if clip.corpus == corpus),
+            key=lambda clip: clip.clip_id,
+        )
+    )
+    if not train:
+        raise SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
+    return Split(PRE_TRAINING, PRE_TRAINING, train, (), ())
 
 
 def _development(clips: Sequence[Clip], song: bool, n_validation: int, seed: int) -> list[Split]:

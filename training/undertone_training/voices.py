@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from python_speech_features.base import hz2mel, mel2hz
 
 from undertone.mfcc import MfccConfig
-from undertone_training.spectra import cepstrum_to_mel, mel_to_cepstrum
+from undertone.spectra import cepstrum_to_mel, mel_to_cepstrum
 
 
 def vocal_tract(config: MfccConfig, factor: float) -> NDArray[np.float64]:

@@ -85,5 +85,5 @@ class Sketcher:
         return Sketch(
             self._samples / SAMPLE_RATE_HZ,
             self._peaks.rows()[:, 0],
-            normalize(self._frames.rows(), self._manifest.normalization),
+            normalize(self._frames.rows(), self._manifest.normalization, self._manifest.mfcc),
         )

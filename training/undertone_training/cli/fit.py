@@ -65,7 +65,7 @@ def command(
     from undertone_training.corpora import scan
     from undertone_training.noise import for_training
     from undertone_training.runs import Run, describe
-    from undertone_training.splits import splits
+    from undertone_training.splits import splits, whole
 
     recipe = recipes.load(recipe_name)
     if folds_folder and (protocol != "final" or recipe.schedule.needs_validation):
@@ -75,7 +75,11 @@ def command(
         )
     n_validation = 0 if folds_folder else recipe.validation_speakers
     clips = scan(data).clips
-    found = splits(clips, protocol, recipe.song, n_validation)
+    found = (
+        splits(clips, protocol, recipe.song, n_validation)
+        if recipe.corpus == "ravdess"
+        else [whole(clips, recipe.corpus)]
+    )
     if unknown := set(folds) - set(range(1, len(found) + 1)):
         raise click.BadParameter(
             f"There is no fold {min(unknown)}: {protocol} has 1 to {len(found)}.",

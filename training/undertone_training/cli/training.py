@@ -33,10 +33,11 @@ def lesson_of(
     """What a recipe learns from on a split: its clips, those of other corpora, and other runs.
 
     These are the finished runs on the same split in ``runs``: all of a teacher, and that of the
-    same ``seed`` to begin with.  Raises RunError without.
+    same ``seed`` to begin with, which may be one on another corpus.  Raises RunError without.
     """
     from undertone_training.errors import RunError
     from undertone_training.runs import find_runs
+    from undertone_training.splits import PRE_TRAINING
 
     def finished(name: str, below: Path) -> "list[Run]":
         try:
@@ -51,8 +52,11 @@ def lesson_of(
     teachers = [
         run for name in recipe.distillation.teachers for run in finished(name, Path(split.name))
     ]
-    same = Path(split.name) / f"seed{seed}"
-    beginning = finished(recipe.begins_with, same)[0] if recipe.begins_with else None
+    beginning = None
+    if recipe.begins_with:
+        elsewhere = (runs / recipe.begins_with / PRE_TRAINING).is_dir()
+        name = PRE_TRAINING if elsewhere else split.name
+        beginning = finished(recipe.begins_with, Path(name) / f"seed{seed}")[0]
     strangers = [clip for clip in clips if clip.corpus in recipe.distillation.corpora]
     return Lesson(split, strangers, teachers, beginning)
 

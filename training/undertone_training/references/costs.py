@@ -117,7 +117,7 @@ def system_of(run: Run, form: str) -> System:
 
     def windows(samples: Samples) -> Windows:
         pieces = [cut(np.asarray(piece, np.float64), recipe.cut) for piece in hear(samples)]
-        return normalize(np.concatenate(pieces), normalization).astype(np.float32)
+        return normalize(np.concatenate(pieces), normalization, recipe.mfcc).astype(np.float32)
 
     return windows, _keras(run) if form == "float" else _tflite(run)
 
