@@ -15,6 +15,7 @@ from undertone_training.splits import (
     TEST_ACTORS,
     Split,
     splits,
+    whole,
 )
 
 BY_ACTOR = [name for name in PROTOCOLS if name != "speaker-dependent"]
@@ -97,6 +98,17 @@ def test_other_corpora_stay_out_of_the_splits_of_ravdess():
     for protocol in ("speaker-independent", "final", "published-folds", "speaker-dependent"):
         for split in splits(clips, protocol):
             assert {clip.corpus for clip in everyone(split)} == {"ravdess"}
+
+
+def test_another_corpus_is_learnt_from_as_a_whole_and_never_tested_on():
+    clips = [*ravdess(), *other("tess", "OAF")]
+    split = whole(clips, "tess")
+    assert {clip.corpus for clip in everyone(split)} == {"tess"}
+    assert len(split.train) == len(clips) - len(ravdess())
+    assert not split.validation
+    assert not split.test
+    with pytest.raises(SplitError, match="no clip of nemo in the data folder"):
+        whole(clips, "nemo")
 
 
 @pytest.mark.parametrize("protocol", BY_ACTOR)

@@ -705,6 +705,36 @@ def test_a_training_begins_with_the_weights_of_another(
         fit(Run(tmp_path / "stranger"), stranger, known, (), beginning=road.final)
 
 
+def test_what_was_learnt_on_another_corpus_is_begun_with(
+    road: Road, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, then = tmp_path / "elsewhere.toml", tmp_path / "then.toml"
+    short = RECIPE.replace("epochs = 25", "epochs = 1")
+    first.write_text('corpus = "tess"\n' + short)
+    then.write_text('begins_with = "elsewhere"\nsteady_noise = "subtracted"\n' + short)
+    command = ("--runs", tmp_path, *road.data(road.everyone))
+    assert train("fit", "--recipe", then, *command, "--fold", 1) == 1
+    assert "run `undertone-train fit --recipe elsewhere`" in capsys.readouterr().err
+    assert train("fit", "--recipe", first, *command) == 0
+    whole = Run(tmp_path / "elsewhere/pre-training/seed0")
+    assert whole.info.corpora == ("tess",)
+    assert whole.info.labels == EMOTIONS
+    assert not (whole.info.test or whole.info.validation)
+    assert train("fit", "--recipe", then, *command, "--fold", 1) == 0
+    run = Run(tmp_path / "then/development-1/seed0")
+    assert run.info.begun_with == whole.model_sha256
+    assert run.info.corpora == ("ravdess", "tess")
+    assert run.calibration.normalization.steady_noise == "subtracted"
+    # it has heard TESS, which therefore tests nothing of it
+    assert train("quantize", run.folder, *road.data(road.everyone)) == 0
+    capsys.readouterr()
+    cross = ("evaluate", run.folder, "--protocol", "cross-corpus", *road.data(road.everyone))
+    assert train(*cross) == 1
+    assert "There is no corpus beside ravdess, tess" in capsys.readouterr().err
+    assert train("tune", "--recipe", first, *command, "--dry-run") == 2
+    assert "learns from all of tess" in capsys.readouterr().err
+
+
 def test_folds_that_hold_nobody_out_get_their_confidence_from_each_other(
     road: Road, clips: list[ClipFeatures], tmp_path: Path
 ) -> None:

@@ -92,6 +92,11 @@ def command(
     from undertone_training.tune import LOG, PROTOCOL, Question, Search
 
     recipe = recipes.load(recipe_name)
+    if recipe.corpus != "ravdess":
+        raise click.UsageError(
+            f"{recipe.name} learns from all of {recipe.corpus}, so that nothing is left to judge "
+            "it by: search with the recipe that begins with it."
+        )
     space = spaces.load(space_name or spaces.name_for(recipe), recipe)
     clips = scan(data).clips
     folds = _folds(recipe, clips)
