@@ -25,11 +25,17 @@ _RESPONSIBLE_USE = """\
   workplaces and in schools, but for medical or safety reasons.\
 """
 
-_RAVDESS = """\
+_SOURCES = {
+    "ravdess": """\
 The clips are from RAVDESS, the Ryerson Audio-Visual Database of Emotional Speech and Song
 (CC BY-NC-SA 4.0): Livingstone SR, Russo FA (2018), PLoS ONE 13(5): e0196391,
-<https://doi.org/10.1371/journal.pone.0196391>. The weights inherit its licence: no commercial use.\
-"""
+<https://doi.org/10.1371/journal.pone.0196391>. The weights inherit its licence: no commercial
+use.""",
+    "nemo": """\
+It first learnt from nEMO (CC BY-NC-SA 4.0): Christop I (2024), nEMO: Dataset of Emotional Speech in
+Polish, LREC-COLING 2024, <https://arxiv.org/abs/2404.06292>. The same licence holds.""",
+}
+"""What the licence of a corpus asks to be said."""
 
 
 def model_card(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
@@ -249,18 +255,19 @@ def _data(training: Mapping[str, Any]) -> str:
         f"{validated}.",
         f"Licence of the weights: {training['licence']}",
     ]
-    if any(corpus.lower().startswith("ravdess") for corpus in training["corpora"]):
-        lines.append(_RAVDESS)
+    lines += [said for corpus, said in _SOURCES.items() if corpus in training["corpora"]]
     return "\n\n".join(lines)
 
 
 def _making(manifest: Mapping[str, Any], extra: Mapping[str, Any]) -> str:
     training = manifest["training"]
     tools = _table(["tool", "version"], ([k, v] for k, v in manifest["tools"].items()))
+    before = training["recipe"].get("begins_with")
+    begun = f" It begins with what `{before}` learnt." if before else ""
     return (
         f"```\n{extra['command']}\n```\n\nRecipe `{training['recipe']['name']}`, seed "
-        f"{training['seed']}, commit `{manifest['commit']}`. The whole recipe stands in "
-        f"`manifest.json`.\n\n{tools}"
+        f"{training['seed']}, commit `{manifest['commit']}`.{begun} The whole recipe stands "
+        f"in `manifest.json`.\n\n{tools}"
     )
 
 
