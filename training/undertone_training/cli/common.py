@@ -49,7 +49,7 @@ runs: Decorator = click.option(
 recipe: Decorator = click.option(
     "--recipe",
     "recipe_name",
-    default="tiny",
+    default="compact",
     show_default=True,
     metavar="NAME|FILE",
     help="Recipe: the name of a packaged one, or a TOML file.",

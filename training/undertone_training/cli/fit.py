@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 @click.command(
     epilog="""\b
 Examples:
-  undertone-train fit --recipe tiny --data ~/corpora
-  undertone-train fit --recipe tiny --protocol final --confidence runs/tiny
+  undertone-train fit --recipe compact --data ~/corpora
+  undertone-train fit --recipe compact --protocol final --confidence runs/compact
   undertone-train fit --recipe my-recipe.toml --seed 0 --seed 1 --seed 2
   undertone-train fit --recipe smoke --fold 1 --dry-run
 

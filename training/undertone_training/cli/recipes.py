@@ -3,7 +3,7 @@
 import click
 
 
-@click.command(epilog="Example: undertone-train recipes tiny > my-recipe.toml")
+@click.command(epilog="Example: undertone-train recipes compact > my-recipe.toml")
 @click.argument("name", required=False)
 def command(name: str | None) -> None:
     """List the packaged recipes, or print NAME as TOML with the value of every setting."""

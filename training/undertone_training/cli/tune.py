@@ -27,9 +27,9 @@ _PREVIEWED = 3
 @click.command(
     epilog="""\b
 Examples:
-  undertone-train tune --recipe tiny --dry-run
-  undertone-train tune --recipe tiny --trials 50
-  undertone-train tune --recipe tiny --trials 50 --budget-minutes 480
+  undertone-train tune --recipe compact --dry-run
+  undertone-train tune --recipe compact --trials 50
+  undertone-train tune --recipe compact --trials 50 --budget-minutes 480
   undertone-train tune --recipe my-recipe.toml --space my-space.toml --study sweep
 
 The same command goes on where an interrupted one stopped. Given several times at once, also on
