@@ -27,8 +27,8 @@ OVERSUBTRACTION = 1.5
 REMAINDER = 1e-3
 """Share of a frame's energy in a filter that remains at least: 30 dB below it."""
 
-FLOOR = 0.1
-"""Of the mean energy in a filter, added to each frame: 10 dB below it."""
+FLOOR = 1e-2
+"""Of the mean energy in a filter, added to each frame: 20 dB below it."""
 
 
 def subtract_steady_noise(windows: Floats, config: MfccConfig) -> Floats:
