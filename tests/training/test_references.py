@@ -352,6 +352,30 @@ def test_a_corpus_without_an_emotion_is_told(
     assert "goes without VGGish embeddings" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("lacking", "status", "sentence"),
+    [
+        ((1, 2), 0, "development-1: no test clip is surprised, which its figures leave out"),
+        (ACTORS[2:], 1, "The split development-1 has no training clip that is surprised"),
+    ],
+)
+def test_a_fold_without_an_emotion_is_one_sentence(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    lacking: Sequence[int],
+    status: int,
+    sentence: str,
+) -> None:
+    write_ravdess(tmp_path / "data", ACTORS)
+    for actor in lacking:
+        (tmp_path / f"data/03-01-08-01-01-01-{actor:02}.wav").unlink()
+    args = ("--fold", 1, "--runs", tmp_path, "--dry-run", *data(tmp_path))
+    assert train("fit", "--recipe", "mfcc-cnn", *args) == status
+    *others, said = capsys.readouterr().err.strip().splitlines()
+    assert sentence in said
+    assert all("not at hand are actors" in other for other in others)
+
+
 def test_one_actor_alone_makes_no_folds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_ravdess(tmp_path / "data", [1])
     assert train("fit", "--recipe", "mfcc-cnn", *data(tmp_path)) == 1
@@ -424,6 +448,10 @@ def test_the_table_sets_them_beside_ours(
     road: Path, costs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folders = (costs.parent, road / "runs/mfcc-cnn")
+    beside = costs.parent / "ours/final/seed0/report"  # what other protocols and bundles leave
+    beside.mkdir(parents=True)
+    for name in ("noise.json", "figures.json"):
+        (beside / name).write_text("{}")
     ours, theirs = table(costs, folders).systems
     assert (ours.recipe, theirs.recipe) == ("ours", "mfcc-cnn")
     assert msgspec.structs.astuple(theirs.ratios["float"]) == (20.0, 20.0, 20.0)
