@@ -15,6 +15,7 @@ import pytest
 import soundfile
 
 from undertone import samples
+from undertone.bundle import Normalization
 from undertone.cli import run
 from undertone_training import recipe as recipes
 from undertone_training.batches import fit_normalization
@@ -25,6 +26,7 @@ from undertone_training.errors import RunError
 from undertone_training.features import ClipFeatures, prepare
 from undertone_training.networks import build
 from undertone_training.pooled import Pooled
+from undertone_training.quantize import FARTHEST, representative
 from undertone_training.recipe import Recipe
 from undertone_training.references import vggish
 from undertone_training.references.costs import Costs, Latency, Measured, machine, measure
@@ -141,6 +143,17 @@ def test_scaling_is_fitted_on_the_training_clips_alone() -> None:
     values = np.stack([each.segments[0][0] for each in train])
     np.testing.assert_allclose(found.mean, values.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(found.deviation, values.std(axis=0), rtol=1e-5)
+
+
+def test_a_wild_clip_does_not_take_the_scale_of_the_int8_input() -> None:
+    recipe = recipes.load("mfcc-cnn")
+    unit = Normalization("none", (0.0,) * 40, (1.0,) * 40)
+    values = np.random.default_rng(0).normal(0, 1, (20, 1, 40)).astype(np.float32)
+    values[7, 0, 3] = 36.0
+    train = [ClipFeatures(SimpleNamespace(), (each,), ()) for each in values]
+    found = representative(train, recipe, unit, seed=0)
+    assert found.max() == FARTHEST
+    assert sorted(found[:, 0, 0]) == sorted(values[:, 0, 0])
 
 
 # VGGish
