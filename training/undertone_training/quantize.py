@@ -84,7 +84,8 @@ def with_factors_before_relu(model: keras.Model) -> keras.Model:
         if not isinstance(normalization, keras.layers.BatchNormalization):
             continue
         before = normalization.input._keras_history.operation
-        if getattr(before, "activation", None) is not keras.activations.relu:
+        alone = len(before._outbound_nodes) == 1
+        if not alone or getattr(before, "activation", None) is not keras.activations.relu:
             continue
         gamma, beta, mean, variance = normalization.get_weights()
         factor = gamma / np.sqrt(variance + normalization.epsilon)
