@@ -243,8 +243,8 @@ def _instead(references: Mapping[str, Any]) -> Iterable[str]:
         "are used: librosa and a float Keras model. File, latency of 3 s of sound (features and "
         "inference, one thread) and peak memory are times ours, measured in one run. "
         "[The reference systems](docs/references.md) tells how they were rebuilt and what their "
-        "authors report. The UAR of theirs are lower bounds: one seed, and early stopping on two "
-        "validation actors ended some of the trainings too soon."
+        "authors report. The UAR of theirs are of one seed, and two validation actors choose the "
+        "epoch."
     )
 
 

@@ -15,7 +15,9 @@ import pytest
 import soundfile
 
 from undertone import samples
+from undertone.classifier import dequantize, quantize
 from undertone.cli import run
+from undertone.interpreter import Int8Interpreter
 from undertone_training import recipe as recipes
 from undertone_training.batches import fit_normalization
 from undertone_training.bundles import bundle_of
@@ -25,6 +27,7 @@ from undertone_training.errors import RunError
 from undertone_training.features import ClipFeatures, prepare
 from undertone_training.networks import build
 from undertone_training.pooled import Pooled
+from undertone_training.quantize import convert
 from undertone_training.recipe import Recipe
 from undertone_training.references import vggish
 from undertone_training.references.costs import Costs, Latency, Measured, machine, measure
@@ -352,6 +355,30 @@ def test_a_corpus_without_an_emotion_is_told(
     assert "goes without VGGish embeddings" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("lacking", "status", "sentence"),
+    [
+        ((1, 2), 0, "development-1: no test clip is surprised, which its figures leave out"),
+        (ACTORS[2:], 1, "The split development-1 has no training clip that is surprised"),
+    ],
+)
+def test_a_fold_without_an_emotion_is_one_sentence(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    lacking: Sequence[int],
+    status: int,
+    sentence: str,
+) -> None:
+    write_ravdess(tmp_path / "data", ACTORS)
+    for actor in lacking:
+        (tmp_path / f"data/03-01-08-01-01-01-{actor:02}.wav").unlink()
+    args = ("--fold", 1, "--runs", tmp_path, "--dry-run", *data(tmp_path))
+    assert train("fit", "--recipe", "mfcc-cnn", *args) == status
+    *others, said = capsys.readouterr().err.strip().splitlines()
+    assert sentence in said
+    assert all("not at hand are actors" in other for other in others)
+
+
 def test_one_actor_alone_makes_no_folds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_ravdess(tmp_path / "data", [1])
     assert train("fit", "--recipe", "mfcc-cnn", *data(tmp_path)) == 1
@@ -380,6 +407,30 @@ def test_what_can_not_be_quantised_is_tested_as_float(road: Path, tmp_path: Path
     assert train("evaluate", folder, *data(road)) == 0
     report = json.loads((folder / "report/test/figures.json").read_text())
     assert list(report["forms"]) == ["float"]
+
+
+def test_int8_survives_a_normalisation_that_scales_what_a_relu_lets_through() -> None:
+    keras.utils.set_random_seed(0)
+    window = keras.Input((1, 40))
+    x = keras.layers.Dense(64, activation="relu")(window)
+    x = keras.layers.BatchNormalization(name="scaling")(x)
+    model = keras.Model(window, keras.layers.Dense(8)(x))
+    scaling = model.get_layer("scaling")
+    factors = np.geomspace(4, 30, 64) * np.where(np.arange(64) % 9, 1, -1)
+    scaling.set_weights([factors, np.full(64, -0.5), np.full(64, 0.1), np.full(64, 0.9)])
+    windows = np.random.default_rng(0).normal(0, 1, (200, 1, 40)).astype(np.float32)
+    wanted = model.predict(windows, verbose=0)[:, 0]
+    interpreter = Int8Interpreter(convert(model, windows), runtime="litert")
+    into, out = interpreter.input, interpreter.output
+    found = [
+        dequantize(
+            interpreter.invoke(quantize(each[np.newaxis], into.scale, into.zero_point))[0],
+            out.scale,
+            out.zero_point,
+        ).ravel()
+        for each in windows
+    ]
+    assert np.std(found - wanted) < 0.05 * np.std(wanted)
 
 
 # Costs and the table
@@ -424,6 +475,10 @@ def test_the_table_sets_them_beside_ours(
     road: Path, costs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folders = (costs.parent, road / "runs/mfcc-cnn")
+    beside = costs.parent / "ours/final/seed0/report"  # what other protocols and bundles leave
+    beside.mkdir(parents=True)
+    for name in ("noise.json", "figures.json"):
+        (beside / name).write_text("{}")
     ours, theirs = table(costs, folders).systems
     assert (ours.recipe, theirs.recipe) == ("ours", "mfcc-cnn")
     assert msgspec.structs.astuple(theirs.ratios["float"]) == (20.0, 20.0, 20.0)

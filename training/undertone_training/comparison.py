@@ -42,13 +42,20 @@ def rows_of(folder: Path) -> list[Row]:
 
     Raises RunError where nothing was evaluated, and for a report that can't be read.
     """
-    reports = sorted(path for path in folder.rglob("report/*.json") if path.name != unspoken.FILE)
-    paths = reports or sorted(folder.rglob(_FIGURES))
-    if not paths:
+    pooled = pooled_in(folder)
+    bundles = sorted(folder.rglob(f"report/{_FIGURES}"))
+    single = bundles if pooled or bundles else sorted(folder.rglob(_FIGURES))
+    if not pooled and not single:
         raise RunError(
             f"Nothing was evaluated in {folder}: run `undertone-train evaluate {folder}` first."
         )
-    return [_of_report(path) if path.name == _FIGURES else _of_runs(path) for path in paths]
+    return [*map(_of_runs, pooled), *map(_of_report, single)]
+
+
+def pooled_in(folder: Path) -> list[Path]:
+    """The files of what ``evaluate`` pooled in ``folder`` and below; see ``Pooled``."""
+    others = (_FIGURES, unspoken.FILE)
+    return sorted(path for path in folder.rglob("report/*.json") if path.name not in others)
 
 
 def ranked(rows: Iterable[Row]) -> list[Row]:

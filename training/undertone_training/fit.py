@@ -175,9 +175,13 @@ def _callbacks(
         keras.callbacks.CSVLogger(run.history, append=True)
     ]
     if schedule.shape == "plateau":
-        callbacks.append(keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=5))
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                f"val_{schedule.watched}", factor=0.5, patience=5, mode=_BETTER[schedule.watched]
+            )
+        )
     if schedule.early_stopping:
-        callbacks.append(_EarlyStopping(run, schedule.early_stopping))
+        callbacks.append(_EarlyStopping(run, schedule))
     return [
         *callbacks,
         _Checkpoint(run, checkpoint_every_s),  # after those that change what it keeps
@@ -185,21 +189,29 @@ def _callbacks(
     ]
 
 
+_BETTER = {"loss": "min", "accuracy": "max"}
+
+
 class _EarlyStopping(keras.callbacks.EarlyStopping):  # type: ignore[misc]
     """Early stopping that remembers the best epoch and the patience of a killed training."""
 
-    def __init__(self, run: Run, patience: int) -> None:
-        super().__init__(patience=patience, restore_best_weights=True)
+    def __init__(self, run: Run, schedule: Schedule) -> None:
+        super().__init__(
+            f"val_{schedule.watched}",
+            patience=schedule.early_stopping,
+            mode=_BETTER[schedule.watched],
+            restore_best_weights=True,
+        )
         self._run = run
 
     def on_train_begin(self, logs: object = None) -> None:
         super().on_train_begin(logs)
         if not self._run.epochs_done:
             return
-        losses = self._run.epochs()["val_loss"]
-        self.best = min(losses)
-        self.best_epoch = losses.index(self.best)
-        self.wait = len(losses) - 1 - self.best_epoch
+        seen = self._run.epochs()[self.monitor]
+        self.best = max(seen) if self.mode == "max" else min(seen)
+        self.best_epoch = seen.index(self.best)
+        self.wait = len(seen) - 1 - self.best_epoch
         with np.load(self._run.best, allow_pickle=False) as stored:
             self.best_weights = [stored[name] for name in stored.files]
 

@@ -60,7 +60,7 @@ def convert(model: keras.Model, windows: NDArray[np.float32]) -> bytes:
             yield [window[np.newaxis]]
 
     window = keras.Input(batch_shape=(1, *model.input_shape[1:]))
-    fixed = keras.Model(window, model(window, training=False))
+    fixed = keras.Model(window, with_factors_before_relu(model)(window, training=False))
     converter = tf.lite.TFLiteConverter.from_keras_model(fixed)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative_dataset
@@ -69,6 +69,32 @@ def convert(model: keras.Model, windows: NDArray[np.float32]) -> bytes:
     converter.inference_output_type = tf.int8
     with silenced(STDOUT, STDERR), warnings.catch_warnings(action="ignore"):
         return without_names(converter.convert())
+
+
+def with_factors_before_relu(model: keras.Model) -> keras.Model:
+    """The same function, where no batch normalisation scales what comes out of a ReLU.
+
+    The converter gives the ReLU's output the scale of what the factors make of it, and a few
+    of its 256 steps are left.  Moved into the weights before the ReLU, the factors cost nothing;
+    those of the other normalisations, which no ReLU precedes, the converter moves itself.
+    """
+    changed = keras.models.clone_model(model)
+    changed.set_weights(model.get_weights())
+    for normalization in changed.layers:
+        if not isinstance(normalization, keras.layers.BatchNormalization):
+            continue
+        before = normalization.input._keras_history.operation
+        alone = len(before._outbound_nodes) == 1
+        if not alone or getattr(before, "activation", None) is not keras.activations.relu:
+            continue
+        gamma, beta, mean, variance = normalization.get_weights()
+        factor = gamma / np.sqrt(variance + normalization.epsilon)
+        # its sign can't pass the ReLU
+        before.set_weights([weights * np.abs(factor) for weights in before.get_weights()])
+        unit = np.full_like(variance, 1 - normalization.epsilon)
+        shift = beta - mean * factor
+        normalization.set_weights([np.sign(factor), shift, np.zeros_like(mean), unit])
+    return changed
 
 
 def without_names(content: bytes) -> bytes:

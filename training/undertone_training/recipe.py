@@ -109,9 +109,11 @@ class Schedule(_Strict, frozen=True):
     """How long and how fast to learn.
 
     warmup: share of the steps in which the learning rate rises to its peak; it then falls to
-        zero along a cosine, or stays, or is halved when the validation loss stands still.
-    early_stopping: epochs without a better validation loss before the training ends and the
-        best weights come back; 0 trains all epochs.
+        zero along a cosine, or stays, or is halved when the validation stands still.
+    early_stopping: epochs without a better validation before the training ends and the best
+        weights come back; 0 trains all epochs.
+    watched: which figure of the validation tells better from worse.  The loss of a network that
+        grows sure of itself rises from its first epochs on, while it still learns.
     weight_averaging: decay of the moving average of the weights that is kept; 0 for none.
     precision: of the computing; weights are float32 in any case.  With bfloat16 a processor that
         knows it trains nearly twice as fast.
@@ -123,13 +125,14 @@ class Schedule(_Strict, frozen=True):
     shape: Literal["cosine", "constant", "plateau"] = "cosine"
     warmup: Share = 0.05
     early_stopping: Count = 0
+    watched: Literal["loss", "accuracy"] = "loss"
     weight_averaging: Share = 0.99
     class_weights: bool = True
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
 
     @property
     def needs_validation(self) -> bool:
-        """Whether the validation loss steers the training."""
+        """Whether the validation steers the training."""
         return self.shape == "plateau" or self.early_stopping > 0
 
     def __post_init__(self) -> None:

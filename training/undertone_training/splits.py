@@ -81,6 +81,12 @@ class Split:
                     "folder."
                 )
 
+    @property
+    def untested(self) -> tuple[str, ...]:
+        """Emotions that are trained, and of which the test has no clip; none without a test."""
+        trained, tested = ({clip.emotion for clip in side} for side in (self.train, self.test))
+        return tuple(sorted(trained - tested)) if tested else ()
+
     def _refuse(self, what: str, one: str, other: str, shared: set[tuple[str, str]]) -> None:
         if shared:
             corpus, name = min(shared)

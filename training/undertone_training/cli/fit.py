@@ -92,6 +92,12 @@ def command(
             continue
         if split.missing:
             click.echo(f"{split.name}: not at hand are actors {', '.join(split.missing)}", err=True)
+        if split.untested:
+            click.echo(
+                f"{split.name}: no test clip is {', '.join(split.untested)}, which its figures "
+                "leave out",
+                err=True,
+            )
         for seed in dict.fromkeys(seeds):
             run = Run(runs / recipe.name / split.name / f"seed{seed}")
             lesson = training.lesson_of(runs, recipe, split, seed, clips)

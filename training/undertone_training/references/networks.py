@@ -14,12 +14,13 @@ from undertone_training.recipe import Recipe
 
 
 def mfcc_cnn(recipe: Recipe, n_classes: int) -> keras.Model:
-    """Two convolutions over the vector of mean MFCC."""
+    """Two convolutions over the vector of mean MFCC; pooled late, for its values are unlike."""
     window, x = _vector(recipe)
-    x = layers.Conv1D(64, 5, padding="same", activation="relu")(x)
-    x = layers.MaxPooling1D(4)(layers.Dropout(0.1)(x))
-    x = layers.Conv1D(128, 5, padding="same", activation="relu")(x)
-    x = layers.Flatten()(layers.Dropout(0.1)(x))
+    for channels in (64, 128):
+        x = layers.Conv1D(channels, 5, padding="same", activation="relu")(x)
+        x = layers.Dropout(0.3)(x)
+    x = layers.Flatten()(layers.MaxPooling1D(2)(x))
+    x = layers.Dropout(0.3)(layers.Dense(64, activation="relu")(x))
     return _model(recipe, window, x, n_classes)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from undertone_training.comparison import pooled_in
 from undertone_training.errors import RunError
 from undertone_training.figures import Spread
 from undertone_training.pooled import Pooled, read_report
@@ -86,9 +87,7 @@ def table(costs_file: Path, folders: Sequence[Path]) -> Table:
             f"{costs_file} has no int8 model of ours to compare with: name a folder of ours first "
             "in `undertone-train measure`."
         )
-    reports = [
-        Pooled.load(path) for folder in folders for path in sorted(folder.rglob("report/*.json"))
-    ]
+    reports = [Pooled.load(path) for folder in folders for path in pooled_in(folder)]
     names = dict.fromkeys(one.recipe for one in costs.measured)
     systems = [_standing(name, costs, reports, ours) for name in names]
     return Table(
