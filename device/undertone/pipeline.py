@@ -71,6 +71,13 @@ class Pipeline:
         return self._gate.is_open
 
     @property
+    def resting(self) -> bool:
+        """Whether the next second brings no verdict, not even a provisional one, whatever is
+        heard: a live source may take its time.
+        """
+        return self._gate.is_quiet
+
+    @property
     def provisional(self) -> Verdict | None:
         """What the segment under way sounds like so far; None before its first hop, and while
         it may be no speech.

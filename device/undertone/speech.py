@@ -213,6 +213,13 @@ class SpeechGate:
         self._detected = 0  # how many of them the detector heard speech in
         self._sum_db = self._square_sum_db = 0.0  # of their levels, once the sound has risen
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no sound stands out: a segment that begins now lasts ``shortest_s`` at least,
+        and the pause that ends it ``pause_s``.
+        """
+        return not (self.is_open or self._waiting)
+
     def process(self, block: Block) -> list[SpeechPart]:
         """Take one block; return the parts of speech that it completes, oldest first."""
         samples = block.samples

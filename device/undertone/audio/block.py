@@ -1,6 +1,7 @@
 """The value that every audio source yields."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,19 @@ from numpy.typing import NDArray
 SAMPLE_RATE_HZ = 16_000
 """The one rate inside the device: what the models were trained at."""
 
+REST_S = 0.5
+"""Sound that a live source takes at once while it may rest.  A processor that sleeps in between
+wakes with cold caches: nearly all that silence costs is the number of wake-ups."""
+
+Resting = Callable[[], bool]
+"""Whether a source may rest: whether nobody misses what the next ``REST_S`` of sound bring."""
+
 Samples = NDArray[np.int16]
+
+
+def never() -> bool:
+    """For who wants each block as soon as it is there."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)

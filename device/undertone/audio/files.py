@@ -9,7 +9,7 @@ from typing import IO, Any, BinaryIO
 
 import numpy as np
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples, to_int16
+from undertone.audio.block import REST_S, SAMPLE_RATE_HZ, Block, Resting, Samples, never, to_int16
 from undertone.audio.resample import Resampler, to_mono
 from undertone.errors import AudioSourceError, RuntimeMissingError
 from undertone.quiet import mute_c_stderr
@@ -103,12 +103,16 @@ def read_sound(file: IO[bytes], name: str, block_s: float = 0.1) -> Iterator[Blo
 
 
 def read_pcm(
-    stream: BinaryIO, sample_rate_hz: int = SAMPLE_RATE_HZ, channels: int = 1, block_s: float = 0.1
+    stream: BinaryIO,
+    sample_rate_hz: int = SAMPLE_RATE_HZ,
+    channels: int = 1,
+    block_s: float = 0.1,
+    resting: Resting = never,
 ) -> Iterator[Block]:
     """Raw int16 little-endian PCM from a buffered stream as mono Blocks, timed from its start.
 
     ``arecord`` and others put a WAV header in front: then the header's rate and channels hold.
-    An incomplete last sample is dropped.
+    An incomplete last sample is dropped.  While ``resting``, a block has ``REST_S`` of sound.
 
     Raises AudioSourceError where the stream is empty or its WAV header is not of 16-bit PCM.
     """
@@ -116,15 +120,17 @@ def read_pcm(
     if head == b"RIFF":
         sample_rate_hz, channels = _read_wav_header(stream)
         head = b""
-    frames = max(1, round(sample_rate_hz * block_s))
-    size = frames * channels * 2
+
+    def size() -> int:
+        seconds = REST_S if resting() else block_s
+        return max(1, round(sample_rate_hz * seconds)) * channels * 2
 
     def pieces() -> Iterator[Samples]:
-        data = head + stream.read(size - len(head))
+        data = head + stream.read(size() - len(head))
         while data:
             whole = np.frombuffer(data, "<i2", len(data) // (2 * channels) * channels)
             yield to_mono(whole, channels)
-            data = stream.read(size)
+            data = stream.read(size())
 
     empty = True
     for block in _resampled(pieces(), sample_rate_hz):

@@ -10,7 +10,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Block, amplify
+from undertone.audio.block import REST_S, SAMPLE_RATE_HZ, Block, Resting, amplify, never
 from undertone.audio.continuity import Continuity
 from undertone.audio.portaudio import CHUNK_S, Deliver, PortAudioInput, Stream
 from undertone.audio.resample import Resampler, to_mono
@@ -125,10 +125,12 @@ class Microphone:
         device: str | None = None,
         channel: int | None = None,
         gain_db: float = 0.0,
+        resting: Resting = never,
         *,
         clock: Clock = time.time,
         steady_clock: Clock = time.monotonic,
         source: Input | None = None,
+        sleep: Callable[[float], None] = time.sleep,
         poll_s: float = 0.2,
         watchdog: WatchdogConfig | None = None,
     ) -> None:
@@ -137,9 +139,12 @@ class Microphone:
         device: part of its name; None is the system's default input.
         channel: which of several, from 0; None mixes them.
         gain_db: how much louder the sound is made.
+        resting: while it says so, sound is taken every ``REST_S`` and not as it comes.
         steady_clock: for the watchdog; ``clock`` may jump when a machine without a
             real-time clock learns the time.
-        poll_s: how often the stream is looked after, and how soon ``close`` is seen.
+        sleep: how it rests.
+        poll_s: how often the stream is looked after, and how soon ``close`` is seen; a rest
+            comes on top.
 
         Raises NoMicrophoneError, RuntimeMissingError, AudioSourceError (see PortAudioInput).
         After this no loss is ever an exception.
@@ -147,6 +152,8 @@ class Microphone:
         self._input = source or PortAudioInput(device, channel)
         self._channel = channel
         self._gain_db = gain_db
+        self._resting = resting
+        self._sleep = sleep
         self._clock = clock
         self._steady_clock = steady_clock
         self._poll_s = poll_s
@@ -163,7 +170,7 @@ class Microphone:
         return self._input.name
 
     def close(self) -> None:
-        """End the iteration within ``poll_s``; from any thread, or from a signal handler."""
+        """End the iteration within ``poll_s`` and a rest; from any thread, or from a signal handler."""
         self._closing = True
         if not self._iterating:
             self._release()
@@ -194,6 +201,8 @@ class Microphone:
                 if not heard or self._watchdog.state is not State.LISTENING:
                     yield from self._look_after(opened)
                     yield Idle(self._clock())
+                elif self._resting() and not opened.inbox.waiting_s:
+                    self._sleep(REST_S)
         finally:
             self._iterating = False
             self._release()

@@ -15,6 +15,7 @@ from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissing
 from undertone.text import printable
 
 if TYPE_CHECKING:
+    from undertone.audio.block import Resting
     from undertone.interpreter import RuntimeName
     from undertone.journal.writer import JournalLimits
     from undertone.listener import Sink, SourceItem
@@ -77,6 +78,7 @@ def command(
     from rich.console import Console
 
     from undertone import bundle
+    from undertone.audio.block import never
     from undertone.classifier import Classifier
     from undertone.cli.view import ClippingWarning, LiveView, PlainView, Tally, summary
     from undertone.journal.sink import JournalSink
@@ -90,7 +92,11 @@ def command(
     console = Console()
     classifier = Classifier(bundle.load(model), runtime, threads)
     paced = console.is_terminal if realtime is None else realtime
-    chosen = _open(source, microphone, channel, gain_db, time.sleep if paced else None)
+    pipeline = Pipeline(classifier, threshold=threshold)
+    # on a terminal somebody watches the level
+    resting = never if console.is_terminal else lambda: pipeline.resting
+    sleep = time.sleep if paced else None
+    chosen = _open(source, microphone, channel, gain_db, resting, sleep)
     writer = JournalWriter(journal, limits)
     tally = Tally()
     view: Sink = LiveView(console, chosen.name) if console.is_terminal else PlainView(console)
@@ -99,7 +105,6 @@ def command(
     if manager:
         sinks.append(ServiceSink(manager))
     endings = Endings(service=manager is not None)
-    pipeline = Pipeline(classifier, threshold=threshold)
     listener = Listener(pipeline, classifier.manifest, sinks, time.time, endings.held)
     listener.run(chosen.items, chosen.name)
     console.print(summary(tally.heard, tally.seconds, listener.listened_s))
@@ -115,6 +120,7 @@ def _open(
     microphone: str | None,
     channel: int | None,
     gain_db: float,
+    resting: "Resting",
     sleep: Callable[[float], None] | None,
 ) -> _Source:
     """The source that is asked for; ``sleep`` gives a file the pace of its sound."""
@@ -128,7 +134,8 @@ def _open(
                 "Standard input is closed: pipe sound into it, for example from "
                 "arecord -f S16_LE -r 16000 -c 1."
             )
-        return _Source("standard input", as_if_now(read_pcm(sys.stdin.buffer), time.time, None))
+        sound = read_pcm(sys.stdin.buffer, resting=resting)
+        return _Source("standard input", as_if_now(sound, time.time, None))
     if source not in (None, "mic"):
         if Path(source).is_dir():
             raise AudioSourceError(
@@ -137,7 +144,7 @@ def _open(
             )
         return _Source(source, as_if_now(read_blocks(source), time.time, sleep))
     try:
-        return _microphone(microphone, channel, gain_db)
+        return _microphone(microphone, channel, gain_db, resting)
     except (NoMicrophoneError, RuntimeMissingError) as error:
         if source == "mic" or microphone is not None:
             raise
@@ -149,8 +156,10 @@ def _open(
         return _Source("packaged sample", as_if_now(demonstration(), time.time, sleep))
 
 
-def _microphone(name: str | None, channel: int | None, gain_db: float) -> _Source:
+def _microphone(
+    name: str | None, channel: int | None, gain_db: float, resting: "Resting"
+) -> _Source:
     from undertone.audio.microphone import Microphone
 
-    opened = Microphone(name, channel, gain_db)
+    opened = Microphone(name, channel, gain_db, resting)
     return _Source(opened.name, opened)
