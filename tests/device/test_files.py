@@ -274,6 +274,14 @@ def test_raw_pcm_comes_through_bit_for_bit() -> None:
     assert [block.time_s for block in blocks] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
 
 
+def test_raw_pcm_comes_in_large_pieces_while_nobody_waits_for_it() -> None:
+    samples = noise(1.3)
+    quiet = iter([True, False, False, True, True])
+    blocks = list(read_pcm(io.BytesIO(samples.tobytes()), resting=lambda: next(quiet, False)))
+    assert [round(block.duration_s, 3) for block in blocks] == [0.5, 0.1, 0.1, 0.5, 0.1]
+    assert np.array_equal(joined(blocks), samples)
+
+
 def test_half_a_sample_at_the_end_is_dropped() -> None:
     stream = io.BytesIO(noise().tobytes() + b"\x01")
     assert len(joined(list(read_pcm(stream)))) == 16_000

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
+from undertone.audio.block import REST_S, SAMPLE_RATE_HZ, Block, Samples
 from undertone.audio.microphone import LOOK_S, QUEUE_S, Microphone
 from undertone.audio.portaudio import CHUNK_S, Deliver
 from undertone.errors import AudioSourceError, NoMicrophoneError
@@ -151,6 +151,48 @@ def test_sound_comes_through_bit_for_bit_with_the_time_of_its_arrival() -> None:
     assert not events_of(items)
     # Made sound arrives as a whole chunk, so that it began a chunk's length before.
     assert blocks_of(items)[0].time_s == pytest.approx(START_S, abs=0.11)
+
+
+class Unhurried(World):
+    """Time passes only while the microphone waits or rests."""
+
+    def clock(self) -> float:
+        if not self.sending:
+            super().steady_clock()
+        return super().clock()
+
+    def steady_clock(self) -> float:
+        return self.tenths * CHUNK_S
+
+    def rest(self, seconds: float) -> None:
+        for _ in range(round(seconds / CHUNK_S)):
+            self.clock()
+
+
+def test_while_nothing_stands_out_it_wakes_twice_a_second_and_loses_nothing() -> None:
+    world = Unhurried()
+    rests: list[float] = []
+
+    def rest(seconds: float) -> None:
+        rests.append(seconds)
+        world.rest(seconds)
+
+    made = Microphone(
+        clock=world.clock,
+        steady_clock=world.steady_clock,
+        source=world,
+        poll_s=0.0,
+        sleep=rest,
+        resting=lambda: world.tenths < 50,
+    )
+    world.at(10.0, made.close)
+    items = [item for item in made if not isinstance(item, Idle)]
+    sound = sound_of(items)
+    assert np.array_equal(sound, np.concatenate(world.sent)[: len(sound), 0])
+    assert len(sound) >= 9.4 * SAMPLE_RATE_HZ
+    assert not events_of(items)
+    assert len(rests) == pytest.approx(5.0 / REST_S, abs=2)
+    assert set(rests) == {REST_S}
 
 
 @pytest.mark.parametrize("rate_hz", [44_100, 48_000])

@@ -170,7 +170,7 @@ class Microphone:
         return self._input.name
 
     def close(self) -> None:
-        """End the iteration within ``poll_s`` and a rest; from any thread, or from a signal handler."""
+        """End the iteration within ``poll_s`` and a rest; from any thread or signal handler."""
         self._closing = True
         if not self._iterating:
             self._release()
