@@ -11,7 +11,7 @@ _STAGES = {
     "resample": "resample 0.1 s from 48 kHz",
     "gate_silence": "gate, 0.1 s of silence",
     "gate_speech": "gate, 0.1 s of speech",
-    "mfcc": "MFCC of 0.1 s",
+    "mfcc": "MFCC of 0.3 s",
     "quantise": "quantise a window",
     "invoke": "invoke the model",
     "tracker": "verdict on a segment",

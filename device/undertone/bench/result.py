@@ -41,7 +41,7 @@ class Stages(_Strict, frozen=True):
 
     resample: 0.1 s of sound from 48 kHz.
     gate_silence, gate_speech: 0.1 s through the speech gate.
-    mfcc: the frames that 0.1 s of speech completes.
+    mfcc: the frames that 0.3 s of speech completes, which is what becomes frames at once.
     quantise, invoke: one window, normalised and quantised, and run through the model.
     tracker: the verdict on a segment of eight windows.
     journal: one event, down to the disk.

@@ -26,7 +26,7 @@ from undertone.journal.sink import JournalSink
 from undertone.journal.writer import JournalWriter
 from undertone.listener import Listener
 from undertone.mfcc import Mfcc
-from undertone.pipeline import Pipeline
+from undertone.pipeline import PIECE_LENGTH, Pipeline
 from undertone.samples import demonstration
 from undertone.speech import SpeechGate, pymicro_vad_detector
 from undertone.tracker import judge, log_softmax
@@ -75,12 +75,13 @@ def _stages(classifier: Classifier, runs: int, path: Latency) -> Stages:
     labels, threshold = manifest.labels, manifest.confidence_threshold
     verdict = judge(segment, labels, threshold)
     at_48_khz = [_from_microphone(block) for block in spoken]
-    mfcc = Mfcc(manifest.mfcc)
+    mfcc, said = Mfcc(manifest.mfcc), np.concatenate([block.samples for block in spoken])
+    pieces = np.split(said, range(PIECE_LENGTH, len(said), PIECE_LENGTH))[:-1]
     return Stages(
         resample=_timed(Resampler(_MICROPHONE_RATE_HZ).process, at_48_khz, runs),
         gate_silence=_timed(_gate(), quiet, runs),
         gate_speech=_timed(_gate(), spoken, runs),
-        mfcc=_timed(mfcc.push, [block.samples for block in spoken], runs),
+        mfcc=_timed(mfcc.push, pieces, runs),
         quantise=_timed(classifier.prepare, [window], runs),
         invoke=_timed(classifier.invoke, [prepared], runs),
         tracker=_timed(lambda heard: judge(heard, labels, threshold), [segment], runs),
