@@ -327,9 +327,11 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) 
         "published": {},
         "independent": reached,
         "dependent": [reached],
-        "ratios": {"float": {"file": 26.04, "latency": 10.0, "memory": 9.0}},
+        "ratios": {"float": {"file": 26.04, "latency": 20.0, "whole": 10.0, "memory": 9.0}},
     }
-    references = {"systems": [system]}
+    cost = {"form": "int8", "detection": {"p50_ms": 15.1}, "whole": {"p50_ms": 16.4}}
+    ours = {"recipe": "ours", "published": None, "independent": None, "dependent": []}
+    references = {"systems": [ours | {"cost": [cost], "ratios": {}}, system]}
     lines = tool.part(
         [manifest, {"name": "untested", "figures": {}}], [], soak, references
     ).splitlines()
@@ -348,7 +350,8 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) 
         "| 70.2 MB, then at most +0.3 MB |" in lines
     )
     assert "The faults: disk full, server killed." in lines
-    assert "| cnn | 40.0 % | 40.0 % | 26.0 x | 10.0 x | 9.0 x |" in lines
+    assert "| cnn | 40.0 % | 40.0 % | 26.0 x | 20.0 x | 10.0 x | 9.0 x |" in lines
+    assert any("takes 15 of its 16 ms" in line for line in lines)
     assert any(line.startswith("`undertone journal summary` adds up 10,000,000") for line in lines)
 
 

@@ -2,7 +2,8 @@
 
 A clip of 3 s goes through the whole system, from samples to an emotion.  The form ``float``
 is librosa and a Keras model in one program, as a user would write it, of our runs too; ``int8``
-is a TFLite file with the system's own features: those of the device for our runs.
+is a TFLite file with the system's own features: for our runs those of the device, which looks for
+the speech first.
 """
 
 import json
@@ -14,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -42,8 +43,14 @@ ONE_THREAD = dict.fromkeys(
 )
 
 Windows = NDArray[np.float32]
-System = tuple[Callable[[Samples], Windows], Callable[[Windows], object]]
-"""From samples to normalised windows, and from these to what the network says."""
+
+
+class System(NamedTuple):
+    """From samples to the pieces in which somebody speaks, to windows, to what the network says."""
+
+    detect: Callable[[Samples], Sequence[Samples]]
+    windows: Callable[[Sequence[Samples]], Windows]
+    infer: Callable[[Windows], object]
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -57,13 +64,16 @@ class Latency(msgspec.Struct, frozen=True):
 class Measured(msgspec.Struct, frozen=True):
     """One form of one recipe on one machine, one thread.
 
-    whole: features and inference of 3 s; cold_start_s: from the start of the process to the
-        first emotion, the libraries' imports and the model's loading with it.
+    detection: where in 3 s the speech is; next to nothing for who hears all of it.
+    features, inference: of all 3 s, as if somebody spoke all the time.
+    whole: from samples to an emotion; cold_start_s: from the start of the process to the
+        first one, the libraries' imports and the model's loading with it.
     peak_memory_bytes: largest resident set of its process.
     """
 
     recipe: str
     form: str
+    detection: Latency
     features: Latency
     inference: Latency
     whole: Latency
@@ -113,27 +123,32 @@ def three_seconds() -> Samples:
 def system_of(run: Run, form: str) -> System:
     """The run as a user has it, in one of the ``FORMS``."""
     recipe, normalization = run.info.recipe, run.calibration.normalization
-    hear = _hearing(run, form)
+    detect, hear = _hearing(run, form)
 
-    def windows(samples: Samples) -> Windows:
-        pieces = [cut(np.asarray(piece, np.float64), recipe.cut) for piece in hear(samples)]
+    def windows(spoken: Sequence[Samples]) -> Windows:
+        pieces = [cut(np.asarray(hear(each), np.float64), recipe.cut) for each in spoken]
         return normalize(np.concatenate(pieces), normalization, recipe.mfcc).astype(np.float32)
 
-    return windows, _keras(run) if form == "float" else _tflite(run)
+    return System(detect, windows, _keras(run) if form == "float" else _tflite(run))
 
 
-def _hearing(run: Run, form: str) -> Callable[[Samples], Sequence[NDArray[Any]]]:
-    """From samples to the frames of each segment."""
+def _hearing(
+    run: Run, form: str
+) -> tuple[Callable[[Samples], Sequence[Samples]], Callable[[Samples], NDArray[Any]]]:
+    """From samples to the pieces with speech, and from one of them to its frames."""
     front = run.info.recipe.front
     if not isinstance(front, MfccConfig):
-        return lambda samples: [front.compute(samples)]
+        return _all_of_it, front.compute
     if form == "float":
-        return lambda samples: [_librosa_mfcc(samples, front)]
+        return _all_of_it, lambda samples: _librosa_mfcc(samples, front)
     from undertone.mfcc import Mfcc
     from undertone_training.features import speech_of
 
-    mfcc = Mfcc(front)
-    return lambda samples: [mfcc.compute(samples[a:b]) for a, b in speech_of(samples)]
+    return lambda samples: [samples[a:b] for a, b in speech_of(samples)], Mfcc(front).compute
+
+
+def _all_of_it(samples: Samples) -> Sequence[Samples]:
+    return [samples]
 
 
 def _librosa_mfcc(samples: Samples, config: MfccConfig) -> NDArray[np.floating[Any]]:
@@ -169,15 +184,14 @@ def _tflite(run: Run) -> Callable[[Windows], object]:
 
 
 def _whole(run: Run, form: str, system: System) -> Callable[[Samples], object]:
-    """Features and inference; the device's own path where it can go there."""
+    """All stages one after another; the device's own path where it can go there."""
     if form == "int8" and run.info.recipe.features == "device":
         from undertone.pipeline import classify
         from undertone_training.bundles import bundle_of
 
         classifier = Classifier(bundle_of(run, run.info.recipe.name))
         return lambda samples: classify([Block(samples, 0.0)], classifier)
-    features, infer = system
-    return lambda samples: infer(features(samples))
+    return lambda samples: system.infer(system.windows(system.detect(samples)))
 
 
 def _latency(call: Callable[[], object], calls: int) -> Latency:
@@ -198,14 +212,14 @@ def _measured(run: Run, form: str, calls: int, process_start_s: float) -> Measur
     whole = _whole(run, form, system)
     whole(clip)
     cold_start_s = round(time.time() - process_start_s, 2)
-    features, infer = system
-    windows = features(clip)
+    windows = system.windows([clip])
     file = run.model if form == "float" else run.tflite
     return Measured(
         recipe=run.info.recipe.name,
         form=form,
-        features=_latency(lambda: features(clip), calls),
-        inference=_latency(lambda: infer(windows), calls),
+        detection=_latency(lambda: system.detect(clip), calls),
+        features=_latency(lambda: system.windows([clip]), calls),
+        inference=_latency(lambda: system.infer(windows), calls),
         whole=_latency(lambda: whole(clip), calls),
         cold_start_s=cold_start_s,
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
