@@ -4,6 +4,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# a busy machine fails no test
+settings.register_profile("untimed", settings.default, deadline=None)
+settings.load_profile("untimed")
 
 _DATA = {"UNDERTONE_DATA", "UNDERTONE_CACHE"}
 
