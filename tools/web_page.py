@@ -72,11 +72,12 @@ class PageServer:
         """End it as Ctrl-C does; return its status and what it said after it was ready."""
         self.process.send_signal(2)
         try:
-            rest = self.process.communicate(timeout=30)[1]
+            self.process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            rest = self.process.communicate()[1]
-        return self.process.returncode, rest
+        assert self.process.stderr is not None
+        rest = self.process.stderr.read()  # what was read ahead with the first line as well
+        return self.process.wait(), rest
 
 
 @contextmanager

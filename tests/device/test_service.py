@@ -16,6 +16,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
+from undertone.audio.block import REST_S, SAMPLE_RATE_HZ
 from undertone.cli import undertone
 from undertone.errors import ServiceError
 from undertone.events import (
@@ -36,7 +37,7 @@ from undertone.service.sink import ServiceSink
 
 LARGEST_EXPOSURE = 1.5  # of 10, as `systemd-analyze security` counts; 9.6 is a service unhardened
 LIMIT_S = 60
-BLOCK = bytes(3200)  # 100 ms of 16 kHz int16 PCM
+BLOCK = bytes(round(2 * SAMPLE_RATE_HZ * REST_S))  # of quiet, which is taken at once
 
 
 # the unit

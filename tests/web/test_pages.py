@@ -225,8 +225,9 @@ def test_a_phone_shows_each_page_without_scrolling_sideways(visit: Any, path: st
     if path == "/":
         page.get_by_role("radio", name="calm").click()
         page.get_by_text("MFCC over time").wait_for()
-    wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
-    assert wide <= 390
+    page.wait_for_function(
+        "document.querySelector('[data-testid=stMain]').scrollWidth <= 390"  # once it is laid out
+    )
 
 
 def test_the_pages_lead_to_each_other_on_a_phone(visit: Any) -> None:
