@@ -1,4 +1,4 @@
-"""Window in, logits out: normalise, quantise, invoke, dequantise."""
+"""Window in, logits out: normalise, quantise, invoke, dequantise, for each vocal tract."""
 
 from typing import Any
 
@@ -10,7 +10,8 @@ from undertone.denoising import subtract_steady_noise
 from undertone.interpreter import RuntimeName
 from undertone.mfcc import MfccConfig
 from undertone.spectra import Floats
-from undertone.windows import Windows
+from undertone.voices import in_voices
+from undertone.windows import WindowConfig, Windows
 
 Logits = NDArray[np.float64]
 
@@ -28,6 +29,16 @@ def normalize(windows: Floats, normalization: Normalization, config: MfccConfig)
         windows[..., 0] -= windows[..., 0].mean(axis=-1, keepdims=True)
     standard: Windows = (windows - mean) / np.array(normalization.deviation)
     return standard
+
+
+def heard(
+    windows: Floats, shape: WindowConfig, normalization: Normalization, config: MfccConfig
+) -> Windows:
+    """What the network gets of ``windows``: (vocal tracts, ..., frames, coefficients).
+
+    shape: with which vocal tracts.  config: of the frames.
+    """
+    return normalize(in_voices(windows, shape.vocal_tracts, config), normalization, config)
 
 
 def quantize(values: NDArray[np.floating[Any]], scale: float, zero_point: int) -> NDArray[np.int8]:
@@ -65,15 +76,15 @@ class Classifier:
         return self.invoke(self.prepare(window))
 
     def prepare(self, window: Windows) -> NDArray[np.int8]:
-        """The int8 input tensor, shape (1, frames, coefficients), of one window of MFCCs."""
-        standard = normalize(window, self.manifest.normalization, self.manifest.mfcc)
-        quantization = self._quantization
-        return quantize(
-            standard[np.newaxis], quantization.input_scale, quantization.input_zero_point
-        )
+        """One window of MFCCs as int8 input, shape (vocal tracts, frames, coefficients)."""
+        manifest, quantization = self.manifest, self._quantization
+        standard = heard(window, manifest.window, manifest.normalization, manifest.mfcc)
+        return quantize(standard, quantization.input_scale, quantization.input_zero_point)
 
     def invoke(self, prepared: NDArray[np.int8]) -> Logits:
-        """Logits of one prepared window."""
+        """Logits of one prepared window: the mean over its vocal tracts, shape (labels,)."""
         quantization = self._quantization
-        output = self._interpreter.invoke(prepared)
-        return dequantize(output[0], quantization.output_scale, quantization.output_zero_point)
+        output = np.concatenate([self._interpreter.invoke(each[np.newaxis]) for each in prepared])
+        said = dequantize(output, quantization.output_scale, quantization.output_zero_point)
+        mean: Logits = said.mean(axis=0)
+        return mean

@@ -1,26 +1,32 @@
 """From the frames of one segment to the fixed windows that the network takes."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from undertone.mfcc import Frames
 
 Windows = NDArray[np.float64]
 
+_VocalTract = Annotated[float, Meta(ge=0.5, le=2)]
+
 
 class WindowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Length and hop of a window in frames, and how a shorter segment fills one.
+    """Length and hop of a window in frames, how a shorter segment fills one, and who speaks in it.
 
     padding: ``repeat`` plays the segment again until the window is full, so that no made-up
         silence reaches the network or its int8 input scale.
+    vocal_tracts: a window is heard with each of these factors on its spectrum (see ``voices``),
+        and the mean of the logits counts.
     """
 
     frames: int = 96
     hop: int = 32
     padding: Literal["repeat"] = "repeat"
+    vocal_tracts: Annotated[tuple[_VocalTract, ...], Meta(min_length=1, max_length=16)] = (1.0,)
 
     def __post_init__(self) -> None:
         """Raise ValueError, naming the field, where no window can be cut."""

@@ -13,7 +13,6 @@ from undertone_training.background import Background
 from undertone_training.noise import NoiseRecordings
 from undertone_training.recipe import Augmentation
 from undertone_training.rooms import ROOMS, impulse_responses
-from undertone_training.voices import vocal_tract
 
 CONFIG = MfccConfig()
 
@@ -21,45 +20,6 @@ CONFIG = MfccConfig()
 def clip() -> np.ndarray:
     sound, _ = soundfile.read(samples.clips()[4], dtype="int16")
     return sound
-
-
-@settings(deadline=None)
-@given(factor=st.floats(0.8, 1.25))
-def test_a_vocal_tract_leaves_the_energy_alone(factor: float) -> None:
-    matrix = vocal_tract(CONFIG, factor)
-    assert matrix.shape == (40, 40)
-    assert np.isfinite(matrix).all()
-    assert matrix[0, 0] == 1
-    assert not matrix[0, 1:].any()
-    assert not matrix[1:, 0].any()
-
-
-def test_the_same_vocal_tract_changes_nothing() -> None:
-    np.testing.assert_allclose(vocal_tract(CONFIG, 1.0), np.eye(40), atol=1e-9)
-
-
-def test_there_and_back_is_nearly_where_one_was() -> None:
-    frames = Mfcc(CONFIG).compute(clip())[20:60]
-    back = frames @ vocal_tract(CONFIG, 1.08) @ vocal_tract(CONFIG, 1 / 1.08)
-    moved = frames @ vocal_tract(CONFIG, 1.08)
-    low = slice(1, 13)
-    assert np.abs(back - frames)[:, low].mean() < 0.35 * np.abs(moved - frames)[:, low].mean()
-
-
-def test_a_shorter_vocal_tract_sounds_as_a_tone_of_a_higher_pitch() -> None:
-    time = np.arange(16_000) / 16_000
-
-    def tone(hertz: float) -> np.ndarray:
-        sound = sum(np.sin(2 * np.pi * hertz * k * time) / k for k in (1, 2, 3))
-        noise = np.random.default_rng(0).normal(0, 0.01, len(time))
-        return (8_000 * (sound + noise)).astype(np.int16)
-
-    low, high = (Mfcc(CONFIG).compute(tone(hertz))[5:15].mean(axis=0) for hertz in (700, 770))
-    stretched, shrunk = (low @ vocal_tract(CONFIG, factor) for factor in (1.1, 1 / 1.1))
-    part = slice(1, 20)
-    error = np.abs(stretched - high)[part].mean()
-    assert error < 0.5 * np.abs(low - high)[part].mean()
-    assert error < 0.5 * np.abs(shrunk - high)[part].mean()
 
 
 def test_rooms_begin_with_the_direct_sound_and_keep_the_energy() -> None:

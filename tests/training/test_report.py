@@ -333,7 +333,7 @@ MANIFEST: dict[str, Any] = {
         "low_hz": 0.0,
         "high_hz": 8000.0,
     },
-    "window": {"frames": 96, "hop": 32},
+    "window": {"frames": 96, "hop": 32, "vocal_tracts": [0.92, 1.08]},
     "temperature": 1.23,
     "confidence_threshold": 0.42,
     "training": {
@@ -367,6 +367,7 @@ def test_the_cards_first_line_is_the_figure_with_protocol_and_interval(
     [
         "40 MFCC of frames of 64 ms every 32 ms",
         "96 frames (3.10 s)",
+        "heard 2 times, with its spectrum stretched by 0.92 and 1.08",
         "neutral, calm, happy, sad, angry, fearful, disgust, surprised",
         "| speaker-independent | float model | int8 model |",
         "123,456 bytes",

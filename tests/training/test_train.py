@@ -24,7 +24,8 @@ import soxr
 from undertone import bundle, samples
 from undertone import cli as device_cli
 from undertone.audio.files import read_blocks
-from undertone.classifier import Classifier, dequantize, normalize, quantize
+from undertone.classifier import Classifier, dequantize, quantize
+from undertone.classifier import heard as given_to_network
 from undertone.cli import run
 from undertone.emotions import EMOTIONS
 from undertone.errors import ConfigError
@@ -367,7 +368,10 @@ def test_training_and_device_have_the_same_windows_and_scores(
         verdict = classify(read_blocks(each.clip.source.path, 0.1), given)  # type: ignore[arg-type]
         counted = [given.of(window) for heard in verdict.segments for window in heard.windows]
         trained = windows_of(each, road.final.info.recipe, manifest.normalization)
-        device = normalize(np.stack(counted), manifest.normalization, manifest.mfcc)
+        device = given_to_network(
+            np.stack(counted), manifest.window, manifest.normalization, manifest.mfcc
+        )
+        device = device.reshape(trained.shape)
         np.testing.assert_allclose(device, trained, atol=1e-5)
     judged = through_device([each.clip for each in heard], Classifier(bundle.load(promoted)))
     evaluated = evaluate_run(road.final, heard)["int8"]

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from undertone.bundle import Normalization
-from undertone.classifier import normalize
+from undertone.classifier import heard, normalize
+from undertone.voices import vocal_tract
 from undertone.windows import cut
 from undertone_training.background import Background
 from undertone_training.features import ClipFeatures
 from undertone_training.recipe import Recipe, Regularization
-from undertone_training.voices import vocal_tract
 
 Array = NDArray[np.float32]
 Indices = NDArray[np.intp]
@@ -39,11 +39,15 @@ def fit_normalization(features: Sequence[ClipFeatures], recipe: Recipe) -> Norma
 
 
 def windows_of(features: ClipFeatures, recipe: Recipe, normalization: Normalization) -> Array:
-    """Every window that the device would classify of a clip: (windows, frames, coefficients)."""
+    """Every window that the device would classify of a clip, with every vocal tract.
+
+    Shape (vocal tracts * windows, frames, coefficients).
+    """
     windows = [cut(segment.astype(np.float64), recipe.cut) for segment in features.segments]
     if not windows:
         return np.empty((0, recipe.cut.frames, recipe.coefficients), np.float32)
-    return normalize(np.concatenate(windows), normalization, recipe.mfcc).astype(np.float32)
+    together = heard(np.concatenate(windows), recipe.cut, normalization, recipe.mfcc)
+    return together.reshape(-1, *together.shape[-2:]).astype(np.float32)
 
 
 def variants_of(features: ClipFeatures) -> list[Array]:

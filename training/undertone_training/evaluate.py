@@ -66,7 +66,7 @@ def cost_of(run: Run) -> Cost:
     return Cost(
         parameters=model.count_params(),
         model_bytes=run.tflite.stat().st_size if run.tflite.exists() else None,
-        multiply_accumulates=multiply_accumulates(model),
+        multiply_accumulates=len(run.info.recipe.cut.vocal_tracts) * multiply_accumulates(model),
         fit_s=round(run.calibration.fit_s, 1),
     )
 

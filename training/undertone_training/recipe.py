@@ -59,7 +59,7 @@ class Regularization(_Strict, frozen=True):
 
     own: share of the windows that are of the clip itself; the copies have the others.
     tempo: largest relative change of tempo, by interpolation between frames.
-    vocal_tract: largest relative change of the vocal tract's length (see ``voices``).
+    vocal_tract: largest relative change of the vocal tract's length (see ``undertone.voices``).
     background: share of the windows that get noise of a room (see ``background``), whatever noise
         a copy has already; background_snr_db: range of its signal-to-noise ratio.
     time_masks, coefficient_masks: number of SpecAugment masks; the longest in frames and

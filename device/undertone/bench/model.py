@@ -50,7 +50,8 @@ def describe(folder: Path, runtime: RuntimeName = "auto") -> Model:
         sha256=manifest.model_sha256,
         file_bytes=len(loaded.model),
         parameters=sum(operator.parameters for operator in operators),
-        multiply_accumulates=sum(operator.multiply_accumulates for operator in operators),
+        multiply_accumulates=len(window.vocal_tracts)
+        * sum(operator.multiply_accumulates for operator in operators),
         arena_bytes=seen.arena_bytes,
         window_s=(mfcc.frame_length + (window.frames - 1) * mfcc.hop_length) / SAMPLE_RATE_HZ,
         operators=operators,

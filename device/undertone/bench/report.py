@@ -179,12 +179,13 @@ def _memory(measurements: Sequence[Measurement]) -> Table:
 
 def _operators(model: Model, measurements: Sequence[Measurement]) -> Table:
     """Share of the work and time added by each operator, for every way in which it was run."""
+    work = max(1, sum(operator.multiply_accumulates for operator in model.operators))
     head = ["Operator, µs", "output", "share of the work", *map(_run_with, measurements)]
     rows = [
         (
             f"{number + 1} {operator.name}",
             " × ".join(map(str, operator.output_shape)),
-            _percent(operator.multiply_accumulates / max(1, model.multiply_accumulates), 1),
+            _percent(operator.multiply_accumulates / work, 1),
             *(f"{1000 * one.operator_ms[number]:.1f}" for one in measurements),
         )
         for number, operator in enumerate(model.operators)

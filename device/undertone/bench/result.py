@@ -142,6 +142,8 @@ class Accuracy(_Strict, frozen=True):
 class Model(_Strict, frozen=True):
     """What a bundle costs on any machine.
 
+    multiply_accumulates: of one window, which the network hears with each of its vocal tracts;
+        those of an operator are of one inference.
     arena_bytes: the memory that the runtime's planner lays out for the tensors of one inference.
     accuracy: null where the manifest has no figures.
     """

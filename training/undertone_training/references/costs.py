@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.audio.block import Block, Samples
-from undertone.classifier import Classifier, normalize, quantize
+from undertone.classifier import Classifier, heard, quantize
 from undertone.interpreter import Int8Interpreter
 from undertone.mfcc import MfccConfig
 from undertone.windows import cut
@@ -127,7 +127,8 @@ def system_of(run: Run, form: str) -> System:
 
     def windows(spoken: Sequence[Samples]) -> Windows:
         pieces = [cut(np.asarray(hear(each), np.float64), recipe.cut) for each in spoken]
-        return normalize(np.concatenate(pieces), normalization, recipe.mfcc).astype(np.float32)
+        together = heard(np.concatenate(pieces), recipe.cut, normalization, recipe.mfcc)
+        return together.reshape(-1, *together.shape[-2:]).astype(np.float32)
 
     return System(detect, windows, _keras(run) if form == "float" else _tflite(run))
 

@@ -1,6 +1,6 @@
 """The model card: what a bundle is, how good, for what, and whose data it comes from."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from undertone_training.report.protocols import (
@@ -224,6 +224,7 @@ def _interface(manifest: Mapping[str, Any]) -> str:
             "(python_speech_features, Hamming window), standardised per coefficient.",
             f"- **Window**: {window['frames']} frames ({window_s:.2f} s), a new one every "
             f"{window['hop']} ({window['hop'] * hop_s:.2f} s); int8.",
+            *_voices(window["vocal_tracts"]),
             f"- **Output**: int8 logits of {', '.join(manifest['labels'])}, in this order; softmax "
             f"with temperature {manifest['temperature']:.3g}.",
             "- **Verdict**: mean of the windows' log-probabilities; *uncertain* below a confidence "
@@ -231,6 +232,16 @@ def _interface(manifest: Mapping[str, Any]) -> str:
             f"{judged}.",
         ]
     )
+
+
+def _voices(factors: Sequence[float]) -> list[str]:
+    if tuple(factors) == (1.0,):
+        return []
+    named = " and ".join(f"{factor:g}" for factor in factors)
+    return [
+        f"- **Voices**: each window is heard {len(factors)} times, with its spectrum stretched by "
+        f"{named} as by another vocal tract; the mean of the logits counts."
+    ]
 
 
 def _cost(extra: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:

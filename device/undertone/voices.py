@@ -1,13 +1,31 @@
-"""Other vocal tracts, made from the MFCC themselves: a matrix instead of a new recording."""
+"""Other vocal tracts, made from the MFCC themselves: a matrix instead of a new recording.
+
+Training hears each clip in voices of its own; the device hears a window in a few and takes their
+mean word, which errs less than each.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from python_speech_features.base import hz2mel, mel2hz
 
 from undertone.mfcc import MfccConfig
-from undertone.spectra import cepstrum_to_mel, mel_to_cepstrum
+from undertone.spectra import Floats, cepstrum_to_mel, mel_to_cepstrum
 
 
+def in_voices(windows: Floats, factors: Sequence[float], config: MfccConfig) -> Floats:
+    """``windows`` with each vocal tract of ``factors``, of shape (factors, *windows.shape).
+
+    windows: MFCC, shape (..., frames, coefficients).  A factor of 1 leaves them as they are.
+    """
+    return np.stack(
+        [windows if factor == 1 else windows @ vocal_tract(config, factor) for factor in factors]
+    )
+
+
+@lru_cache(maxsize=64)
 def vocal_tract(config: MfccConfig, factor: float) -> NDArray[np.float64]:
     """The matrix that stretches the spectrum behind MFCC frames by ``factor``.
 
@@ -28,4 +46,5 @@ def vocal_tract(config: MfccConfig, factor: float) -> NDArray[np.float64]:
     warp[np.arange(n), below + 1] += share
     matrix = np.eye(config.n_coefficients)
     matrix[1:, 1:] = cepstrum_to_mel(config) @ warp.T @ mel_to_cepstrum(config)
+    matrix.flags.writeable = False
     return matrix
