@@ -769,10 +769,17 @@ def test_folds_that_hold_nobody_out_get_their_confidence_from_each_other(
     assert [fold.calibration for fold in folds] == told
 
 
+@pytest.mark.parametrize(("watched", "best_of"), [("loss", min), ("accuracy", max)])
 def test_early_stopping_remembers_the_best_epoch_of_an_interrupted_training(
-    road: Road, clips: list[ClipFeatures], tmp_path: Path
+    watched: str,
+    best_of: Callable[[list[float]], float],
+    road: Road,
+    clips: list[ClipFeatures],
+    tmp_path: Path,
 ) -> None:
-    recipe = small(epochs=30, early_stopping=2, weight_averaging=0.0, shape="plateau")
+    recipe = small(
+        epochs=30, early_stopping=2, weight_averaging=0.0, shape="plateau", watched=watched
+    )
     split = splits([each.clip for each in clips], "speaker-independent", False, 2)[0]
     by_id = {each.clip.clip_id: each for each in clips}
     train_side = [by_id[clip.clip_id] for clip in split.train]
@@ -782,11 +789,11 @@ def test_early_stopping_remembers_the_best_epoch_of_an_interrupted_training(
         for index, each in enumerate(by_id[clip.clip_id] for clip in split.validation)
     ]
     training = Run(tmp_path)
-    losses: list[float] = []
+    seen: list[float] = []
 
     def interrupt_past_the_best(epoch: int, logs: dict[str, float]) -> None:
-        losses.append(logs["val_loss"])
-        if losses[-1] > min(losses):
+        seen.append(logs[f"val_{watched}"])
+        if seen.index(best_of(seen)) < epoch:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -800,9 +807,9 @@ def test_early_stopping_remembers_the_best_epoch_of_an_interrupted_training(
         )
     assert training.best.exists()
     fit(training, describe(recipe, split, 0), train_side, validation)
-    history = training.epochs()["val_loss"]
-    assert history[: len(losses)] == pytest.approx(losses)
-    assert len(history) == history.index(min(history)) + 1 + 2
+    history = training.epochs()[f"val_{watched}"]
+    assert history[: len(seen)] == pytest.approx(seen)
+    assert len(history) == history.index(best_of(history)) + 1 + 2
     assert not training.best.exists()
 
 
