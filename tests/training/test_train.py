@@ -279,6 +279,29 @@ def test_evaluate_writes_what_it_says(road: Road) -> None:
         ]  # fmt: skip
 
 
+def test_other_vocal_tracts_leave_the_weights_and_are_asked_for_confidence_anew(
+    road: Road, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(road.fold.folder, tmp_path / "quick" / "development-1" / "seed0")
+    run = Run(tmp_path / "quick" / "development-1" / "seed0")
+    weights, before = run.model.read_bytes(), run.calibration
+    recipe = tmp_path / "quick.toml"
+    recipe.write_text(RECIPE.replace("frames = 64", "frames = 64\nvocal_tracts = [0.9, 1.1]"))
+    asked = ("fit", "--recipe", recipe, "--runs", tmp_path, "--fold", 1, *road.data())
+    assert train(*asked, "--dry-run") == 0
+    assert "would be heard anew" in capsys.readouterr().out
+    assert run.tflite.exists()
+    assert train(*asked) == 0
+    assert "quantize it again" in capsys.readouterr().out
+    assert run.info.recipe.window.vocal_tracts == (0.9, 1.1)
+    assert run.model.read_bytes() == weights
+    assert run.calibration.normalization == before.normalization
+    assert run.calibration.temperature not in (None, before.temperature)
+    assert not run.tflite.exists()
+    assert train(*asked) == 0
+    assert "finished already" in capsys.readouterr().out
+
+
 def test_a_final_run_without_its_test_actors_is_told_and_left_out(
     road: Road, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,7 +30,7 @@ def fit_normalization(features: Sequence[ClipFeatures], recipe: Recipe) -> Norma
     """Mean and deviation per coefficient over the windows of the training clips themselves."""
     n = recipe.coefficients
     unit = Normalization(recipe.level, (0.0,) * n, (1.0,) * n, recipe.steady_noise)
-    windows = np.concatenate([windows_of(clip, recipe, unit) for clip in features])
+    windows = np.concatenate([windows_of(clip, recipe.learnt, unit) for clip in features])
     frames = windows.reshape(-1, windows.shape[-1]).astype(np.float64)
     deviation = np.maximum(frames.std(axis=0), 1e-9)  # of a mel band it may be small
     return replace(

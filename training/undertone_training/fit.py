@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import keras
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -83,6 +84,27 @@ def fit(
     for path in run.checkpoints():
         path.unlink()
     run.best.unlink(missing_ok=True)
+
+
+def hear_anew(
+    run: Run,
+    recipe: Recipe,
+    validation: Sequence[ClipFeatures],
+    confidence: tuple[float, float] | None = None,
+) -> None:
+    """Give a finished run the vocal tracts of ``recipe``, which is the same otherwise.
+
+    The weights stay.  Temperature and threshold are fitted anew, or left open, as by ``fit``; the
+    int8 model is removed, whose input has another range now.
+    """
+    info, calibration = msgspec.structs.replace(run.info, recipe=recipe), run.calibration
+    if confidence is None and validation:
+        model = keras.models.load_model(run.model, compile=False)
+        confidence = _confidence(model, info, validation, calibration.normalization)
+    temperature, threshold = confidence or (None, None)
+    run.save(msgspec.structs.replace(calibration, temperature=temperature, threshold=threshold))
+    run.tflite.unlink(missing_ok=True)
+    run.save(info)  # last: what was interrupted is done again
 
 
 def _confidence(

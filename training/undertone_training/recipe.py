@@ -219,6 +219,12 @@ class Recipe(_Strict, frozen=True):
         )
 
     @property
+    def learnt(self) -> "Recipe":
+        """It without the vocal tracts that the trained network is heard with: as it trains."""
+        plain = msgspec.structs.replace(self.window, vocal_tracts=(1.0,))
+        return msgspec.structs.replace(self, window=plain)
+
+    @property
     def cut(self) -> WindowConfig:
         """How the frames of a segment become windows."""
         if isinstance(self.front, MfccConfig):

@@ -125,11 +125,11 @@ class Run:
         return list(self.folder.glob("checkpoint-*[0-9].keras"))
 
     def require_same(self, info: RunInfo) -> None:
-        """Raise RunError where the folder holds a run of another recipe or of other clips."""
+        """Raise RunError where the folder holds a training by another recipe or on other clips."""
         if not (self.folder / "run.json").exists():
             return
         before = self.info
-        if before.recipe != info.recipe:
+        if before.recipe.learnt != info.recipe.learnt:
             raise RunError(
                 f"{self.folder} holds a training by another recipe called {info.recipe.name}: "
                 "remove that folder, rename the recipe, or choose another place with --runs."

@@ -23,7 +23,8 @@ Examples:
   undertone-train fit --recipe smoke --fold 1 --dry-run
 
 A training that was killed goes on where it stopped when the same command is given again;
-a finished one is left as it is.
+a finished one is left as it is.  Where only the recipe's vocal tracts changed, it keeps its
+weights, and its temperature and threshold are fitted anew.
 """
 )
 @common.data
@@ -103,8 +104,11 @@ def command(
             lesson = training.lesson_of(runs, recipe, split, seed, clips)
             info = describe(recipe, split, seed, lesson.teachers, lesson.beginning)
             run.require_same(info)
-            if dry_run or run.finished:
-                state = "finished already," if run.finished else "would train on"
+            anew = run.finished and run.info.recipe != recipe
+            if dry_run or (run.finished and not anew):
+                state = "would train on"
+                if run.finished:
+                    state = "would be heard anew," if anew else "finished already,"
                 click.echo(
                     f"{run.folder}: {state} {len(split.train)} clips, "
                     f"validation {len(split.validation)}, test {len(split.test)}"
@@ -112,6 +116,9 @@ def command(
                 continue
             if folds_folder and confidence is None:  # the same for every seed
                 confidence = _confidence(folds_folder, recipe, clips, cache, jobs)
+            if anew:
+                training.hear_anew(run, recipe, split, cache, jobs, confidence)
+                continue
             training.train(run, info, lesson, for_training(data), cache, jobs, confidence)
 
 

@@ -61,6 +61,23 @@ def lesson_of(
     return Lesson(split, strangers, teachers, beginning)
 
 
+def hear_anew(
+    run: "Run",
+    recipe: "Recipe",
+    split: "Split",
+    cache: Path,
+    jobs: int | None,
+    confidence: tuple[float, float] | None = None,
+) -> None:
+    """Give a finished run the vocal tracts of ``recipe``; its weights stay."""
+    validation = common.features_of(split.validation, recipe, cache, jobs, "validation")
+    common.load_tensorflow()
+    from undertone_training.fit import hear_anew
+
+    hear_anew(run, recipe, validation, confidence)
+    click.echo(f"{run.folder}: is heard with the recipe's vocal tracts now; quantize it again")
+
+
 def train(
     run: "Run",
     info: "RunInfo",
