@@ -8,18 +8,13 @@ import numpy as np
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.classifier import Classifier
 from undertone.events import NO_SPEECH, Verdict
-from undertone.mfcc import Mfcc
+from undertone.mfcc import PIECE_LENGTH, Mfcc
 from undertone.speech import SpeechGate, SpeechPart, pymicro_vad_detector, reused_detector
 from undertone.tracker import LogProbabilities, judge, log_softmax
 from undertone.windows import WindowCutter, Windows
 
 HURRY_S = 2.0
 """Sound that waits for the pipeline before it hurries: a fifth of what a microphone keeps."""
-
-
-PIECE_LENGTH = 4800
-"""Samples of a segment that become frames together, 0.3 s: one call for ten frames costs little
-more than one for three."""
 
 
 @dataclass(frozen=True, slots=True)

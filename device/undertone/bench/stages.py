@@ -25,8 +25,8 @@ from undertone.interpreter import Int8Interpreter, RuntimeName
 from undertone.journal.sink import JournalSink
 from undertone.journal.writer import JournalWriter
 from undertone.listener import Listener
-from undertone.mfcc import Mfcc
-from undertone.pipeline import PIECE_LENGTH, Pipeline
+from undertone.mfcc import PIECE_LENGTH, Mfcc
+from undertone.pipeline import Pipeline
 from undertone.samples import demonstration
 from undertone.speech import SpeechGate, pymicro_vad_detector
 from undertone.tracker import judge, log_softmax
