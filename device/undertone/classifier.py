@@ -34,11 +34,12 @@ def normalize(windows: Floats, normalization: Normalization, config: MfccConfig)
 def heard(
     windows: Floats, shape: WindowConfig, normalization: Normalization, config: MfccConfig
 ) -> Windows:
-    """What the network gets of ``windows``: (vocal tracts, ..., frames, coefficients).
+    """What the network gets of ``windows``: (vocal tracts * windows, frames, coefficients).
 
-    shape: with which vocal tracts.  config: of the frames.
+    windows: one, or several in a row.  shape: with which vocal tracts.  config: of the frames.
     """
-    return normalize(in_voices(windows, shape.vocal_tracts, config), normalization, config)
+    voices = in_voices(windows, shape.vocal_tracts, config)
+    return normalize(voices.reshape(-1, *windows.shape[-2:]), normalization, config)
 
 
 def quantize(values: NDArray[np.floating[Any]], scale: float, zero_point: int) -> NDArray[np.int8]:

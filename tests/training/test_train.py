@@ -394,7 +394,6 @@ def test_training_and_device_have_the_same_windows_and_scores(
         device = given_to_network(
             np.stack(counted), manifest.window, manifest.normalization, manifest.mfcc
         )
-        device = device.reshape(trained.shape)
         np.testing.assert_allclose(device, trained, atol=1e-5)
     judged = through_device([each.clip for each in heard], Classifier(bundle.load(promoted)))
     evaluated = evaluate_run(road.final, heard)["int8"]

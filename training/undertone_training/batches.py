@@ -46,8 +46,8 @@ def windows_of(features: ClipFeatures, recipe: Recipe, normalization: Normalizat
     windows = [cut(segment.astype(np.float64), recipe.cut) for segment in features.segments]
     if not windows:
         return np.empty((0, recipe.cut.frames, recipe.coefficients), np.float32)
-    together = heard(np.concatenate(windows), recipe.cut, normalization, recipe.mfcc)
-    return together.reshape(-1, *together.shape[-2:]).astype(np.float32)
+    given = heard(np.concatenate(windows), recipe.cut, normalization, recipe.mfcc)
+    return given.astype(np.float32)
 
 
 def variants_of(features: ClipFeatures) -> list[Array]:

@@ -127,8 +127,8 @@ def system_of(run: Run, form: str) -> System:
 
     def windows(spoken: Sequence[Samples]) -> Windows:
         pieces = [cut(np.asarray(hear(each), np.float64), recipe.cut) for each in spoken]
-        together = heard(np.concatenate(pieces), recipe.cut, normalization, recipe.mfcc)
-        return together.reshape(-1, *together.shape[-2:]).astype(np.float32)
+        given = heard(np.concatenate(pieces), recipe.cut, normalization, recipe.mfcc)
+        return given.astype(np.float32)
 
     return System(detect, windows, _keras(run) if form == "float" else _tflite(run))
 
