@@ -282,7 +282,13 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) 
         "uar": {"mean": 0.5, "deviation": 0.01},
         "accuracy": {"mean": 0.25, "deviation": 0.02},
     }
-    live = {"protocol": "live, no noise", "uar": 0.3, "missed_clips": 7, "false_segments": 2}
+    live = {
+        "protocol": "live, no noise",
+        "uar": {"mean": 0.3, "deviation": None},
+        "seeds": 1,
+        "missed_clips": 7,
+        "false_segments": 2,
+    }
     noise = {"protocol": "noise, x", "duration_s": 1200.0, "false_segments": 2, "named": 1}
     manifest = {
         "name": "m",
@@ -342,7 +348,7 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms(tool: ModuleType) 
     assert "| **m**, float | " in "\n".join(lines)
     assert "| protocol of the next figures | speaker-independent, 2 folds, seed 7 |" in lines
     assert "| UAR | 50.0 % |" in lines
-    assert "| UAR, live, no noise | 30.0 % |" in lines
+    assert "| UAR, live, no noise | 30.0 %; 1 seed |" in lines
     assert "| sounds in which nobody speaks, taken for speech | 2 in 20 min |" in lines
     assert not any("untested" in line for line in lines)
     assert (

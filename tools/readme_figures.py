@@ -126,7 +126,7 @@ def _reached(figures: Mapping[str, Any], form: str) -> str:
     one, seeds = figures["forms"][form], figures["extra"].get("seeds")
     if not seeds or len(seeds["numbers"]) < 2:
         return f"**{percent(one['uar'])} UAR**, {percent(one['accuracy'])} accuracy"
-    uar, accuracy = (percent_spread(seeds[form][name]) for name in ("uar", "accuracy"))
+    uar, accuracy = (percent_spread(**seeds[form][name]) for name in ("uar", "accuracy"))
     return f"**{uar} UAR**, {accuracy} accuracy; {len(seeds['numbers'])} seeds"
 
 
@@ -155,7 +155,8 @@ def _facts(figures: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "clips that get a verdict", percent(counts["verdicts"] / counts["clips"])
         yield "verdicts that are right", percent(counts["right"] / counts["verdicts"])
     for live in extra.get("live", {}).values():
-        yield f"UAR, {live['protocol']}", percent(live["uar"])
+        seeds = _count(live["seeds"], "seed")
+        yield f"UAR, {live['protocol']}", f"{percent_spread(**live['uar'])}; {seeds}"
     if noise := extra.get("noise"):
         minutes = sum(kind["duration_s"] for kind in noise.values()) / 60
         false = sum(kind["false_segments"] for kind in noise.values())
@@ -208,10 +209,7 @@ def _instead(references: Mapping[str, Any]) -> Iterable[str]:
 
     def reached(figures: Mapping[str, Any] | None, form: str, what: str) -> str:
         spread = figures and figures[f"{form}_{what}"]
-        if not spread:
-            return "–"
-        several = spread["deviation"] is not None
-        return percent_spread(spread) if several else percent(spread["mean"])
+        return percent_spread(**spread) if spread else "–"
 
     def row(system: Mapping[str, Any], form: str) -> tuple[str, ...]:
         ours = system["published"] is None

@@ -413,7 +413,13 @@ def test_the_card_shows_the_seeds_the_live_test_and_the_noise_where_they_are_kno
         **EXTRA,
         "seeds": {"numbers": [0, 1, 2], "float": uar, "int8": uar},
         "live": {
-            "20 dB": {"protocol": "live, 20 dB", "uar": 0.5, "missed_clips": 3, "false_segments": 4}
+            "20 dB": {
+                "protocol": "live, 20 dB",
+                "uar": {"mean": 0.5, "deviation": 0.01},
+                "seeds": 2,
+                "missed_clips": 3,
+                "false_segments": 4,
+            }
         },
         "noise": {
             "x": {"protocol": "noise, x", "duration_s": 1200.0, "false_segments": 2, "named": 1}
@@ -425,7 +431,7 @@ def test_the_card_shows_the_seeds_the_live_test_and_the_noise_where_they_are_kno
     assert first.startswith("**58.1 ± 0.6 % UAR, speaker-independent**")
     assert "over 3 seeds; 95 % interval 51.0 to 64.0 %" in first
     assert "over the seeds 0, 1, 2: 58.1 ± 0.6 % (float), 58.1 ± 0.6 % (int8)." in card
-    assert "| live, 20 dB | 50.0 % | 3 | 4 |" in card
+    assert "| live, 20 dB | 50.0 ± 1.0 % | 2 | 3 | 4 |" in card
     assert "| noise, x | 20 | 2 | 1 |" in card
 
 

@@ -13,7 +13,6 @@ from undertone_training.errors import RunError
 
 if TYPE_CHECKING:
     from undertone_training.comparison import Row
-    from undertone_training.figures import Spread
 
 
 def _checked_ending(
@@ -123,7 +122,7 @@ _HEAD = (
 
 
 def _cells(rows: "Sequence[Row]") -> list[tuple[str, ...]]:
-    from undertone_training.report.protocols import percent, percent_interval
+    from undertone_training.report.protocols import percent, percent_interval, percent_spread
 
     times = Counter((row.name, row.protocol) for row in rows)
     cells: list[tuple[str, ...]] = []
@@ -135,10 +134,10 @@ def _cells(rows: "Sequence[Row]") -> list[tuple[str, ...]]:
                 row.protocol,
                 ", ".join(map(str, row.seeds)),
                 row.form,
-                _spread(row.uar),
+                percent_spread(row.uar.mean, row.uar.deviation),
                 percent_interval(row.uar_interval95),
-                _spread(row.accuracy),
-                _spread(row.macro_f1),
+                percent_spread(row.accuracy.mean, row.accuracy.deviation),
+                percent_spread(row.macro_f1.mean, row.macro_f1.deviation),
                 f"{row.ece.mean:.3f}",
                 _if_known(row.float_uar, percent),
                 _if_known(row.parameters, "{:,}".format),
@@ -148,14 +147,6 @@ def _cells(rows: "Sequence[Row]") -> list[tuple[str, ...]]:
             )
         )
     return cells
-
-
-def _spread(found: "Spread") -> str:
-    from undertone_training.report.protocols import percent, percent_spread
-
-    if found.deviation is None:
-        return percent(found.mean)
-    return percent_spread({"mean": found.mean, "deviation": found.deviation})
 
 
 def _if_known(value: Any, show: Callable[[Any], str]) -> str:

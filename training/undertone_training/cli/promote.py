@@ -166,7 +166,8 @@ def _evidence(folder: Path, recipe: "Recipe") -> tuple[Path, dict[str, Any]]:
         if heard.recipe == recipe and heard.live:
             live[name] = {
                 "protocol": heard.protocol,
-                "uar": heard.forms["int8"].uar.mean,
+                "uar": msgspec.to_builtins(heard.forms["int8"].uar),
+                "seeds": len(heard.seeds),
                 "missed_clips": heard.live.missed_clips,
                 "false_segments": heard.live.false_segments,
             }

@@ -11,7 +11,7 @@ from undertone_training.figures import Spread
 from undertone_training.pooled import Pooled, read_report
 from undertone_training.references.costs import Costs, Measured
 from undertone_training.references.published import PUBLISHED, Published
-from undertone_training.report.protocols import percent, percent_spread
+from undertone_training.report.protocols import percent_spread
 from undertone_training.splits import SPEAKER_DEPENDENT
 
 
@@ -196,15 +196,8 @@ def _said(figures: Sequence[Reached], form: str, what: str) -> str:
         variant = variant.partition(", split seed")[0]
         seeds = f"{len(each.seeds)} seed{'s' * (len(each.seeds) > 1)}"
         note = "; ".join(part for part in (variant, seeds) if part)
-        parts.append(f"{share(spread)} ({note})")
+        parts.append(f"{percent_spread(spread.mean, spread.deviation)} ({note})")
     return ", ".join(parts) or "–"
-
-
-def share(spread: Spread) -> str:
-    """Mean and deviation, where there is one, as people read them."""
-    if spread.deviation is None:
-        return percent(spread.mean)
-    return percent_spread({"mean": spread.mean, "deviation": spread.deviation})
 
 
 def markdown(found: Table) -> str:

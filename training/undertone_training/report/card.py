@@ -93,7 +93,7 @@ def _headline(figures: Mapping[str, Any]) -> str:
     meant = f" ({meaning(protocol)})" if meaning(protocol) else ""
     seeds = figures["extra"].get("seeds")
     several = bool(seeds) and len(seeds["numbers"]) > 1
-    reached = percent_spread(seeds[form]["uar"]) if several else percent(shipped["uar"])
+    reached = percent_spread(**seeds[form]["uar"]) if several else percent(shipped["uar"])
     over = f"; mean and deviation over {len(seeds['numbers'])} seeds" if several else ""
     interval = (seeds[form] if several else shipped)["uar_interval95"]
     return (
@@ -145,7 +145,7 @@ def _seeds(figures: Mapping[str, Any]) -> str:
     seeds = figures["extra"].get("seeds")
     if not seeds or len(seeds["numbers"]) < 2:
         return ""
-    spreads = (f"{percent_spread(seeds[form]['uar'])} ({form})" for form in figures["forms"])
+    spreads = (f"{percent_spread(**seeds[form]['uar'])} ({form})" for form in figures["forms"])
     numbers = ", ".join(map(str, seeds["numbers"]))
     return (
         f"UAR, {figures['protocol']}, mean and standard deviation over the seeds {numbers}: "
@@ -165,13 +165,14 @@ def _live(live: Mapping[str, Any]) -> str:
     rows = (
         [
             each["protocol"],
-            percent(each["uar"]),
+            percent_spread(**each["uar"]),
+            str(each["seeds"]),
             str(each["missed_clips"]),
             str(each["false_segments"]),
         ]
         for each in live.values()
     )
-    return _table(["protocol", "UAR", "clips missed", "segments of noise"], rows)
+    return _table(["protocol", "UAR", "seeds", "clips missed", "segments of noise"], rows)
 
 
 def _noise(noise: Mapping[str, Any]) -> str:

@@ -40,9 +40,9 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def percent_spread(figure: Mapping[str, float]) -> str:
-    """``mean`` and ``deviation`` over several seeds, two or more, as people read them."""
-    return f"{100 * figure['mean']:.1f} ± {100 * figure['deviation']:.1f} %"
+def percent_spread(mean: float, deviation: float | None) -> str:
+    """Mean and deviation over seeds as people read them; one seed has no deviation."""
+    return percent(mean) if deviation is None else f"{100 * mean:.1f} ± {100 * deviation:.1f} %"
 
 
 def percent_interval(interval: tuple[float, float] | None) -> str:
