@@ -12,7 +12,12 @@ import arm_figures
 from arm_figures import BOARDS, CORES, STAGES, Board
 
 FIGURES: dict[str, Any] = {
-    "tests": {"passed": 3, "skipped": 2, "left_out": {"test_a.py": "no b"}, "golden": True},
+    "tests": {
+        "passed": 3,
+        "skipped": 2,
+        "left_out": {"test_a.py": "no b"},
+        "golden_deviation": 0.00002,
+    },
     "counts": {core: {"small": dict.fromkeys(STAGES, 12_345_678)} for core in CORES},
 }
 
@@ -50,9 +55,18 @@ def test_a_step_that_was_not_done_has_no_figures() -> None:
     assert "Pi 5" not in arm_figures.tables({"tests": FIGURES["tests"]})
 
 
-def test_other_golden_outputs_are_not_hidden() -> None:
-    wrong = FIGURES | {"tests": FIGURES["tests"] | {"golden": False}}
-    assert "OTHERS" in arm_figures.tables(wrong)
+def golden(*shares: float) -> dict[str, Any]:
+    """A golden.json of two clips."""
+    clips = {f"{number}.wav": {"sad": share} for number, share in enumerate(shares)}
+    return {"small": {"model_sha256": "0" * 64, "probabilities": clips}}
+
+
+def test_the_largest_deviation_of_the_golden_outputs_is_told() -> None:
+    assert arm_figures.largest_deviation(golden(0.5, 0.25), golden(0.5, 0.25)) == 0
+    deviation = arm_figures.largest_deviation(golden(0.5, 0.25), golden(0.500001, 0.249))
+    assert deviation == 0.001
+    wide = FIGURES | {"tests": FIGURES["tests"] | {"golden_deviation": deviation}}
+    assert "deviate by 0.001000 at most" in arm_figures.tables(wide)
 
 
 def test_the_page_has_the_figures_of_this_tree() -> None:
