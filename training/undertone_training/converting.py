@@ -1,5 +1,6 @@
 """Quantises runs in a process apart: what the converter can't take may end its process."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -49,5 +50,6 @@ def _quantize(run: Run, train: Sequence[ClipFeatures]) -> str | None:
         raise
     except Exception as error:  # TensorFlow's many ways to say that an operator has no int8 form
         lines = [line for line in str(error).splitlines() if "error:" in line] or [str(error)]
-        return lines[0].partition("error: ")[2] or lines[0]
+        said = lines[0].partition("error: ")[2] or lines[0]
+        return re.sub(r"^loc\(.*\): ", "", said)  # where in the graph helps nobody
     return None
