@@ -245,8 +245,8 @@ def _instead(references: Mapping[str, Any]) -> Iterable[str]:
         "peak memory are times ours, measured in one run. Ours alone looks for the speech first, "
         f"which takes {detection:.0f} of its {whole:.0f} ms. "
         "[The reference systems](docs/references.md) tells how they were rebuilt and what their "
-        "authors report. The UAR of theirs are of one seed, and two validation actors choose the "
-        "epoch."
+        "authors report. What has a ± is of several seeds, the rest of one; two validation actors "
+        "choose the epoch of theirs."
     )
 
 
