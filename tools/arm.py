@@ -61,7 +61,6 @@ LEFT_OUT = {
 }
 """Tests in tests/device that can't pass in an emulated root, and why."""
 
-GOLDEN = "tests/device/golden.json"
 FIRST = "test_journal_format.py"
 """Before anything imports tflite-runtime, which flushes subnormal numbers to zero on Arm:
 hypothesis then refuses to make floats."""
@@ -208,16 +207,16 @@ def test(root: Path) -> None:
     inside(root, *python, "-m", "pytest", *options, *left_out, *files)
     suite = next(ElementTree.parse(there / "report.xml").iter("testsuite")).attrib
     inside(root, *python, "tools/update_golden.py")
-    golden = (json.loads((tree / GOLDEN).read_bytes()) for tree in (there, TREE))
+    golden = "tests/device/golden.json"
+    outputs = (json.loads((tree / golden).read_bytes()) for tree in (there, TREE))
     skipped = int(suite["skipped"])
     passed = int(suite["tests"]) - skipped
-    deviation = arm_figures.largest_deviation(*golden)
     arm_figures.update(
         tests={
             "passed": passed,
             "skipped": skipped,
             "left_out": LEFT_OUT,
-            "golden_deviation": deviation,
+            "golden_deviation": arm_figures.largest_deviation(*outputs),
         }
     )
 

@@ -329,14 +329,15 @@ class Speaker:
         time.sleep(1.0)
 
     def compared(self, heard: Sequence[SegmentHeard]) -> tuple[int, int]:
-        """How many clips are in no segment, and how many segments hold sound of the one before.
+        """How many clips are in no segment, and how many segments are of nothing new.
 
+        These hold sound of the segment before, or come before anybody spoke.
         A clip may be two segments: the faint end of one of them, at -68 dBFS, is heard apart now
         and then.
         """
-        found = {bisect_right(self.begun_s, one.time_s) for one in heard}
-        doubled = sum(two.time_s < one.time_s + one.duration_s for one, two in pairwise(heard))
-        return len(self.begun_s) - len(found - {0}), doubled
+        of_clips = [bisect_right(self.begun_s, one.time_s) for one in heard]  # 0: before the first
+        twice = sum(two.time_s < one.time_s + one.duration_s for one, two in pairwise(heard))
+        return len(self.begun_s) - len({*of_clips} - {0}), of_clips.count(0) + twice
 
 
 def soak_microphone(minutes: float) -> dict[str, Any]:
