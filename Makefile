@@ -49,6 +49,8 @@ bench: .venv-dev/.ready ## what every bundle costs here with every runtime, into
 		--format json --output docs/bench/machine-$(shell uname -m).json
 	.venv-dev/bin/python tools/bench_figures.py
 	.venv-dev/bin/python tools/readme_figures.py
+	.venv-dev/bin/undertone bench --read docs/bench/machine-$(shell uname -m).json \
+		--check docs/bench/limits.toml
 
 growth: .venv-dev/.ready ## what long recordings, many files and many microphones cost, into docs/
 	.venv-dev/bin/python tools/growth.py --output docs/bench/growth.json

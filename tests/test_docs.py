@@ -247,6 +247,16 @@ def test_the_stored_benchmarks_have_the_schema_of_this_version() -> None:
         assert result.to_json(result.read(stored)) == stored.read_text()
 
 
+def test_the_stored_benchmarks_keep_the_limits_of_this_version() -> None:
+    wanted = limits.load(ROOT / "docs/bench/limits.toml")
+    for stored in (ROOT / "docs/bench").glob("machine-*.json"):
+        benchmark = result.read(stored)
+        assert not list(limits.broken(benchmark, wanted))
+        for one in benchmark.measurements:
+            assert one.cpu_share_without_detector <= 0.02
+            assert one.mfcc_saving >= 5
+
+
 def test_the_example_of_limits_is_valid(tmp_path: Path) -> None:
     page = (ROOT / "docs/benchmark.md").read_text()
     (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)

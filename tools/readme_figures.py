@@ -177,14 +177,16 @@ def _cost(benchmarks: Iterable[Benchmark]) -> Iterable[str]:
             "silence",
             "speech",
             "memory",
+            "verdict after speech",
             "cold start",
         ]
         alone = [one for one in benchmark.measurements if one.threads == 1]
         yield table(head, (_cost_row(benchmark, one) for one in alone))
         yield (
             "*Silence* and *speech*: the share of a core that `undertone listen` takes while it "
-            "hears them in real time, and *memory* what it holds then; *cold start*: `undertone "
-            "classify` of one clip from start to end. "
+            "hears them in real time, and *memory* what it holds then; *verdict after speech*: the "
+            "longest from the end of speech to its event, most of it the pause that ends a segment; "
+            "*cold start*: `undertone classify` of one clip from start to end. "
             "[How it is measured](docs/benchmark.md), and what a PC does not say about a Pi."
         )
 
@@ -198,6 +200,7 @@ def _cost_row(benchmark: Benchmark, one: Measurement) -> Sequence[str]:
         f"{100 * one.silence.cpu_share:.2f} %",
         f"{100 * one.speech.cpu_share:.2f} %",
         f"{one.speech.memory_bytes / 2**20:.0f} MB",
+        f"{one.event_delay_s + one.stages.event.max_ms / 1000:.2f} s",
         f"{one.cold_start.p50_ms / 1000:.2f} s",
     )
 

@@ -24,6 +24,7 @@ from undertone.bench.result import Benchmark, State
 from undertone.cli import run, undertone
 from undertone.errors import BenchmarkError, ConfigError
 from undertone.interpreter import Int8Interpreter, installed_runtimes
+from undertone.speech import GateConfig
 
 
 @pytest.fixture(params=installed_runtimes())
@@ -72,6 +73,28 @@ def test_every_figure_is_there_and_finite(measured):
     for stage in result.Stages.__struct_fields__:
         of_one = getattr(one.stages, stage)
         assert 0 < of_one.p50_ms <= of_one.p90_ms <= of_one.p99_ms <= of_one.max_ms
+
+
+def test_the_end_of_speech_is_told_after_the_pause_that_ends_a_segment(measured):
+    (one,) = measured.measurements
+    pause_s, block_s = GateConfig().pause_s, 0.1
+    assert pause_s <= one.event_delay_s <= pause_s + block_s + 0.01
+    # what ends a segment is part of the path, and more than the median of it
+    assert one.stages.path.p50_ms < one.stages.event.p50_ms <= one.stages.path.max_ms
+
+
+def test_the_detector_is_part_of_the_listening(measured):
+    (one,) = measured.measurements
+    listening = msgspec.structs.replace(one.speech, cpu_share=0.05)
+    of_detector = msgspec.structs.replace(one.stages.detector, p50_ms=2.0)  # of 100
+    stages = msgspec.structs.replace(one.stages, detector=of_detector)
+    busy = msgspec.structs.replace(one, speech=listening, stages=stages)
+    assert busy.cpu_share_without_detector == pytest.approx(0.03)
+
+
+def test_what_mfcc_saves_is_told_for_a_second_of_sound(measured):
+    (one,) = changed(measured, mfcc=0.3, window_mfcc=5.0).measurements
+    assert one.mfcc_saving == pytest.approx(5.0)
 
 
 def test_memory_grows_with_what_is_loaded(measured):
@@ -308,7 +331,7 @@ def test_an_output_that_cannot_be_written_is_told_before_anything_is_measured(
     assert "No such file or directory" in line
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[" * 100_000, b'{"schema_version": 2}'])
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[" * 100_000, b'{"schema_version": 1}'])
 def test_what_is_no_benchmark_is_one_sentence(content, tmp_path, capsys):
     path = tmp_path / "x.json"
     path.write_bytes(content)

@@ -11,12 +11,15 @@ _STAGES = {
     "resample": "resample 0.1 s from 48 kHz",
     "gate_silence": "gate, 0.1 s of silence",
     "gate_speech": "gate, 0.1 s of speech",
+    "detector": "the voice-activity detector alone, 0.1 s",
     "mfcc": "MFCC of 0.3 s",
+    "window_mfcc": "python_speech_features.mfcc of a window",
     "quantise": "quantise a window",
     "invoke": "invoke the model",
     "tracker": "verdict on a segment",
     "journal": "an event to the disk",
     "path": "whole path, 0.1 s",
+    "event": "whole path, 0.1 s that end a segment",
 }
 _MEMORY = {
     "python_bytes": "Python alone",
@@ -146,6 +149,7 @@ def _latency(one: Latency) -> str:
 
 def _whole(measurements: Sequence[Measurement]) -> Table:
     head = ["Program", "version", "XNNPACK", "real-time factor", "CPU in silence", "CPU in speech",
+            "CPU in speech without the detector", "event after speech", "MFCC cheaper by",
             "cold start p50 / max"]  # fmt: skip
     rows = [
         (
@@ -155,6 +159,9 @@ def _whole(measurements: Sequence[Measurement]) -> Table:
             f"{one.real_time_factor:.4f}",
             _percent(one.silence.cpu_share, 2),
             _percent(one.speech.cpu_share, 2),
+            _percent(one.cpu_share_without_detector, 2),
+            f"{one.event_delay_s:.2f} s",
+            f"{one.mfcc_saving:.0f} x",
             f"{one.cold_start.p50_ms:.0f} / {one.cold_start.max_ms:.0f} ms",
         )
         for one in measurements

@@ -12,12 +12,16 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.errors import BenchmarkError
 from undertone.interpreter import InstalledRuntime
+from undertone.mfcc import PIECE_LENGTH
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 _LARGEST_FILE_BYTES = 2**24
+_BLOCK_MS = 100.0
+_PIECE_S = PIECE_LENGTH / SAMPLE_RATE_HZ
 
 Count = Annotated[int, Meta(ge=0)]
 Amount = Annotated[float, Meta(ge=0)]
@@ -41,22 +45,28 @@ class Stages(_Strict, frozen=True):
 
     resample: 0.1 s of sound from 48 kHz.
     gate_silence, gate_speech: 0.1 s through the speech gate.
+    detector: 0.1 s of speech through the voice-activity detector alone; 0 without one.
     mfcc: the frames that 0.3 s of speech completes, which is what becomes frames at once.
+    window_mfcc: ``python_speech_features.mfcc`` of a whole window, to compare with.
     quantise, invoke: one window, normalised and quantised, and run through the model.
     tracker: the verdict on a segment of eight windows.
     journal: one event, down to the disk.
     path: 0.1 s of sound from its arrival to the end of everything that it causes.
+    event: the same, of those 0.1 s alone in which a segment comes to its end.
     """
 
     resample: Latency
     gate_silence: Latency
     gate_speech: Latency
+    detector: Latency
     mfcc: Latency
+    window_mfcc: Latency
     quantise: Latency
     invoke: Latency
     tracker: Latency
     journal: Latency
     path: Latency
+    event: Latency
 
 
 class ColdStart(_Strict, frozen=True):
@@ -94,6 +104,7 @@ class Measurement(_Strict, frozen=True):
 
     xnnpack: whether the runtime gave the model to XNNPACK.
     real_time_factor: seconds of computing for a second of speech and pauses, on the whole path.
+    event_delay_s: the longest from the end of speech to the sound that ends its segment.
     operator_ms: what each operator of the bundle's ``operators`` adds to the time of an invoke.
     """
 
@@ -105,6 +116,7 @@ class Measurement(_Strict, frozen=True):
     stages: Stages
     operator_ms: tuple[float, ...]
     real_time_factor: Amount
+    event_delay_s: Amount
     cold_start: ColdStart
     memory: Memory
     silence: Listening
@@ -114,6 +126,16 @@ class Measurement(_Strict, frozen=True):
     def key(self) -> tuple[str, str, int]:
         """What tells it from the others of a benchmark."""
         return self.bundle, self.runtime, self.threads
+
+    @property
+    def cpu_share_without_detector(self) -> float:
+        """``speech.cpu_share`` less what the detector alone takes of a core."""
+        return self.speech.cpu_share - self.stages.detector.p50_ms / _BLOCK_MS
+
+    @property
+    def mfcc_saving(self) -> float:
+        """How many times a new second's MFCC is cheaper than a call on the window at each hop."""
+        return self.stages.window_mfcc.p50_ms / (self.stages.mfcc.p50_ms / _PIECE_S)
 
     @property
     def title(self) -> str:
@@ -199,7 +221,7 @@ class Benchmark(_Strict, frozen=True):
     and of speech, in real time.
     """
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     version: str
     time: str
     runs: Annotated[int, Meta(ge=1)]

@@ -108,6 +108,7 @@ def _measure(
         stages=timed.stages,
         operator_ms=timed.operator_ms,
         real_time_factor=timed.real_time_factor,
+        event_delay_s=timed.event_delay_s,
         cold_start=started,
         memory=resident,
         silence=silence,

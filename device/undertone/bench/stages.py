@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import python_speech_features
 import soxr
 
 from undertone import bundle
@@ -20,7 +21,7 @@ from undertone.bench.result import Latency, Stages
 from undertone.bench.sounds import blocks, silence, speech
 from undertone.bundle import Bundle
 from undertone.classifier import Classifier
-from undertone.events import SegmentHeard, Verdict
+from undertone.events import Event, Hearing, SegmentHeard, Verdict
 from undertone.interpreter import Int8Interpreter, RuntimeName
 from undertone.journal.sink import JournalSink
 from undertone.journal.writer import JournalWriter
@@ -28,7 +29,7 @@ from undertone.listener import Listener
 from undertone.mfcc import PIECE_LENGTH, Mfcc
 from undertone.pipeline import Pipeline
 from undertone.samples import demonstration
-from undertone.speech import SpeechGate, pymicro_vad_detector
+from undertone.speech import FRAME_LENGTH, SpeechGate, pymicro_vad_detector
 from undertone.tracker import judge, log_softmax
 from undertone.windows import Windows
 from undertone.windows import cut as windows_of
@@ -50,22 +51,24 @@ class Timed:
     stages: Stages
     operator_ms: tuple[float, ...]
     real_time_factor: float
+    event_delay_s: float
 
 
 def measure(folder: Path, runtime: RuntimeName, threads: int, runs: int) -> Timed:
     """Time every stage with ``runs`` calls after a warm-up; for a process of its own."""
     loaded = bundle.load(folder)
     classifier = Classifier(loaded, runtime, threads)
-    path_ms, heard_s = _path(classifier, runs)
+    path = _path(classifier, runs)
     return Timed(
         xnnpack=_has_xnnpack(loaded.open(runtime, threads)),
-        stages=_stages(classifier, runs, _latency(path_ms)),
+        stages=_stages(classifier, runs, path),
         operator_ms=_operators(loaded, runtime, threads, runs),
-        real_time_factor=round(sum(path_ms) / 1e3 / heard_s, 6),
+        real_time_factor=round(sum(path.taken_ms) / 1e3 / path.heard_s, 6),
+        event_delay_s=round(max(path.delays_s), 3),
     )
 
 
-def _stages(classifier: Classifier, runs: int, path: Latency) -> Stages:
+def _stages(classifier: Classifier, runs: int, path: "_Path") -> Stages:
     quiet, spoken = list(blocks(silence(20))), list(blocks(speech(20)))
     manifest = classifier.manifest
     window = _window(classifier, spoken)
@@ -77,21 +80,46 @@ def _stages(classifier: Classifier, runs: int, path: Latency) -> Stages:
     at_48_khz = [_from_microphone(block) for block in spoken]
     mfcc, said = Mfcc(manifest.mfcc), np.concatenate([block.samples for block in spoken])
     pieces = np.split(said, range(PIECE_LENGTH, len(said), PIECE_LENGTH))[:-1]
+    last = manifest.mfcc.frame_length + (manifest.window.frames - 1) * manifest.mfcc.hop_length
     return Stages(
         resample=_timed(Resampler(_MICROPHONE_RATE_HZ).process, at_48_khz, runs),
         gate_silence=_timed(_gate(), quiet, runs),
         gate_speech=_timed(_gate(), spoken, runs),
+        detector=_detector(spoken, runs),
         mfcc=_timed(mfcc.push, pieces, runs),
+        window_mfcc=_timed(
+            lambda samples: python_speech_features.mfcc(
+                samples, **manifest.mfcc.reference_arguments
+            ),
+            [said[:last]],
+            runs,
+        ),
         quantise=_timed(classifier.prepare, [window], runs),
         invoke=_timed(classifier.invoke, [prepared], runs),
         tracker=_timed(lambda heard: judge(heard, labels, threshold), [segment], runs),
         journal=_journal(verdict, runs),
-        path=path,
+        path=_latency(path.taken_ms),
+        event=_latency([path.taken_ms[number] for number in path.ends]),
     )
 
 
 def _gate() -> Callable[[Block], object]:
     return SpeechGate(detector=pymicro_vad_detector()).process
+
+
+def _detector(spoken: Iterable[Block], runs: int) -> Latency:
+    detect = pymicro_vad_detector()
+    if detect is None:
+        return Latency(0.0, 0.0, 0.0, 0.0)
+
+    def ask(frames: list[bytes]) -> None:
+        for frame in frames:
+            detect(frame)
+
+    frames = [
+        [frame.tobytes() for frame in block.samples.reshape(-1, FRAME_LENGTH)] for block in spoken
+    ]
+    return _timed(ask, frames, runs)
 
 
 def _from_microphone(block: Block) -> Samples:
@@ -123,18 +151,61 @@ def _journal(verdict: Verdict, runs: int) -> Latency:
     return taken
 
 
-def _path(classifier: Classifier, runs: int) -> tuple[list[float], float]:
-    """Milliseconds of each block of speech and pauses, at least ``runs``, and seconds of sound."""
+@dataclass(frozen=True)
+class _Path:
+    """What became of speech and pauses, block by block.
+
+    taken_ms: milliseconds of each block.  ends: the blocks in which a segment came to its end.
+    delays_s: from the end of the segment's speech to that of the block.
+    """
+
+    heard_s: float
+    taken_ms: list[float]
+    ends: list[int]
+    delays_s: list[float]
+
+
+def _path(classifier: Classifier, runs: int) -> _Path:
+    """At least ``runs`` blocks, after a warm-up."""
     sound = list(demonstration())
     rounds = 1 + -(-runs // len(sound))  # the first is the warm-up
     taken_ms: list[float] = []
+    ends = _Ends(taken_ms)
     with tempfile.TemporaryDirectory() as folder:
         journal = JournalSink(JournalWriter(Path(folder)))
         pipeline = Pipeline(classifier)
-        listener = Listener(pipeline, classifier.manifest, [journal], time.time)
+        listener = Listener(pipeline, classifier.manifest, [journal, ends], time.time)
         listener.run(_watched(islice(cycle(sound), rounds * len(sound)), taken_ms), "benchmark")
-    heard_s = sum(block.duration_s for block in sound) * (rounds - 1)
-    return taken_ms[len(sound) :], heard_s
+    heard = [(number - len(sound), end_s) for number, end_s in ends.heard if number >= len(sound)]
+    blocks_of = [sound[number % len(sound)] for number, _ in heard]
+    return _Path(
+        heard_s=sum(block.duration_s for block in sound) * (rounds - 1),
+        taken_ms=taken_ms[len(sound) :],
+        ends=[number for number, _ in heard],
+        delays_s=[
+            block.time_s + block.duration_s - end_s
+            for block, (_, end_s) in zip(blocks_of, heard, strict=True)
+        ],
+    )
+
+
+class _Ends:
+    """A sink that notes in which block each segment came to its end, and when its speech had."""
+
+    def __init__(self, taken_ms: list[float]) -> None:
+        """``taken_ms`` has an entry for each block that is done."""
+        self._taken_ms = taken_ms
+        self.heard: list[tuple[int, float]] = []
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, SegmentHeard):
+            self.heard.append((len(self._taken_ms), event.time_s + event.duration_s))
+
+    def hear(self, hearing: Hearing) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 def _watched(items: Iterable[T], taken_ms: list[float]) -> Iterator[T]:
