@@ -185,8 +185,8 @@ def _cost(benchmarks: Iterable[Benchmark]) -> Iterable[str]:
         yield (
             "*Silence* and *speech*: the share of a core that `undertone listen` takes while it "
             "hears them in real time, and *memory* what it holds then; *verdict after speech*: the "
-            "longest from the end of speech to its event, most of it the pause that ends a segment; "
-            "*cold start*: `undertone classify` of one clip from start to end. "
+            "longest from its end to its event, most of it the pause that ends a segment; *cold "
+            "start*: `undertone classify` of one clip from start to end. "
             "[How it is measured](docs/benchmark.md), and what a PC does not say about a Pi."
         )
 

@@ -1,5 +1,6 @@
 """From runs to bundles: the manifest, the gate, and the folder that ships."""
 
+import dataclasses
 import hashlib
 import shutil
 import tempfile
@@ -30,8 +31,8 @@ LARGEST_LOSS_OF_UAR = 0.005
 LEAST_AGREEMENT = 0.98
 
 
-def bundle_of(run: Run, name: str, reported: Mapping[str, Any] | None = None) -> Bundle:
-    """The quantised run as a bundle in memory; ``reported`` are the manifest's figures.
+def bundle_of(run: Run, name: str) -> Bundle:
+    """The quantised run as a bundle in memory, without figures.
 
     Raises RunError for a run whose features the device has not.
     """
@@ -64,11 +65,17 @@ def bundle_of(run: Run, name: str, reported: Mapping[str, Any] | None = None) ->
             seed=info.seed,
             licence=LICENCE,
         ),
-        figures=dict(reported or {}),
+        figures={},
         tools=info.tools,
         commit=info.commit,
     )
     return Bundle(run.folder, manifest, model)
+
+
+def with_figures(bundle: Bundle, figures: Mapping[str, Any]) -> Bundle:
+    """The bundle with the ``figures`` of its evaluation in the manifest."""
+    manifest = msgspec.structs.replace(bundle.manifest, figures=dict(figures))
+    return dataclasses.replace(bundle, manifest=manifest)
 
 
 @dataclass(frozen=True)

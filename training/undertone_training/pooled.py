@@ -16,6 +16,7 @@ from undertone_training.recipe import Recipe
 from undertone_training.runs import Run
 
 _T = TypeVar("_T", bound=msgspec.Struct)
+_Counts = TypeVar("_Counts", "LiveCounts", "Verdicts")
 
 
 class PooledFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,18 +49,6 @@ class LiveCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     false_segments: int
     recording_s: float
 
-    @classmethod
-    def total(cls, counts: Sequence["LiveCounts"]) -> "LiveCounts | None":
-        """Of several recordings; None of none."""
-        if not counts:
-            return None
-        return cls(
-            sum(each.clips for each in counts),
-            sum(each.missed_clips for each in counts),
-            sum(each.false_segments for each in counts),
-            round(sum(each.recording_s for each in counts), 1),
-        )
-
 
 class Verdicts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Clips, those that got a verdict at their run's threshold, and those that got the right one.
@@ -78,16 +67,13 @@ class Verdicts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         given = predictions.confidence >= threshold
         return cls(len(given), int(given.sum()), int((given & predictions.correct).sum()))
 
-    @classmethod
-    def total(cls, counts: "Sequence[Verdicts]") -> "Verdicts | None":
-        """Of several runs; None of none."""
-        if not counts:
-            return None
-        return cls(
-            sum(each.clips for each in counts),
-            sum(each.verdicts for each in counts),
-            sum(each.right for each in counts),
-        )
+
+def total(counts: Sequence[_Counts]) -> _Counts | None:
+    """Of several recordings or runs, field by field; None of none."""
+    if not counts:
+        return None
+    fields = zip(*map(msgspec.structs.astuple, counts), strict=True)
+    return type(counts[0])(*(round(sum(field), 1) for field in fields))
 
 
 @dataclass(frozen=True)

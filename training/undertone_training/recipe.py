@@ -210,6 +210,14 @@ class Recipe(_Strict, frozen=True):
             )
 
     @property
+    def scaled_convolutions(self) -> tuple[tuple[int, int, int], ...]:
+        """``convolutions`` with the channels of ``width``, in eights, as kernels like them."""
+        return tuple(
+            (max(8, round(channels * self.width / 8) * 8), kernel, pooling)
+            for channels, kernel, pooling in self.convolutions
+        )
+
+    @property
     def front(self) -> MfccConfig | ReferenceFeatures:
         """What makes frames of sound."""
         return (

@@ -280,14 +280,13 @@ def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: 
 
     from undertone_training.figures import Predictions
     from undertone_training.pooled import (
-        LiveCounts,
         Pooled,
-        Verdicts,
         file_name,
         mean_cost,
         one_recipe,
         pool,
         same_folds,
+        total,
     )
     from undertone_training.report import write_report
     from undertone_training.tested import shortfall
@@ -328,8 +327,8 @@ def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: 
             if len(group) > 1:
                 _say(f"{recipe.name} {protocol} seed {seed}", predictions)
     seeds = tuple(sorted({each.run.info.seed for each in kept}))
-    live = LiveCounts.total([each.live for each in kept if each.live])
-    verdicts = Verdicts.total([each.verdicts for each in kept if each.verdicts])
+    live = total([each.live for each in kept if each.live])
+    verdicts = total([each.verdicts for each in kept if each.verdicts])
     pooled = Pooled(recipe, protocol, seeds, tuple(splits), pool(joined), cost, live, verdicts)
     pooled.save(folder / f"{name}.json")
 

@@ -61,7 +61,12 @@ def command(
     """
     import msgspec
 
-    from undertone_training.bundles import bundle_of, require_small_loss, write_bundle
+    from undertone_training.bundles import (
+        bundle_of,
+        require_small_loss,
+        with_figures,
+        write_bundle,
+    )
     from undertone_training.errors import PromotionError
     from undertone_training.report import model_card, pictures
     from undertone_training.runs import Run
@@ -97,8 +102,9 @@ def command(
         f"{'' if info.validation else f'--confidence {evidence.name} '}"
         f"--seed {info.seed}",
     }
-    figures["extra"] |= _noise(run.report, bundle_of(run, name).manifest.model_sha256)
-    bundle = bundle_of(run, name, figures)
+    untested = bundle_of(run, name)
+    figures["extra"] |= _noise(run.report, untested.manifest.model_sha256)
+    bundle = with_figures(untested, figures)
     if dry_run:
         return
     note = f"the weights that ship · {len(info.train_speakers)} speakers"

@@ -20,8 +20,8 @@ def compact(recipe: Recipe, n_classes: int) -> keras.Model:
     window = keras.Input((recipe.window.frames, recipe.mfcc.n_coefficients))
     x = window
     last = len(recipe.convolutions) - 1
-    for index, (channels, kernel, pooling) in enumerate(recipe.convolutions):
-        x = _convolution(x, max(8, round(channels * recipe.width / 8) * 8), kernel)
+    for index, (channels, kernel, pooling) in enumerate(recipe.scaled_convolutions):
+        x = _convolution(x, channels, kernel)
         if pooling > 1:
             x = layers.MaxPooling1D(pooling)(x)
         if index < last:

@@ -22,9 +22,8 @@ def spectral(recipe: Recipe, n_classes: int) -> keras.Model:
     bands = layers.Dense(n, use_bias=False, kernel_initializer=keras.initializers.Constant(cosines))
     x = layers.Reshape((frames, n, 1))(bands(window))
     last = len(recipe.convolutions) - 1
-    for index, (channels, kernel, pooling) in enumerate(recipe.convolutions):
-        wide = max(8, round(channels * recipe.width / 8) * 8)
-        x = layers.Conv2D(wide, kernel, padding="same", use_bias=False)(x)
+    for index, (channels, kernel, pooling) in enumerate(recipe.scaled_convolutions):
+        x = layers.Conv2D(channels, kernel, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization()(x)
         x = layers.ReLU()(x)
         if pooling > 1:
