@@ -33,7 +33,7 @@ from undertone_training.references import vggish
 from undertone_training.references.costs import Costs, Latency, Measured, machine, measure
 from undertone_training.references.features import SHAPES, ReferenceFeatures
 from undertone_training.references.published import PUBLISHED
-from undertone_training.references.table import table
+from undertone_training.references.table import markdown, table, verdicts
 from undertone_training.runs import Run
 from undertone_training.splits import splits
 
@@ -495,6 +495,41 @@ def test_the_table_sets_them_beside_ours(
     systems = json.loads((costs.parent / "table.json").read_text())["systems"]
     assert systems[1]["ratios"]["float"]["latency"] == 20.0
     assert (costs.parent / "table.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("uar", "times", "said"),
+    [
+        (0.2, 10, ("better than all of them", "that of all of them", "those of all of them")),
+        (
+            0.7,
+            4,
+            (
+                "better than all but mfcc-cnn (70.0 %)",
+                "that of all but mfcc-cnn (4.0 x)",
+                "those of all but mfcc-cnn (4.0 x)",
+            ),
+        ),
+        (0.2, 7, ("better than all of them", "that of all of them", "but mfcc-cnn (7.0 x)")),
+    ],
+)
+def test_the_table_says_where_ours_falls_short(
+    road: Path, costs: Path, uar: float, times: int, said: tuple[str, ...]
+) -> None:
+    found = table(costs, (costs.parent, road / "runs/mfcc-cnn"))
+    ours, theirs = found.systems
+    reached = ours.independent
+    assert reached
+    replace = msgspec.structs.replace
+    heard = replace(reached, float_uar=replace(reached.float_uar, mean=uar))
+    own = replace(reached, int8_uar=replace(reached.float_uar, mean=0.6))
+    systems = (
+        replace(ours, independent=own),
+        replace(theirs, independent=heard, cost=(cost("mfcc-cnn", "float", times),)),
+    )
+    (sentence,) = verdicts(replace(found, systems=systems))
+    assert all(part in sentence for part in said)
+    assert sentence in markdown(replace(found, systems=systems))
 
 
 def test_what_the_table_lacks_is_one_sentence(

@@ -200,6 +200,46 @@ def _said(figures: Sequence[Reached], form: str, what: str) -> str:
     return ", ".join(parts) or "–"
 
 
+SMALLER, FASTER = 5, 10
+"""How many times ours should be that, in file and in features and inference."""
+
+
+def verdicts(found: Table) -> list[str]:
+    """Of each system of ours that was tested on unseen speakers: what it beats, and what not."""
+    others = [one for one in found.systems if not one.ours]
+    return [
+        _verdict(one, others)
+        for one in found.systems
+        if one.ours and one.form("int8") and one.independent and one.independent.int8_uar
+    ]
+
+
+def _verdict(ours: Standing, others: Sequence[Standing]) -> str:
+    """Against each other system as it is used, a float Keras model behind librosa."""
+    own, reached = ours.form("int8"), ours.independent
+    assert own and reached and reached.int8_uar
+    uar = reached.int8_uar.mean
+    above, small, fast = [], [], []
+    for one in others:
+        if one.independent and one.independent.float_uar.mean >= uar:
+            above.append(f"{one.recipe} ({percent_spread(one.independent.float_uar.mean, None)})")
+        if cost := one.form("float"):
+            ratios = _ratios(cost, own)
+            if ratios.file < SMALLER:
+                small.append(f"{one.recipe} ({ratios.file} x)")
+            if ratios.latency < FASTER:
+                fast.append(f"{one.recipe} ({ratios.latency} x)")
+    return (
+        f"**{ours.recipe}**, int8, hears unseen speakers better than {_all_but(above)}; its file "
+        f"is at least {SMALLER} times smaller than that of {_all_but(small)}; its features and "
+        f"inference are at least {FASTER} times faster than those of {_all_but(fast)}."
+    )
+
+
+def _all_but(exceptions: Sequence[str]) -> str:
+    return f"all but {', '.join(exceptions)}" if exceptions else "all of them"
+
+
 def markdown(found: Table) -> str:
     """The table, what it is of, and why some have no int8 form."""
     lines = [HEAD, ("---",) * 2 + ("---:",) * (len(HEAD) - 2), *rows(found)]
@@ -207,6 +247,7 @@ def markdown(found: Table) -> str:
         f"3 s of sound, {found.calls} calls, one thread, {found.processor}, Python {found.python}. "
         "The last four columns are times the first int8 model of ours, which goes the device's "
         "way. *Speaker-dependent* is inflated: the tested speakers were heard in training.",
+        *verdicts(found),
         *(
             f"{system.recipe} has no int8 form: {system.unquantized}"
             for system in found.systems
