@@ -129,15 +129,17 @@ def _counts(name: str, counts: Mapping[str, Any]) -> str:
 
 
 def _estimates(name: str, counts: Mapping[str, Any]) -> str:
-    head = [f"{name}: **estimate**", "clock", "silence", "speech", "MFCC", "invoke"]
+    head = [f"{name}: **estimate**", "clock", "silence", "speech", "microphones", "MFCC", "invoke"]
 
     def row(board: Board) -> list[str]:
         spent = {stage: board.seconds(n) for stage, n in counts[board.core][name].items()}
+        at_worst, at_best = (int(1 / share) for share in reversed(spent["speech"]))
         clock = "–".join(f"{ghz:g}" for ghz in sorted(set(board.clock_ghz)))
         return [
             f"{board.name} ({CORES[board.core].name})",
             f"{clock} GHz",
             *(_range(spent[stage], 100, "% of a core") for stage in ("silence", "speech")),
+            f"{at_worst}–{at_best} a core",
             *(_range(spent[stage], 1000, "ms a window") for stage in ("mfcc", "invoke")),
         ]
 
