@@ -239,10 +239,23 @@ def test_a_measurement_that_the_baseline_lacks_breaks_a_limit(measured):
     more = msgspec.structs.replace(
         measured, measurements=(one, msgspec.structs.replace(one, threads=2))
     )
-    against = limits.Limits({}, {"model.arena_bytes": 1.0}, measured)
+    against = limits.Limits({}, {"model.arena_bytes": 1.0}, measured, None)
     assert list(limits.broken(measured, against)) == []
     (told,) = limits.broken(more, against)
     assert "2 threads" in told
+
+
+def test_limits_may_be_for_one_number_of_threads(measured):
+    (one,) = measured.measurements
+    more = msgspec.structs.replace(
+        measured, measurements=(one, msgspec.structs.replace(one, threads=2))
+    )
+    figures = {"model.file_bytes": 1.0}
+    (told,) = limits.broken(more, limits.Limits(figures, {}, None, 2))
+    assert "2 threads: model.file_bytes" in told
+    assert len(list(limits.broken(more, limits.Limits(figures, {}, None, None)))) == 2
+    (told,) = limits.broken(more, limits.Limits(figures, {}, None, 3))
+    assert "nothing was measured with threads = 3" in told
 
 
 @pytest.mark.parametrize(
@@ -258,6 +271,8 @@ def test_a_measurement_that_the_baseline_lacks_breaks_a_limit(measured):
         ("[ratio_at_most]\nreal_time_factor = 2", "need each other"),
         ('baseline = "x.json"', "need each other"),
         ("baseline = 3\n[ratio_at_most]\nreal_time_factor = 2", "need each other"),
+        ('threads = "one"\n[at_most]\nreal_time_factor = 2', "threads must be a whole number"),
+        ("threads = 0", "threads must be a whole number"),
         ("= 3", "not valid TOML"),
     ],
 )

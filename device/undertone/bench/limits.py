@@ -3,6 +3,7 @@
 A TOML file of figures by their dotted names, as in the JSON:
 
     baseline = "before.json"  # beside this file
+    threads = 1  # holds measurements with so many alone
 
     [at_most]
     silence.cpu_share = 0.003
@@ -20,20 +21,28 @@ from pathlib import Path
 from typing import Any
 
 from undertone.bench.compare import compare
-from undertone.bench.result import Benchmark, figure_names, read
+from undertone.bench.result import Benchmark, Measurement, figure_names, read
 from undertone.errors import ConfigError
 from undertone.settings import read_toml
 
-_KEYS = {"baseline", "at_most", "ratio_at_most"}
+_KEYS = {"baseline", "threads", "at_most", "ratio_at_most"}
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that figures may be, and the most in terms of a baseline's."""
+    """The most that figures may be, and the most in terms of a baseline's.
+
+    threads: of the measurements that are held to them; None holds all.
+    """
 
     at_most: Mapping[str, float]
     ratio_at_most: Mapping[str, float]
     baseline: Benchmark | None
+    threads: int | None
+
+    def hold(self, measurement: Measurement) -> bool:
+        """Whether the limits are for this measurement."""
+        return self.threads in (None, measurement.threads)
 
 
 def load(path: Path) -> Limits:
@@ -55,16 +64,22 @@ def load(path: Path) -> Limits:
         raise ConfigError(
             f'{path}: ratio_at_most and baseline = "FILE.json", a benchmark, need each other'
         )
+    threads = content.get("threads")
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise ConfigError(f"{path}: threads must be a whole number, 1 or more")
     return Limits(
         at_most=_section(path, content, "at_most"),
         ratio_at_most=ratios,
         baseline=read(path.parent / baseline) if ratios else None,
+        threads=threads,
     )
 
 
 def broken(benchmark: Benchmark, limits: Limits) -> Iterator[str]:
     """Every limit that ``benchmark`` breaks, each with the figure and where."""
-    for measurement in benchmark.measurements:
+    if not any(map(limits.hold, benchmark.measurements)):
+        yield f"nothing was measured with threads = {limits.threads}, which the limits are for"
+    for measurement in filter(limits.hold, benchmark.measurements):
         figures = benchmark.figures(measurement)
         for name, most in limits.at_most.items():
             if figures[name] > most:
@@ -75,7 +90,7 @@ def broken(benchmark: Benchmark, limits: Limits) -> Iterator[str]:
 
 def _broken_ratios(benchmark: Benchmark, limits: Limits, baseline: Benchmark) -> Iterator[str]:
     compared = dict(compare(baseline, benchmark))
-    for measurement in benchmark.measurements:
+    for measurement in filter(limits.hold, benchmark.measurements):
         if measurement not in compared:
             yield f"{measurement.title}: the baseline has no such measurement"
         for one in compared.get(measurement, []):
