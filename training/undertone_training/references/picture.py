@@ -25,12 +25,12 @@ def picture(found: Table) -> Figure:
             face = shade if form == "int8" else "white"
             axes.plot(size, figure, "o", color=face, markeredgecolor=shade, markersize=8)
         axes.annotate(
-            system.recipe, (min(sizes), figures[-1]), (0, 8), textcoords="offset points",
-            ha="center", size=8, color=INK,
+            system.recipe, max(zip(sizes, figures, strict=True)), (9, 0),
+            textcoords="offset points", va="center", size=8, color=INK,
         )  # fmt: skip
     axes.set_xscale("log")
     axes.set_xlabel("file, KB")
     axes.set_ylabel("UAR, %")
-    axes.margins(x=0.12, y=0.12)
+    axes.margins(x=0.2, y=0.12)
     axes.grid(color=GRID)
     return drawn
