@@ -16,16 +16,13 @@ from itertools import islice
 import numpy as np
 
 from undertone import bundle
-from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
+from undertone.audio.block import BLOCK_LENGTH, SAMPLE_RATE_HZ, Block, Samples
 from undertone.classifier import Classifier
 from undertone.mfcc import Mfcc
 from undertone.pipeline import Pipeline
 from undertone.samples import demonstration
 from undertone.speech import FRAME_LENGTH, SpeechGate, pymicro_vad_detector, segments
 from undertone.windows import cut
-
-BLOCK_LENGTH = SAMPLE_RATE_HZ // 10
-"""Samples that a microphone gives at once."""
 
 QUIET_S = 10
 QUIET_AMPLITUDE = 6.0
@@ -92,9 +89,7 @@ def work(classifier: Classifier, quiet: Samples, spoken: Samples) -> Iterator[Wo
     yield heard("detector", spoken, ask)
 
     mfcc = Mfcc(manifest.mfcc)
-    piece = spoken[
-        : mfcc.config.frame_length + (manifest.window.frames - 1) * mfcc.config.hop_length
-    ]
+    piece = spoken[: manifest.mfcc.span(manifest.window.frames)]
 
     def arrive() -> None:
         mfcc.reset()

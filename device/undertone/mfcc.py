@@ -15,13 +15,9 @@ from numpy.typing import NDArray
 from python_speech_features import base
 from scipy.fftpack import dct
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Samples
+from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ, Samples
 
 Frames = NDArray[np.float64]
-
-PIECE_LENGTH = 4800
-"""Samples that become frames together, 0.3 s: one call for ten frames costs little more than one
-for three, and the spectra of many more leave the processor's cache."""
 
 
 class MfccConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +55,10 @@ class MfccConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("n_filters must be from n_coefficients to half of fft_length")
         if not 0 <= self.low_hz < self.high_hz <= self.sample_rate_hz / 2:
             raise ValueError("low_hz and high_hz must rise and end at half of sample_rate_hz")
+
+    def span(self, frames: int) -> int:
+        """Samples that so many frames in a row are made of."""
+        return self.frame_length + (frames - 1) * self.hop_length
 
     @property
     def reference_arguments(self) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
+from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ, Block, Samples
 from undertone.classifier import Classifier
 from undertone.events import NO_SPEECH, Verdict
-from undertone.mfcc import PIECE_LENGTH, Mfcc
+from undertone.mfcc import Mfcc
 from undertone.speech import SpeechGate, SpeechPart, pymicro_vad_detector, reused_detector
 from undertone.tracker import LogProbabilities, judge, log_softmax
 from undertone.windows import WindowCutter, Windows

@@ -63,6 +63,14 @@ def changed(benchmark, **stages):
     return replace(benchmark, measurements=(replace(one, stages=replace(one.stages, **new)),))
 
 
+@pytest.fixture(scope="module")
+def on_one_and_two(measured):
+    """``measured``, and the same as if it had been measured with two threads, too."""
+    (one,) = measured.measurements
+    two = msgspec.structs.replace(one, threads=2)
+    return msgspec.structs.replace(measured, measurements=(one, two))
+
+
 def test_every_figure_is_there_and_finite(measured):
     (one,) = measured.measurements
     figures = measured.figures(one)
@@ -234,27 +242,19 @@ def test_limits_that_are_kept_and_broken(stored, measured, tmp_path, capsys):
     assert "whole path" in printed.out
 
 
-def test_a_measurement_that_the_baseline_lacks_breaks_a_limit(measured):
-    (one,) = measured.measurements
-    more = msgspec.structs.replace(
-        measured, measurements=(one, msgspec.structs.replace(one, threads=2))
-    )
+def test_a_measurement_that_the_baseline_lacks_breaks_a_limit(measured, on_one_and_two):
     against = limits.Limits({}, {"model.arena_bytes": 1.0}, measured, None)
     assert list(limits.broken(measured, against)) == []
-    (told,) = limits.broken(more, against)
+    (told,) = limits.broken(on_one_and_two, against)
     assert "2 threads" in told
 
 
-def test_limits_may_be_for_one_number_of_threads(measured):
-    (one,) = measured.measurements
-    more = msgspec.structs.replace(
-        measured, measurements=(one, msgspec.structs.replace(one, threads=2))
-    )
+def test_limits_may_be_for_one_number_of_threads(on_one_and_two):
     figures = {"model.file_bytes": 1.0}
-    (told,) = limits.broken(more, limits.Limits(figures, {}, None, 2))
+    (told,) = limits.broken(on_one_and_two, limits.Limits(figures, {}, None, 2))
     assert "2 threads: model.file_bytes" in told
-    assert len(list(limits.broken(more, limits.Limits(figures, {}, None, None)))) == 2
-    (told,) = limits.broken(more, limits.Limits(figures, {}, None, 3))
+    assert len(list(limits.broken(on_one_and_two, limits.Limits(figures, {}, None, None)))) == 2
+    (told,) = limits.broken(on_one_and_two, limits.Limits(figures, {}, None, 3))
     assert "nothing was measured with threads = 3" in told
 
 

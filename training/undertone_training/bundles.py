@@ -1,11 +1,10 @@
 """From runs to bundles: the manifest, the gate, and the folder that ships."""
 
-import dataclasses
 import hashlib
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,7 @@ def bundle_of(run: Run, name: str) -> Bundle:
 def with_figures(bundle: Bundle, figures: Mapping[str, Any]) -> Bundle:
     """The bundle with the ``figures`` of its evaluation in the manifest."""
     manifest = msgspec.structs.replace(bundle.manifest, figures=dict(figures))
-    return dataclasses.replace(bundle, manifest=manifest)
+    return replace(bundle, manifest=manifest)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
+from undertone.audio.block import BLOCK_LENGTH, SAMPLE_RATE_HZ, Block, Samples
 from undertone.classifier import Classifier
 from undertone.pipeline import Judged, Pipeline
 from undertone.speech import FRAME_LENGTH
@@ -27,9 +27,6 @@ and shouts of RAVDESS are 40 dB apart, and the network does not hear the level."
 
 ACTIVE_RANGE_DB = 30.0
 """Frames of 10 ms that are no more than this below a clip's loudest count as speaking."""
-
-BLOCK_LENGTH = 1600
-"""Samples in one block, as a microphone delivers them."""
 
 ROOM_DBFS = -75.0
 """Level of the noise in a quiet room, where the protocol adds none."""

@@ -11,6 +11,13 @@ from numpy.typing import NDArray
 SAMPLE_RATE_HZ = 16_000
 """The one rate inside the device: what the models were trained at."""
 
+BLOCK_LENGTH = SAMPLE_RATE_HZ // 10
+"""Samples in a block, as a microphone gives them."""
+
+PIECE_LENGTH = 4800
+"""Samples that become frames together, 0.3 s: one call for ten frames costs little more than one
+for three, and the spectra of many more leave the processor's cache."""
+
 REST_S = 0.5
 """Sound that a live source takes at once while it may rest.  A processor that sleeps in between
 wakes with cold caches: nearly all that silence costs is the number of wake-ups."""

@@ -40,9 +40,9 @@ class Limits:
     baseline: Benchmark | None
     threads: int | None
 
-    def hold(self, measurement: Measurement) -> bool:
-        """Whether the limits are for this measurement."""
-        return self.threads in (None, measurement.threads)
+    def held(self, benchmark: Benchmark) -> list[Measurement]:
+        """The measurements that the limits are for."""
+        return [one for one in benchmark.measurements if self.threads in (None, one.threads)]
 
 
 def load(path: Path) -> Limits:
@@ -77,9 +77,10 @@ def load(path: Path) -> Limits:
 
 def broken(benchmark: Benchmark, limits: Limits) -> Iterator[str]:
     """Every limit that ``benchmark`` breaks, each with the figure and where."""
-    if not any(map(limits.hold, benchmark.measurements)):
+    held = limits.held(benchmark)
+    if not held:
         yield f"nothing was measured with threads = {limits.threads}, which the limits are for"
-    for measurement in filter(limits.hold, benchmark.measurements):
+    for measurement in held:
         figures = benchmark.figures(measurement)
         for name, most in limits.at_most.items():
             if figures[name] > most:
@@ -90,7 +91,7 @@ def broken(benchmark: Benchmark, limits: Limits) -> Iterator[str]:
 
 def _broken_ratios(benchmark: Benchmark, limits: Limits, baseline: Benchmark) -> Iterator[str]:
     compared = dict(compare(baseline, benchmark))
-    for measurement in filter(limits.hold, benchmark.measurements):
+    for measurement in limits.held(benchmark):
         if measurement not in compared:
             yield f"{measurement.title}: the baseline has no such measurement"
         for one in compared.get(measurement, []):

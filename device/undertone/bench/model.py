@@ -53,7 +53,7 @@ def describe(folder: Path, runtime: RuntimeName = "auto") -> Model:
         multiply_accumulates=len(window.vocal_tracts)
         * sum(operator.multiply_accumulates for operator in operators),
         arena_bytes=seen.arena_bytes,
-        window_s=(mfcc.frame_length + (window.frames - 1) * mfcc.hop_length) / SAMPLE_RATE_HZ,
+        window_s=mfcc.span(window.frames) / SAMPLE_RATE_HZ,
         operators=operators,
         accuracy=accuracy(manifest),
     )

@@ -12,15 +12,14 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from undertone.audio.block import SAMPLE_RATE_HZ
+from undertone.audio.block import BLOCK_LENGTH, PIECE_LENGTH, SAMPLE_RATE_HZ
 from undertone.errors import BenchmarkError
 from undertone.interpreter import InstalledRuntime
-from undertone.mfcc import PIECE_LENGTH
 
 SCHEMA_VERSION: Final = 2
 
 _LARGEST_FILE_BYTES = 2**24
-_BLOCK_MS = 100.0
+_BLOCK_MS = 1000 * BLOCK_LENGTH / SAMPLE_RATE_HZ
 _PIECE_S = PIECE_LENGTH / SAMPLE_RATE_HZ
 
 Count = Annotated[int, Meta(ge=0)]

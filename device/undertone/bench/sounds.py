@@ -4,12 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
+from undertone.audio.block import BLOCK_LENGTH, SAMPLE_RATE_HZ, Block, Samples
 from undertone.samples import demonstration
 from undertone.speech import SpeechGate, pymicro_vad_detector, segments
-
-BLOCK_LENGTH = SAMPLE_RATE_HZ // 10
-"""Samples in a block, as a microphone gives them."""
 
 _QUIET_DBFS = -75.0
 """A quiet room: digital silence is what no microphone gives."""

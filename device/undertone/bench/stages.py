@@ -13,7 +13,7 @@ import python_speech_features
 import soxr
 
 from undertone import bundle
-from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples, to_int16
+from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ, Block, Samples, to_int16
 from undertone.audio.resample import Resampler
 from undertone.bench.cut import cut
 from undertone.bench.model import graph
@@ -26,7 +26,7 @@ from undertone.interpreter import Int8Interpreter, RuntimeName
 from undertone.journal.sink import JournalSink
 from undertone.journal.writer import JournalWriter
 from undertone.listener import Listener
-from undertone.mfcc import PIECE_LENGTH, Mfcc
+from undertone.mfcc import Mfcc
 from undertone.pipeline import Pipeline
 from undertone.samples import demonstration
 from undertone.speech import FRAME_LENGTH, SpeechGate, pymicro_vad_detector
@@ -80,7 +80,6 @@ def _stages(classifier: Classifier, runs: int, path: "_Path") -> Stages:
     at_48_khz = [_from_microphone(block) for block in spoken]
     mfcc, said = Mfcc(manifest.mfcc), np.concatenate([block.samples for block in spoken])
     pieces = np.split(said, range(PIECE_LENGTH, len(said), PIECE_LENGTH))[:-1]
-    last = manifest.mfcc.frame_length + (manifest.window.frames - 1) * manifest.mfcc.hop_length
     return Stages(
         resample=_timed(Resampler(_MICROPHONE_RATE_HZ).process, at_48_khz, runs),
         gate_silence=_timed(_gate(), quiet, runs),
@@ -91,7 +90,7 @@ def _stages(classifier: Classifier, runs: int, path: "_Path") -> Stages:
             lambda samples: python_speech_features.mfcc(
                 samples, **manifest.mfcc.reference_arguments
             ),
-            [said[:last]],
+            [said[: manifest.mfcc.span(manifest.window.frames)]],
             runs,
         ),
         quantise=_timed(classifier.prepare, [window], runs),
@@ -99,7 +98,7 @@ def _stages(classifier: Classifier, runs: int, path: "_Path") -> Stages:
         tracker=_timed(lambda heard: judge(heard, labels, threshold), [segment], runs),
         journal=_journal(verdict, runs),
         path=_latency(path.taken_ms),
-        event=_latency([path.taken_ms[number] for number in path.ends]),
+        event=_latency(path.event_ms),
     )
 
 
@@ -155,13 +154,13 @@ def _journal(verdict: Verdict, runs: int) -> Latency:
 class _Path:
     """What became of speech and pauses, block by block.
 
-    taken_ms: milliseconds of each block.  ends: the blocks in which a segment came to its end.
-    delays_s: from the end of the segment's speech to that of the block.
+    taken_ms: milliseconds of each block; event_ms: of those in which a segment came to its end.
+    delays_s: from the end of each segment's speech to that of the block.
     """
 
     heard_s: float
     taken_ms: list[float]
-    ends: list[int]
+    event_ms: list[float]
     delays_s: list[float]
 
 
@@ -176,16 +175,13 @@ def _path(classifier: Classifier, runs: int) -> _Path:
         pipeline = Pipeline(classifier)
         listener = Listener(pipeline, classifier.manifest, [journal, ends], time.time)
         listener.run(_watched(islice(cycle(sound), rounds * len(sound)), taken_ms), "benchmark")
-    heard = [(number - len(sound), end_s) for number, end_s in ends.heard if number >= len(sound)]
-    blocks_of = [sound[number % len(sound)] for number, _ in heard]
+    heard = [(number, end_s) for number, end_s in ends.heard if number >= len(sound)]
+    block_ends_s = [block.time_s + block.duration_s for block in sound]
     return _Path(
         heard_s=sum(block.duration_s for block in sound) * (rounds - 1),
         taken_ms=taken_ms[len(sound) :],
-        ends=[number for number, _ in heard],
-        delays_s=[
-            block.time_s + block.duration_s - end_s
-            for block, (_, end_s) in zip(blocks_of, heard, strict=True)
-        ],
+        event_ms=[taken_ms[number] for number, _ in heard],
+        delays_s=[block_ends_s[number % len(sound)] - end_s for number, end_s in heard],
     )
 
 

@@ -11,7 +11,7 @@ from undertone_training.figures import Spread
 from undertone_training.pooled import Pooled, read_report
 from undertone_training.references.costs import Costs, Measured
 from undertone_training.references.published import PUBLISHED, Published
-from undertone_training.report.protocols import percent_spread
+from undertone_training.report.protocols import percent, percent_spread
 from undertone_training.splits import SPEAKER_DEPENDENT
 
 
@@ -208,21 +208,19 @@ def verdicts(found: Table) -> list[str]:
     """Of each system of ours that was tested on unseen speakers: what it beats, and what not."""
     others = [one for one in found.systems if not one.ours]
     return [
-        _verdict(one, others)
+        _verdict(own, reached.int8_uar.mean, others)
         for one in found.systems
-        if one.ours and one.form("int8") and one.independent and one.independent.int8_uar
+        if one.ours and (own := one.form("int8")) and (reached := one.independent)
+        if reached.int8_uar
     ]
 
 
-def _verdict(ours: Standing, others: Sequence[Standing]) -> str:
+def _verdict(own: Measured, uar: float, others: Sequence[Standing]) -> str:
     """Against each other system as it is used, a float Keras model behind librosa."""
-    own, reached = ours.form("int8"), ours.independent
-    assert own and reached and reached.int8_uar
-    uar = reached.int8_uar.mean
     above, small, fast = [], [], []
     for one in others:
         if one.independent and one.independent.float_uar.mean >= uar:
-            above.append(f"{one.recipe} ({percent_spread(one.independent.float_uar.mean, None)})")
+            above.append(f"{one.recipe} ({percent(one.independent.float_uar.mean)})")
         if cost := one.form("float"):
             ratios = _ratios(cost, own)
             if ratios.file < SMALLER:
@@ -230,7 +228,7 @@ def _verdict(ours: Standing, others: Sequence[Standing]) -> str:
             if ratios.latency < FASTER:
                 fast.append(f"{one.recipe} ({ratios.latency} x)")
     return (
-        f"**{ours.recipe}**, int8, hears unseen speakers better than {_all_but(above)}; its file "
+        f"**{own.recipe}**, int8, hears unseen speakers better than {_all_but(above)}; its file "
         f"is at least {SMALLER} times smaller than that of {_all_but(small)}; its features and "
         f"inference are at least {FASTER} times faster than those of {_all_but(fast)}."
     )
