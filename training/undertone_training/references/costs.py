@@ -27,8 +27,8 @@ from undertone.interpreter import Int8Interpreter
 from undertone.mfcc import MfccConfig
 from undertone.windows import cut
 from undertone_training.errors import RunError
+from undertone_training.learning.runs import Run
 from undertone_training.references.features import fixed
-from undertone_training.runs import Run
 
 FORMS = ("float", "int8")
 ONE_THREAD = dict.fromkeys(
@@ -143,7 +143,7 @@ def _hearing(
     if form == "float":
         return _all_of_it, lambda samples: _librosa_mfcc(samples, front)
     from undertone.mfcc import Mfcc
-    from undertone_training.features import speech_of
+    from undertone_training.features.cache import speech_of
 
     return lambda samples: [samples[a:b] for a, b in speech_of(samples)], Mfcc(front).compute
 
@@ -188,7 +188,7 @@ def _whole(run: Run, form: str, system: System) -> Callable[[Samples], object]:
     """All stages one after another; the device's own path where it can go there."""
     if form == "int8" and run.info.recipe.features == "device":
         from undertone.pipeline import classify
-        from undertone_training.bundles import bundle_of
+        from undertone_training.export.bundle import bundle_of
 
         classifier = Classifier(bundle_of(run, run.info.recipe.name))
         return lambda samples: classify([Block(samples, 0.0)], classifier)

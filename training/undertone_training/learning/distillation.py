@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from undertone.classifier import normalize
 from undertone.tracker import combine, log_softmax
 from undertone.windows import cut
-from undertone_training.batches import Array, Lesson, variants_of
+from undertone_training.corpora.splits import PRE_TRAINING
 from undertone_training.errors import RunError
-from undertone_training.features import ClipFeatures
+from undertone_training.features.cache import ClipFeatures
+from undertone_training.learning.dataset import Array, Lesson, variants_of
+from undertone_training.learning.runs import Run, RunInfo
 from undertone_training.networks import keras_logits
 from undertone_training.recipe import Recipe
-from undertone_training.runs import Run, RunInfo
-from undertone_training.splits import PRE_TRAINING
 
 
 def classes_of(features: Sequence[ClipFeatures], labels: Sequence[str]) -> NDArray[np.int64]:

@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 
 from undertone.audio.files import read_blocks
 from undertone.classifier import Classifier
-from undertone_training.batches import windows_of
-from undertone_training.bundles import Fidelity, bundle_of
 from undertone_training.corpora.clip import Clip
-from undertone_training.features import ClipFeatures
-from undertone_training.figures import Predictions, figures
-from undertone_training.fit import predict
-from undertone_training.live import SNRS_DB, Heard, listen
+from undertone_training.evaluation.results import Cost
+from undertone_training.evaluation.streaming import SNRS_DB, Heard, listen
+from undertone_training.export.bundle import Fidelity, bundle_of
+from undertone_training.export.quantize import int8_logits
+from undertone_training.features.cache import ClipFeatures
+from undertone_training.learning.dataset import windows_of
+from undertone_training.learning.fit import predict
+from undertone_training.learning.runs import Run
+from undertone_training.metrics import Predictions, figures
 from undertone_training.networks import WindowLogits, keras_logits, multiply_accumulates
-from undertone_training.pooled import Cost
-from undertone_training.quantize import int8_logits
-from undertone_training.runs import Run
 
 FORMS = ("float", "int8")
 """Of a run's model: as it was trained, and as it ships."""

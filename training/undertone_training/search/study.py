@@ -27,10 +27,10 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from undertone.errors import ConfigError
+from undertone_training.corpora.splits import DEVELOPMENT_FOLDS
 from undertone_training.errors import RunError, TrialError
 from undertone_training.recipe import Recipe
-from undertone_training.space import Space, Value, changed, to_toml, whole
-from undertone_training.splits import DEVELOPMENT_FOLDS
+from undertone_training.search.space import Space, Value, changed, to_toml, whole
 
 LOG, BEST, RECIPE = "study.log", "best.toml", "recipe.toml"
 

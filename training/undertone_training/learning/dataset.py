@@ -15,8 +15,8 @@ from undertone.bundle import Normalization
 from undertone.classifier import heard, normalize
 from undertone.voices import vocal_tract
 from undertone.windows import cut
-from undertone_training.background import Background
-from undertone_training.features import ClipFeatures
+from undertone_training.features.cache import ClipFeatures
+from undertone_training.learning.mel_noise import Background
 from undertone_training.recipe import Recipe, Regularization
 
 Array = NDArray[np.float32]

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.signal import oaconvolve
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples, to_int16
-from undertone_training.noise import NoiseRecordings
+from undertone_training.corpora.noise import NoiseRecordings
+from undertone_training.features.reverberation import impulse_responses
 from undertone_training.recipe import Augmentation
-from undertone_training.rooms import impulse_responses
 
 
 @lru_cache(maxsize=1)

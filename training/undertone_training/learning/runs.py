@@ -27,9 +27,9 @@ import msgspec
 from undertone.board import processor
 from undertone.bundle import Normalization, Quantization
 from undertone.emotions import EMOTIONS
+from undertone_training.corpora.splits import PRE_TRAINING, Split
 from undertone_training.errors import RunError
 from undertone_training.recipe import Recipe
-from undertone_training.splits import PRE_TRAINING, Split
 
 _T = TypeVar("_T")
 

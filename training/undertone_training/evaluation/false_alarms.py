@@ -12,10 +12,10 @@ from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.audio.files import read_blocks
 from undertone.classifier import Classifier
 from undertone.events import UNCERTAIN
-from undertone_training import noise
-from undertone_training.live import in_noise, levelled, played
-from undertone_training.pooled import read_report, save_report
-from undertone_training.sounds import NAMES, Sound, made
+from undertone_training.corpora import noise
+from undertone_training.corpora.synthetic_sounds import NAMES, Sound, made
+from undertone_training.evaluation.results import read_report, save_report
+from undertone_training.evaluation.streaming import in_noise, levelled, played
 
 FILE = "noise.json"
 """The report's name, in the folder of a run's or a bundle's report."""

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import msgspec
 
-from undertone_training import unspoken
 from undertone_training.errors import RunError
-from undertone_training.figures import Interval, Spread
-from undertone_training.pooled import Pooled
+from undertone_training.evaluation import false_alarms
+from undertone_training.evaluation.results import Pooled
+from undertone_training.metrics import Interval, Spread
 
 _FIGURES = "figures.json"
 
@@ -54,7 +54,7 @@ def rows_of(folder: Path) -> list[Row]:
 
 def pooled_in(folder: Path) -> list[Path]:
     """The files of what ``evaluate`` pooled in ``folder`` and below; see ``Pooled``."""
-    others = (_FIGURES, unspoken.FILE)
+    others = (_FIGURES, false_alarms.FILE)
     return sorted(path for path in folder.rglob("report/*.json") if path.name not in others)
 
 

@@ -11,10 +11,10 @@ from undertone_training.cli import common
 
 if TYPE_CHECKING:
     from undertone_training.corpora.clip import Clip
-    from undertone_training.noise import NoiseRecordings
+    from undertone_training.corpora.noise import NoiseRecordings
+    from undertone_training.corpora.splits import Split
+    from undertone_training.learning.runs import Run, RunInfo
     from undertone_training.recipe import Recipe
-    from undertone_training.runs import Run, RunInfo
-    from undertone_training.splits import Split
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ def lesson_of(
     These are the finished runs on the same split in ``runs``: all of a teacher, and that of the
     same ``seed`` to begin with, which may be one on another corpus.  Raises RunError without.
     """
+    from undertone_training.corpora.splits import PRE_TRAINING
     from undertone_training.errors import RunError
-    from undertone_training.runs import find_runs
-    from undertone_training.splits import PRE_TRAINING
+    from undertone_training.learning.runs import find_runs
 
     def finished(name: str, below: Path) -> "list[Run]":
         try:
@@ -72,7 +72,7 @@ def hear_anew(
     """Give a finished run the vocal tracts of ``recipe``; its weights stay."""
     validation = common.features_of(split.validation, recipe, cache, jobs, "validation")
     common.load_tensorflow()
-    from undertone_training.fit import hear_anew
+    from undertone_training.learning.fit import hear_anew
 
     hear_anew(run, recipe, validation, confidence)
     click.echo(f"{run.folder}: is heard with the recipe's vocal tracts now; quantize it again")
@@ -99,7 +99,7 @@ def train(
         lesson.strangers, replace(recipe, augmentation=few), cache, jobs, "strangers", noise
     )
     common.load_tensorflow()
-    from undertone_training.fit import fit
+    from undertone_training.learning.fit import fit
 
     def say(epoch: int, logs: dict[str, float]) -> None:
         validated = f" validation {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""

@@ -10,10 +10,10 @@ import msgspec
 
 from undertone_training.corpora.clip import Clip
 from undertone_training.errors import RunError
-from undertone_training.figures import Interval, Predictions, Spread, figures, mean_and_deviation
-from undertone_training.maps import EmbeddingMap
+from undertone_training.evaluation.maps import EmbeddingMap
+from undertone_training.learning.runs import Run
+from undertone_training.metrics import Interval, Predictions, Spread, figures, mean_and_deviation
 from undertone_training.recipe import Recipe
-from undertone_training.runs import Run
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 _Counts = TypeVar("_Counts", "LiveCounts", "Verdicts")

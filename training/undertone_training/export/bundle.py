@@ -21,7 +21,7 @@ from undertone.bundle import (
     manifest_json,
 )
 from undertone_training.errors import PromotionError, RunError
-from undertone_training.runs import Run
+from undertone_training.learning.runs import Run
 
 LICENCE = "CC BY-NC-SA 4.0"
 """RAVDESS's and nEMO's, which weights trained on them inherit."""

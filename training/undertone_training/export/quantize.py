@@ -13,11 +13,11 @@ from undertone.bundle import Normalization, Quantization
 from undertone.classifier import dequantize, quantize
 from undertone.interpreter import Int8Interpreter
 from undertone.quiet import STDERR, STDOUT, silenced
-from undertone_training.batches import windows_of
-from undertone_training.features import ClipFeatures
+from undertone_training.features.cache import ClipFeatures
+from undertone_training.learning.dataset import windows_of
+from undertone_training.learning.runs import Run
 from undertone_training.networks import WindowLogits
 from undertone_training.recipe import Recipe
-from undertone_training.runs import Run
 
 REPRESENTATIVE_WINDOWS = 500
 

@@ -12,8 +12,8 @@ from undertone.classifier import Classifier
 from undertone.pipeline import Judged, Pipeline
 from undertone.speech import FRAME_LENGTH
 from undertone_training.corpora.clip import Clip
-from undertone_training.figures import Predictions
-from undertone_training.judging import row_of, unheard
+from undertone_training.evaluation.inference import row_of, unheard
+from undertone_training.metrics import Predictions
 
 PAUSE_S = (1.0, 4.0)
 """Shortest and longest pause between two clips."""

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from undertone.bundle import Normalization
 from undertone.tracker import combine, log_softmax
-from undertone_training.batches import TrainingBatches, fit_normalization, windows_of
 from undertone_training.errors import RunError
-from undertone_training.features import ClipFeatures
-from undertone_training.figures import Predictions, fit_confidence
-from undertone_training.judging import unheard
-from undertone_training.lessons import classes_of, lesson_of, require_fit_to_teach
+from undertone_training.evaluation.inference import unheard
+from undertone_training.features.cache import ClipFeatures
+from undertone_training.learning.dataset import TrainingBatches, fit_normalization, windows_of
+from undertone_training.learning.distillation import classes_of, lesson_of, require_fit_to_teach
+from undertone_training.learning.runs import Calibration, Run, RunInfo
+from undertone_training.metrics import Predictions, fit_confidence
 from undertone_training.networks import WindowLogits, build, keras_logits
 from undertone_training.recipe import Recipe, Schedule
-from undertone_training.runs import Calibration, Run, RunInfo
 
 
 def fit(

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from undertone.bundle import Training
 from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.splits import DEVELOPMENT_FOLDS, PUBLISHED_FOLDS, TEST_ACTORS
 from undertone_training.errors import RunError, SplitError
-from undertone_training.runs import RunInfo
-from undertone_training.splits import DEVELOPMENT_FOLDS, PUBLISHED_FOLDS, TEST_ACTORS
+from undertone_training.learning.runs import RunInfo
 
 FINAL = "speaker-independent, final"
 """The protocol of what was trained on actors 01-20 and is tested on the others."""

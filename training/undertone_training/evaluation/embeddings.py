@@ -6,11 +6,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone_training.batches import windows_of
-from undertone_training.features import ClipFeatures
-from undertone_training.maps import EmbeddingMap, map_of
+from undertone_training.evaluation.maps import EmbeddingMap, map_of
+from undertone_training.features.cache import ClipFeatures
+from undertone_training.learning.dataset import windows_of
+from undertone_training.learning.runs import Run
 from undertone_training.networks import keras_logits
-from undertone_training.runs import Run
 
 
 def map_run(run: Run, features: Sequence[ClipFeatures]) -> EmbeddingMap | None:

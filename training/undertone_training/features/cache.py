@@ -25,10 +25,10 @@ from threadpoolctl import threadpool_limits
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.mfcc import Mfcc, MfccConfig
 from undertone.speech import GateConfig, SpeechGate, pymicro_vad_detector, segments
-from undertone_training.augment import augmented, augmenter
 from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.noise import NoiseRecordings
 from undertone_training.errors import RunError
-from undertone_training.noise import NoiseRecordings
+from undertone_training.features.waveform_augmentation import augmented, augmenter
 from undertone_training.recipe import Augmentation
 from undertone_training.references.features import ReferenceFeatures
 

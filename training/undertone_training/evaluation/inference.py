@@ -10,7 +10,7 @@ from undertone.classifier import Classifier
 from undertone.events import Scores
 from undertone.pipeline import classify
 from undertone_training.corpora.clip import Clip
-from undertone_training.figures import Predictions
+from undertone_training.metrics import Predictions
 
 
 def through_device(

@@ -7,8 +7,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
 from undertone.errors import UndertoneError
-from undertone_training.features import ClipFeatures
-from undertone_training.runs import Run
+from undertone_training.features.cache import ClipFeatures
+from undertone_training.learning.runs import Run
 
 
 def quantize_apart(
@@ -42,7 +42,7 @@ def _quantize(run: Run, train: Sequence[ClipFeatures]) -> str | None:
     from undertone_training.cli.common import load_tensorflow
 
     load_tensorflow()
-    from undertone_training.quantize import quantize_run
+    from undertone_training.export.quantize import quantize_run
 
     try:
         quantize_run(run, train, run.calibration.normalization)

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 import keras
 import msgspec
 
+from undertone_training.corpora.splits import DEVELOPMENT_FOLDS
 from undertone_training.errors import RunError
-from undertone_training.features import ClipFeatures
-from undertone_training.figures import Predictions, fit_confidence
-from undertone_training.fit import predict
+from undertone_training.features.cache import ClipFeatures
+from undertone_training.learning.fit import predict
+from undertone_training.learning.runs import Run
+from undertone_training.metrics import Predictions, fit_confidence
 from undertone_training.networks import keras_logits
 from undertone_training.recipe import Recipe
-from undertone_training.runs import Run
-from undertone_training.splits import DEVELOPMENT_FOLDS
 
 FeaturesOf = Callable[[Sequence[str]], list[ClipFeatures]]
 """Features of clips by their ids."""
