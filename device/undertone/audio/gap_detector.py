@@ -7,7 +7,7 @@ TOLERANCE_S = 0.25
 """Less than this is the unrest of a busy machine."""
 
 
-class Continuity:
+class GapDetector:
     """Compares the sound that came with the time that went by.
 
     A sound server that stood still for a second gives the next samples as if nothing had been;

@@ -6,7 +6,7 @@ from dataclasses import replace
 from undertone.audio.block import Block
 
 
-def as_if_now(
+def in_real_time(
     blocks: Iterable[Block], clock: Callable[[], float], sleep: Callable[[float], None] | None
 ) -> Iterator[Block]:
     """Blocks timed from 0 as if they had begun now; with ``sleep``, at their own pace."""
