@@ -31,7 +31,7 @@ check: .venv-dev/.ready ## ruff and mypy --strict
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
 
-format: .venv-dev/.ready ## mend what ruff can mend
+format: .venv-dev/.ready ## fix what ruff can fix
 	.venv-dev/bin/ruff check --fix .
 	.venv-dev/bin/ruff format .
 

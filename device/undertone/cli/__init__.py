@@ -22,7 +22,7 @@ COMMANDS = {
     "web": "Show a page: files, the listening, the journal, the models.",
     "bench": "Measure size, latency and memory of a model here.",
     "config": "Print every setting and where it came from.",
-    "doctor": "Find what is missing on this machine and how to mend it.",
+    "doctor": "Find what is missing on this machine and how to fix it.",
     "service": "Listen from the start of the machine on (systemd).",
     "samples": "Print the paths of the packaged clips.",
 }
