@@ -208,8 +208,8 @@ def check_audio_group(groups: Collection[str], sees_inputs: bool) -> Finding | N
 
 def check_journal_folder(folder: Path) -> Finding:
     """The folder of the journal can be written, or made, and its disk has room."""
-    folder = folder.absolute()
-    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    meant = Path(os.path.realpath(folder))  # what a command would change behind a ".." or a link
+    there = next(path for path in (meant, *meant.parents) if os.path.lexists(path))
     if not os.access(there, os.F_OK) or not there.is_dir():
         return Finding(
             "journal",
@@ -227,8 +227,8 @@ def check_journal_folder(folder: Path) -> Finding:
             "`sudo dmesg --level=err,warn` may say why",
         )
     if not os.access(there, os.W_OK | os.X_OK):
-        if there != folder and os.access(there, os.X_OK):  # so that it really is not there
-            remedy = f'sudo install -d -m 750 -o "$USER" {shlex.quote(str(folder))}'
+        if there != meant and os.access(there, os.X_OK):  # so that it really is not there
+            remedy = f'sudo install -d -m 750 -o "$USER" {shlex.quote(str(meant))}'
         elif there.stat().st_uid == os.geteuid():
             remedy = f"chmod u+rwx {quoted}"
         else:

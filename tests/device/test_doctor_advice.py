@@ -154,11 +154,23 @@ def test_a_folder_of_ones_own_is_opened(root: Root) -> None:
     assert root.as_pi(check_journal("/home/pi/closed")).status == "ok"
 
 
+def test_a_link_to_nothing_gets_the_folder_that_it_names(root: Root) -> None:
+    (root.folder / "home/pi/link").symlink_to("/data/journal")
+    before = root.state()
+    finding = root.as_pi(check_journal("/home/pi/link"))
+    root.carry_out(finding.remedy or "")
+    assert root.state() - before == {("data", 0, 0o755, ""), ("data/journal", PI, 0o750, "")}
+    assert root.as_pi(check_journal("/home/pi/link")).status == "ok"
+
+
 @pytest.mark.parametrize(
-    "folder", ["/", "/etc", "/root", "/root/journal", "/etc/passwd/journal", "/link/journal"]
-)
+    "folder",
+    ["/", "/etc", "/data/../etc", "/root", "/root/journal", "/etc/passwd/journal", "/link/journal",
+     "/loop"],
+)  # fmt: skip
 def test_what_belongs_to_others_is_left_to_them(root: Root, folder: str) -> None:
     (root.folder / "link").symlink_to("/root/there")
+    (root.folder / "loop").symlink_to("/loop")
     finding = root.as_pi(check_journal(folder))
     assert finding.status == "problem"
     assert finding.remedy == "name a folder of your own with --journal"
