@@ -145,6 +145,12 @@ def test_a_dry_run_of_the_others_shows_their_commands():
     ]
 
 
+def test_uninstall_is_another_word_for_remove():
+    assert call("uninstall", "--dry-run").stdout == call("remove", "--dry-run").stdout != ""
+    assert "uninstall" not in call("--help").stdout
+    assert "'uninstall'" in call("uninstal").stderr
+
+
 def test_the_user_is_made_where_there_is_none():
     service = unit.Unit(Path("/bin/u"))
     without, with_user = (
@@ -212,6 +218,8 @@ def test_options_that_listen_would_refuse_are_refused_before_anything_is_done(ar
     result = call("install", "--dry-run", "--", *arguments)
     assert result.exit_code == 2
     assert result.stdout == ""
+    usages = ("Usage: undertone listen [OPTIONS]", "Usage: undertone service install [OPTIONS]")
+    assert result.stderr.startswith(usages)
 
 
 @pytest.mark.parametrize("deed", [[], ["install"], ["status"], ["remove"]])

@@ -46,7 +46,8 @@ class _Group(LazyGroup):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command and give it the file's settings."""
         name, command, rest = super().resolve_command(ctx, args)
-        if name and command and not {"-h", "--help"} & set(args):
+        # resilient: a shell completes the line, and wrong settings are told when it is run
+        if name and command and not ctx.resilient_parsing and not {"-h", "--help"} & set(args):
             ctx.default_map = {name: _spread(command, _file_settings())}
         return name, command, rest
 

@@ -4,6 +4,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterable
+from copy import copy
 from pathlib import Path
 
 import click
@@ -41,7 +42,7 @@ def _arguments(
     """Refuse now what ``listen`` would refuse at each start."""
     from undertone.cli.listen import command as listen
 
-    listen.make_context("listen", ["--source", "mic", *value])
+    listen.make_context("undertone listen", ["--source", "mic", *value])
     if any(not word.isprintable() for word in value):
         raise click.BadParameter("a control character can't stand in a unit.")
     return value
@@ -110,6 +111,11 @@ def remove(dry_run: bool) -> None:
     _perform(installing.remove_steps(), dry_run)
     if not dry_run:
         click.echo(f"The service is gone; its journal is still in /var/lib/{NAME}/journal.")
+
+
+_uninstall = copy(remove)
+_uninstall.hidden = True  # who looks for the opposite of install finds it
+command.add_command(_uninstall, "uninstall")
 
 
 def _require_rights(*deed: str) -> None:
