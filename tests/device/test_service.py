@@ -203,6 +203,15 @@ def test_what_stands_in_the_way_is_told_in_one_sentence(tmp_path):
         install.require_reachable([Path("/home/pi/.venv/bin/undertone")])
 
 
+def test_a_program_that_the_service_could_not_see_is_told_before_anybody_becomes_root(monkeypatch):
+    monkeypatch.setattr(install, "require_systemd", lambda: None)
+    monkeypatch.setattr(install, "_HIDDEN", ("/",))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert "may not look into" in str(call("install").exception)
+    monkeypatch.setattr(install, "_HIDDEN", ())
+    assert "only root may" in str(call("install").exception)
+
+
 @pytest.mark.skipif(install.BOOTED.is_dir(), reason="systemd runs this machine")
 @pytest.mark.parametrize("deed", ["install", "status", "remove"])
 def test_without_systemd_nothing_is_tried(deed):

@@ -64,7 +64,7 @@ def install(dry_run: bool, arguments: tuple[str, ...]) -> None:
     Makes its user, writes its unit and starts it; done again, it is written and started anew.
     """
     if not dry_run:
-        _require_rights("install", *(["--", *arguments] if arguments else []))
+        installing.require_systemd()
     try:
         needed = (_PROGRAM, Path(undertone.__file__), Path(sys.base_prefix))
         installing.require_reachable(path.resolve() for path in needed)
@@ -72,6 +72,8 @@ def install(dry_run: bool, arguments: tuple[str, ...]) -> None:
         if not dry_run:
             raise
         click.echo(f"undertone: {error}", err=True)
+    if not dry_run:
+        _require_root("install", *(["--", *arguments] if arguments else []))
     unit = Unit(_PROGRAM, arguments)
     _perform(installing.install_steps(unit, with_user=not installing.user_exists()), dry_run)
     if not dry_run:
@@ -107,7 +109,7 @@ def remove(dry_run: bool) -> None:
     if not dry_run:
         installing.require_systemd()
         installing.require_installed()
-        _require_rights("remove")
+        _require_root("remove")
     _perform(installing.remove_steps(), dry_run)
     if not dry_run:
         click.echo(f"The service is gone; its journal is still in /var/lib/{NAME}/journal.")
@@ -118,8 +120,7 @@ _uninstall.hidden = True  # who looks for the opposite of install finds it
 command.add_command(_uninstall, "uninstall")
 
 
-def _require_rights(*deed: str) -> None:
-    installing.require_systemd()
+def _require_root(*deed: str) -> None:
     installing.require_root(os.geteuid(), [str(_PROGRAM), "service", *deed])
 
 
