@@ -20,6 +20,16 @@ VERSION = re.search(
     r'^__version__ = "(.+)"$', (ROOT / "device/undertone/__init__.py").read_text(), re.M
 ).group(1)
 
+REPOSITORY = "https://github.com/undertone/undertone"
+
+
+def package_index_readme() -> str:
+    """The README with absolute links: a package index has none of the files beside it."""
+    text = (ROOT / "README.md").read_text()
+    text = re.sub(r"(!\[[^\]]*\]\()(?!https?:|#)", rf"\g<1>{REPOSITORY}/raw/HEAD/", text)
+    return re.sub(r"(?<!!)(\[[^\]!]*\]\()(?!https?:|#)", rf"\g<1>{REPOSITORY}/blob/HEAD/", text)
+
+
 DEVICE = [
     # tflite-runtime ends at CPython 3.11 and is built for NumPy 1; LiteRT takes over from 3.12.
     'tflite-runtime==2.14.0; python_version < "3.12"',
@@ -81,8 +91,30 @@ setup(
     name="undertone",
     version=VERSION,
     description="Speech emotions on a Raspberry Pi: an int8 MFCC CNN that listens and logs",
-    long_description=(ROOT / "README.md").read_text(),
+    long_description=package_index_readme(),
     long_description_content_type="text/markdown",
+    url=REPOSITORY,
+    project_urls={
+        "Documentation": f"{REPOSITORY}/tree/HEAD/docs",
+        "Changelog": f"{REPOSITORY}/blob/HEAD/CHANGELOG.md",
+        "Issues": f"{REPOSITORY}/issues",
+    },
+    keywords=["speech emotion recognition", "raspberry pi", "tflite", "mfcc", "audio"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Environment :: Web Environment",
+        "Intended Audience :: Science/Research",
+        "Intended Audience :: Developers",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Multimedia :: Sound/Audio :: Analysis",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
     license="MIT AND CC-BY-NC-SA-4.0",  # the code; the weights and the samples
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",

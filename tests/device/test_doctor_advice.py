@@ -19,9 +19,10 @@ from stat import S_IMODE
 import numpy as np
 import pytest
 
-from undertone import doctor
+import undertone
 from undertone.audio.portaudio import InputDevice
-from undertone.doctor import Finding
+from undertone.diagnostics import doctor
+from undertone.diagnostics.doctor import Finding
 from undertone.errors import AudioSourceError, BundleError, RuntimeMissingError
 
 PI = 1000
@@ -351,13 +352,13 @@ def test_a_broken_installation_is_made_anew_from_its_own_source(
     """Never from a package index, where a stranger's program may have the name."""
     damaged = BundleError("It is damaged.") if name == "ravdess8-compact" else OSError("broken")
     check = raises(damaged)
-    source = Path(doctor.__file__).parents[2]
+    source = Path(undertone.__file__).parents[2]
     monkeypatch.setattr(sys, "executable", "/v/bin/python")
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     assert doctor.check_model(check, name).remedy == (  # type: ignore[arg-type]
         f"cd {source} && /v/bin/python -m pip install --force-reinstall -c constraints.txt -e ."
     )
-    monkeypatch.setattr(doctor, "__file__", str(tmp_path / "lib/python3/undertone/doctor.py"))
+    monkeypatch.setattr(undertone, "__file__", str(tmp_path / "lib/python3/undertone/__init__.py"))
     assert doctor.check_model(check, name).remedy == (  # type: ignore[arg-type]
         "in the folder of Undertone's source: "
         "`/v/bin/python -m pip install --force-reinstall -c constraints.txt .`"

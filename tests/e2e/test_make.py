@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from undertone.doctor import check_python
+from undertone.diagnostics.doctor import check_python
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tools/system-packages.sh"

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from undertone.cli import run
 from undertone_training.cli import COMMANDS, undertone_train
+from undertone_training.corpora.fetch import ATTEMPTS, RECORD_URL, SONG, SPEECH, Archive, fetch
 from undertone_training.errors import FetchError
-from undertone_training.fetch import ATTEMPTS, RECORD_URL, SONG, SPEECH, Archive, fetch
 
 CONTENT = bytes(range(256)) * 4000
 ARCHIVE = Archive("clips.zip", hashlib.md5(CONTENT).hexdigest())
