@@ -137,6 +137,7 @@ def test_the_file_reaches_the_commands_of_a_group(config, tmp_path):
         ("journal_keep_mb = inf", ["journal_keep_mb", "finite"]),
         ("threshold = '0.5'", ["threshold must be a number"]),
         ('journal = "a\\u0000b"', ["journal", "no path"]),
+        ('journal = ""', ["journal", "a path can't be empty"]),
         ('journal = "~nobody-of-this-name/x"', ["journal", "no path"]),
         ("threads = 2\nthreads = 3\nchannel = 1", ["not valid TOML", "line 2"]),
         ("threads = 2\nmodel = \nchannel = 1", ["not valid TOML", "line 2"]),
