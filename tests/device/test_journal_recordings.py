@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -61,7 +61,8 @@ def test_a_recording_never_lies_in_the_future_nor_among_what_was_heard(folder, t
     writer = JournalWriter(folder)
     writer.write(heard(time.time() - 10, "sad"))
     writer.close()
-    run("listen", "--source", talk, "--fast")
+    told = run("listen", "--source", talk, "--fast").stdout
+    assert "undertone journal show --recordings" in told.splitlines()[-1]
     after = time.time()
     writer = JournalWriter(folder)
     writer.write(heard(after - 1, "angry"))
@@ -104,8 +105,8 @@ def test_a_pipe_is_a_recording_where_its_beginning_is_stated(folder, tmp_path):
     for began in ([], ["--began", BEGAN.isoformat()]):
         subprocess.run([*command, *began], input=samples.tobytes(), check=True, timeout=60)
     assert [line["event"] for line in lines(folder)] == ["start", "segment", "stop"] * 2
-    assert [line.get("recording") for line in lines(folder)] == [True] * 3 + [None] * 3
-    assert times(lines(folder))[0] == BEGAN
+    assert [line.get("recording") for line in lines(folder)] == [None] * 3 + [True] * 3
+    assert times(lines(folder))[3] == BEGAN
 
 
 @pytest.mark.parametrize(
@@ -159,12 +160,16 @@ def written(folder):
     for day in (21, 22):
         time_s = datetime(2026, 11, day, 8, tzinfo=UTC).timestamp()
         for number, recording in enumerate((False, True, False)):
-            writer = JournalWriter(folder, zone=UTC, recording=recording)
-            writer.write(Started(time_s + number, "a", "m", "0", "1"))
-            writer.write(heard(time_s + number, "sad" if recording else "happy"))
             if recording:
-                writer.write(Stopped(time_s + 60, "end of source", 60.0, 1))
+                writer = JournalWriter(folder, zone=UTC, recording_day=date(2026, 11, day))
+                long_ago_s = BEGAN.timestamp()
+                writer.write(Started(long_ago_s, "a", "m", "0", "1"))
+                writer.write(heard(long_ago_s, "sad"))
+                writer.write(Stopped(long_ago_s + 60, "end of source", 60.0, 1))
             else:
+                writer = JournalWriter(folder, zone=UTC)
+                writer.write(Started(time_s + number, "a", "m", "0", "1"))
+                writer.write(heard(time_s + number, "happy"))
                 writer.write(Gap(time_s + 10 + number, 160, "full"))
             writer.close()
 
@@ -181,6 +186,27 @@ def test_stored_summaries_know_the_difference(tmp_path, recordings):
     assert set(stored.verdicts) == {"sad" if recordings else "happy"}
     assert (stored.segments, stored.gaps) == ((2, 0) if recordings else (4, 4))
     assert stored.listened_s == (120 if recordings else pytest.approx(2 * 11 + 2 * 1, abs=20))
+
+
+def test_a_recording_is_in_the_file_of_the_day_on_which_it_was_listened_to(tmp_path):
+    """An old one must neither be removed for its age nor begin a file of its own."""
+    written(tmp_path)
+    names = [f"2026-11-{day}.jsonl" for day in (21, 22)]
+    assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == names
+
+
+def test_a_recording_is_found_by_its_own_time(tmp_path):
+    written(tmp_path)
+    began_s = BEGAN.timestamp()
+
+    def found(since_s, until_s):
+        reader = JournalReader(tmp_path, since_s=since_s, until_s=until_s, recordings=True)
+        assert reader.summary().segments == sum(r.event.kind == "segment" for r in reader)
+        return reader.summary().segments
+
+    assert found(began_s, began_s + 60) == 2
+    assert found(began_s + 60, None) == 0
+    assert found(None, began_s) == 0
 
 
 def test_the_last_ones_are_those_of_one_kind(tmp_path):

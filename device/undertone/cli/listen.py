@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ class _Source:
     items: "Iterable[SourceItem]"
     clock: Callable[[], float] = time.time
     """POSIX seconds: now, or where a recording has come to."""
-    recording: bool = False
+    is_recording: bool = False
 
 
 @click.command(
@@ -109,7 +109,8 @@ def command(
     resting = never if console.is_terminal else lambda: pipeline.resting
     sleep = time.sleep if paced else None
     chosen = _open(source, microphone, channel, gain_db, resting, sleep, began)
-    writer = JournalWriter(journal, limits, recording=chosen.recording)
+    day = date.today() if chosen.is_recording else None
+    writer = JournalWriter(journal, limits, recording_day=day)
     tally = Tally()
     view: Sink = LiveView(console, chosen.name) if console.is_terminal else PlainView(console)
     sinks: list[Sink] = [JournalSink(writer), tally, view, ClippingWarning()]
@@ -123,6 +124,8 @@ def command(
     console.print(
         f"journal: {printable(str(journal))}", highlight=False, markup=False, soft_wrap=True
     )
+    if chosen.is_recording:
+        console.print("shown by: undertone journal show --recordings", highlight=False)
     if endings.reload:
         start_anew()
 
@@ -201,7 +204,7 @@ def _recording(
                 "a journal begins in 1900; state a later time.", param_hint="--began"
             )
     recording = Recording(blocks, began_s, sleep)
-    return _Source(name, recording, recording.now, recording=True)
+    return _Source(name, recording, recording.now, is_recording=True)
 
 
 def _microphone(

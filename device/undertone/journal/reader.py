@@ -84,6 +84,8 @@ class JournalReader:
             ) from None
         except OSError as error:
             raise _unreadable(self.folder, error) from error
+        if self.recordings:  # their times are not those of the days on which they were listened to
+            return files
         return [
             file
             for file in files
@@ -92,8 +94,9 @@ class JournalReader:
         ]
 
     def _holds_all_of(self, file: JournalFile) -> bool:
-        return (
-            self._since_s <= _start_s(file.day) - _ZONES_S
+        return self.is_unbounded or (
+            not self.recordings
+            and self._since_s <= _start_s(file.day) - _ZONES_S
             and _start_s(file.day) + _DAY_S + _ZONES_S <= self._until_s
         )
 

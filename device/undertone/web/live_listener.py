@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from datetime import date
 from threading import Event as Flag
 from threading import Lock, Thread
 
@@ -45,8 +46,10 @@ class LiveListener:
         Raises UndertoneError where there is no microphone, or where another process listens.
         """
         with self._changing:
-            # The lock on the journal: one listener at a time.
-            writer = JournalWriter(settings.journal, settings.limits, recording=sample)
+            day = date.today() if sample else None
+            writer = JournalWriter(  # which has the lock: one listener at a time
+                settings.journal, settings.limits, recording_day=day
+            )
             try:
                 self.source, items = _open(settings, sample)
             except UndertoneError:
