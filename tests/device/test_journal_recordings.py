@@ -14,7 +14,7 @@ import soundfile
 from click.testing import CliRunner
 
 from undertone import cli
-from undertone.audio.pace import Recording
+from undertone.audio.realtime import Recording
 from undertone.events import Gap, Scores, SegmentHeard, Started, Stopped, Verdict
 from undertone.journal import JournalReader, JournalWriter, parse_line, summary_cache, to_line
 from undertone.journal.follow import Follower

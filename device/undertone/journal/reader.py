@@ -63,7 +63,9 @@ class JournalReader:
         """All records summed up: of a closed file, its stored summary is enough."""
         total = Summary()
         for file in self._files():
-            known = summary_cache.load(file.path, self.recordings) if self._holds_all_of(file) else None
+            known = None
+            if self._holds_all_of(file):
+                known = summary_cache.load(file.path, self.recordings)
             total.follow(known or self._summary_of(file.path))
         return total
 
