@@ -109,8 +109,8 @@ class Pipeline:
                 self._classify(self._due(self._cutter.push(self._mfcc.push(self._release()))))
             if not self.hurried:
                 self._look_early()
-            self._is_speech = part.evidence.suffices
-            if part.last and self._is_speech:
+            self._is_speech = part.evidence.suffices and not part.last
+            if part.last and part.evidence.suffices:
                 windows = [*self._cutter.push(self._mfcc.flush()), *self._cutter.flush()]
                 self._classify(windows)
                 judged.append(self._finish())

@@ -12,7 +12,7 @@ from undertone.audio.files import read_blocks
 from undertone.classifier import Classifier
 from undertone.pipeline import HURRY_S, Pipeline, classify
 from undertone.samples import clips
-from undertone.speech import SpeechGate
+from undertone.speech import GateConfig, SpeechGate
 from undertone.tracker import combine, judge, log_softmax
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -89,6 +89,19 @@ def test_provisional_verdicts_come_while_someone_speaks(classifier):
     assert pipeline.speaking
     assert pipeline.provisional is not None
     assert len(pipeline.flush()) == 1
+    assert pipeline.provisional is None
+
+
+def test_the_provisional_verdict_ends_with_its_segment(classifier):
+    """Speech goes on behind a cut: until it is long enough to be a segment, it has no verdict."""
+    gate = SpeechGate(GateConfig(longest_s=4.0), lambda frame: 1.0)
+    pipeline = Pipeline(classifier, gate)
+    pipeline.process(Block(np.zeros(16000, np.int16), 0.0))
+    speech = sound(5, syllables=True)
+    for start in range(0, len(speech), 1600):
+        if pipeline.process(Block(speech[start : start + 1600], 1 + start / 16000)):
+            break
+    assert pipeline.speaking
     assert pipeline.provisional is None
 
 
