@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ, Block, Samples
+from undertone.bandwidth import missing_band
 from undertone.classifier import Classifier
 from undertone.events import NO_SPEECH, Verdict
 from undertone.mfcc import Mfcc
@@ -34,7 +35,8 @@ class Judged:
 class Pipeline:
     """Gate, MFCC, windows, classifier and tracker in one line; hears one stream at a time.
 
-    A segment with too little evidence that it is speech gets no verdict.
+    A segment with too little evidence that it is speech gets no verdict, and one that lacks a part
+    of the spectrum that the model needs is ``uncertain``.
 
     Behind a live source it hurries: no provisional verdicts on short segments, and windows
     that do not overlap, so that no frame is judged twice.  All sound is still heard.
@@ -85,7 +87,9 @@ class Pipeline:
         it may be no speech.
         """
         heard = self._windows or ([self._early] if self._early is not None else [])
-        return self.judge(heard) if heard and self.speaking and self._is_speech else None
+        if not (heard and self.speaking and self._is_speech):
+            return None
+        return self._judge(heard, self._missing_band())
 
     def process(self, block: Block) -> list[Judged]:
         """Take one block; return the segments that ended in it."""
@@ -150,18 +154,27 @@ class Pipeline:
             self._start_s,
             self._count / SAMPLE_RATE_HZ,
             10.0 * float(np.log10(mean_square)),
-            self.judge(self._windows),
+            self._judge(self._windows, self._missing_band()),
             tuple(self._windows),
         )
 
-    def judge(self, windows: list[LogProbabilities]) -> Verdict:
-        """One verdict on any windows of this stream, with this pipeline's threshold."""
-        return judge(windows, self._classifier.manifest.labels, self._threshold)
+    def _missing_band(self) -> str | None:
+        return missing_band(self._mfcc.loudest, self._mfcc.config)
+
+    def _judge(self, windows: Sequence[LogProbabilities], reason: str | None) -> Verdict:
+        return judge(windows, self._classifier.manifest.labels, self._threshold, reason)
+
+    def overall(self, segments: Sequence[Judged]) -> Verdict:
+        """One verdict on segments, at least one: on those that can be judged, if any can."""
+        counted = [one for one in segments if one.verdict.reason is None] or segments
+        windows = [window for one in counted for window in one.windows]
+        return self._judge(windows, counted[0].verdict.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class FileVerdict:
-    """What a whole recording sounds like: one verdict over all windows, and its segments.
+    """What a whole recording sounds like: one verdict over all windows that can be judged, and its
+    segments.
 
     ``verdict`` is the label, ``uncertain`` or ``no-speech``; ``overall`` is None without speech.
     """
@@ -188,8 +201,7 @@ def classify(
         if watch:
             watch(block, segments)
     segments += pipeline.flush()
-    windows = [window for segment in segments for window in segment.windows]
-    if not windows:
+    if not segments:
         return FileVerdict(NO_SPEECH, None, ())
-    overall = pipeline.judge(windows)
+    overall = pipeline.overall(segments)
     return FileVerdict(overall.verdict, overall, tuple(segments))
