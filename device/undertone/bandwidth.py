@@ -3,7 +3,7 @@
 A model takes what is missing above for a voice's own: most of its verdicts on such sound are wrong.
 What each filter of the MFCC had in its loudest moment tells the band.  In segments of RAVDESS and
 nEMO, be they noisy, quiet or coded by Opus at 12 kbit/s, a filter above 4.8 kHz comes within 25 dB
-of the loudest of all (in pieces of half a second within 41 dB); at 8 kHz it stays 40 to 65 dB below.
+of the loudest one (in pieces of half a second within 41 dB); at 8 kHz all are 40 to 65 dB below.
 """
 
 from functools import lru_cache
