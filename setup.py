@@ -5,14 +5,30 @@ install both work.  The bare install is the device's; every extra adds one place
 """
 
 import re
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
+
+# pip asks python_requires last, after a long search that ends with another error
+if not (3, 11) <= sys.version_info < (3, 14):
+    found = "{}.{}".format(*sys.version_info)
+    sys.exit(f"Undertone needs Python 3.11, 3.12 or 3.13, and this is Python {found}.")
 
 ROOT = Path(__file__).parent
 VERSION = re.search(
     r'^__version__ = "(.+)"$', (ROOT / "device/undertone/__init__.py").read_text(), re.M
 ).group(1)
+
+REPOSITORY = "https://github.com/undertone/undertone"
+
+
+def package_index_readme() -> str:
+    """The README with absolute links: a package index has none of the files beside it."""
+    text = (ROOT / "README.md").read_text()
+    text = re.sub(r"(!\[[^\]]*\]\()(?!https?:|#)", rf"\g<1>{REPOSITORY}/raw/HEAD/", text)
+    return re.sub(r"(?<!!)(\[[^\]!]*\]\()(?!https?:|#)", rf"\g<1>{REPOSITORY}/blob/HEAD/", text)
+
 
 DEVICE = [
     # tflite-runtime ends at CPython 3.11 and is built for NumPy 1; LiteRT takes over from 3.12.
@@ -27,7 +43,7 @@ DEVICE = [
     "soxr>=0.4,<2",  # streaming resampler
     'pymicro-vad>=2,<3; platform_machine != "armv7l"',  # voice activity; no wheel for 32-bit Arm
     "msgspec>=0.19,<1",  # strict validation of manifests and recipes
-    "click>=8.1,<9",  # command line
+    "click>=8.4,<9",  # command line
     "rich>=13,<16",  # live view and tables
     "platformdirs>=4,<5",  # where state and configuration live
 ]
@@ -75,8 +91,30 @@ setup(
     name="undertone",
     version=VERSION,
     description="Speech emotions on a Raspberry Pi: an int8 MFCC CNN that listens and logs",
-    long_description=(ROOT / "README.md").read_text(),
+    long_description=package_index_readme(),
     long_description_content_type="text/markdown",
+    url=REPOSITORY,
+    project_urls={
+        "Documentation": f"{REPOSITORY}/tree/HEAD/docs",
+        "Changelog": f"{REPOSITORY}/blob/HEAD/CHANGELOG.md",
+        "Issues": f"{REPOSITORY}/issues",
+    },
+    keywords=["speech emotion recognition", "raspberry pi", "tflite", "mfcc", "audio"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Environment :: Web Environment",
+        "Intended Audience :: Science/Research",
+        "Intended Audience :: Developers",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Multimedia :: Sound/Audio :: Analysis",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
     license="MIT AND CC-BY-NC-SA-4.0",  # the code; the weights and the samples
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",

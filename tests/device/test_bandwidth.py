@@ -9,14 +9,14 @@ import pytest
 import soundfile
 import soxr
 
-from undertone import bundle
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, to_int16
 from undertone.audio.files import read_blocks
-from undertone.bandwidth import missing_band
-from undertone.classifier import Classifier
 from undertone.cli import run, undertone
-from undertone.mfcc import Mfcc, MfccConfig
-from undertone.pipeline import Pipeline, classify
+from undertone.recognition import bundle
+from undertone.recognition.bandwidth import missing_band
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.mfcc import Mfcc, MfccConfig
+from undertone.recognition.pipeline import Pipeline, classify
 from undertone.samples import clips
 
 

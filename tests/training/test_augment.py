@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from undertone import samples
-from undertone.mfcc import Mfcc, MfccConfig
-from undertone_training.augment import augmented, augmenter
-from undertone_training.background import Background
-from undertone_training.noise import NoiseRecordings
+from undertone.recognition.mfcc import Mfcc, MfccConfig
+from undertone_training.corpora.noise import NoiseRecordings
+from undertone_training.features.reverberation import ROOMS, impulse_responses
+from undertone_training.features.waveform_augmentation import augmented, augmenter
+from undertone_training.learning.mel_noise import Background
 from undertone_training.recipe import Augmentation
-from undertone_training.rooms import ROOMS, impulse_responses
 
 CONFIG = MfccConfig()
 

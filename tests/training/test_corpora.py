@@ -394,8 +394,8 @@ def test_the_corpora_at_hand_are_found_whole():
 
 def test_the_data_side_imports_neither_tensorflow_nor_pandas():
     code = (
-        "import sys, undertone_training.corpora, undertone_training.splits, "
-        "undertone_training.fetch, undertone_training.cli\n"
+        "import sys, undertone_training.corpora, undertone_training.corpora.splits, "
+        "undertone_training.corpora.fetch, undertone_training.cli\n"
         "print(sorted({'tensorflow', 'keras', 'pandas', 'sklearn', 'matplotlib', 'librosa'}"
         " & set(sys.modules)))"
     )

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from undertone_training import recipe as recipes
-from undertone_training.embeddings import without_last_layer
+from undertone_training.evaluation.embeddings import without_last_layer
 from undertone_training.networks import build
 
 # TensorFlow is imported into one worker only.

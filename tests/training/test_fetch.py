@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from undertone.cli import run
 from undertone_training.cli import COMMANDS, undertone_train
+from undertone_training.corpora.fetch import ATTEMPTS, RECORD_URL, SONG, SPEECH, Archive, fetch
 from undertone_training.errors import FetchError
-from undertone_training.fetch import ATTEMPTS, RECORD_URL, SONG, SPEECH, Archive, fetch
 
 CONTENT = bytes(range(256)) * 4000
 ARCHIVE = Archive("clips.zip", hashlib.md5(CONTENT).hexdigest())
@@ -269,7 +269,7 @@ def test_help_lists_every_command_and_a_misspelt_one_suggests_the_nearest():
         assert line in text
     result = CliRunner().invoke(undertone_train, ["fetsh"])
     assert result.exit_code == 2
-    assert "did you mean 'fetch'?" in result.output
+    assert "Did you mean 'fetch'?" in result.output
 
 
 def test_a_missing_training_library_is_told_with_the_command_that_installs_it(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from undertone_training.figures import (
+from undertone_training.metrics import (
     Figures,
     Predictions,
     agreement,

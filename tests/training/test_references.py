@@ -15,27 +15,27 @@ import pytest
 import soundfile
 
 from undertone import samples
-from undertone.classifier import dequantize, quantize
 from undertone.cli import run
-from undertone.interpreter import Int8Interpreter
+from undertone.recognition.classifier import dequantize, quantize
+from undertone.recognition.interpreter import Int8Interpreter
 from undertone_training import recipe as recipes
-from undertone_training.batches import fit_normalization
-from undertone_training.bundles import bundle_of
 from undertone_training.cli import undertone_train
-from undertone_training.converting import quantize_apart
+from undertone_training.corpora.splits import splits
 from undertone_training.errors import RunError
-from undertone_training.features import ClipFeatures, prepare
+from undertone_training.evaluation.results import Pooled
+from undertone_training.export.bundle import bundle_of
+from undertone_training.export.converting import quantize_apart
+from undertone_training.export.quantize import convert
+from undertone_training.features.cache import ClipFeatures, prepare
+from undertone_training.learning.dataset import fit_normalization
+from undertone_training.learning.runs import Run
 from undertone_training.networks import build
-from undertone_training.pooled import Pooled
-from undertone_training.quantize import convert
 from undertone_training.recipe import Recipe
 from undertone_training.references import vggish
 from undertone_training.references.costs import Costs, Latency, Measured, machine, measure
 from undertone_training.references.features import SHAPES, ReferenceFeatures
 from undertone_training.references.published import PUBLISHED
 from undertone_training.references.table import markdown, table, verdicts
-from undertone_training.runs import Run
-from undertone_training.splits import splits
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
 
@@ -319,8 +319,8 @@ def test_an_interrupted_training_goes_on(road: Path, tmp_path: Path) -> None:
     path = tmp_path / "longer.toml"
     path.write_text(longer.replace("early_stopping = 1", "early_stopping = 9"))
     from undertone_training.corpora import scan
-    from undertone_training.fit import fit
-    from undertone_training.runs import describe
+    from undertone_training.learning.fit import fit
+    from undertone_training.learning.runs import describe
 
     recipe = recipes.load(path)
     split = splits(scan(road / "data").clips, "speaker-dependent")[1]

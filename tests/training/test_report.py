@@ -16,8 +16,8 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, classificat
 
 from undertone.emotions import EMOTIONS
 from undertone_training.corpora import AudioRef, Clip
-from undertone_training.figures import Predictions, figures
-from undertone_training.maps import map_of
+from undertone_training.evaluation.maps import map_of
+from undertone_training.metrics import Predictions, figures
 from undertone_training.report import pictures
 from undertone_training.report.breakdown import breakdown
 from undertone_training.report.card import model_card

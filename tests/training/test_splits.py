@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from undertone_training.corpora.clip import AudioRef, Clip
 from undertone_training.corpora.ravdess import CORPUS as RAVDESS
-from undertone_training.errors import SplitError
-from undertone_training.splits import (
+from undertone_training.corpora.splits import (
     DEVELOPMENT_FOLDS,
     PROTOCOLS,
     PUBLISHED_FOLDS,
@@ -17,6 +16,7 @@ from undertone_training.splits import (
     splits,
     whole,
 )
+from undertone_training.errors import SplitError
 
 BY_ACTOR = [name for name in PROTOCOLS if name != "speaker-dependent"]
 

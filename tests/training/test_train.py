@@ -21,40 +21,41 @@ import pytest
 import soundfile
 import soxr
 
-from undertone import bundle, samples
 from undertone import cli as device_cli
+from undertone import samples
 from undertone.audio.files import read_blocks
-from undertone.classifier import Classifier, dequantize, quantize
-from undertone.classifier import heard as given_to_network
 from undertone.cli import run
 from undertone.emotions import EMOTIONS
 from undertone.errors import ConfigError
-from undertone.interpreter import Int8Interpreter
-from undertone.pipeline import classify
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier, dequantize, quantize
+from undertone.recognition.classifier import heard as given_to_network
+from undertone.recognition.interpreter import Int8Interpreter
+from undertone.recognition.pipeline import classify
 from undertone_training import recipe as recipes
-from undertone_training.batches import (
+from undertone_training.cli import COMMANDS, undertone_train
+from undertone_training.corpora import Clip, scan
+from undertone_training.corpora.noise import for_training
+from undertone_training.corpora.splits import Split, splits
+from undertone_training.errors import RunError, SplitError
+from undertone_training.evaluation.false_alarms import FILE, NoiseReport, Unspoken
+from undertone_training.evaluation.inference import through_device
+from undertone_training.evaluation.results import Cost, Outcome, Pooled, PooledFigures, same_folds
+from undertone_training.evaluation.test_clips import require_unheard, shortfall
+from undertone_training.export.quantize import convert
+from undertone_training.features.cache import ClipFeatures, prepare
+from undertone_training.learning.calibration import calibrate, close
+from undertone_training.learning.dataset import (
     TrainingBatches,
     fit_normalization,
     variants_of,
     windows_of,
 )
-from undertone_training.cli import COMMANDS, undertone_train
-from undertone_training.corpora import Clip, scan
-from undertone_training.errors import RunError, SplitError
-from undertone_training.features import ClipFeatures, prepare
-from undertone_training.figures import Spread
-from undertone_training.fit import fit, predict
-from undertone_training.folds import calibrate, close
-from undertone_training.judging import through_device
-from undertone_training.lessons import classes_of, lesson_of
+from undertone_training.learning.distillation import classes_of, lesson_of
+from undertone_training.learning.fit import fit, predict
+from undertone_training.learning.runs import Calibration, Run, RunInfo, describe
+from undertone_training.metrics import Spread
 from undertone_training.networks import build, keras_logits, multiply_accumulates
-from undertone_training.noise import for_training
-from undertone_training.pooled import Cost, Outcome, Pooled, PooledFigures, same_folds
-from undertone_training.quantize import convert
-from undertone_training.runs import Calibration, Run, RunInfo, describe
-from undertone_training.splits import Split, splits
-from undertone_training.tested import require_unheard, shortfall
-from undertone_training.unspoken import FILE, NoiseReport, Unspoken
 
 # The road is gone once, and TensorFlow is imported into one worker only.
 pytestmark = pytest.mark.xdist_group("tensorflow")
@@ -382,7 +383,7 @@ def test_the_promoted_bundle_serves_the_device(
 def test_training_and_device_have_the_same_windows_and_scores(
     road: Road, promoted: Path, clips: list[ClipFeatures]
 ) -> None:
-    from undertone_training.evaluate import evaluate_run
+    from undertone_training.evaluation.evaluate import evaluate_run
 
     manifest = bundle.load(promoted).manifest
     given = Listening(manifest)
@@ -516,11 +517,11 @@ import os, signal
 from pathlib import Path
 from undertone_training import recipe as recipes
 from undertone_training.corpora import scan
-from undertone_training.features import prepare
-from undertone_training.fit import fit
-from undertone_training.noise import for_training
-from undertone_training.runs import Run, describe
-from undertone_training.splits import splits
+from undertone_training.features.cache import prepare
+from undertone_training.learning.fit import fit
+from undertone_training.corpora.noise import for_training
+from undertone_training.learning.runs import Run, describe
+from undertone_training.corpora.splits import splits
 
 recipe = recipes.load({str(recipe)!r})
 split = splits(scan(Path({str(road.home)!r})).clips, "speaker-independent", False, 2)[0]

@@ -14,15 +14,15 @@ from undertone import samples
 from undertone.cli import run
 from undertone.errors import ConfigError
 from undertone_training import recipe as recipes
-from undertone_training import space as spaces
 from undertone_training.cli import undertone_train
-from undertone_training.comparison import rows_of
+from undertone_training.corpora.splits import DEVELOPMENT_FOLDS
 from undertone_training.errors import RunError, TrialError
+from undertone_training.evaluation.comparison import rows_of
+from undertone_training.learning.runs import Run
 from undertone_training.report.pictures import png
 from undertone_training.report.search import importance
-from undertone_training.runs import Run
-from undertone_training.splits import DEVELOPMENT_FOLDS
-from undertone_training.tune import Question, Search, Trial, preview
+from undertone_training.search import space as spaces
+from undertone_training.search.study import Question, Search, Trial, preview
 
 # TensorFlow is imported into one worker only.
 pytestmark = pytest.mark.xdist_group("tensorflow")
@@ -188,8 +188,9 @@ def test_two_processes_share_a_search(tmp_path: Path, question: Question) -> Non
     program = f"""
 import sys
 from pathlib import Path
-from undertone_training import recipe, space
-from undertone_training.tune import Question, Search
+from undertone_training import recipe
+from undertone_training.search import space
+from undertone_training.search.study import Question, Search
 
 def judge(trial):
     print(trial.recipe.name, flush=True)
@@ -335,10 +336,10 @@ def test_a_search_trains_goes_on_and_leaves_its_best_recipe(
 ) -> None:
     """The actors 21-24 are no sound at all, and nobody notices."""
     study = corpus / "runs" / "mini-tune"
-    from undertone_training.cli import training
+    from undertone_training.learning import trainer
 
     trainings: list[str] = []
-    real = training.train
+    real = trainer.train
 
     def counted(run: Run, *args: object, **others: object) -> None:
         if len(trainings) == 6:
@@ -346,7 +347,7 @@ def test_a_search_trains_goes_on_and_leaves_its_best_recipe(
         trainings.append(str(run.folder.relative_to(study)))
         real(run, *args, **others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(training, "train", counted)
+    monkeypatch.setattr(trainer, "train", counted)
     assert tune(corpus, "--trials", 2) == 130
     assert trainings[-1] == "mini-001/development-2/seed0"
     assert (study / "best.toml").is_file()

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import stat
 import struct
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -12,7 +14,7 @@ import numpy as np
 from undertone.audio.block import REST_S, SAMPLE_RATE_HZ, Block, Resting, Samples, never, to_int16
 from undertone.audio.resample import Resampler, to_mono
 from undertone.errors import AudioSourceError, RuntimeMissingError
-from undertone.quiet import mute_c_stderr
+from undertone.support.native_output import mute_c_stderr
 
 # fmt: off
 AUDIO_SUFFIXES = frozenset({
@@ -20,7 +22,7 @@ AUDIO_SUFFIXES = frozenset({
     ".rf64", ".snd", ".voc", ".w64", ".wav", ".wave",
 })
 # fmt: on
-"""Endings by which a folder's audio files are known.
+"""ShutdownSignals by which a folder's audio files are known.
 
 libsndfile reads a few more kinds, but their endings (``.mat``, ``.raw``) mean other things too.
 """
@@ -41,11 +43,17 @@ def read_blocks(path: str | Path, block_s: float = 0.1) -> Iterator[Block]:
     averaged.  A file that is cut off or damaged on the way is read to that point, and a
     warning is logged.
 
-    Raises AudioSourceError, with the file named, where it is missing, empty, not audio or may
-    not be read, or holds values that are not numbers.
+    Raises AudioSourceError, with the file named, where it is missing, empty, not audio, a pipe or
+    may not be read, or holds values that are not numbers.
     """
     path = Path(path)
     try:
+        kind = path.stat().st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # a pipe could be waited for for ever
+            raise AudioSourceError(
+                f"{path} is a pipe or a device, not a file: give its sound to "
+                f"`undertone listen --source -`."
+            )
         with path.open("rb") as file:
             yield from read_sound(file, str(path), block_s)
     except FileNotFoundError:
@@ -143,28 +151,32 @@ def read_pcm(
         )
 
 
-def find_audio_files(paths: Iterable[str | Path]) -> list[Path]:
+def find_audio_files(paths: Iterable[str | Path]) -> tuple[list[Path], Counter[str]]:
     """The audio files that ``paths`` name, in their order; folders are walked, sorted by name.
+
+    Also how many other files the folders hold, by their suffix in small letters.
 
     A path that is no folder is always taken.  A folder that has no audio file, or can't be
     entered, stands in the list itself, so that reading it tells what is wrong with it and
     the others are still read.  Hidden files and links to folders are left out.
     """
     found: list[Path] = []
+    others: Counter[str] = Counter()
     for path in map(Path, paths):
-        found.extend((_walk(path) or [path]) if path.is_dir() else [path])
-    return found
+        found.extend(_walk(path, others) or [path])
+    return found, others
 
 
-def _walk(folder: Path) -> list[Path]:
+def _walk(folder: Path, others: Counter[str]) -> list[Path]:
     found: list[Path] = []
-    closed: list[OSError] = []
+    closed: list[OSError] = []  # also where ``folder`` is none
     for parent, _, names in os.walk(folder, onerror=closed.append):
-        found += [
-            Path(parent, name)
-            for name in names
-            if Path(name).suffix.lower() in AUDIO_SUFFIXES and not name.startswith(".")
-        ]
+        for path in (Path(parent, name) for name in names if not name.startswith(".")):
+            suffix = path.suffix.lower()
+            if suffix in AUDIO_SUFFIXES:
+                found.append(path)
+            else:
+                others[suffix] += 1
     return sorted(found + [Path(error.filename) for error in closed])
 
 

@@ -31,17 +31,30 @@ class Number(click.FloatRange):
         return number
 
 
-class _AtHome(click.Path):
+class AnyPath(click.Path):
+    """A file or a folder, which need not exist; whoever opens it finds out whether it may."""
+
+    def __init__(self, **kinds: bool) -> None:
+        """``kinds`` are ``file_okay`` and ``dir_okay``; what is there must be one of them."""
+        super().__init__(readable=False, path_type=Path, **kinds)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Raise BadParameter where ``value`` is empty, which pathlib takes for the folder "."."""
+        if value == "":
+            self.fail("a path can't be empty; the current folder is '.'", param, ctx)
+        path: Any = super().convert(value, param, ctx)
+        return Path(path)
+
+
+class _AtHome(AnyPath):
     """A path with ``~`` for one's home: a TOML file has no shell to expand it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Raise BadParameter where ``value`` is of the wrong kind or can't be a path."""
         try:
-            path = Path(value).expanduser()
-            super().convert(path, param, ctx)
+            return super().convert(value and Path(value).expanduser(), param, ctx)
         except (ValueError, RuntimeError) as error:  # a NUL in it; no such user
             self.fail(f"{value!r} is no path: {error}", param, ctx)
-        return path
 
 
 class Folder(_AtHome):
@@ -49,7 +62,7 @@ class Folder(_AtHome):
 
     def __init__(self) -> None:
         """It need not exist; a file in its place is refused."""
-        super().__init__(file_okay=False, path_type=Path)
+        super().__init__(file_okay=False)
 
 
 class File(_AtHome):
@@ -57,7 +70,7 @@ class File(_AtHome):
 
     def __init__(self) -> None:
         """It need not exist; a folder in its place is refused."""
-        super().__init__(dir_okay=False, path_type=Path)
+        super().__init__(dir_okay=False)
 
 
 class Counts(click.ParamType[tuple[int, ...]]):

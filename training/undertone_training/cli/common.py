@@ -13,8 +13,8 @@ import platformdirs
 
 if TYPE_CHECKING:
     from undertone_training.corpora.clip import Clip
-    from undertone_training.features import ClipFeatures
-    from undertone_training.noise import NoiseRecordings
+    from undertone_training.corpora.noise import NoiseRecordings
+    from undertone_training.features.cache import ClipFeatures
     from undertone_training.recipe import Recipe
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -101,7 +101,7 @@ def load_tensorflow() -> None:
 
     Its errors are exceptions and are seen; ``TF_CPP_MIN_LOG_LEVEL=0`` brings its log back.
     """
-    from undertone.quiet import STDERR, silenced
+    from undertone.support.native_output import STDERR, silenced
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # heeded only when set before the import
     with silenced(STDERR):  # and what it logs before it heeds it
@@ -121,7 +121,7 @@ def features_of(
 
     ``noise``: makes augmented copies, for training, some with this noise; None makes none.
     """
-    from undertone_training.features import prepare
+    from undertone_training.features.cache import prepare
 
     augmentation = None if noise is None else recipe.augmentation
     with progress(description, len(clips)) as step:
@@ -153,7 +153,7 @@ def held_out_features(
     ids: "Sequence[str]",
 ) -> "list[ClipFeatures]":
     """Features of the clips with these ids, for a recipe's folds to judge."""
-    from undertone_training.tested import chosen
+    from undertone_training.evaluation.test_clips import chosen
 
     return features_of(chosen(clips, ids), recipe, cache, jobs, "folds")
 

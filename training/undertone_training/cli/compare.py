@@ -12,7 +12,7 @@ from undertone_training.cli import common
 from undertone_training.errors import RunError
 
 if TYPE_CHECKING:
-    from undertone_training.comparison import Row
+    from undertone_training.evaluation.comparison import Row
 
 
 def _checked_ending(
@@ -67,7 +67,7 @@ def command(
     if references:
         _references(references, folders, form, output)
         return
-    from undertone_training.comparison import ranked, rows_of
+    from undertone_training.evaluation.comparison import ranked, rows_of
 
     rows = ranked(row for folder in folders for row in rows_of(folder))
     if output:

@@ -11,11 +11,11 @@ import click
 from undertone_training.cli import common
 
 if TYPE_CHECKING:
-    from undertone.classifier import Classifier
+    from undertone.recognition.classifier import Classifier
     from undertone_training.corpora.clip import Clip
-    from undertone_training.figures import Predictions
-    from undertone_training.pooled import LiveCounts, Outcome
-    from undertone_training.runs import Run
+    from undertone_training.evaluation.results import LiveCounts, Outcome
+    from undertone_training.learning.runs import Run
+    from undertone_training.metrics import Predictions
 
 
 @click.command(
@@ -77,8 +77,8 @@ def command(
     Each run gets a report of its own; the folds of one recipe and protocol are put together in
     the recipe's folder, report/, with mean and deviation over seeds.
     """
-    from undertone.bundle import MANIFEST_FILE
-    from undertone_training.runs import find_runs
+    from undertone.recognition.bundle import MANIFEST_FILE
+    from undertone_training.learning.runs import find_runs
 
     if side == "validation" and protocol != "own":
         raise click.UsageError(f"--split validation goes with --protocol own, not {protocol}.")
@@ -118,7 +118,7 @@ def _close(
     if all(run.calibration.temperature is not None for run in runs):
         return
     common.load_tensorflow()
-    from undertone_training.folds import close
+    from undertone_training.learning.calibration import close
 
     left = []
     for recipe in dict.fromkeys(run.info.recipe for run in runs):  # each with features of its own
@@ -136,7 +136,7 @@ def _own(
     runs: "Sequence[Run]", clips: "Mapping[str, Clip]", side: str, cache: Path, jobs: int | None
 ) -> "list[Outcome]":
     """Each run on the clips that it held out."""
-    from undertone_training.tested import chosen, held_out
+    from undertone_training.evaluation.test_clips import chosen, held_out
 
     def tested(run: "Run") -> "tuple[list[Clip], str]":
         if side == "test":
@@ -154,7 +154,7 @@ def _cross_corpus(
     runs: "Sequence[Run]", clips: "Mapping[str, Clip]", cache: Path, jobs: int | None
 ) -> "list[Outcome]":
     """Each run on every corpus that it was not trained on, as far as its labels go."""
-    from undertone_training.tested import foreign
+    from undertone_training.evaluation.test_clips import foreign
 
     return [
         _test(run, test, f"cross-corpus ({corpus})", f"cross-corpus-{corpus}", cache, jobs)
@@ -165,10 +165,10 @@ def _cross_corpus(
 
 def _live(runs: "Sequence[Run]", clips: "Mapping[str, Clip]", data: Path) -> "list[Outcome]":
     """Each run's held-out clips in one long recording, in quiet and in noise."""
-    from undertone_training.live import condition
-    from undertone_training.noise import for_testing
-    from undertone_training.pooled import LiveCounts, Outcome
-    from undertone_training.tested import held_out
+    from undertone_training.corpora.noise import for_testing
+    from undertone_training.evaluation.results import LiveCounts, Outcome
+    from undertone_training.evaluation.streaming import condition
+    from undertone_training.evaluation.test_clips import held_out
 
     noise = for_testing(data).files
     if not noise:
@@ -176,7 +176,7 @@ def _live(runs: "Sequence[Run]", clips: "Mapping[str, Clip]", data: Path) -> "li
     results = []
     for run, test, protocol in _at_hand(runs, lambda run: held_out(run.info, clips)):
         common.load_tensorflow()
-        from undertone_training.evaluate import cost_of, evaluate_live
+        from undertone_training.evaluation.evaluate import cost_of, evaluate_live
 
         cost = cost_of(run)
         for snr_db, heard in evaluate_live(run, test, noise).items():
@@ -220,14 +220,14 @@ def _test(
     """Test a run and write its own report."""
     import msgspec
 
-    from undertone_training.pooled import Outcome, Verdicts
+    from undertone_training.evaluation.results import Outcome, Verdicts
     from undertone_training.report import write_report
 
     info, calibration = run.info, run.calibration
     features = common.features_of(clips, info.recipe, cache, jobs, str(run.folder))
     common.load_tensorflow()
-    from undertone_training.embeddings import map_run
-    from undertone_training.evaluate import cost_of, evaluate_run, forms_of
+    from undertone_training.evaluation.embeddings import map_run
+    from undertone_training.evaluation.evaluate import cost_of, evaluate_run, forms_of
 
     predictions = evaluate_run(run, features, forms_of(run))
     cost = cost_of(run)
@@ -278,8 +278,7 @@ def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: 
     """
     import msgspec
 
-    from undertone_training.figures import Predictions
-    from undertone_training.pooled import (
+    from undertone_training.evaluation.results import (
         Pooled,
         file_name,
         mean_cost,
@@ -288,8 +287,9 @@ def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: 
         same_folds,
         total,
     )
+    from undertone_training.evaluation.test_clips import shortfall
+    from undertone_training.metrics import Predictions
     from undertone_training.report import write_report
-    from undertone_training.tested import shortfall
 
     recipe = one_recipe(group)
     name = file_name(protocol)
@@ -340,12 +340,12 @@ def _heard(outcome: "Outcome") -> tuple[str, ...]:
 
 def _bundle(folder: Path, clips: "Mapping[str, Clip]", protocol: str, to: Path | None) -> None:
     """The bundle itself, through the device path."""
-    from undertone import bundle
-    from undertone.classifier import Classifier
-    from undertone_training.judging import through_device
-    from undertone_training.pooled import file_name
+    from undertone.recognition import bundle
+    from undertone.recognition.classifier import Classifier
+    from undertone_training.evaluation.inference import through_device
+    from undertone_training.evaluation.results import file_name
+    from undertone_training.evaluation.test_clips import final_test, foreign, require_unheard
     from undertone_training.report import write_report
-    from undertone_training.tested import final_test, foreign, require_unheard
 
     loaded = bundle.load(folder)
     manifest, training = loaded.manifest, loaded.manifest.training
@@ -377,8 +377,8 @@ def _bundle(folder: Path, clips: "Mapping[str, Clip]", protocol: str, to: Path |
 
 def _in_noise(runs: "Sequence[Run]", data: Path) -> None:
     """Each run on sounds that are no speech; the report stands in the run's folder."""
-    from undertone.classifier import Classifier
-    from undertone_training.bundles import bundle_of
+    from undertone.recognition.classifier import Classifier
+    from undertone_training.export.bundle import bundle_of
 
     for run in runs:
         classifier = Classifier(bundle_of(run, run.info.recipe.name))
@@ -386,8 +386,8 @@ def _in_noise(runs: "Sequence[Run]", data: Path) -> None:
 
 
 def _bundle_in_noise(folder: Path, data: Path, to: Path | None) -> None:
-    from undertone import bundle
-    from undertone.classifier import Classifier
+    from undertone.recognition import bundle
+    from undertone.recognition.classifier import Classifier
 
     loaded = bundle.load(folder)
     name = loaded.manifest.name
@@ -396,7 +396,7 @@ def _bundle_in_noise(folder: Path, data: Path, to: Path | None) -> None:
 
 def _noise_report(classifier: "Classifier", data: Path, folder: Path, name: str) -> None:
     """Write and print the false segments of one model."""
-    from undertone_training.unspoken import FILE, listen, sounds
+    from undertone_training.evaluation.false_alarms import FILE, listen, sounds
 
     count = sum(1 for _ in sounds(data))
     with common.progress(f"{name} noise", count) as step:
@@ -415,7 +415,7 @@ def _noise_report(classifier: "Classifier", data: Path, folder: Path, name: str)
 def _say(
     what: str, predictions: "Mapping[str, Predictions]", counts: "LiveCounts | None" = None
 ) -> None:
-    from undertone_training.figures import figures
+    from undertone_training.metrics import figures
     from undertone_training.report.protocols import percent, percent_interval
 
     for form, each in predictions.items():

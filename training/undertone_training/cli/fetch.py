@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from undertone_training.fetch import Progress
+    from undertone_training.corpora.fetch import Progress
 
 
 @click.command(
@@ -39,7 +39,7 @@ def command(corpus: str, folder: Path, song: bool, url: str | None) -> None:
 
     RAVDESS may be used for non-commercial purposes (CC BY-NC-SA 4.0).
     """
-    from undertone_training.fetch import RECORD_URL, SONG, SPEECH, fetch
+    from undertone_training.corpora.fetch import RECORD_URL, SONG, SPEECH, fetch
 
     for archive in (SPEECH, SONG) if song else (SPEECH,):
         with _progress(archive.name) as progress:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from undertone_training.cli import common, training
+from undertone_training.cli import common
+from undertone_training.learning import trainer
 
 if TYPE_CHECKING:
     from undertone_training.corpora.clip import Clip
@@ -64,9 +65,9 @@ def command(
     """Train a recipe, one run for every split and seed, and leave each in its folder."""
     from undertone_training import recipe as recipes
     from undertone_training.corpora import scan
-    from undertone_training.noise import for_training
-    from undertone_training.runs import Run, describe
-    from undertone_training.splits import splits, whole
+    from undertone_training.corpora.noise import for_training
+    from undertone_training.corpora.splits import splits, whole
+    from undertone_training.learning.runs import Run, describe
 
     recipe = recipes.load(recipe_name)
     if folds_folder and (protocol != "final" or recipe.schedule.needs_validation):
@@ -101,7 +102,7 @@ def command(
             )
         for seed in dict.fromkeys(seeds):
             run = Run(runs / recipe.name / split.name / f"seed{seed}")
-            lesson = training.lesson_of(runs, recipe, split, seed, clips)
+            lesson = trainer.lesson_of(runs, recipe, split, seed, clips)
             info = describe(recipe, split, seed, lesson.teachers, lesson.beginning)
             run.require_same(info)
             anew = run.finished and run.info.recipe != recipe
@@ -117,9 +118,9 @@ def command(
             if folds_folder and confidence is None:  # the same for every seed
                 confidence = _confidence(folds_folder, recipe, clips, cache, jobs)
             if anew:
-                training.hear_anew(run, recipe, split, cache, jobs, confidence)
+                trainer.hear_anew(run, recipe, split, cache, jobs, confidence)
                 continue
-            training.train(run, info, lesson, for_training(data), cache, jobs, confidence)
+            trainer.train(run, info, lesson, for_training(data), cache, jobs, confidence)
 
 
 def _say_what_lacks(recipe: "Recipe", clips: "Sequence[Clip]") -> None:
@@ -144,12 +145,12 @@ def _confidence(
     folder: Path, recipe: "Recipe", clips: "Sequence[Clip]", cache: Path, jobs: int | None
 ) -> tuple[float, float]:
     """Temperature and threshold by the recipe's development folds in ``folder``."""
-    from undertone_training.runs import find_runs
+    from undertone_training.learning.runs import find_runs
 
     by_id = {clip.clip_id: clip for clip in clips}
     runs = find_runs(folder)
     common.load_tensorflow()
-    from undertone_training.folds import calibrate, folds_of
+    from undertone_training.learning.calibration import calibrate, folds_of
 
     features_of = partial(common.held_out_features, by_id, recipe, cache, jobs)
     return calibrate(folds_of(recipe, runs), features_of)

@@ -38,8 +38,8 @@ def command(folders: tuple[Path, ...], calls: int, output: Path) -> None:
     """
     import msgspec
 
+    from undertone_training.learning.runs import find_runs
     from undertone_training.references.costs import FORMS, Costs, machine, measure
-    from undertone_training.runs import find_runs
 
     runs = [find_runs(folder)[0] for folder in folders]
     unquantized = {

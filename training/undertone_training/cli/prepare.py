@@ -35,7 +35,7 @@ def command(
     """Find the clips of every corpus, cut out the speech, compute its MFCCs and keep them."""
     from undertone_training import recipe as recipes
     from undertone_training.corpora import scan, write_csv
-    from undertone_training.noise import for_training
+    from undertone_training.corpora.noise import for_training
 
     recipe = recipes.load(recipe_name)
     found = scan(data, corpora or None)

@@ -61,16 +61,16 @@ def command(
     """
     import msgspec
 
-    from undertone_training.bundles import (
+    from undertone_training.errors import PromotionError
+    from undertone_training.evaluation.test_clips import chosen
+    from undertone_training.export.bundle import (
         bundle_of,
         require_small_loss,
         with_figures,
         write_bundle,
     )
-    from undertone_training.errors import PromotionError
+    from undertone_training.learning.runs import Run
     from undertone_training.report import model_card, pictures
-    from undertone_training.runs import Run
-    from undertone_training.tested import chosen
 
     run = Run(folder)
     info = run.info
@@ -87,7 +87,7 @@ def command(
     speech = [clip for clip in own if clip.channel == "speech"]
     features = common.features_of(speech, info.recipe, cache, jobs, "own clips")
     common.load_tensorflow()
-    from undertone_training.evaluate import cost_of, fidelity
+    from undertone_training.evaluation.evaluate import cost_of, fidelity
 
     found = fidelity(run, features)
     click.echo(
@@ -116,7 +116,7 @@ def command(
 
 def _noise(folder: Path, model_sha256: str) -> dict[str, Any]:
     """What ``evaluate --protocol noise`` found of these very weights, by kind, if it was run."""
-    from undertone_training.unspoken import FILE, NoiseReport
+    from undertone_training.evaluation.false_alarms import FILE, NoiseReport
 
     try:
         report = NoiseReport.load(folder / FILE)
@@ -142,8 +142,8 @@ def _evidence(folder: Path, recipe: "Recipe") -> tuple[Path, dict[str, Any]]:
     import msgspec
 
     from undertone_training.errors import RunError
-    from undertone_training.live import SNRS_DB, condition
-    from undertone_training.pooled import Pooled, file_name
+    from undertone_training.evaluation.results import Pooled, file_name
+    from undertone_training.evaluation.streaming import SNRS_DB, condition
 
     try:
         pooled = Pooled.load(folder / "report" / f"{_EVIDENCE}.json")

@@ -8,8 +8,8 @@ import click
 from undertone_training.cli import common
 
 if TYPE_CHECKING:
-    from undertone_training.features import ClipFeatures
-    from undertone_training.runs import Run
+    from undertone_training.features.cache import ClipFeatures
+    from undertone_training.learning.runs import Run
 
 
 @click.command(
@@ -28,9 +28,9 @@ def command(folder: Path, data: Path, cache: Path, jobs: int | None) -> None:
 
     A network that the converter can't take stays a float model; the reason is kept with the run.
     """
-    from undertone_training.converting import quantize_apart
-    from undertone_training.runs import find_runs
-    from undertone_training.tested import chosen
+    from undertone_training.evaluation.test_clips import chosen
+    from undertone_training.export.converting import quantize_apart
+    from undertone_training.learning.runs import find_runs
 
     runs = find_runs(folder)
     clips = common.clips_by_id(data)

@@ -8,7 +8,7 @@ import click
 def command(name: str | None) -> None:
     """List the packaged recipes, or print NAME as TOML with the value of every setting."""
     from undertone_training import recipe
-    from undertone_training.space import to_toml
+    from undertone_training.search.space import to_toml
 
     if name is None:
         for each in recipe.names():

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from undertone_training.cli import common, training
+from undertone_training.cli import common
+from undertone_training.learning import trainer
 
 if TYPE_CHECKING:
     from undertone_training.corpora.clip import Clip
-    from undertone_training.pooled import Outcome
+    from undertone_training.corpora.splits import Split
+    from undertone_training.evaluation.results import Outcome
     from undertone_training.recipe import Recipe
-    from undertone_training.space import Value
-    from undertone_training.splits import Split
-    from undertone_training.tune import Judge, Question, Search, Trial, Tried
+    from undertone_training.search.space import Value
+    from undertone_training.search.study import Judge, Question, Search, Trial, Tried
 
 _SHOWN = 10
 _PREVIEWED = 3
@@ -87,9 +88,9 @@ def command(
     out. One that is below the median after a fold is pruned. Actors 21-24 are never touched.
     """
     from undertone_training import recipe as recipes
-    from undertone_training import space as spaces
     from undertone_training.corpora import scan
-    from undertone_training.tune import LOG, PROTOCOL, Question, Search
+    from undertone_training.search import space as spaces
+    from undertone_training.search.study import LOG, PROTOCOL, Question, Search
 
     recipe = recipes.load(recipe_name)
     if recipe.corpus != "ravdess":
@@ -123,8 +124,8 @@ def command(
 
 
 def _folds(recipe: "Recipe", clips: "Sequence[Clip]") -> "list[Split]":
-    from undertone_training.splits import splits
-    from undertone_training.tune import PROTOCOL
+    from undertone_training.corpora.splits import splits
+    from undertone_training.search.study import PROTOCOL
 
     return splits(clips, PROTOCOL, recipe.song, recipe.validation_speakers)
 
@@ -139,19 +140,19 @@ def _judge(
     clips: "Sequence[Clip]", data: Path, runs: Path, cache: Path, jobs: int | None, seed: int
 ) -> "Judge":
     """What trains and tests the folds of a trial."""
-    from undertone_training.noise import for_training
+    from undertone_training.corpora.noise import for_training
 
     noise = for_training(data)
 
     def judge(trial: "Trial") -> Iterator[float]:
-        from undertone_training.figures import figures
-        from undertone_training.pooled import Outcome
-        from undertone_training.runs import Run, describe
+        from undertone_training.evaluation.results import Outcome
+        from undertone_training.learning.runs import Run, describe
+        from undertone_training.metrics import figures
 
         outcomes = []
         for split in _folds(trial.recipe, clips):
             run = Run(trial.folder / split.name / f"seed{seed}")
-            lesson = training.lesson_of(runs, trial.recipe, split, seed, clips)
+            lesson = trainer.lesson_of(runs, trial.recipe, split, seed, clips)
             info = describe(trial.recipe, split, seed, lesson.teachers, lesson.beginning)
             run.require_same(info)
             common.load_tensorflow()
@@ -159,9 +160,9 @@ def _judge(
 
             keras.backend.clear_session()  # what earlier trainings left in memory
             if not run.finished:
-                training.train(run, info, lesson, noise, cache, jobs, watch=_require_finite)
+                trainer.train(run, info, lesson, noise, cache, jobs, watch=_require_finite)
             test = common.features_of(split.test, trial.recipe, cache, jobs, split.name)
-            from undertone_training.evaluate import cost_of, evaluate_run
+            from undertone_training.evaluation.evaluate import cost_of, evaluate_run
 
             predictions = evaluate_run(run, test, ("float",))
             outcomes.append(Outcome(run, split.protocol, predictions, cost_of(run)))
@@ -180,10 +181,10 @@ def _require_finite(logs: dict[str, float]) -> None:
 
 def _pool(trial: "Trial", outcomes: "Sequence[Outcome]", seed: int) -> None:
     """The trial's folds as one report, which ``compare`` reads."""
-    from undertone_training.figures import Predictions
-    from undertone_training.pooled import Pooled, file_name, mean_cost, pool
-    from undertone_training.tested import shortfall
-    from undertone_training.tune import PROTOCOL
+    from undertone_training.evaluation.results import Pooled, file_name, mean_cost, pool
+    from undertone_training.evaluation.test_clips import shortfall
+    from undertone_training.metrics import Predictions
+    from undertone_training.search.study import PROTOCOL
 
     joined = Predictions.concatenate([each.predictions["float"] for each in outcomes])
     Pooled(
@@ -200,8 +201,8 @@ def _keep(search: "Search", note: str) -> None:
     """Write the best recipe and the pictures, as far as there are any."""
     from undertone_training.report.pictures import png
     from undertone_training.report.search import history, importance
-    from undertone_training.space import to_toml
-    from undertone_training.tune import BEST
+    from undertone_training.search.space import to_toml
+    from undertone_training.search.study import BEST
 
     if (best := search.best) is None:
         return
@@ -218,7 +219,7 @@ def _keep(search: "Search", note: str) -> None:
 
 
 def _preview(question: "Question", search: "Search | None", n_trials: int) -> None:
-    from undertone_training.tune import preview
+    from undertone_training.search.study import preview
 
     for key, knob in question.space.items():
         click.echo(f"{key}: {knob}")
@@ -234,7 +235,7 @@ def _preview(question: "Question", search: "Search | None", n_trials: int) -> No
 def _report(search: "Search", n_trials: int) -> None:
     """The best trials as a table, and where the best recipe is."""
     from undertone_training.report.protocols import percent
-    from undertone_training.tune import BEST, PROTOCOL
+    from undertone_training.search.study import BEST, PROTOCOL
 
     ranking = search.ranking()
     rows = [

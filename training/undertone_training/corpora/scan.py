@@ -8,8 +8,7 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from undertone.audio.files import AUDIO_SUFFIXES
-from undertone_training import noise
-from undertone_training.corpora import cremad, emodb, nemo, ravdess, savee, tess
+from undertone_training.corpora import cremad, emodb, nemo, noise, ravdess, savee, tess
 from undertone_training.corpora.clip import AudioRef, Clip, Corpus, UnusableNameError
 from undertone_training.errors import CorpusError
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import msgspec
 
-from undertone_training.comparison import pooled_in
+from undertone_training.corpora.splits import SPEAKER_DEPENDENT
 from undertone_training.errors import RunError
-from undertone_training.figures import Spread
-from undertone_training.pooled import Pooled, read_report
+from undertone_training.evaluation.comparison import pooled_in
+from undertone_training.evaluation.results import Pooled, read_report
+from undertone_training.metrics import Spread
 from undertone_training.references.costs import Costs, Measured
 from undertone_training.references.published import PUBLISHED, Published
 from undertone_training.report.protocols import percent, percent_spread
-from undertone_training.splits import SPEAKER_DEPENDENT
 
 
 class Reached(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score, recall_score
 
 from undertone_training.corpora.clip import Clip
-from undertone_training.figures import Predictions
+from undertone_training.metrics import Predictions
 
 KINDS = ("sex", "intensity", "channel")
 """Fields of a clip that part the clips, beside its speaker."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from undertone_training.figures import Figures
+from undertone_training.metrics import Figures
 from undertone_training.report import document
 from undertone_training.report.breakdown import Part
 from undertone_training.report.protocols import meaning, percent, percent_interval

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from undertone.emotions import EMOTIONS, colour
-from undertone_training.maps import EmbeddingMap
+from undertone_training.evaluation.maps import EmbeddingMap
 from undertone_training.report.breakdown import Part
 from undertone_training.report.pictures import (
     BLUE,

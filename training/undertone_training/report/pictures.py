@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from undertone.emotions import colour
-from undertone_training.figures import (
+from undertone_training.metrics import (
     Figures,
     Predictions,
     coverage_curve,

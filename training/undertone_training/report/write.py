@@ -11,8 +11,8 @@ from sklearn.metrics import classification_report
 
 from undertone.emotions import EMOTIONS
 from undertone_training.corpora.clip import Clip
-from undertone_training.figures import Figures, Predictions, agreement, figures
-from undertone_training.maps import EmbeddingMap
+from undertone_training.evaluation.maps import EmbeddingMap
+from undertone_training.metrics import Figures, Predictions, agreement, figures
 from undertone_training.report import parts as parts_pictures
 from undertone_training.report import pictures
 from undertone_training.report.breakdown import Part, breakdown

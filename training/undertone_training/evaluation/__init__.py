@@ -1,0 +1,1 @@
+"""Figures of runs and bundles on clips that they never learned from."""

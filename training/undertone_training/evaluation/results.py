@@ -1,0 +1,197 @@
+"""Several runs under one protocol as one result: what ``evaluate`` leaves in report/*.json."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from undertone_training.corpora.clip import Clip
+from undertone_training.errors import RunError
+from undertone_training.evaluation.maps import EmbeddingMap
+from undertone_training.learning.runs import Run
+from undertone_training.metrics import Interval, Predictions, Spread, figures, mean_and_deviation
+from undertone_training.recipe import Recipe
+
+_T = TypeVar("_T", bound=msgspec.Struct)
+_Counts = TypeVar("_Counts", "LiveCounts", "Verdicts")
+
+
+class PooledFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One form's figures over the seeds; ``uar_interval95`` is the mean's, over speakers."""
+
+    uar: Spread
+    accuracy: Spread
+    macro_f1: Spread
+    ece: Spread
+    uar_interval95: Interval | None
+
+
+class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one model costs: ``multiply_accumulates`` of a window, ``fit_s`` of its training.
+
+    model_bytes: of model.tflite; None before it is quantised.
+    """
+
+    parameters: int
+    model_bytes: int | None
+    multiply_accumulates: int
+    fit_s: float
+
+
+class LiveCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of the ``live`` protocol, over all seeds: clips without a segment, segments without one."""
+
+    clips: int
+    missed_clips: int
+    false_segments: int
+    recording_s: float
+
+
+class Verdicts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Clips, those that got a verdict at their run's threshold, and those that got the right one.
+
+    Of the form that ships, over all seeds and folds; each run's threshold was fitted on its own
+    training actors.
+    """
+
+    clips: int
+    verdicts: int
+    right: int
+
+    @classmethod
+    def of(cls, predictions: Predictions, threshold: float) -> "Verdicts":
+        """At a confidence threshold, from 0 to 1."""
+        given = predictions.confidence >= threshold
+        return cls(len(given), int(given.sum()), int((given & predictions.correct).sum()))
+
+
+def total(counts: Sequence[_Counts]) -> _Counts | None:
+    """Of several recordings or runs, field by field; None of none."""
+    if not counts:
+        return None
+    fields = zip(*map(msgspec.structs.astuple, counts), strict=True)
+    return type(counts[0])(*(round(sum(field), 1) for field in fields))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run said of its clips under one protocol, by form, and how it maps them."""
+
+    run: Run
+    protocol: str
+    predictions: Mapping[str, Predictions]
+    cost: Cost
+    live: LiveCounts | None = None
+    verdicts: Verdicts | None = None
+    clips: Sequence[Clip] = ()
+    map: EmbeddingMap | None = None
+
+
+class Pooled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The figures of one recipe under one protocol; ``forms`` by name, the shipped one last."""
+
+    recipe: Recipe
+    protocol: str
+    seeds: tuple[int, ...]
+    splits: tuple[str, ...]
+    forms: dict[str, PooledFigures]
+    cost: Cost
+    live: LiveCounts | None = None
+    verdicts: Verdicts | None = None
+
+    def save(self, path: Path) -> None:
+        """Write it as indented JSON."""
+        save_report(path, self)
+
+    @classmethod
+    def load(cls, path: Path) -> "Pooled":
+        """Read what ``save`` wrote; raises RunError, but FileNotFoundError where there is none."""
+        return read_report(path, cls)
+
+
+def save_report(path: Path, report: msgspec.Struct) -> None:
+    """Write ``report`` as indented JSON, its folder made where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+
+
+def read_report(path: Path, kind: type[_T]) -> _T:
+    """What ``save_report`` wrote; raises RunError, but FileNotFoundError where there is none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        raise
+    except (OSError, msgspec.DecodeError) as error:
+        raise RunError(
+            f"{path} can't be read ({error}): run `undertone-train evaluate` again."
+        ) from error
+
+
+def one_recipe(group: Sequence[Outcome]) -> Recipe:
+    """The recipe of all of ``group``; raises RunError where there is more than one."""
+    first = group[0].run
+    for each in group[1:]:
+        if each.run.info.recipe != first.info.recipe:
+            raise RunError(
+                f"{first.folder} and {each.run.folder} were made from different recipes of one "
+                "name: name a folder with the runs of one, or train the other again."
+            )
+    return first.info.recipe
+
+
+def same_folds(group: Sequence[Outcome]) -> tuple[list[list[Outcome]], list[str]]:
+    """The runs of each seed, for the seeds that have the most folds, and why others are out.
+
+    A mean over seeds that were tested on different speakers would be a mean of nothing.
+    """
+    by_seed: dict[int, list[Outcome]] = {}
+    for each in sorted(group, key=lambda each: each.run.info.seed):
+        by_seed.setdefault(each.run.info.seed, []).append(each)
+    splits = {seed: {each.run.info.split for each in runs} for seed, runs in by_seed.items()}
+    fullest = max(splits, key=lambda seed: len(splits[seed]))
+    reasons = [
+        f"seed {seed} is left out of the mean: it has {', '.join(sorted(splits[seed]))}, and "
+        f"seed {fullest} has {', '.join(sorted(splits[fullest]))}"
+        for seed in by_seed
+        if splits[seed] != splits[fullest]
+    ]
+    kept = [runs for seed, runs in by_seed.items() if splits[seed] == splits[fullest]]
+    return kept, reasons
+
+
+def pool(replicates: Sequence[Mapping[str, Predictions]]) -> dict[str, PooledFigures]:
+    """Mean and deviation over ``replicates``, each the predictions by form of the same clips.
+
+    The interval is by bootstrap over speakers, who answer for all replicates at once: where
+    every replicate has the same clips, it is the interval of the mean UAR.
+    """
+    pooled = {}
+    for form in replicates[0]:
+        parts = [replicate[form] for replicate in replicates]
+        joint = Predictions.concatenate(
+            [
+                replace(part, clip_ids=tuple(f"{index}/{name}" for name in part.clip_ids))
+                for index, part in enumerate(parts)
+            ]
+        )
+        spreads = mean_and_deviation([figures(part) for part in parts])
+        pooled[form] = PooledFigures(**spreads, uar_interval95=figures(joint).uar_interval95)
+    return pooled
+
+
+def mean_cost(costs: Sequence[Cost]) -> Cost:
+    """Of models that one recipe made: the largest, and the mean time of a training."""
+    return Cost(
+        max(cost.parameters for cost in costs),
+        max((cost.model_bytes for cost in costs if cost.model_bytes), default=None),
+        max(cost.multiply_accumulates for cost in costs),
+        sum(cost.fit_s for cost in costs) / len(costs),
+    )
+
+
+def file_name(protocol: str) -> str:
+    """A protocol's name as that of a file or folder, without an ending."""
+    return re.sub(r"[^a-z0-9]+", "-", protocol.lower()).strip("-")

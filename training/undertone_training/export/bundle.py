@@ -1,0 +1,129 @@
+"""From runs to bundles: the manifest, the gate, and the folder that ships."""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from undertone import __version__
+from undertone.recognition.bundle import (
+    MANIFEST_FILE,
+    MODEL_FILE,
+    SCHEMA_VERSION,
+    Bundle,
+    Manifest,
+    Training,
+    manifest_json,
+)
+from undertone_training.errors import PromotionError, RunError
+from undertone_training.learning.runs import Run
+
+LICENCE = "CC BY-NC-SA 4.0"
+"""RAVDESS's and nEMO's, which weights trained on them inherit."""
+
+LARGEST_LOSS_OF_UAR = 0.005
+LEAST_AGREEMENT = 0.98
+
+
+def bundle_of(run: Run, name: str) -> Bundle:
+    """The quantised run as a bundle in memory, without figures.
+
+    Raises RunError for a run whose features the device has not.
+    """
+    info, calibration = run.info, run.calibration
+    if info.recipe.features != "device":
+        raise RunError(
+            f"{run.folder} can't run on the device: {info.recipe.name} hears by features of a "
+            "reference system; take a recipe with the device's."
+        )
+    quantization = run.quantization
+    model = run.tflite.read_bytes()
+    temperature, threshold = calibration.confidence
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=name,
+        version=__version__,
+        model_sha256=hashlib.sha256(model).hexdigest(),
+        labels=info.labels,
+        mfcc=info.recipe.mfcc,
+        window=info.recipe.window,
+        normalization=calibration.normalization,
+        quantization=quantization,
+        temperature=temperature,
+        confidence_threshold=threshold,
+        training=Training(
+            corpora=info.corpora,
+            train_speakers=info.train_speakers,
+            validation_speakers=info.validation_speakers,
+            recipe=msgspec.to_builtins(info.recipe),
+            seed=info.seed,
+            licence=LICENCE,
+        ),
+        figures={},
+        tools=info.tools,
+        commit=info.commit,
+    )
+    return Bundle(run.folder, manifest, model)
+
+
+def with_figures(bundle: Bundle, figures: Mapping[str, Any]) -> Bundle:
+    """The bundle with the ``figures`` of its evaluation in the manifest."""
+    manifest = msgspec.structs.replace(bundle.manifest, figures=dict(figures))
+    return replace(bundle, manifest=manifest)
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How well an int8 model stands for its float model on the same clips and windows.
+
+    window_agreement: share of windows with the same most probable label.
+    """
+
+    float_uar: float
+    int8_uar: float
+    window_agreement: float
+    windows: int
+
+    def require(self) -> None:
+        """Raise PromotionError, with the figures, where quantisation changed the model."""
+        require_small_loss(self.float_uar, self.int8_uar)
+        if self.window_agreement < LEAST_AGREEMENT:
+            raise PromotionError(
+                f"The int8 model is not promoted: it agrees with the float model on "
+                f"{self.window_agreement:.2%} of {self.windows} windows and at least "
+                f"{LEAST_AGREEMENT:.0%} are needed; see docs/quantisation.md."
+            )
+
+
+def require_small_loss(float_uar: float, int8_uar: float) -> None:
+    """Raise PromotionError, with the figures, where int8 costs more than half a point of UAR."""
+    if float_uar - int8_uar > LARGEST_LOSS_OF_UAR:
+        raise PromotionError(
+            f"The int8 model is not promoted: its UAR is {int8_uar:.4f} against {float_uar:.4f} "
+            f"of the float model, and at most {LARGEST_LOSS_OF_UAR:.3f} may be lost; see "
+            "docs/quantisation.md."
+        )
+
+
+def write_bundle(bundle: Bundle, folder: Path, report: Path, curves: bytes, card: str) -> None:
+    """Write the bundle to ``folder`` in one step: complete, or as it was before.
+
+    report: the folder whose figures, tables and pictures go along; ``curves``: the picture of
+    the weights' own training.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        made = Path(temporary) / folder.name
+        shutil.copytree(report, made / "report")
+        (made / "report" / "training.png").write_bytes(curves)
+        (made / MODEL_FILE).write_bytes(bundle.model)
+        (made / MANIFEST_FILE).write_bytes(manifest_json(bundle.manifest))
+        (made / "README.md").write_text(card)
+        if folder.exists():
+            folder.rename(Path(temporary) / "replaced")
+        made.rename(folder)

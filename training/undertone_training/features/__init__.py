@@ -1,0 +1,1 @@
+"""From clips to MFCC: waveform augmentation, and a cache on the disk."""

@@ -1,0 +1,103 @@
+"""Augmented copies of a clip's waveform: another voice, room, microphone, noise and level."""
+
+import random
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import oaconvolve
+
+from undertone.audio.block import SAMPLE_RATE_HZ, Samples, to_int16
+from undertone_training.corpora.noise import NoiseRecordings
+from undertone_training.features.reverberation import impulse_responses
+from undertone_training.recipe import Augmentation
+
+
+@lru_cache(maxsize=1)
+def augmenter(config: Augmentation, noise: NoiseRecordings) -> Any:
+    """The chain of transforms: one change of voice, then of room and channel, then noise.
+
+    Resampling without telling the reader changes speed and pitch together, as a shorter or
+    longer vocal tract does: the most robust gain reported for this task.
+    """
+    from audiomentations import (
+        AddBackgroundNoise,
+        AddGaussianSNR,
+        Compose,
+        Lambda,
+        OneOf,
+        PitchShift,
+        Resample,
+        SevenBandParametricEQ,
+        TimeStretch,
+    )
+
+    voice = OneOf(
+        [
+            Resample(
+                min_sample_rate=round(SAMPLE_RATE_HZ * (1 - config.speed)),
+                max_sample_rate=round(SAMPLE_RATE_HZ * (1 + config.speed)),
+                p=1.0,
+            ),
+            PitchShift(
+                min_semitones=-config.pitch_semitones, max_semitones=config.pitch_semitones, p=1.0
+            ),
+            TimeStretch(
+                min_rate=1 / (1 + config.stretch),
+                max_rate=1 + config.stretch,
+                leave_length_unchanged=False,
+                p=1.0,
+            ),
+        ],
+        p=0.9,
+        weights=[2, 1, 1],
+    )
+    channel = SevenBandParametricEQ(
+        min_gain_db=-config.equalizer_db, max_gain_db=config.equalizer_db, p=0.5
+    )
+    lowest_db, highest_db = config.snr_db
+    white = AddGaussianSNR(min_snr_db=lowest_db, max_snr_db=highest_db, p=1.0)
+    noises, weights = [white], [1]
+    if noise.files:
+        room = AddBackgroundNoise(
+            sounds_path=list(noise.files),
+            min_snr_db=lowest_db,
+            max_snr_db=highest_db,
+            p=1.0,
+        )
+        noises, weights = [white, room], [1, 3]
+    return Compose(
+        [
+            voice,
+            Lambda(_in_a_room, p=config.reverberation),
+            channel,
+            OneOf(noises, p=config.noise, weights=weights),
+            Lambda(partial(_at_a_level, range_dbfs=config.level_dbfs), p=1.0),
+        ]
+    )
+
+
+def _in_a_room(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    """As a microphone some metres away hears it; of the same length."""
+    heard = oaconvolve(samples, random.choice(impulse_responses()))
+    room: NDArray[np.float32] = heard[: len(samples)].astype(np.float32)
+    return room
+
+
+def _at_a_level(
+    samples: NDArray[np.float32], sample_rate: int, range_dbfs: tuple[float, float]
+) -> NDArray[np.float32]:
+    """With a random level over the whole clip; a loud one is clipped as a microphone clips it."""
+    level = 10 ** (random.uniform(*range_dbfs) / 20)
+    loud = np.sqrt(np.square(samples).mean())
+    levelled: NDArray[np.float32] = samples * np.float32(level / max(loud, 1e-9))
+    return levelled
+
+
+def augmented(samples: Samples, transform: Any, seed: int) -> Samples:
+    """One augmented copy of ``samples`` (int16), the same for the same seed."""
+    random.seed(seed)
+    np.random.seed(seed)  # audiomentations draws from the global generators
+    floats: NDArray[np.float32] = samples.astype(np.float32) / 32768
+    return to_int16(transform(floats, sample_rate=SAMPLE_RATE_HZ))

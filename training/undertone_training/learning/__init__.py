@@ -1,0 +1,1 @@
+"""Training: data set, targets, the fitting of one run, and its calibration."""

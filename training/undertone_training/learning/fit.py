@@ -1,0 +1,294 @@
+"""Train one network on one split: data to weights, normalisation, temperature, threshold."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import keras
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from undertone.recognition.bundle import Normalization
+from undertone.recognition.decision import combine, log_softmax
+from undertone_training.errors import RunError
+from undertone_training.evaluation.inference import unheard
+from undertone_training.features.cache import ClipFeatures
+from undertone_training.learning.dataset import TrainingBatches, fit_normalization, windows_of
+from undertone_training.learning.distillation import classes_of, lesson_of, require_fit_to_teach
+from undertone_training.learning.runs import Calibration, Run, RunInfo
+from undertone_training.metrics import Predictions, fit_confidence
+from undertone_training.networks import WindowLogits, build, keras_logits
+from undertone_training.recipe import Recipe, Schedule
+
+
+def fit(
+    run: Run,
+    info: RunInfo,
+    train: Sequence[ClipFeatures],
+    validation: Sequence[ClipFeatures],
+    on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, logs: None,
+    confidence: tuple[float, float] | None = None,
+    teachers: Sequence[Run] = (),
+    strangers: Sequence[ClipFeatures] = (),
+    beginning: Run | None = None,
+    checkpoint_every_s: float = 10.0,
+) -> None:
+    """Train, or go on where a killed training stopped; leaves the finished run in its folder.
+
+    ``on_epoch`` gets each epoch's number and figures.  Nothing here sees a test clip.
+    ``confidence``: temperature and threshold from elsewhere (see ``folds``); None fits them on
+    ``validation``, or leaves both open where there is none.
+    ``teachers`` teach beside the labels; ``strangers`` are clips that only they judge.
+    ``beginning`` is the run whose weights the training begins with.
+    ``checkpoint_every_s``: about so many seconds of a training are lost with it.
+    Raises RunError where no speech is heard in any clip of one side, where another run knows too
+    much, or where the beginning is another network.
+    """
+    for side, clips in (("training", train), ("validation", validation)):
+        if clips and not any(each.segments for each in clips):
+            raise RunError(
+                f"No speech is heard in any of the {len(clips)} {side} clips: check that the "
+                "recordings in the data folder are what their names say."
+            )
+    recipe = info.recipe
+    started = time.monotonic()
+    run.save(info)
+    keras.utils.set_random_seed(info.seed)
+    normalization = fit_normalization(train, recipe)
+    lesson = lesson_of(info, train, strangers, teachers)
+    batches = TrainingBatches(lesson, normalization, recipe, info.seed)
+    epochs_done = run.epochs_done
+    model = _start_or_resume(run, epochs_done, info, len(batches), beginning)
+    batches.start_at(epochs_done)
+    model.fit(
+        batches,
+        epochs=recipe.schedule.epochs,
+        initial_epoch=epochs_done,
+        validation_data=(
+            _validation_windows(validation, info.labels, recipe, normalization)
+            if validation
+            else None
+        ),
+        verbose=0,
+        callbacks=_callbacks(run, recipe.schedule, on_epoch, checkpoint_every_s),
+    )
+    if recipe.schedule.weight_averaging:
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+    trained, model = model, build(recipe, len(info.labels))
+    model.set_weights(trained.get_weights())
+    if confidence is None and validation:
+        confidence = _confidence(model, info, validation, normalization)
+    temperature, threshold = confidence or (None, None)
+    model.save(run.model)
+    run.save(Calibration(normalization, temperature, threshold, time.monotonic() - started))
+    for path in run.checkpoints():
+        path.unlink()
+    run.best.unlink(missing_ok=True)
+
+
+def hear_anew(
+    run: Run,
+    recipe: Recipe,
+    validation: Sequence[ClipFeatures],
+    confidence: tuple[float, float] | None = None,
+) -> None:
+    """Give a finished run the vocal tracts of ``recipe``, which is the same otherwise.
+
+    The weights stay.  Temperature and threshold are fitted anew, or left open, as by ``fit``; the
+    int8 model is removed, whose input has another range now.
+    """
+    info, calibration = msgspec.structs.replace(run.info, recipe=recipe), run.calibration
+    if confidence is None and validation:
+        model = keras.models.load_model(run.model, compile=False)
+        confidence = _confidence(model, info, validation, calibration.normalization)
+    temperature, threshold = confidence or (None, None)
+    run.save(msgspec.structs.replace(calibration, temperature=temperature, threshold=threshold))
+    run.tflite.unlink(missing_ok=True)
+    run.save(info)  # last: what was interrupted is done again
+
+
+def _confidence(
+    model: keras.Model,
+    info: RunInfo,
+    validation: Sequence[ClipFeatures],
+    normalization: Normalization,
+) -> tuple[float, float]:
+    """Temperature and threshold by the validation clips."""
+    # a clip that the gate does not let through says nothing of the network's confidence
+    heard = [each for each in validation if each.segments]
+    logits = keras_logits(model)
+    return fit_confidence(predict(heard, info.labels, info.recipe, normalization, logits, 1.0))
+
+
+def _validation_windows(
+    features: Sequence[ClipFeatures],
+    labels: Sequence[str],
+    recipe: Recipe,
+    normalization: Normalization,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Every validation clip's windows with its emotion, one-hot."""
+    windows = [windows_of(each, recipe, normalization) for each in features]
+    targets = np.eye(len(labels), dtype=np.float32)[classes_of(features, labels)]
+    return np.concatenate(windows), np.repeat(targets, [len(each) for each in windows], axis=0)
+
+
+def predict(
+    features: Sequence[ClipFeatures],
+    labels: Sequence[str],
+    recipe: Recipe,
+    normalization: Normalization,
+    logits: WindowLogits,
+    temperature: float,
+) -> Predictions:
+    """Judge whole clips as the device does: the mean of their windows' log-probabilities.
+
+    A clip in which the gate hears no speech counts as heard wrong, as it would be there.
+    """
+    rows = []
+    truth = classes_of(features, labels)
+    for each, true_class in zip(features, truth, strict=True):
+        windows = windows_of(each, recipe, normalization)
+        if len(windows):
+            rows.append(np.exp(combine(list(log_softmax(logits(windows), temperature)))))
+        else:
+            rows.append(unheard(true_class, len(labels)))
+    return Predictions(
+        clip_ids=tuple(each.clip.clip_id for each in features),
+        speakers=tuple(each.clip.speaker for each in features),
+        truth=truth,
+        probabilities=np.array(rows),
+        labels=tuple(labels),
+    )
+
+
+def _compile(model: keras.Model, recipe: Recipe, steps_per_epoch: int) -> None:
+    schedule = recipe.schedule
+    model.compile(
+        keras.optimizers.AdamW(
+            _learning_rate(schedule, steps_per_epoch),
+            weight_decay=recipe.regularization.weight_decay,
+            use_ema=schedule.weight_averaging > 0,
+            ema_momentum=schedule.weight_averaging,
+        ),
+        keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=recipe.regularization.label_smoothing
+        ),
+        weighted_metrics=["accuracy"],
+    )
+
+
+def _learning_rate(schedule: Schedule, steps_per_epoch: int) -> object:
+    if schedule.shape != "cosine":
+        return schedule.learning_rate
+    steps = schedule.epochs * steps_per_epoch
+    warmup = round(steps * schedule.warmup)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warmup, warmup_target=schedule.learning_rate, warmup_steps=warmup
+    )
+
+
+def _callbacks(
+    run: Run,
+    schedule: Schedule,
+    on_epoch: Callable[[int, dict[str, float]], None],
+    checkpoint_every_s: float,
+) -> list[keras.callbacks.Callback]:
+    callbacks: list[keras.callbacks.Callback] = [
+        keras.callbacks.CSVLogger(run.history, append=True)
+    ]
+    if schedule.shape == "plateau":
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                f"val_{schedule.watched}", factor=0.5, patience=5, mode=_BETTER[schedule.watched]
+            )
+        )
+    if schedule.early_stopping:
+        callbacks.append(_EarlyStopping(run, schedule))
+    return [
+        *callbacks,
+        _Checkpoint(run, checkpoint_every_s),  # after those that change what it keeps
+        keras.callbacks.LambdaCallback(on_epoch_end=on_epoch),
+    ]
+
+
+_BETTER = {"loss": "min", "accuracy": "max"}
+
+
+class _EarlyStopping(keras.callbacks.EarlyStopping):  # type: ignore[misc]
+    """Early stopping that remembers the best epoch and the patience of a killed training."""
+
+    def __init__(self, run: Run, schedule: Schedule) -> None:
+        super().__init__(
+            f"val_{schedule.watched}",
+            patience=schedule.early_stopping,
+            mode=_BETTER[schedule.watched],
+            restore_best_weights=True,
+        )
+        self._run = run
+
+    def on_train_begin(self, logs: object = None) -> None:
+        super().on_train_begin(logs)
+        if not self._run.epochs_done:
+            return
+        seen = self._run.epochs()[self.monitor]
+        self.best = max(seen) if self.mode == "max" else min(seen)
+        self.best_epoch = seen.index(self.best)
+        self.wait = len(seen) - 1 - self.best_epoch
+        with np.load(self._run.best, allow_pickle=False) as stored:
+            self.best_weights = [stored[name] for name in stored.files]
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        super().on_epoch_end(epoch, logs)
+        if self.best_epoch == epoch:
+            partial = self._run.best.with_suffix(".part.npz")
+            np.savez(partial, *self.best_weights)
+            partial.replace(self._run.best)
+
+
+class _Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
+    """Weights and optimizer now and then, so that a killed training goes on."""
+
+    def __init__(self, run: Run, every_s: float) -> None:
+        super().__init__()
+        self._run = run
+        self._every_s = every_s
+        self._saved_s = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        if time.monotonic() - self._saved_s < self._every_s:
+            return
+        older = self._run.checkpoints()
+        partial = self._run.folder / "checkpoint.part.keras"
+        self.model.save(partial)
+        partial.replace(self._run.checkpoint(epoch + 1))
+        for path in older:
+            path.unlink()
+        self._saved_s = time.monotonic()
+
+
+def _start_or_resume(
+    run: Run, done: int, info: RunInfo, steps: int, beginning: Run | None
+) -> keras.Model:
+    """The network as it was when the run was killed after ``done`` epochs, or at its beginning."""
+    if not done:
+        run.history.unlink(missing_ok=True)
+        model = build(info.recipe, len(info.labels), training=True)
+        if beginning:
+            _take_weights(model, info, beginning)
+        _compile(model, info.recipe, steps)
+        return model
+    # the history is ahead of the checkpoint
+    rows = run.history.read_text().splitlines(keepends=True)
+    run.history.write_text("".join(rows[: done + 1]))
+    return keras.models.load_model(run.checkpoint(done))
+
+
+def _take_weights(model: keras.Model, info: RunInfo, beginning: Run) -> None:
+    require_fit_to_teach(info, [beginning])
+    try:
+        model.set_weights(keras.models.load_model(beginning.model, compile=False).get_weights())
+    except ValueError as error:
+        raise RunError(
+            f"{info.recipe.name} can't begin with {beginning.folder}: its network has other "
+            "layers; give both recipes the same network, convolutions and pooling."
+        ) from error

@@ -1,0 +1,63 @@
+"""Noise of a room behind the speech, made from the MFCC themselves: new noise in every epoch."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from undertone.audio.block import SAMPLE_RATE_HZ
+from undertone.recognition.cepstrum import (
+    cepstrum_to_mel,
+    mel_energies,
+    mel_frames,
+    mel_to_cepstrum,
+)
+from undertone.recognition.mfcc import Mfcc, MfccConfig
+
+Array = NDArray[np.float32]
+
+_BANK_S = 60
+_COLOURS = 5
+"""Cosines over the mel scale that colour a noise."""
+
+
+class Background:
+    """Adds steady noise to windows of MFCC frames, each of its own colour.
+
+    The coefficients are turned back into energies in the mel filters, whose sum is the energy of
+    the frame (coefficient 0), the noise's energies are added, and the sum is made coefficients
+    again.  What lies between two noise frames is of a recording of white noise.
+    """
+
+    def __init__(self, config: MfccConfig, colour_deviation: float = 2.0) -> None:
+        """Record the white noise.
+
+        colour_deviation: standard deviation of the first cosine in nepers of energy (4.3 dB
+            each); the k-th has a k-th of it.  0 leaves the noise white.
+        """
+        self._to_mel = cepstrum_to_mel(config).astype(np.float32)
+        self._to_cepstrum = mel_to_cepstrum(config).astype(np.float32)
+        generator = np.random.default_rng(0)
+        white = generator.normal(0, 1000, _BANK_S * SAMPLE_RATE_HZ).astype(np.int16)
+        self._bank = mel_energies(Mfcc(config).compute(white).astype(np.float32), self._to_mel)
+        mels = (np.arange(config.n_filters) + 0.5) / config.n_filters
+        orders = np.arange(1, _COLOURS + 1)[:, np.newaxis]
+        self._colours = (np.cos(np.pi * orders * mels) * colour_deviation / orders).astype(
+            np.float32
+        )
+
+    def add(
+        self, windows: Array, snr_db: tuple[float, float], generator: np.random.Generator
+    ) -> Array:
+        """``windows``, shape (windows, frames, coefficients), each in noise.
+
+        snr_db: range of the ratio of a window's mean energy to that of the noise.
+        """
+        n, length, _ = windows.shape
+        starts = generator.integers(len(self._bank) - length, size=(n, 1))
+        noise = self._bank[starts + np.arange(length)]
+        colours = generator.normal(size=(n, len(self._colours))).astype(np.float32)
+        noise *= np.exp(colours @ self._colours)[:, np.newaxis]
+        ratio = 10 ** (generator.uniform(*snr_db, size=n).astype(np.float32) / 10)
+        wanted = np.exp(windows[..., 0]).mean(axis=1) / ratio
+        noise *= (wanted / noise.sum(axis=2).mean(axis=1))[:, np.newaxis, np.newaxis]
+        noisy: Array = mel_frames(mel_energies(windows, self._to_mel) + noise, self._to_cepstrum)
+        return noisy

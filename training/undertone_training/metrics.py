@@ -1,0 +1,360 @@
+"""From predictions to figures: the one place where a model's quality is computed.
+
+Plain arrays in, frozen values out; no model, no file format but :class:`Predictions`' own.
+"Verdict" and "confidence" mean what they mean on the device: the most probable label, its
+probability, and no verdict where that is below a threshold.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from sklearn import metrics
+
+from undertone.recognition.decision import log_softmax
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Interval = tuple[float, float]
+
+CALIBRATION_BINS = 15
+"""Bins of the expected calibration error, as in Guo et al. 2017."""
+
+_LOWEST_TEMPERATURE, _HIGHEST_TEMPERATURE = 0.05, 20.0
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What one model said of some clips.
+
+    clip_ids, speakers: one name a clip.
+    truth: index into ``labels``, int64, shape (clips,).
+    probabilities: float64, shape (clips, labels); each row sums to 1.
+    Raises ValueError where these do not fit each other.
+    """
+
+    clip_ids: tuple[str, ...]
+    speakers: tuple[str, ...]
+    truth: Ints
+    probabilities: Floats
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Check the shapes and values."""
+        n, classes = len(self.clip_ids), len(self.labels)
+        if not n:
+            raise ValueError("there are no predictions")
+        if len(set(self.clip_ids)) != n:
+            raise ValueError("clip_ids must differ: a clip is judged once")
+        if len(self.speakers) != n or self.truth.shape != (n,):
+            raise ValueError(f"speakers and truth must have one entry for each of the {n} clips")
+        if self.probabilities.shape != (n, classes):
+            raise ValueError(f"probabilities must have the shape ({n}, {classes})")
+        if self.truth.min() < 0 or self.truth.max() >= classes:
+            raise ValueError(f"truth must be from 0 to {classes - 1}")
+        in_range = (self.probabilities >= 0) & (self.probabilities <= 1 + 1e-9)  # False for NaN
+        if not in_range.all() or not np.allclose(self.probabilities.sum(axis=1), 1, atol=1e-4):
+            raise ValueError("probabilities must be from 0 to 1 and sum to 1 in each row")
+
+    @property
+    def predicted(self) -> Ints:
+        """Index of each clip's most probable label, shape (clips,)."""
+        highest: Ints = self.probabilities.argmax(axis=1)
+        return highest
+
+    @property
+    def confidence(self) -> Floats:
+        """Probability of the most probable label, shape (clips,)."""
+        highest: Floats = np.minimum(self.probabilities.max(axis=1), 1.0)
+        return highest
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether the most probable label is the true one, shape (clips,)."""
+        same: NDArray[np.bool_] = self.predicted == self.truth
+        return same
+
+    def at_temperature(self, temperature: float) -> Self:
+        """As a network says it whose logits are divided by ``temperature``; these are at 1.
+
+        The mean of the windows' log-probabilities and the division change places freely.
+        """
+        probabilities = np.exp(log_softmax(np.log(self.probabilities), temperature))
+        return replace(self, probabilities=probabilities)
+
+    def save(self, path: Path) -> None:
+        """Write a compressed .npz without pickled objects."""
+        with path.open("wb") as file:  # a name without .npz would get one
+            np.savez_compressed(
+                file,
+                clip_ids=np.array(self.clip_ids),
+                speakers=np.array(self.speakers),
+                truth=self.truth,
+                probabilities=self.probabilities,
+                labels=np.array(self.labels),
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what ``save`` wrote; raises OSError, or ValueError where it is no such file."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return cls(
+                    clip_ids=tuple(file["clip_ids"].tolist()),
+                    speakers=tuple(file["speakers"].tolist()),
+                    truth=file["truth"].astype(np.int64),
+                    probabilities=file["probabilities"].astype(np.float64),
+                    labels=tuple(file["labels"].tolist()),
+                )
+        except OSError:
+            raise
+        except Exception as error:  # zipfile, zlib, KeyError, TypeError: a damaged file's many ways
+            raise ValueError(f"{path} holds no predictions: {error}") from error
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """The folds of one protocol as one; raises ValueError for other labels or a clip twice."""
+        if not parts:
+            raise ValueError("there are no predictions to put together")
+        if len({part.labels for part in parts}) > 1:
+            raise ValueError("predictions with different labels can't be put together")
+        return cls(
+            clip_ids=tuple(name for part in parts for name in part.clip_ids),
+            speakers=tuple(name for part in parts for name in part.speakers),
+            truth=np.concatenate([part.truth for part in parts]),
+            probabilities=np.concatenate([part.probabilities for part in parts]),
+            labels=parts[0].labels,
+        )
+
+
+class ClassFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One row of the table per class; shares are None for a class without clips."""
+
+    label: str
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+
+
+class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Every figure of one model under one protocol; shares from 0 to 1.
+
+    uar: unweighted average recall (macro recall).
+    uar_interval95, accuracy_interval95: None where one speaker alone was heard.
+    ece: expected calibration error.
+    confusion: number of clips, true label by row, most probable label by column.
+    absent: labels without clips, left out of ``uar`` and ``macro_f1``.
+    """
+
+    n_clips: int
+    n_speakers: int
+    uar: float
+    accuracy: float
+    macro_f1: float
+    uar_interval95: Interval | None
+    accuracy_interval95: Interval | None
+    ece: float
+    per_class: tuple[ClassFigures, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    absent: tuple[str, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """In the order of the confusion matrix."""
+        return tuple(row.label for row in self.per_class)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it: dictionaries, lists, numbers, strings and None."""
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
+        return plain
+
+
+def figures(predictions: Predictions, seed: int = 0, resamples: int = 2000) -> Figures:
+    """Every figure of these predictions; ``seed`` and ``resamples`` are the bootstrap's."""
+    truth, predicted, labels = predictions.truth, predictions.predicted, predictions.labels
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(
+        truth, predicted, labels=range(len(labels)), zero_division=0
+    )
+    present = support > 0
+    columns = (labels, precision.tolist(), recall.tolist(), f1.tolist(), support.tolist())
+    per_class = tuple(
+        ClassFigures(label, p, r, f, int(n)) if n else ClassFigures(label, None, None, None, 0)
+        for label, p, r, f, n in zip(*columns, strict=True)
+    )
+    by_speaker = _confusion_by_speaker(predictions)
+    uar_interval, accuracy_interval = _intervals(by_speaker, seed, resamples)
+    return Figures(
+        n_clips=len(truth),
+        n_speakers=len(by_speaker),
+        uar=float(recall[present].mean()),
+        accuracy=float(metrics.accuracy_score(truth, predicted)),
+        macro_f1=float(f1[present].mean()),
+        uar_interval95=uar_interval,
+        accuracy_interval95=accuracy_interval,
+        ece=expected_calibration_error(predictions),
+        per_class=per_class,
+        confusion=tuple(tuple(row) for row in by_speaker.sum(axis=0).tolist()),
+        absent=tuple(row.label for row in per_class if not row.support),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Clips by confidence in ``CALIBRATION_BINS`` equal bins; each array of shape (bins,).
+
+    edges: shape (bins + 1,).  confidence, accuracy: means over the bin's clips, 0 where
+    ``count`` is 0.
+    """
+
+    edges: Floats
+    count: Ints
+    confidence: Floats
+    accuracy: Floats
+
+
+def reliability(predictions: Predictions) -> Reliability:
+    """How often the verdicts of each confidence were right; a bin has its upper edge."""
+    bins = CALIBRATION_BINS
+    confidence = predictions.confidence
+    index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    count = np.bincount(index, minlength=bins)
+    filled = np.maximum(count, 1)
+    return Reliability(
+        edges=np.linspace(0, 1, bins + 1),
+        count=count,
+        confidence=np.bincount(index, confidence, bins) / filled,
+        accuracy=np.bincount(index, predictions.correct, bins) / filled,
+    )
+
+
+def expected_calibration_error(predictions: Predictions) -> float:
+    """Mean distance of confidence and accuracy over the bins, by clips (Guo et al. 2017)."""
+    bins = reliability(predictions)
+    return float(np.average(np.abs(bins.confidence - bins.accuracy), weights=bins.count))
+
+
+@dataclass(frozen=True, eq=False)
+class CoverageCurve:
+    """What a confidence threshold costs and gives; arrays of one length, thresholds rising.
+
+    coverage: share of clips with a verdict, those with ``confidence >= threshold``.
+    accuracy: share of these verdicts that are right.
+    """
+
+    threshold: Floats
+    coverage: Floats
+    accuracy: Floats
+
+
+def coverage_curve(predictions: Predictions) -> CoverageCurve:
+    """One point for each confidence that occurs; the first has a verdict on every clip."""
+    order = np.argsort(predictions.confidence)
+    confidence, correct = predictions.confidence[order], predictions.correct[order]
+    threshold, first = np.unique(confidence, return_index=True)
+    left = len(confidence) - first
+    right_from = correct[::-1].cumsum()[::-1]
+    return CoverageCurve(threshold, left / len(confidence), right_from[first] / left)
+
+
+def choose_threshold(predictions: Predictions, least_coverage: float = 0.65) -> float:
+    """The confidence threshold with the highest accuracy that leaves enough verdicts.
+
+    ``predictions`` must be of validation clips, never of test clips.  ``least_coverage``:
+    share of clips that keep a verdict, from 0 to 1; somewhat more than the 60 % that a stranger
+    shall have.  Of equals the lowest threshold.
+    """
+    if not 0 <= least_coverage <= 1:
+        raise ValueError("least_coverage must be from 0 to 1")
+    curve = coverage_curve(predictions)
+    allowed = curve.coverage >= least_coverage
+    return float(curve.threshold[allowed][curve.accuracy[allowed].argmax()])
+
+
+def fit_temperature(logits: Floats, truth: Ints) -> float:
+    """The temperature that makes the negative log-likelihood least (Guo et al. 2017).
+
+    ``logits``: shape (clips, labels), of validation clips, never of test clips; log-
+    probabilities do as well.  ``truth``: index, shape (clips,).  From 0.05 to 20.
+    """
+    if not np.isfinite(logits).all():
+        raise ValueError("logits must be finite")
+    clips = np.arange(len(truth))
+
+    def loss(log_temperature: float) -> float:
+        return -float(log_softmax(logits, np.exp(log_temperature))[clips, truth].mean())
+
+    bounds = np.log([_LOWEST_TEMPERATURE, _HIGHEST_TEMPERATURE])
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
+
+def fit_confidence(predictions: Predictions) -> tuple[float, float]:
+    """Temperature and threshold by predictions at temperature 1, of validation clips as above."""
+    temperature = fit_temperature(np.log(predictions.probabilities), predictions.truth)
+    return temperature, choose_threshold(predictions.at_temperature(temperature))
+
+
+def agreement(a: Predictions, b: Predictions) -> float:
+    """Share of clips of which both say the same; raises ValueError for other clips or labels."""
+    if a.clip_ids != b.clip_ids or a.labels != b.labels:
+        raise ValueError("only predictions of the same clips and labels can be compared")
+    return float((a.predicted == b.predicted).mean())
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Mean and sample standard deviation over runs; no deviation of a single run."""
+
+    mean: float
+    deviation: float | None
+
+
+def mean_and_deviation(runs: Sequence[Figures]) -> dict[str, Spread]:
+    """Spread of ``uar``, ``accuracy``, ``macro_f1`` and ``ece`` over seeds; at least one run."""
+    if not runs:
+        raise ValueError("there are no figures to take a mean of")
+    spreads = {}
+    for name in ("uar", "accuracy", "macro_f1", "ece"):
+        values = np.array([getattr(run, name) for run in runs])
+        spreads[name] = Spread(
+            float(values.mean()), float(values.std(ddof=1)) if len(runs) > 1 else None
+        )
+    return spreads
+
+
+def _confusion_by_speaker(predictions: Predictions) -> Ints:
+    """Counts of shape (speakers, true, predicted), speakers in the order of their names."""
+    names, speaker = np.unique(predictions.speakers, return_inverse=True)
+    shape = (len(names), len(predictions.labels), len(predictions.labels))
+    counts = np.zeros(shape, np.int64)
+    np.add.at(counts, (speaker, predictions.truth, predictions.predicted), 1)
+    return counts
+
+
+def _intervals(
+    by_speaker: Ints, seed: int, resamples: int
+) -> tuple[Interval | None, Interval | None]:
+    """95 % percentile bootstrap of UAR and accuracy, drawing speakers with replacement.
+
+    Clips of one speaker are no independent draws: what varies is whom the model meets.
+    """
+    n = len(by_speaker)
+    if n < 2:
+        return None, None
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(n, np.full(n, 1 / n), size=resamples)
+    drawn = np.tensordot(draws, by_speaker, axes=1)  # (resamples, true, predicted)
+    support, right = drawn.sum(axis=2), np.diagonal(drawn, axis1=1, axis2=2)
+    # a class that no drawn speaker has is left out of that draw's mean
+    uar = (right / np.maximum(support, 1)).sum(axis=1) / (support > 0).sum(axis=1)
+    accuracy = right.sum(axis=1) / support.sum(axis=1)
+    return _percentiles(uar), _percentiles(accuracy)
+
+
+def _percentiles(values: Floats) -> Interval:
+    low, high = np.percentile(values, [2.5, 97.5]).tolist()
+    return low, high
