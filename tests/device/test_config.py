@@ -28,10 +28,18 @@ def config(tmp_path, monkeypatch):
 
 def settings(*flags, env=None):
     result = CliRunner().invoke(
-        cli.undertone, ["config", "--json", *flags], env=env, catch_exceptions=False
+        cli.undertone, ["config", "--format", "json", *flags], env=env, catch_exceptions=False
     )
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
+
+
+def test_the_old_name_of_format_json_still_works(config):
+    def run(*arguments):
+        return CliRunner().invoke(cli.undertone, ["config", *arguments]).stdout
+
+    assert run("--json") == run("--format", "json")
+    assert "--json" not in run("--help")
 
 
 def test_defaults(config, tmp_path):

@@ -183,7 +183,7 @@ def test_a_command_that_is_not_there_or_fails_has_no_output() -> None:
 
 
 def test_the_command_finds_something_and_says_it_in_json(tmp_path: Path) -> None:
-    arguments = ["--json", "--model", str(tmp_path), "--microphone", "no such microphone"]
+    arguments = ["--format", "json", "--model", str(tmp_path), "--microphone", "no such microphone"]
     result = CliRunner().invoke(command, arguments, env={"UNDERTONE_STATE": str(tmp_path)})
     assert result.exit_code == 1
     findings = {finding["name"]: finding for finding in map(json.loads, result.stdout.splitlines())}

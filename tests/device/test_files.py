@@ -148,6 +148,24 @@ def test_a_good_file_is_read_without_a_warning(
     assert not caplog.text
 
 
+@pytest.mark.parametrize("subtype", ["IMA_ADPCM", "MS_ADPCM", "PCM_16"])
+def test_a_rate_of_bytes_that_is_rounded_otherwise_is_no_damage(
+    tmp_path: Path, subtype: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "phone.wav"
+    soundfile.write(path, noise(), SAMPLE_RATE_HZ, subtype)
+    header = bytearray(path.read_bytes())
+    told, expected = struct.unpack_from("<I", header, 28)[0], len(sound_of(path))
+    for other in (told - told % 1000, 0):  # as encoders other than libsndfile write it
+        struct.pack_into("<I", header, 28, other)
+        path.write_bytes(header)
+        assert len(sound_of(path)) == expected
+    assert not caplog.text
+    path.write_bytes(header[: len(header) // 2])
+    sound_of(path)
+    assert "is cut off or damaged" in caplog.text
+
+
 def make_missing(path: Path) -> None:
     """A file that never was, or is gone when its turn comes."""
 

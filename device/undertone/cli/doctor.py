@@ -18,13 +18,13 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
 @click.command(epilog="Example: undertone doctor --microphone USB")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@options.output_format("table", "json", told="json: one object a line.")
 @options.model
 @options.microphone
 @options.journal
 @click.pass_context
 def command(
-    ctx: click.Context, as_json: bool, model: str, microphone: str | None, journal: Path
+    ctx: click.Context, form: str, model: str, microphone: str | None, journal: Path
 ) -> None:
     """Find what is missing on this machine and how to fix it.
 
@@ -33,7 +33,7 @@ def command(
     from undertone.diagnostics.doctor import diagnose
 
     findings = list(diagnose(model, microphone, journal))
-    if as_json:
+    if form == "json":
         for finding in findings:
             click.echo(json.dumps(asdict(finding)))
     elif sys.stdout.isatty():

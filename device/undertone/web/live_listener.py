@@ -3,11 +3,12 @@
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from datetime import date
 from threading import Event as Flag
 from threading import Lock, Thread
 
 from undertone.audio.microphone import Microphone
-from undertone.audio.realtime import in_real_time
+from undertone.audio.realtime import Recording
 from undertone.errors import UndertoneError
 from undertone.events import Event, LiveStatus
 from undertone.journal import JournalWriter
@@ -45,7 +46,10 @@ class LiveListener:
         Raises UndertoneError where there is no microphone, or where another process listens.
         """
         with self._changing:
-            writer = JournalWriter(settings.journal, settings.limits)  # one listener at a time
+            day = date.today() if sample else None
+            writer = JournalWriter(  # which has the lock: one listener at a time
+                settings.journal, settings.limits, recording_day=day
+            )
             try:
                 self.source, items = _open(settings, sample)
             except UndertoneError:
@@ -86,7 +90,7 @@ class LiveListener:
 
 def _open(settings: Settings, sample: bool) -> tuple[str, Iterable[SourceItem]]:
     if sample:
-        return "packaged sample", in_real_time(demonstration(), time.time, time.sleep)
+        return "packaged sample", Recording(demonstration(), time.time(), time.sleep)
     microphone = Microphone(settings.microphone, settings.channel, settings.gain_db)
     return microphone.name, microphone
 
