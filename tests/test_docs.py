@@ -160,7 +160,7 @@ def test_no_struct_of_the_manifest_is_left_out() -> None:
 SCORES = Scores({"happy": 0.75, "sad": 0.25})
 EVENTS = [
     Started(0.0, "USB", "m", "0" * 64, "1"),
-    SegmentHeard(0.0, 1.0, -20.0, Verdict(SCORES, "happy"), "m", "0" * 64),
+    SegmentHeard(0.0, 1.0, -20.0, Verdict(SCORES, "uncertain", "r"), "m", "0" * 64),
     Gap(0.0, 1, "r"),
     SourceLost(0.0, "USB", "r"),
     SourceBack(0.0, "USB", 1.0),
