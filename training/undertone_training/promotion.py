@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from undertone.bundle import Bundle
+from undertone.recognition.bundle import Bundle
 from undertone_training.corpora.clip import Clip
 from undertone_training.errors import PromotionError, RunError
 from undertone_training.evaluation.false_alarms import NoiseReport

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.audio.files import read_blocks
-from undertone.classifier import Classifier
+from undertone.recognition.classifier import Classifier
 from undertone_training.evaluation.embeddings import map_run
 from undertone_training.evaluation.results import Cost, LiveCounts, Outcome, Verdicts
 from undertone_training.evaluation.streaming import SNRS_DB, condition, stream
