@@ -109,7 +109,7 @@ def command(
         return
     note = f"the weights that ship · {len(info.train_speakers)} speakers"
     curves = pictures.png(pictures.curves(run.epochs(), note))
-    card = model_card(msgspec.to_builtins(bundle.manifest), figures)
+    card = model_card(msgspec.to_builtins(bundle.manifest), report)
     write_bundle(bundle, to / name, report, curves, card)
     click.echo(f"{to / name}: {len(bundle.model) / 1024:.1f} KB")
 
