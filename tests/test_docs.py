@@ -13,7 +13,7 @@ import pytest
 import bench_figures
 import docs_figures
 from pages import rewritten
-from undertone import bundle, cli
+from undertone import cli
 from undertone.bench import limits, result
 from undertone.cli.options import known_settings
 from undertone.events import (
@@ -26,10 +26,11 @@ from undertone.events import (
     Stopped,
     Verdict,
 )
-from undertone.interpreter import InstalledRuntime
 from undertone.journal import DiskRefused, EventsLost, parse_line, to_line
-from undertone.mfcc import MfccConfig
-from undertone.windows import WindowConfig
+from undertone.recognition import bundle
+from undertone.recognition.interpreter import InstalledRuntime
+from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.windows import WindowConfig
 from undertone_training import cli as training_cli
 from undertone_training.report.facts import (
     Condition,
@@ -218,7 +219,7 @@ def test_the_page_of_the_configuration_has_every_setting() -> None:
 
 
 def test_the_example_of_a_settings_file_is_valid(tmp_path: Path) -> None:
-    from undertone.settings import load_default_map
+    from undertone.cli.settings import load_default_map
 
     for page in ("configuration.md", "raspberry-pi.md"):
         for block in re.findall(

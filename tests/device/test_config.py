@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from undertone import cli, paths
 from undertone.cli.options import known_settings
+from undertone.cli.settings import load_default_map
 from undertone.errors import ConfigError
-from undertone.settings import load_default_map
 
 
 @pytest.fixture
@@ -28,10 +28,18 @@ def config(tmp_path, monkeypatch):
 
 def settings(*flags, env=None):
     result = CliRunner().invoke(
-        cli.undertone, ["config", "--json", *flags], env=env, catch_exceptions=False
+        cli.undertone, ["config", "--format", "json", *flags], env=env, catch_exceptions=False
     )
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
+
+
+def test_the_old_name_of_format_json_still_works(config):
+    def run(*arguments):
+        return CliRunner().invoke(cli.undertone, ["config", *arguments]).stdout
+
+    assert run("--json") == run("--format", "json")
+    assert "--json" not in run("--help")
 
 
 def test_defaults(config, tmp_path):
@@ -137,6 +145,7 @@ def test_the_file_reaches_the_commands_of_a_group(config, tmp_path):
         ("journal_keep_mb = inf", ["journal_keep_mb", "finite"]),
         ("threshold = '0.5'", ["threshold must be a number"]),
         ('journal = "a\\u0000b"', ["journal", "no path"]),
+        ('journal = ""', ["journal", "a path can't be empty"]),
         ('journal = "~nobody-of-this-name/x"', ["journal", "no path"]),
         ("threads = 2\nthreads = 3\nchannel = 1", ["not valid TOML", "line 2"]),
         ("threads = 2\nmodel = \nchannel = 1", ["not valid TOML", "line 2"]),
@@ -187,8 +196,8 @@ def test_the_keys_of_the_file_are_the_names_of_the_flags():
 
 
 def test_facts_that_stand_elsewhere_too():
-    from undertone.bundle import DEFAULT_BUNDLE
-    from undertone.interpreter import RuntimeName
+    from undertone.recognition.bundle import DEFAULT_BUNDLE
+    from undertone.recognition.interpreter import RuntimeName
 
     known = known_settings()
     assert known["model"].default == DEFAULT_BUNDLE

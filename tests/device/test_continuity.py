@@ -2,14 +2,14 @@
 
 import pytest
 
-from undertone.audio.continuity import Continuity
+from undertone.audio.gap_detector import GapDetector
 
 CHUNK_S = 0.1
 
 
 def missing(arrivals: list[float]) -> list[float]:
     """The holes that are found where chunks of a tenth of a second arrive at these times."""
-    continuity = Continuity()
+    continuity = GapDetector()
     found = [continuity.missing_s(arrival, CHUNK_S) for arrival in arrivals]
     return [hole for hole in found if hole]
 

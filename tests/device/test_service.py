@@ -20,7 +20,7 @@ from undertone.audio.block import REST_S, SAMPLE_RATE_HZ
 from undertone.cli import undertone
 from undertone.errors import ServiceError
 from undertone.events import (
-    Hearing,
+    LiveStatus,
     Scores,
     SegmentHeard,
     SourceBack,
@@ -32,7 +32,7 @@ from undertone.events import (
 from undertone.samples import clips
 from undertone.service import install, unit
 from undertone.service.notify import Notifier, service_manager
-from undertone.service.signals import RELOAD, Endings
+from undertone.service.signals import RELOAD, ShutdownSignals
 from undertone.service.sink import ServiceSink
 
 LARGEST_EXPOSURE = 1.5  # of 10, as `systemd-analyze security` counts; 9.6 is a service unhardened
@@ -145,6 +145,12 @@ def test_a_dry_run_of_the_others_shows_their_commands():
     ]
 
 
+def test_uninstall_is_another_word_for_remove():
+    assert call("uninstall", "--dry-run").stdout == call("remove", "--dry-run").stdout != ""
+    assert "uninstall" not in call("--help").stdout
+    assert "'uninstall'" in call("uninstal").stderr
+
+
 def test_the_user_is_made_where_there_is_none():
     service = unit.Unit(Path("/bin/u"))
     without, with_user = (
@@ -197,6 +203,15 @@ def test_what_stands_in_the_way_is_told_in_one_sentence(tmp_path):
         install.require_reachable([Path("/home/pi/.venv/bin/undertone")])
 
 
+def test_a_program_that_the_service_could_not_see_is_told_before_anybody_becomes_root(monkeypatch):
+    monkeypatch.setattr(install, "require_systemd", lambda: None)
+    monkeypatch.setattr(install, "_HIDDEN", ("/",))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert "may not look into" in str(call("install").exception)
+    monkeypatch.setattr(install, "_HIDDEN", ())
+    assert "only root may" in str(call("install").exception)
+
+
 @pytest.mark.skipif(install.BOOTED.is_dir(), reason="systemd runs this machine")
 @pytest.mark.parametrize("deed", ["install", "status", "remove"])
 def test_without_systemd_nothing_is_tried(deed):
@@ -212,6 +227,8 @@ def test_options_that_listen_would_refuse_are_refused_before_anything_is_done(ar
     result = call("install", "--dry-run", "--", *arguments)
     assert result.exit_code == 2
     assert result.stdout == ""
+    usages = ("Usage: undertone listen [OPTIONS]", "Usage: undertone service install [OPTIONS]")
+    assert result.stderr.startswith(usages)
 
 
 @pytest.mark.parametrize("deed", [[], ["install"], ["status"], ["remove"]])
@@ -285,7 +302,7 @@ def test_the_environment_says_who_wants_to_know(environment, expected):
 
 STARTED = Started(0.0, "USB", "m", "0" * 64, "1")
 SEGMENT = SegmentHeard(0.0, 1.0, -20.0, Verdict(Scores({"sad": 1.0}), "sad"), "m", "0" * 64)
-MOMENT = Hearing(0.0, 0.0, -60.0, False, False, None)
+MOMENT = LiveStatus(0.0, 0.0, -60.0, False, False, None)
 
 
 class Told:
@@ -312,7 +329,7 @@ class Told:
         """What is told at a moment of listening."""
         self.messages.clear()
         self.now_s = time_s
-        self.sink.hear(MOMENT)
+        self.sink.observe(MOMENT)
         return list(self.messages)
 
 
@@ -361,13 +378,13 @@ ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 @pytest.fixture
 def endings():
     kept = {number: signal.getsignal(number) for number in ENDING}
-    yield Endings(service=True)
+    yield ShutdownSignals(service=True)
     for number, handler in kept.items():
         signal.signal(number, handler)
 
 
 def test_a_terminal_that_has_gone_ends_the_listening_and_starts_nothing(endings):
-    outside = Endings(service=False)
+    outside = ShutdownSignals(service=False)
     with pytest.raises(KeyboardInterrupt) as ended:
         signal.raise_signal(signal.SIGHUP)
     assert str(ended.value) == ""

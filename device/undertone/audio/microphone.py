@@ -11,13 +11,13 @@ from typing import Protocol, Self
 import numpy as np
 
 from undertone.audio.block import REST_S, SAMPLE_RATE_HZ, Block, Resting, amplify, never
-from undertone.audio.continuity import Continuity
+from undertone.audio.gap_detector import GapDetector
 from undertone.audio.portaudio import CHUNK_S, Deliver, PortAudioInput, Stream
 from undertone.audio.resample import Resampler, to_mono
 from undertone.audio.watchdog import Lost, Reopen, State, Watchdog, WatchdogConfig
 from undertone.errors import AudioSourceError
 from undertone.events import Gap, Idle, SourceBack, SourceLost
-from undertone.text import printable
+from undertone.support.printable import printable
 
 QUEUE_S = 10.0
 """Seconds of sound that wait for a slow reader (an SD card can stall for some) before a drop."""
@@ -102,7 +102,7 @@ class _Opened:
 
     def __init__(self, source: Input, clock: Clock, steady_clock: Clock) -> None:
         self.inbox = _Inbox(clock, steady_clock)
-        self.continuity = Continuity()
+        self.continuity = GapDetector()
         self.last_data = b""
         self.given_up = False
         """Whether it gives another microphone's sound, which nobody may hear."""
@@ -219,7 +219,7 @@ class Microphone:
         if isinstance(change, Lost):
             yield from self._lose(opened, change)
         elif change:
-            opened.continuity = Continuity()  # the loss has told what is missing
+            opened.continuity = GapDetector()  # the loss has told what is missing
             yield SourceBack(start_s, self.name, change.missed_s)
         elif self._watchdog.state is State.LISTENING:
             yield from _gaps(opened, chunk, start_s)
@@ -291,7 +291,7 @@ def _gaps(opened: _Opened, chunk: _Chunk, start_s: float) -> Iterator[Block | Ga
         reason = "the sound stood still"
     else:
         return
-    opened.continuity = Continuity()
+    opened.continuity = GapDetector()
     yield from _break_off(opened)
     yield Gap(start_s - missing_s, round(missing_s * SAMPLE_RATE_HZ), reason)
 

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from undertone.errors import JournalError
-from undertone.journal import index
+from undertone.journal import summary_cache
 from undertone.journal.files import JournalFile, journal_files
 from undertone.journal.format import DiskRefused, EventsLost, JournalEvent, time_of, to_line
 from undertone.journal.lock import acquire
@@ -61,12 +61,15 @@ class JournalWriter:
         folder: Path,
         limits: JournalLimits | None = None,
         *,
+        recording_day: date | None = None,
         clock: Callable[[], float] = time.monotonic,
         zone: tzinfo | None = None,
         report: Callable[[str], None] = _log.warning,
     ) -> None:
         """``clock`` gives seconds that never go back; ``zone`` None is the local one.
 
+        recording_day: what is written is a recording that is listened to on this day; every line
+        says that it is one, and is in the files of this day, whatever its own time is.
         ``report`` is told in one sentence when the disk begins to refuse events and when it
         takes them again.  Raises JournalError where the folder can't be made or is being
         written by another process.
@@ -77,6 +80,7 @@ class JournalWriter:
         """Why nothing can be written at the moment."""
         self.mended_bytes = 0
         """Length of the half-written lines that a crash had left."""
+        self._recording_day = recording_day
         self._clock = clock
         self._zone = zone
         self._report = report
@@ -102,11 +106,11 @@ class JournalWriter:
     def write(self, event: JournalEvent) -> None:
         """Take one event; :meth:`tick` brings it to the disk."""
         when = time_of(event, self._zone)
-        data = to_line(event, self._zone).encode() + b"\n"
+        data = self._encoded(event)
         if len(self._pending) >= self.limits.pending_events:
             self._lost += 1
             self._lost_at_s = self._pending.popleft().time_s
-        self._pending.append(_Line(when.timestamp(), when.date(), data))
+        self._pending.append(_Line(when.timestamp(), self._recording_day or when.date(), data))
         if self._due is None:
             self._due = self._clock() + self.limits.flush_s
 
@@ -149,7 +153,7 @@ class JournalWriter:
             self._lock = acquire(self.folder)
         if not self._mended:
             for file in journal_files(self.folder):
-                if cut := mend(file.path):
+                if cut := cut_partial_line(file.path):
                     self.mended_bytes += cut
                     _log.warning("%s: cut a half-written line of %d bytes off", file.path, cut)
             self._mended = True
@@ -204,7 +208,11 @@ class JournalWriter:
         if self.problem and self._refused_since_s is not None:
             refused_s = self._clock() - self._refused_since_s
             notes.append(DiskRefused(self._pending[0].time_s, refused_s, self.problem))
-        return [to_line(note, self._zone).encode() + b"\n" for note in notes]
+        return list(map(self._encoded, notes))
+
+    def _encoded(self, event: JournalEvent) -> bytes:
+        is_recording = self._recording_day is not None
+        return to_line(event, self._zone, is_recording).encode() + b"\n"
 
     def _append(self, path: Path, data: bytes) -> None:
         """Bring ``data`` to the disk; until it is taken off the list, :meth:`_roll_back` undoes it.
@@ -254,7 +262,7 @@ class JournalWriter:
         """
         files = journal_files(self.folder)
         if files:
-            index.store(files[-1].path)
+            summary_cache.store(files[-1].path)
         days = sorted({today, *(file.day for file in files)})
         today = days[-2] if len(days) > 1 else today
         sizes = [file.path.stat().st_size for file in files]
@@ -263,11 +271,11 @@ class JournalWriter:
             if excess <= 0 and (today - file.day).days <= self.limits.keep_days:
                 break
             file.path.unlink(missing_ok=True)
-            index.path_of(file.path).unlink(missing_ok=True)
+            summary_cache.path_of(file.path).unlink(missing_ok=True)
             excess -= size
 
 
-def mend(path: Path) -> int:
+def cut_partial_line(path: Path) -> int:
     """Cut a half-written last line off ``path``; return its length in bytes."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
