@@ -1,5 +1,6 @@
 """Recorded sound as if it were heard now."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
@@ -7,12 +8,17 @@ from undertone.audio.block import Block
 
 
 def as_if_now(
-    blocks: Iterable[Block], clock: Callable[[], float], sleep: Callable[[float], None] | None
+    blocks: Iterable[Block],
+    clock: Callable[[], float],
+    sleep: Callable[[float], None] | None,
+    steady_clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Block]:
-    """Blocks timed from 0 as if they had begun now; with ``sleep``, at their own pace."""
-    start_s = clock()
+    """Blocks timed from 0 as if they had begun now; with ``sleep``, at their own pace.
+
+    clock: what time it is; steady_clock: how much has passed, whoever sets the other one.
+    """
+    start_s, began_s = clock(), steady_clock()
     for block in blocks:
-        time_s = start_s + block.time_s
-        if sleep and time_s > clock():
-            sleep(time_s - clock())
-        yield replace(block, time_s=time_s)
+        if sleep and (ahead_s := began_s + block.time_s - steady_clock()) > 0:
+            sleep(ahead_s)
+        yield replace(block, time_s=start_s + block.time_s)

@@ -41,7 +41,7 @@ Examples:
 @click.option(
     "--source",
     metavar="mic|FILE|-",
-    help="A microphone, an audio file, or raw 16 kHz mono int16 PCM on stdin.  "
+    help="A microphone, an audio file, or 16-bit PCM on stdin: WAV, or raw 16 kHz mono.  "
     "Default: the microphone, and the packaged sample where there is none.",
 )
 @click.option(
@@ -124,8 +124,9 @@ def _open(
     sleep: Callable[[float], None] | None,
 ) -> _Source:
     """The source that is asked for; ``sleep`` gives a file the pace of its sound."""
-    from undertone.audio.files import read_blocks, read_pcm
+    from undertone.audio.files import read_blocks
     from undertone.audio.pace import as_if_now
+    from undertone.audio.pipe import Pipe
     from undertone.samples import demonstration
 
     if source == "-":
@@ -134,8 +135,7 @@ def _open(
                 "Standard input is closed: pipe sound into it, for example from "
                 "arecord -f S16_LE -r 16000 -c 1."
             )
-        sound = read_pcm(sys.stdin.buffer, resting=resting)
-        return _Source("standard input", as_if_now(sound, time.time, None))
+        return _Source("standard input", Pipe(sys.stdin.fileno(), resting))
     if source not in (None, "mic"):
         if Path(source).is_dir():
             raise AudioSourceError(
