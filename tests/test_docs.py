@@ -12,7 +12,7 @@ import click
 import msgspec
 import pytest
 
-from undertone import bundle, cli
+from undertone import cli
 from undertone.bench import limits, result
 from undertone.cli.options import known_settings
 from undertone.events import (
@@ -25,10 +25,11 @@ from undertone.events import (
     Stopped,
     Verdict,
 )
-from undertone.interpreter import InstalledRuntime
 from undertone.journal import DiskRefused, EventsLost, parse_line, to_line
-from undertone.mfcc import MfccConfig
-from undertone.windows import WindowConfig
+from undertone.recognition import bundle
+from undertone.recognition.interpreter import InstalledRuntime
+from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.windows import WindowConfig
 from undertone_training import cli as training_cli
 
 ROOT = Path(__file__).parent.parent
@@ -209,7 +210,7 @@ def test_the_page_of_the_configuration_has_every_setting() -> None:
 
 
 def test_the_example_of_a_settings_file_is_valid(tmp_path: Path) -> None:
-    from undertone.settings import load_default_map
+    from undertone.cli.settings import load_default_map
 
     for page in ("configuration.md", "raspberry-pi.md"):
         for block in re.findall(

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from pages import rewritten, table
-from undertone import bundle
 from undertone.bench import result
 from undertone.bench.result import Benchmark, Measurement
+from undertone.recognition import bundle
 from undertone_training.report.protocols import (
     LISTENERS_ACCURACY,
     percent,

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from undertone import bundle
 from undertone.audio.files import read_blocks
-from undertone.classifier import Classifier
-from undertone.pipeline import classify
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.pipeline import classify
 from undertone.samples import clips
 
 

@@ -1,7 +1,7 @@
 """The values that travel from the pipeline to its sinks.
 
 Times are POSIX seconds; sinks write them as RFC 3339 with the UTC offset.  ``kind`` is the
-journal's key ``event``; live-only values (:class:`Hearing`) have none and are never stored.
+journal's key ``event``; live-only values (:class:`LiveStatus`) have none and are never stored.
 """
 
 from collections.abc import Mapping
@@ -114,7 +114,7 @@ Event = Started | SegmentHeard | Gap | SourceLost | SourceBack | Stopped
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class LiveStatus:
     """Now, for a live view only: level, clipping, the open segment's provisional verdict."""
 
     time_s: float

@@ -9,20 +9,20 @@ from typing import Protocol
 from undertone import __version__
 from undertone.audio.block import Block
 from undertone.audio.level import SILENCE, Level, measure
-from undertone.bundle import Manifest
 from undertone.errors import UndertoneError
 from undertone.events import (
     Event,
     Gap,
-    Hearing,
     Idle,
+    LiveStatus,
     SegmentHeard,
     SourceBack,
     SourceLost,
     Started,
     Stopped,
 )
-from undertone.pipeline import Judged, Pipeline
+from undertone.recognition.bundle import Manifest
+from undertone.recognition.pipeline import ClassifiedSegment, Pipeline
 
 _log = logging.getLogger(__name__)
 
@@ -30,12 +30,12 @@ SourceItem = Block | Gap | Idle | SourceLost | SourceBack
 
 
 class Sink(Protocol):
-    """Where events go; gets every one of them, and each moment of hearing."""
+    """Where events go; gets every one of them, and each moment of status."""
 
     def handle(self, event: Event) -> None:
         """Take one event."""
 
-    def hear(self, hearing: Hearing) -> None:
+    def observe(self, status: LiveStatus) -> None:
         """Look at the present moment; called after every block, and while a live source is idle."""
 
     def close(self) -> None:
@@ -104,9 +104,9 @@ class Listener:
     def _take(self, item: SourceItem) -> None:
         match item:
             case Block():
-                hurried = self._pipeline.hurried
+                overloaded = self._pipeline.overloaded
                 self._report(self._pipeline.process(item))
-                if self._pipeline.hurried and not hurried:
+                if self._pipeline.overloaded and not overloaded:
                     _log.warning(
                         "this machine is too busy: the listening is %.0f s late, and fewer "
                         "windows are judged until it has caught up",
@@ -123,13 +123,13 @@ class Listener:
 
     def _hear(self, time_s: float, level: Level) -> None:
         speaking, provisional = self._pipeline.speaking, self._pipeline.provisional
-        hearing = Hearing(
+        status = LiveStatus(
             time_s, self.listened_s, level.rms_dbfs, level.clips, speaking, provisional
         )
         for sink in self._sinks:
-            self._guard(sink, partial(sink.hear, hearing))
+            self._guard(sink, partial(sink.observe, status))
 
-    def _report(self, segments: Iterable[Judged]) -> None:
+    def _report(self, segments: Iterable[ClassifiedSegment]) -> None:
         for segment in segments:
             self.segments += 1
             self._emit(

@@ -13,18 +13,18 @@ import msgspec
 import numpy as np
 import pytest
 
-from undertone import bundle
 from undertone.bench import limits, report, result
 from undertone.bench.compare import compare, other_machine
-from undertone.bench.cut import cut
 from undertone.bench.machine import Sensors
 from undertone.bench.model import describe, graph
 from undertone.bench.plot import svg
 from undertone.bench.result import Benchmark, State
+from undertone.bench.truncate_model import truncate
 from undertone.cli import run, undertone
 from undertone.errors import BenchmarkError, ConfigError
-from undertone.interpreter import Int8Interpreter, installed_runtimes
-from undertone.speech import GateConfig
+from undertone.recognition import bundle
+from undertone.recognition.interpreter import Int8Interpreter, installed_runtimes
+from undertone.recognition.speech_gate import GateConfig
 
 
 @pytest.fixture(params=installed_runtimes())
@@ -169,7 +169,7 @@ def test_a_model_cut_short_gives_what_the_whole_one_had_there(runtime):
     values = np.random.default_rng(0).integers(-128, 128, (1, 96, 40), np.int8)
     before = values
     for count, operator in enumerate(seen.operators, 1):
-        short = Int8Interpreter(cut(model, count, seen.output(operator)), runtime)
+        short = Int8Interpreter(truncate(model, count, seen.output(operator)), runtime)
         shape = tuple(seen.tensors[seen.output(operator)]["shape"])
         assert short.output.shape == shape
         after = short.invoke(values)

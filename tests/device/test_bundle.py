@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from undertone import bundle
-from undertone.classifier import Classifier
 from undertone.errors import BundleError
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_a_damaged_manifest_is_refused_or_still_valid(data):
 
 
 def test_int8_conversion_clips_at_both_ends():
-    from undertone.classifier import dequantize, quantize
+    from undertone.recognition.classifier import dequantize, quantize
 
     values = quantize(np.array([-1e9, -0.26, 0.0, 0.24, 1e9]), 0.5, 3)
     assert values.tolist() == [-128, 2, 3, 3, 127]

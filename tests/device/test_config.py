@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from undertone import cli, paths
 from undertone.cli.options import known_settings
+from undertone.cli.settings import load_default_map
 from undertone.errors import ConfigError
-from undertone.settings import load_default_map
 
 
 @pytest.fixture
@@ -187,8 +187,8 @@ def test_the_keys_of_the_file_are_the_names_of_the_flags():
 
 
 def test_facts_that_stand_elsewhere_too():
-    from undertone.bundle import DEFAULT_BUNDLE
-    from undertone.interpreter import RuntimeName
+    from undertone.recognition.bundle import DEFAULT_BUNDLE
+    from undertone.recognition.interpreter import RuntimeName
 
     known = known_settings()
     assert known["model"].default == DEFAULT_BUNDLE

@@ -5,9 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from undertone.denoising import subtract_steady_noise
-from undertone.mfcc import Mfcc, MfccConfig
-from undertone.spectra import cepstrum_to_mel, mel_energies, mel_frames, mel_to_cepstrum
+from undertone.recognition.cepstrum import (
+    cepstrum_to_mel,
+    mel_energies,
+    mel_frames,
+    mel_to_cepstrum,
+)
+from undertone.recognition.mfcc import Mfcc, MfccConfig
+from undertone.recognition.spectral_subtraction import subtract_steady_noise
 
 CONFIG = MfccConfig()
 RATE_HZ = CONFIG.sample_rate_hz

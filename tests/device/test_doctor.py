@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from undertone import doctor
 from undertone.audio.portaudio import InputDevice
 from undertone.cli.doctor import command
-from undertone.doctor import Finding
+from undertone.diagnostics import doctor
+from undertone.diagnostics.doctor import Finding
 from undertone.errors import AudioSourceError, BundleError, RuntimeMissingError
 
 

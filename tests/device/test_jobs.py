@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from undertone import bundle
-from undertone.batch import Judge, classify_files
 from undertone.bench.memory import status_bytes
 from undertone.cli import run, undertone
 from undertone.errors import BundleError, WorkerError
+from undertone.files.batch import Judge, classify_files
+from undertone.files.workers import Workers, in_new_process
+from undertone.recognition import bundle
 from undertone.samples import clips
-from undertone.workers import Workers, in_new_process
 
 
 def judge(name="ravdess8-tiny"):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from undertone import cli
 from undertone.errors import JournalError
 from undertone.events import Gap
-from undertone.journal import JournalWriter, index, to_line
+from undertone.journal import JournalWriter, summary_cache, to_line
 from undertone.journal.follow import Follower
 from undertone.journal.remove import remove_day
 
@@ -81,7 +81,7 @@ def journal(tmp_path: Path) -> Iterator[Path]:
     for day in (20, 21, 22):
         path = tmp_path / f"2026-11-{day}.jsonl"
         path.write_text(line(day, day))
-        index.store(path)
+        summary_cache.store(path)
     (tmp_path / "2026-11-21.1.jsonl").write_text(line(1))
     yield tmp_path
 

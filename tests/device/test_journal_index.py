@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from undertone.events import Scores, SegmentHeard, Verdict
-from undertone.journal import JournalLimits, JournalReader, JournalWriter, index
+from undertone.journal import JournalLimits, JournalReader, JournalWriter, summary_cache
 
 START_S = datetime(2026, 11, 21, 8, tzinfo=UTC).timestamp()
 DAY_S = 86_400
@@ -63,7 +63,7 @@ def test_it_says_the_same_as_the_lines(journal):
 
 
 def test_its_owner_and_group_alone_may_read_it(closed):
-    assert stat.S_IMODE(index.path_of(closed).stat().st_mode) == 0o640
+    assert stat.S_IMODE(summary_cache.path_of(closed).stat().st_mode) == 0o640
 
 
 def test_the_open_file_has_none(journal):
@@ -110,16 +110,16 @@ def test_of_a_file_that_was_changed_it_is_not_used(journal, closed):
     ],
 )
 def test_one_that_is_damaged_is_not_used(journal, closed, change):
-    path = index.path_of(closed)
+    path = summary_cache.path_of(closed)
     changed = change(path.read_bytes())
     assert changed != path.read_bytes()
     path.write_bytes(changed)
-    assert index.load(closed) is None
+    assert summary_cache.load(closed) is None
     assert segments(journal) == 12 * DAYS
 
 
 def test_a_folder_that_can_not_be_written_costs_only_time(journal, closed, monkeypatch):
-    index.path_of(closed).unlink()
+    summary_cache.path_of(closed).unlink()
     monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only")))
-    index.store(closed)
-    assert index.load(closed) is None
+    summary_cache.store(closed)
+    assert summary_cache.load(closed) is None

@@ -3,13 +3,13 @@ import signal
 
 import pytest
 
-from undertone import bundle
-from undertone.classifier import Classifier
 from undertone.events import Gap, SegmentHeard, SourceBack, SourceLost, Started, Stopped
 from undertone.listener import Listener
-from undertone.pipeline import Pipeline
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.pipeline import Pipeline
 from undertone.samples import demonstration
-from undertone.service.signals import Endings
+from undertone.service.signals import ShutdownSignals
 
 
 class Recorder:
@@ -23,7 +23,7 @@ class Recorder:
     def handle(self, event):
         self.events.append(event)
 
-    def hear(self, hearing):
+    def observe(self, hearing):
         self.moments.append(hearing)
 
     def close(self):
@@ -36,7 +36,7 @@ class Broken:
     def handle(self, event):
         raise RuntimeError("broken sink")
 
-    def hear(self, hearing):
+    def observe(self, hearing):
         raise OSError("broken sink")
 
     def close(self):
@@ -126,7 +126,7 @@ def test_a_signal_between_two_sinks_takes_the_event_from_neither(classifier):
     kept = {number: signal.getsignal(number) for number in ENDING}
     first, second = Signalling(), Recorder()
     try:
-        held = Endings(service=True).held
+        held = ShutdownSignals(service=True).held
         pipeline = Pipeline(classifier)
         listener = Listener(pipeline, classifier.manifest, [first, second], lambda: 1000.0, held)
         listener.run(demonstration(), "a test")

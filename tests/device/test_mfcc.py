@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from undertone.audio.files import read_blocks
-from undertone.mfcc import Mfcc, MfccConfig
+from undertone.recognition.mfcc import Mfcc, MfccConfig
 from undertone.samples import clips
 
 CONFIGS = (

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from undertone import bundle
 from undertone.audio.block import Block
 from undertone.audio.files import read_blocks
-from undertone.classifier import Classifier
-from undertone.pipeline import HURRY_S, Pipeline, classify
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.decision import combine, judge, log_softmax
+from undertone.recognition.pipeline import OVERLOADED_S, Pipeline, classify
+from undertone.recognition.speech_gate import SpeechGate
 from undertone.samples import clips
-from undertone.speech import SpeechGate
-from undertone.tracker import combine, judge, log_softmax
 
 GOLDEN = Path(__file__).with_name("golden.json")
 
@@ -182,11 +182,11 @@ def test_behind_a_live_source_it_judges_less_and_hears_as_much(classifier, times
         counting = Counting(classifier)
         pipeline = Pipeline(counting)
         segments = [one for block in late(sound, behind_s) for one in pipeline.process(block)]
-        return counting.count, segments, pipeline.hurried
+        return counting.count, segments, pipeline.overloaded
 
-    often, segments, hurried = judged(behind_s=HURRY_S - 0.1)
-    seldom, in_a_hurry, hurrying = judged(behind_s=HURRY_S)
-    assert (hurried, hurrying) == (False, True)
+    often, segments, overloaded = judged(behind_s=OVERLOADED_S - 0.1)
+    seldom, in_a_hurry, hurrying = judged(behind_s=OVERLOADED_S)
+    assert (overloaded, hurrying) == (False, True)
     assert seldom < often
     assert [(one.time_s, one.duration_s) for one in in_a_hurry] == [
         (one.time_s, one.duration_s) for one in segments

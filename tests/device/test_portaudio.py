@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from undertone.audio.portaudio import InputDevice, PortAudioInput, choose, list_inputs, same_device
+from undertone.audio.portaudio import (
+    InputDevice,
+    PortAudioInput,
+    choose_device,
+    list_inputs,
+    same_device,
+)
 from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
 
 
@@ -197,13 +203,13 @@ def test_not_even_its_twin_does() -> None:
 
 def test_a_name_may_be_a_part_in_any_case() -> None:
     devices = [device("Webcam Mic", 0), device("Headset Mic", 1, is_default=True)]
-    assert choose(devices, "webcam").index == 0
-    assert choose(devices, None).index == 1
-    assert choose([*devices, device("Webcam", 2)], "Webcam").index == 2
+    assert choose_device(devices, "webcam").index == 0
+    assert choose_device(devices, None).index == 1
+    assert choose_device([*devices, device("Webcam", 2)], "Webcam").index == 2
 
 
 @pytest.mark.parametrize("wanted", ["mic", "piano"])
 def test_a_name_of_several_or_of_none_is_told_with_the_names_there_are(wanted: str) -> None:
     with pytest.raises(AudioSourceError) as caught:
-        choose([device("Webcam Mic"), device("Headset Mic")], wanted)
+        choose_device([device("Webcam Mic"), device("Headset Mic")], wanted)
     assert "Webcam Mic, Headset Mic" in str(caught.value)

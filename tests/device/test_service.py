@@ -20,7 +20,7 @@ from undertone.audio.block import REST_S, SAMPLE_RATE_HZ
 from undertone.cli import undertone
 from undertone.errors import ServiceError
 from undertone.events import (
-    Hearing,
+    LiveStatus,
     Scores,
     SegmentHeard,
     SourceBack,
@@ -32,7 +32,7 @@ from undertone.events import (
 from undertone.samples import clips
 from undertone.service import install, unit
 from undertone.service.notify import Notifier, service_manager
-from undertone.service.signals import RELOAD, Endings
+from undertone.service.signals import RELOAD, ShutdownSignals
 from undertone.service.sink import ServiceSink
 
 LARGEST_EXPOSURE = 1.5  # of 10, as `systemd-analyze security` counts; 9.6 is a service unhardened
@@ -285,7 +285,7 @@ def test_the_environment_says_who_wants_to_know(environment, expected):
 
 STARTED = Started(0.0, "USB", "m", "0" * 64, "1")
 SEGMENT = SegmentHeard(0.0, 1.0, -20.0, Verdict(Scores({"sad": 1.0}), "sad"), "m", "0" * 64)
-MOMENT = Hearing(0.0, 0.0, -60.0, False, False, None)
+MOMENT = LiveStatus(0.0, 0.0, -60.0, False, False, None)
 
 
 class Told:
@@ -312,7 +312,7 @@ class Told:
         """What is told at a moment of listening."""
         self.messages.clear()
         self.now_s = time_s
-        self.sink.hear(MOMENT)
+        self.sink.observe(MOMENT)
         return list(self.messages)
 
 
@@ -361,13 +361,13 @@ ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 @pytest.fixture
 def endings():
     kept = {number: signal.getsignal(number) for number in ENDING}
-    yield Endings(service=True)
+    yield ShutdownSignals(service=True)
     for number, handler in kept.items():
         signal.signal(number, handler)
 
 
 def test_a_terminal_that_has_gone_ends_the_listening_and_starts_nothing(endings):
-    outside = Endings(service=False)
+    outside = ShutdownSignals(service=False)
     with pytest.raises(KeyboardInterrupt) as ended:
         signal.raise_signal(signal.SIGHUP)
     assert str(ended.value) == ""

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block
 from undertone.audio.files import read_blocks
-from undertone.samples import clips, demonstration
-from undertone.speech import (
+from undertone.recognition.speech_gate import (
     LEAST_DETECTED_S,
     LEAST_LEVEL_DEVIATION_DB,
     GateConfig,
@@ -16,6 +15,7 @@ from undertone.speech import (
     pymicro_vad_detector,
     segments,
 )
+from undertone.samples import clips, demonstration
 
 
 def gate():

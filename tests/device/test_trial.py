@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from undertone import trial
-from undertone.trial import deadly
+from undertone.support import sandbox
+from undertone.support.sandbox import crash_of
 
 
 def hang():
@@ -26,29 +26,29 @@ def grow():
 
 @pytest.mark.parametrize("task", [lambda: None, fail, grow])
 def test_what_comes_back_or_raises_is_not_deadly(task):
-    assert deadly(task) is None
+    assert crash_of(task) is None
 
 
 def test_a_crash_is_told():
-    assert deadly(lambda: ctypes.string_at(0)) == signal.strsignal(signal.SIGSEGV)
-    assert deadly(os.abort) == signal.strsignal(signal.SIGABRT)
-    assert deadly(lambda: os._exit(3)) == "exit status 3"
+    assert crash_of(lambda: ctypes.string_at(0)) == signal.strsignal(signal.SIGSEGV)
+    assert crash_of(os.abort) == signal.strsignal(signal.SIGABRT)
+    assert crash_of(lambda: os._exit(3)) == "exit status 3"
 
 
 def test_what_does_not_end_is_ended(monkeypatch):
-    monkeypatch.setattr(trial, "SECONDS", 0)
-    assert deadly(hang) == "it does not come to an end"
-    assert deadly(signal.pause) == "it does not come to an end"
+    monkeypatch.setattr(sandbox, "SECONDS", 0)
+    assert crash_of(hang) == "it does not come to an end"
+    assert crash_of(signal.pause) == "it does not come to an end"
 
 
 def test_the_child_takes_no_more_than_its_memory(monkeypatch):
-    monkeypatch.setattr(trial, "MEMORY_BYTES", 16 * 2**20)
+    monkeypatch.setattr(sandbox, "MEMORY_BYTES", 16 * 2**20)
     enough, too_much = (
         (lambda: os._exit(len(bytearray(2**20)) % 2)),
         (lambda: os._exit(bool(bytearray(64 * 2**20)))),
     )
-    assert deadly(enough) is None
-    assert deadly(too_much) is None  # a MemoryError, where it would have been exit status 1
+    assert crash_of(enough) is None
+    assert crash_of(too_much) is None  # a MemoryError, where it would have been exit status 1
 
 
 def descriptors():
@@ -63,6 +63,6 @@ def children():
 
 def test_the_child_prints_nothing_and_leaves_nothing(capfd):
     before = descriptors(), children()
-    assert deadly(lambda: os.write(1, b"out") and os.write(2, b"err")) is None
+    assert crash_of(lambda: os.write(1, b"out") and os.write(2, b"err")) is None
     assert capfd.readouterr() == ("", "")
     assert (descriptors(), children()) == before

@@ -6,7 +6,7 @@ from rich.console import Console
 from undertone.cli.view import LiveView, PlainView, Tally, bar, describe, summary
 from undertone.events import (
     Gap,
-    Hearing,
+    LiveStatus,
     Scores,
     SegmentHeard,
     SourceBack,
@@ -67,7 +67,7 @@ def test_the_live_view_shows_what_is_heard_now():
     shown = console()
     view = LiveView(shown, "USB mic")
     view.handle(Started(0.0, "USB mic", "ravdess8-compact", "0" * 64, "1"))
-    view.hear(Hearing(1.0, 65.0, -20.0, False, True, HAPPY))
+    view.observe(LiveStatus(1.0, 65.0, -20.0, False, True, HAPPY))
     view.handle(segment(UNSURE))
     picture = Console(file=io.StringIO(), width=80)
     picture.print(view.render())

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from undertone import bundle, samples
-from undertone.bundle import Bundle
-from undertone.classifier import Classifier
-from undertone.mfcc import Mfcc, MfccConfig
-from undertone.voices import in_voices, vocal_tract
-from undertone.windows import WindowConfig, cut
+from undertone import samples
+from undertone.recognition import bundle
+from undertone.recognition.bundle import Bundle
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.mfcc import Mfcc, MfccConfig
+from undertone.recognition.vocal_tract import vocal_tract, with_vocal_tracts
+from undertone.recognition.windows import WindowConfig, split_windows
 
 CONFIG = MfccConfig()
 
@@ -62,23 +63,23 @@ def test_a_shorter_vocal_tract_sounds_as_a_tone_of_a_higher_pitch() -> None:
 
 
 def test_a_factor_of_one_leaves_the_windows_as_they_are() -> None:
-    windows = cut(Mfcc(CONFIG).compute(clip()), WindowConfig())
-    heard = in_voices(windows, [0.9, 1.0], CONFIG)
+    windows = split_windows(Mfcc(CONFIG).compute(clip()), WindowConfig())
+    heard = with_vocal_tracts(windows, [0.9, 1.0], CONFIG)
     assert heard.shape == (2, *windows.shape)
     np.testing.assert_array_equal(heard[1], windows)
     assert not np.allclose(heard[0], windows)
 
 
-def with_vocal_tracts(*factors: float) -> Bundle:
+def bundle_with(*factors: float) -> Bundle:
     loaded = bundle.load()
     window = replace(loaded.manifest.window, vocal_tracts=factors)
     return Bundle(loaded.folder, replace(loaded.manifest, window=window), loaded.model)
 
 
 def test_the_logits_are_the_mean_over_the_vocal_tracts() -> None:
-    window = cut(Mfcc(CONFIG).compute(clip()), WindowConfig())[0]
+    window = split_windows(Mfcc(CONFIG).compute(clip()), WindowConfig())[0]
     together, *alone = (
-        Classifier(with_vocal_tracts(*factors)).logits(window)
+        Classifier(bundle_with(*factors)).logits(window)
         for factors in ((0.9, 1.0, 1.1), (0.9,), (1.0,), (1.1,))
     )
     np.testing.assert_allclose(together, np.mean(alone, axis=0), atol=1e-9)

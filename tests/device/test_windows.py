@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from undertone.windows import WindowConfig, WindowCutter, cut
+from undertone.recognition.windows import WindowConfig, WindowCutter, split_windows
 
 
 @given(
@@ -20,7 +20,7 @@ def test_windows_cover_every_frame_whatever_the_pieces(length, frames, hop_share
     for piece in np.split(segment, sorted(min(end, length) for end in cuts)):
         windows += cutter.push(piece)
     windows += cutter.flush()
-    np.testing.assert_array_equal(np.stack(windows), cut(segment, config))
+    np.testing.assert_array_equal(np.stack(windows), split_windows(segment, config))
     assert all(window.shape == (frames, 1) for window in windows)
     assert {int(frame) for window in windows for frame in window[:, 0]} == set(range(length))
     if length >= frames:
@@ -29,7 +29,7 @@ def test_windows_cover_every_frame_whatever_the_pieces(length, frames, hop_share
 
 
 def test_a_short_segment_is_repeated():
-    window = cut(np.array([[1.0], [2.0], [3.0]]), WindowConfig(7, 1))
+    window = split_windows(np.array([[1.0], [2.0], [3.0]]), WindowConfig(7, 1))
     assert window[0, :, 0].tolist() == [1, 2, 3, 1, 2, 3, 1]
 
 

@@ -31,10 +31,10 @@ sys.exit(status)
 """
 GOLDEN = """
 import json, sys
-from undertone import bundle
+from undertone.recognition import bundle
 from undertone.audio.files import read_blocks
-from undertone.classifier import Classifier
-from undertone.pipeline import classify
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.pipeline import classify
 from undertone.samples import clips
 
 def heard(name):

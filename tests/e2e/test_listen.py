@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import pytest
 import soundfile
 
-from undertone import bundle
+from undertone.recognition import bundle
 from undertone.samples import clips
 
 LISTEN = [sys.executable, "-m", "undertone.cli", "listen"]

@@ -23,16 +23,16 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from undertone import bundle
 from undertone.audio.files import read_blocks, read_pcm
 from undertone.cli.options import known_settings
+from undertone.cli.settings import load_default_map
 from undertone.errors import AudioSourceError, BundleError, ConfigError
 from undertone.events import Gap, Scores, SegmentHeard, SourceLost, Started, Stopped, Verdict
-from undertone.interpreter import installed_runtimes, try_out
-from undertone.journal import EventsLost, JournalReader, index, to_line
+from undertone.journal import EventsLost, JournalReader, summary_cache, to_line
 from undertone.journal.plot import svg
-from undertone.journal.writer import mend
-from undertone.settings import load_default_map
+from undertone.journal.writer import cut_partial_line
+from undertone.recognition import bundle
+from undertone.recognition.interpreter import installed_runtimes, try_out
 
 MANY = "UNDERTONE_FUZZ_EXAMPLES"
 EXAMPLES = int(os.environ.get(MANY, 200))
@@ -243,7 +243,7 @@ def test_journals(tmp_path: Path) -> None:
         assert summary.segments == sum(isinstance(r.event, SegmentHeard) for r in records)
         assert len(records) + reader.damaged == content.count(b"\n")
         assert summary.listened_s >= 0 and svg(summary)
-        mend(path)
+        cut_partial_line(path)
         assert list(JournalReader(tmp_path)) == records
 
     found = lines().replace(b'"listened_s": 9.0', b'"listened_s": -9.0')
@@ -253,17 +253,17 @@ def test_journals(tmp_path: Path) -> None:
 def test_stored_summaries(tmp_path: Path) -> None:
     file = tmp_path / "2026-11-21.jsonl"
     file.write_bytes(lines())
-    index.store(file)
-    good = index.path_of(file).read_bytes()
+    summary_cache.store(file)
+    good = summary_cache.path_of(file).read_bytes()
     whole = JournalReader(tmp_path).summary()
 
     def read(content: bytes) -> None:
-        index.path_of(file).write_bytes(content)
+        summary_cache.path_of(file).write_bytes(content)
         summary = JournalReader(tmp_path).summary()
         assert summary.segments >= 0 and svg(summary) and summary.listened_s is not None
 
     tried([good], JSON, read, [])
-    index.path_of(file).unlink()
+    summary_cache.path_of(file).unlink()
     assert JournalReader(tmp_path).summary() == whole
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from undertone.errors import JournalError, UndertoneError
 from undertone.journal import JournalLimits, JournalWriter
-from undertone.web.ears import Ears
+from undertone.web.live_listener import LiveListener
 from undertone.web.models import Model, Settings, open_models
 
 
@@ -41,7 +41,7 @@ def test_what_was_asked_for_comes_first_and_the_others_are_there(settings: Setti
 
 
 def test_the_end_is_in_the_journal(settings: Settings, model: Model) -> None:
-    ears = Ears()
+    ears = LiveListener()
     for _ in range(2):
         ears.start(settings, model, sample=True)
         assert ears.listening
@@ -54,18 +54,18 @@ def test_the_end_is_in_the_journal(settings: Settings, model: Model) -> None:
 
 
 def test_there_is_one_listener_at_a_time(settings: Settings, model: Model) -> None:
-    ears = Ears()
+    ears = LiveListener()
     ears.start(settings, model, sample=True)
     with pytest.raises(JournalError, match="is being written by another undertone"):
         ears.start(settings, model, sample=True)
     with pytest.raises(JournalError):
-        Ears().start(settings, model, sample=True)
+        LiveListener().start(settings, model, sample=True)
     assert ears.listening
     ears.stop()
 
 
 def test_without_a_microphone_the_journal_is_free_again(settings: Settings, model: Model) -> None:
-    ears = Ears()
+    ears = LiveListener()
     with pytest.raises(UndertoneError):
         ears.start(settings, model, sample=False)
     assert not ears.listening

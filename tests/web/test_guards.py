@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("starlette", reason="no streamlit: pip install 'undertone[web]'")
 
-from undertone.web.door import COOKIE, ENTRANCE, MOST_TRIES, PERIOD_S, Door
-from undertone.web.guard import Guard
+from undertone.web.auth import COOKIE, ENTRANCE, MOST_TRIES, PERIOD_S, Login
+from undertone.web.request_security import RequestSecurity
 from undertone.web.uploads import LARGEST_MB, PATH, TOGETHER_MB, UploadLimit, keep_in_memory
 
 PASSWORD = "correct horse"
@@ -94,24 +94,24 @@ HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @pytest.mark.parametrize("host", ["localhost:8501", "127.0.0.1", "[::1]:8501", "LOCALHOST"])
 def test_this_machine_is_welcome_by_each_of_its_names(host: str) -> None:
-    assert ask(Guard(Inside(), HERE), host=host)[0] == 200
+    assert ask(RequestSecurity(Inside(), HERE), host=host)[0] == 200
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "", "[", "a@b"]
 )
 def test_a_name_of_the_network_does_not_lead_here(host: str) -> None:
-    guard = Guard(Inside(), HERE)
+    guard = RequestSecurity(Inside(), HERE)
     assert ask(guard, host=host)[0] == 403
     assert not socket_opens(guard, host=host)
-    assert ask(Guard(Inside(), None), host=host)[0] == 200  # opened to it, any name may
+    assert ask(RequestSecurity(Inside(), None), host=host)[0] == 200  # opened to it, any name may
 
 
 @pytest.mark.parametrize(
     "origin", ["http://localhost:3000", "http://evil.example", "null", "http://127.0.0.1:8501"]
 )
 def test_another_page_may_not_call_not_even_one_of_this_machine(origin: str) -> None:
-    guard = Guard(Inside(), HERE)
+    guard = RequestSecurity(Inside(), HERE)
     assert ask(guard, origin=origin)[0] == 403
     assert not socket_opens(guard, origin=origin)
     assert socket_opens(guard, origin="http://localhost:8501")
@@ -119,18 +119,18 @@ def test_another_page_may_not_call_not_even_one_of_this_machine(origin: str) -> 
 
 def test_every_answer_keeps_the_browser_at_home() -> None:
     for host in ("localhost", "evil.example"):
-        _, headers, _ = ask(Guard(Inside(), HERE), host=host)
+        _, headers, _ = ask(RequestSecurity(Inside(), HERE), host=host)
         assert "default-src 'self'" in headers["content-security-policy"]
         assert "http" not in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
 
 
-def enter(door: Door, password: str) -> Answer:
+def enter(door: Login, password: str) -> Answer:
     return ask(door, ENTRANCE, "POST", [f"password={password}".encode()])
 
 
 def test_nothing_is_reached_without_the_password() -> None:
-    door = Door(Inside(), PASSWORD)
+    door = Login(Inside(), PASSWORD)
     for path in ("/", "/_stcore/health", "/_stcore/upload_file/a/b", "/static/x.js", ENTRANCE):
         status, _, text = ask(door, path)
         assert (status, "inside" in text) == (401, False)
@@ -139,7 +139,7 @@ def test_nothing_is_reached_without_the_password() -> None:
 
 
 def test_the_password_opens_for_the_browser_that_sent_it() -> None:
-    door = Door(Inside(), PASSWORD)
+    door = Login(Inside(), PASSWORD)
     status, headers, _ = enter(door, "correct+horse")
     assert (status, headers["location"]) == (303, "/")
     cookie = headers["set-cookie"]
@@ -149,17 +149,17 @@ def test_the_password_opens_for_the_browser_that_sent_it() -> None:
     assert PASSWORD not in cookie
     assert ask(door, cookie=f"a=b; {key}")[2] == "inside"
     assert socket_opens(door, cookie=key)
-    assert ask(Door(Inside(), PASSWORD), cookie=key)[0] == 401  # of another start
+    assert ask(Login(Inside(), PASSWORD), cookie=key)[0] == 401  # of another start
 
 
 @pytest.mark.parametrize("cookie", ["", f"{COOKIE}=", f"{COOKIE}=None", f"{COOKIE}=é", "x" * 9000])
 def test_a_made_up_cookie_opens_nothing(cookie: str) -> None:
-    assert ask(Door(Inside(), PASSWORD), cookie=cookie)[0] == 401
+    assert ask(Login(Inside(), PASSWORD), cookie=cookie)[0] == 401
 
 
 @pytest.mark.parametrize("body", [b"", b"password=wrong", b"\xff\xfe", b"password", b"x=1&y=2"])
 def test_a_wrong_form_is_told_so(body: bytes) -> None:
-    assert ask(Door(Inside(), PASSWORD), ENTRANCE, "POST", [body])[0] == 401
+    assert ask(Login(Inside(), PASSWORD), ENTRANCE, "POST", [body])[0] == 401
 
 
 def test_a_form_without_end_is_not_read_to_the_end() -> None:
@@ -170,7 +170,7 @@ def test_a_form_without_end_is_not_read_to_the_end() -> None:
         for read in range(1000):  # noqa: B007
             yield b"x" * 1000
 
-    door = Door(Inside(), PASSWORD)
+    door = Login(Inside(), PASSWORD)
     coming = iter(endless())
 
     async def receive() -> dict[str, Any]:
@@ -185,7 +185,7 @@ def test_a_form_without_end_is_not_read_to_the_end() -> None:
 
 def test_guessing_is_slowed_down_and_forgotten_after_a_while() -> None:
     now_s = 0.0
-    door = Door(Inside(), PASSWORD, clock=lambda: now_s)
+    door = Login(Inside(), PASSWORD, clock=lambda: now_s)
     for _ in range(MOST_TRIES):
         assert enter(door, "guess")[0] == 401
     assert enter(door, "guess")[0] == 429

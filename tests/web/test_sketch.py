@@ -11,21 +11,21 @@ from hypothesis import strategies as st
 
 pytest.importorskip("streamlit", reason="no streamlit: pip install 'undertone[web]'")
 
-from undertone import bundle
-from undertone.batch import Judge, classify_files
-from undertone.classifier import Classifier
+from undertone.files.batch import Judge, classify_files
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
 from undertone.samples import clips
-from undertone.text import printable
+from undertone.support.printable import printable
 from undertone.web.charts import mfcc_picture, waveform, windows
-from undertone.web.judging import judge
 from undertone.web.models import Model
-from undertone.web.sketch import Sketcher, Thinned
+from undertone.web.preview import Decimator, PreviewBuilder
 from undertone.web.theme import icon, plain
+from undertone.web.upload_classifier import judge
 
 
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=200), st.integers(1, 8))
 def test_thinned_rows_stay_few_and_lose_no_peak(values: list[int], most: int) -> None:
-    thinned = Thinned(most, lambda groups: groups.max(axis=1))
+    thinned = Decimator(most, lambda groups: groups.max(axis=1))
     for value in values:
         thinned.push(np.array([[float(value)]]))
     rows = thinned.rows()[:, 0].tolist()
@@ -37,7 +37,7 @@ def test_thinned_rows_stay_few_and_lose_no_peak(values: list[int], most: int) ->
 
 @pytest.mark.parametrize("seconds", [0.001, 0.05, 3.0, 700.0])
 def test_a_sketch_has_a_bounded_size(seconds: float) -> None:
-    sketcher = Sketcher(bundle.load().manifest)
+    sketcher = PreviewBuilder(bundle.load().manifest)
     samples = np.random.default_rng(0).integers(-9000, 9000, int(seconds * 16_000), np.int16)
     for first in range(0, len(samples), 16_000):
         sketcher.push(samples[first : first + 16_000])

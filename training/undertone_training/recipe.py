@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from undertone.errors import ConfigError
-from undertone.mfcc import MfccConfig
-from undertone.windows import WindowConfig
+from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.windows import WindowConfig
 from undertone_training.references.features import SHAPES, ReferenceFeatures
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -59,7 +59,8 @@ class Regularization(_Strict, frozen=True):
 
     own: share of the windows that are of the clip itself; the copies have the others.
     tempo: largest relative change of tempo, by interpolation between frames.
-    vocal_tract: largest relative change of the vocal tract's length (see ``undertone.voices``).
+    vocal_tract: largest relative change of the vocal tract's length (see
+        ``undertone.recognition.vocal_tract``).
     background: share of the windows that get noise of a room (see ``background``), whatever noise
         a copy has already; background_snr_db: range of its signal-to-noise ratio.
     time_masks, coefficient_masks: number of SpecAugment masks; the longest in frames and
@@ -155,7 +156,7 @@ class Recipe(_Strict, frozen=True):
     corpus: what it learns from: RAVDESS, split by a protocol, or all of another corpus, so that
         other recipes can begin with it.
     song: RAVDESS song of the training actors joins their speech.
-    level, steady_noise: see ``undertone.bundle.Normalization``.
+    level, steady_noise: see ``undertone.recognition.bundle.Normalization``.
     features: "device" for the device's own, or those of a reference system (``references``),
         which have windows and coefficients of their own: ``mfcc`` and ``window`` say nothing then.
     vggish: for those, a file of VGGish weights whose embeddings join them; "" goes without.

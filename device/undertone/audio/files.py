@@ -11,7 +11,7 @@ import numpy as np
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples, to_int16
 from undertone.audio.resample import Resampler
 from undertone.errors import AudioSourceError, RuntimeMissingError
-from undertone.quiet import mute_c_stderr
+from undertone.support.native_output import mute_c_stderr
 
 # fmt: off
 AUDIO_SUFFIXES = frozenset({
@@ -19,7 +19,7 @@ AUDIO_SUFFIXES = frozenset({
     ".rf64", ".snd", ".voc", ".w64", ".wav", ".wave",
 })
 # fmt: on
-"""Endings by which a folder's audio files are known.
+"""ShutdownSignals by which a folder's audio files are known.
 
 libsndfile reads a few more kinds, but their endings (``.mat``, ``.raw``) mean other things too.
 """

@@ -18,7 +18,7 @@ from undertone.audio.timeline import Chunk, steady_clock
 from undertone.audio.watchdog import Back, Lost, Reopen, State, Watchdog, WatchdogConfig
 from undertone.errors import AudioSourceError
 from undertone.events import Gap, Idle, SourceBack, SourceLost
-from undertone.text import printable
+from undertone.support.printable import printable
 
 QUEUE_S = 60.0
 """Seconds of sound that wait for a slow reader (an SD card can stall for some) before a drop, and

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from undertone.audio.block import SAMPLE_RATE_HZ
-from undertone.audio.soundserver import HeardSource
+from undertone.audio.pulse import HeardSource
 from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
-from undertone.quiet import mute_c_stderr
+from undertone.support.native_output import mute_c_stderr
 
 PROBED_RATES_HZ = (8_000, 16_000, 32_000, 44_100, 48_000)
 CHUNK_S = 0.1
@@ -75,7 +75,7 @@ def list_inputs() -> list[InputDevice]:
     ]
 
 
-def choose(devices: Sequence[InputDevice], wanted: str | None) -> InputDevice:
+def choose_device(devices: Sequence[InputDevice], wanted: str | None) -> InputDevice:
     """The default device, or the one whose name is or contains ``wanted`` (any case).
 
     Raises NoMicrophoneError where ``devices`` is empty and AudioSourceError where none or
@@ -144,7 +144,7 @@ class PortAudioInput:
         sounddevice = _sounddevice()
         devices = _inputs(sounddevice)
         if self._device is None:
-            device = choose(devices, self._wanted)
+            device = choose_device(devices, self._wanted)
             self._alone = sum(_kind(other) == _kind(device) for other in devices) == 1
         else:
             device = same_device(devices, self._device, self._alone)

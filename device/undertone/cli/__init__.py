@@ -12,7 +12,7 @@ import click
 from undertone import __version__, paths
 from undertone.cli.lazy import LazyGroup
 from undertone.errors import ConfigError, UndertoneError
-from undertone.text import printable
+from undertone.support.printable import printable
 
 COMMANDS = {
     "listen": "Hear emotions: live on the screen and into the journal.",
@@ -53,7 +53,7 @@ class _Group(LazyGroup):
 
 def _file_settings() -> dict[str, Any]:
     from undertone.cli.options import known_settings
-    from undertone.settings import load_default_map
+    from undertone.cli.settings import load_default_map
 
     path = paths.config_path()
     try:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from undertone.cli import options
-from undertone.text import printable
+from undertone.support.printable import printable
 
 if TYPE_CHECKING:
-    from undertone.batch import FileResult
-    from undertone.interpreter import RuntimeName
+    from undertone.files.batch import FileResult
+    from undertone.recognition.interpreter import RuntimeName
 
 
 @click.command(
@@ -58,9 +58,9 @@ def command(
 
     A file that can't be read is named, the others are done, and the exit status is 1.
     """
-    from undertone import bundle
     from undertone.audio.files import find_audio_files
-    from undertone.batch import Judge, classify_files
+    from undertone.files.batch import Judge, classify_files
+    from undertone.recognition import bundle
 
     loaded = bundle.load(model)
     files = find_audio_files(paths)
@@ -85,7 +85,7 @@ def _progress(results: "Iterator[FileResult]", total: int) -> "Iterator[FileResu
 
 
 def _json(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
-    from undertone.results import to_line
+    from undertone.files.results import to_line
 
     failed = 0
     for result in results:
@@ -95,7 +95,7 @@ def _json(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
 
 
 def _csv(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
-    from undertone.results import csv_header, csv_row
+    from undertone.files.results import csv_header, csv_row
 
     failed = 0
     writer = csv.writer(sys.stdout)

@@ -12,7 +12,7 @@ import click
 from undertone.cli import options
 
 if TYPE_CHECKING:
-    from undertone.doctor import Finding
+    from undertone.diagnostics.doctor import Finding
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
@@ -30,7 +30,7 @@ def command(
 
     It listens to the microphone for a second.  The exit status is 1 where there is a problem.
     """
-    from undertone.doctor import diagnose
+    from undertone.diagnostics.doctor import diagnose
 
     findings = list(diagnose(model, microphone, journal))
     if as_json:

@@ -19,7 +19,7 @@ from undertone.journal import JournalReader, Record, Summary, to_line
 from undertone.journal.export import write_csv, write_json, write_parquet
 from undertone.journal.plot import in_order, svg
 from undertone.journal.remove import remove_day
-from undertone.text import printable
+from undertone.support.printable import printable
 
 _SHOWN_UNASKED = 20
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}

@@ -12,13 +12,13 @@ import click
 
 from undertone.cli import options
 from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
-from undertone.text import printable
+from undertone.support.printable import printable
 
 if TYPE_CHECKING:
     from undertone.audio.block import Resting
-    from undertone.interpreter import RuntimeName
     from undertone.journal.writer import JournalLimits
     from undertone.listener import Sink, SourceItem
+    from undertone.recognition.interpreter import RuntimeName
 
 
 @dataclass(frozen=True)
@@ -77,16 +77,16 @@ def command(
     """
     from rich.console import Console
 
-    from undertone import bundle
     from undertone.audio.block import never
-    from undertone.classifier import Classifier
     from undertone.cli.view import ClippingWarning, LiveView, PlainView, Tally, summary
     from undertone.journal.sink import JournalSink
     from undertone.journal.writer import JournalWriter
     from undertone.listener import Listener
-    from undertone.pipeline import Pipeline
+    from undertone.recognition import bundle
+    from undertone.recognition.classifier import Classifier
+    from undertone.recognition.pipeline import Pipeline
     from undertone.service.notify import service_manager
-    from undertone.service.signals import Endings, start_anew
+    from undertone.service.signals import ShutdownSignals, start_anew
     from undertone.service.sink import ServiceSink
 
     console = Console()
@@ -104,7 +104,7 @@ def command(
     manager = service_manager(os.environ)
     if manager:
         sinks.append(ServiceSink(manager))
-    endings = Endings(service=manager is not None)
+    endings = ShutdownSignals(service=manager is not None)
     listener = Listener(pipeline, classifier.manifest, sinks, time.time, endings.held)
     listener.run(chosen.items, chosen.name)
     console.print(summary(tally.heard, tally.seconds, listener.listened_s))
@@ -125,8 +125,8 @@ def _open(
 ) -> _Source:
     """The source that is asked for; ``sleep`` gives a file the pace of its sound."""
     from undertone.audio.files import read_blocks
-    from undertone.audio.pace import as_if_now
     from undertone.audio.pipe import Pipe
+    from undertone.audio.realtime import in_real_time
     from undertone.samples import demonstration
 
     if source == "-":
@@ -142,7 +142,7 @@ def _open(
                 f"{source} is a folder: name one audio file of it, or run `undertone classify` on "
                 "the folder."
             )
-        return _Source(source, as_if_now(read_blocks(source), time.time, sleep))
+        return _Source(source, in_real_time(read_blocks(source), time.time, sleep))
     try:
         return _microphone(microphone, channel, gain_db, resting)
     except (NoMicrophoneError, RuntimeMissingError) as error:
@@ -153,7 +153,7 @@ def _open(
             "Playing the packaged sample instead, about 40 s of RAVDESS clips.",
             err=True,
         )
-        return _Source("packaged sample", as_if_now(demonstration(), time.time, sleep))
+        return _Source("packaged sample", in_real_time(demonstration(), time.time, sleep))
 
 
 def _microphone(

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from undertone.errors import JournalError
-from undertone.journal import index
+from undertone.journal import summary_cache
 from undertone.journal.files import JournalFile, journal_files, read_lines
 from undertone.journal.format import Record, parse_line, read_line
 from undertone.journal.summary import Summary
@@ -51,7 +51,7 @@ class JournalReader:
         """All records summed up: of a closed file, its stored summary is enough."""
         total = Summary()
         for file in self._files():
-            known = index.load(file.path) if self._holds_all_of(file) else None
+            known = summary_cache.load(file.path) if self._holds_all_of(file) else None
             total.follow(known or self._summary_of(file.path))
         return total
 

@@ -1,6 +1,6 @@
 """The journal as a sink of the listener."""
 
-from undertone.events import Event, Hearing
+from undertone.events import Event, LiveStatus
 from undertone.journal.writer import JournalWriter
 
 
@@ -15,7 +15,7 @@ class JournalSink:
         """Append the event."""
         self._writer.write(event)
 
-    def hear(self, hearing: Hearing) -> None:
+    def observe(self, status: LiveStatus) -> None:
         """Write what has waited long enough."""
         self._writer.tick()
 

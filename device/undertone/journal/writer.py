@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from undertone.errors import JournalError
-from undertone.journal import index
+from undertone.journal import summary_cache
 from undertone.journal.files import JournalFile, journal_files
 from undertone.journal.format import DiskRefused, EventsLost, JournalEvent, time_of, to_line
 from undertone.journal.lock import acquire
@@ -149,7 +149,7 @@ class JournalWriter:
             self._lock = acquire(self.folder)
         if not self._mended:
             for file in journal_files(self.folder):
-                if cut := mend(file.path):
+                if cut := cut_partial_line(file.path):
                     self.mended_bytes += cut
                     _log.warning("%s: cut a half-written line of %d bytes off", file.path, cut)
             self._mended = True
@@ -254,7 +254,7 @@ class JournalWriter:
         """
         files = journal_files(self.folder)
         if files:
-            index.store(files[-1].path)
+            summary_cache.store(files[-1].path)
         days = sorted({today, *(file.day for file in files)})
         today = days[-2] if len(days) > 1 else today
         sizes = [file.path.stat().st_size for file in files]
@@ -263,11 +263,11 @@ class JournalWriter:
             if excess <= 0 and (today - file.day).days <= self.limits.keep_days:
                 break
             file.path.unlink(missing_ok=True)
-            index.path_of(file.path).unlink(missing_ok=True)
+            summary_cache.path_of(file.path).unlink(missing_ok=True)
             excess -= size
 
 
-def mend(path: Path) -> int:
+def cut_partial_line(path: Path) -> int:
     """Cut a half-written last line off ``path``; return its length in bytes."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)

@@ -12,7 +12,7 @@ RELOAD = "reload"
 """Why a listening ends that begins anew: the reason in the journal's ``stop``."""
 
 
-class Endings:
+class ShutdownSignals:
     """Turns the first SIGTERM or SIGHUP into a KeyboardInterrupt, which ends a Listener.
 
     Those after it interrupt nothing, so that the rest can be written; Ctrl-C still does.

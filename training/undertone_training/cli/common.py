@@ -101,7 +101,7 @@ def load_tensorflow() -> None:
 
     Its errors are exceptions and are seen; ``TF_CPP_MIN_LOG_LEVEL=0`` brings its log back.
     """
-    from undertone.quiet import STDERR, silenced
+    from undertone.support.native_output import STDERR, silenced
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # heeded only when set before the import
     with silenced(STDERR):  # and what it logs before it heeds it

@@ -11,7 +11,7 @@ import click
 from undertone_training.cli import common
 
 if TYPE_CHECKING:
-    from undertone.classifier import Classifier
+    from undertone.recognition.classifier import Classifier
     from undertone_training.corpora.clip import Clip
     from undertone_training.evaluation.results import LiveCounts, Outcome
     from undertone_training.learning.runs import Run
@@ -77,7 +77,7 @@ def command(
     Each run gets a report of its own; the folds of one recipe and protocol are put together in
     the recipe's folder, report/, with mean and deviation over seeds.
     """
-    from undertone.bundle import MANIFEST_FILE
+    from undertone.recognition.bundle import MANIFEST_FILE
     from undertone_training.learning.runs import find_runs
 
     if side == "validation" and protocol != "own":
@@ -340,8 +340,8 @@ def _heard(outcome: "Outcome") -> tuple[str, ...]:
 
 def _bundle(folder: Path, clips: "Mapping[str, Clip]", protocol: str, to: Path | None) -> None:
     """The bundle itself, through the device path."""
-    from undertone import bundle
-    from undertone.classifier import Classifier
+    from undertone.recognition import bundle
+    from undertone.recognition.classifier import Classifier
     from undertone_training.evaluation.inference import through_device
     from undertone_training.evaluation.results import file_name
     from undertone_training.evaluation.test_clips import final_test, foreign, require_unheard
@@ -377,7 +377,7 @@ def _bundle(folder: Path, clips: "Mapping[str, Clip]", protocol: str, to: Path |
 
 def _in_noise(runs: "Sequence[Run]", data: Path) -> None:
     """Each run on sounds that are no speech; the report stands in the run's folder."""
-    from undertone.classifier import Classifier
+    from undertone.recognition.classifier import Classifier
     from undertone_training.export.bundle import bundle_of
 
     for run in runs:
@@ -386,8 +386,8 @@ def _in_noise(runs: "Sequence[Run]", data: Path) -> None:
 
 
 def _bundle_in_noise(folder: Path, data: Path, to: Path | None) -> None:
-    from undertone import bundle
-    from undertone.classifier import Classifier
+    from undertone.recognition import bundle
+    from undertone.recognition.classifier import Classifier
 
     loaded = bundle.load(folder)
     name = loaded.manifest.name

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.audio.files import read_blocks
-from undertone.classifier import Classifier
+from undertone.recognition.classifier import Classifier
 from undertone_training.corpora.clip import Clip
 from undertone_training.evaluation.results import Cost
 from undertone_training.evaluation.streaming import SNRS_DB, Heard, listen

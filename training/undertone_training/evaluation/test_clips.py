@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from undertone.bundle import Training
+from undertone.recognition.bundle import Training
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.splits import DEVELOPMENT_FOLDS, PUBLISHED_FOLDS, TEST_ACTORS
 from undertone_training.errors import RunError, SplitError

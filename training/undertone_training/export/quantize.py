@@ -9,10 +9,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.lite.tools import flatbuffer_utils
 
-from undertone.bundle import Normalization, Quantization
-from undertone.classifier import dequantize, quantize
-from undertone.interpreter import Int8Interpreter
-from undertone.quiet import STDERR, STDOUT, silenced
+from undertone.recognition.bundle import Normalization, Quantization
+from undertone.recognition.classifier import dequantize, quantize
+from undertone.recognition.interpreter import Int8Interpreter
+from undertone.support.native_output import STDERR, STDOUT, silenced
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.learning.dataset import windows_of
 from undertone_training.learning.runs import Run

@@ -11,10 +11,10 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from undertone.bundle import Normalization
-from undertone.classifier import heard, normalize
-from undertone.voices import vocal_tract
-from undertone.windows import cut
+from undertone.recognition.bundle import Normalization
+from undertone.recognition.classifier import heard, normalize
+from undertone.recognition.vocal_tract import vocal_tract
+from undertone.recognition.windows import split_windows
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.learning.mel_noise import Background
 from undertone_training.recipe import Recipe, Regularization
@@ -43,7 +43,9 @@ def windows_of(features: ClipFeatures, recipe: Recipe, normalization: Normalizat
 
     Shape (vocal tracts * windows, frames, coefficients).
     """
-    windows = [cut(segment.astype(np.float64), recipe.cut) for segment in features.segments]
+    windows = [
+        split_windows(segment.astype(np.float64), recipe.cut) for segment in features.segments
+    ]
     if not windows:
         return np.empty((0, recipe.cut.frames, recipe.coefficients), np.float32)
     given = heard(np.concatenate(windows), recipe.cut, normalization, recipe.mfcc)

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.bundle import Normalization
-from undertone.tracker import combine, log_softmax
+from undertone.recognition.bundle import Normalization
+from undertone.recognition.decision import combine, log_softmax
 from undertone_training.errors import RunError
 from undertone_training.evaluation.inference import unheard
 from undertone_training.features.cache import ClipFeatures

@@ -17,10 +17,10 @@ import msgspec
 from msgspec import Meta
 
 from undertone.errors import BundleError
-from undertone.interpreter import Int8Interpreter, RuntimeName, TensorInfo, try_out
-from undertone.mfcc import MfccConfig
 from undertone.paths import DEFAULT_BUNDLE as DEFAULT_BUNDLE
-from undertone.windows import WindowConfig
+from undertone.recognition.interpreter import Int8Interpreter, RuntimeName, TensorInfo, try_out
+from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.windows import WindowConfig
 
 SCHEMA_VERSION: Final = 1
 MODEL_FILE = "model.tflite"

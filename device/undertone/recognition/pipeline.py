@@ -6,19 +6,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ, Block, Samples
-from undertone.classifier import Classifier
 from undertone.events import NO_SPEECH, Verdict
-from undertone.mfcc import Mfcc
-from undertone.speech import SpeechGate, SpeechPart, pymicro_vad_detector, reused_detector
-from undertone.tracker import LogProbabilities, judge, log_softmax
-from undertone.windows import WindowCutter, Windows
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.decision import LogProbabilities, judge, log_softmax
+from undertone.recognition.mfcc import Mfcc
+from undertone.recognition.speech_gate import (
+    SpeechGate,
+    SpeechPart,
+    pymicro_vad_detector,
+    reused_detector,
+)
+from undertone.recognition.windows import WindowCutter, Windows
 
-HURRY_S = 2.0
+OVERLOADED_S = 2.0
 """Sound that waits for the pipeline before it hurries: a fifth of what a microphone keeps."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ClassifiedSegment:
     """One segment of speech with its verdict; ``time_s`` as in Block.
 
     windows: log-probabilities of each window, for a verdict on several segments.
@@ -49,7 +54,7 @@ class Pipeline:
         self._gate = gate or SpeechGate(detector=pymicro_vad_detector())
         self._threshold = manifest.confidence_threshold if threshold is None else threshold
         self._mfcc = Mfcc(manifest.mfcc)
-        self.hurried = False
+        self.overloaded = False
         self._begin(0.0)
 
     def _begin(self, time_s: float) -> None:
@@ -87,16 +92,16 @@ class Pipeline:
         heard = self._windows or ([self._early] if self._early is not None else [])
         return self.judge(heard) if heard and self.speaking and self._is_speech else None
 
-    def process(self, block: Block) -> list[Judged]:
+    def process(self, block: Block) -> list[ClassifiedSegment]:
         """Take one block; return the segments that ended in it."""
-        self.hurried = block.behind_s >= HURRY_S
+        self.overloaded = block.behind_s >= OVERLOADED_S
         return self._take(self._gate.process(block))
 
-    def flush(self) -> list[Judged]:
+    def flush(self) -> list[ClassifiedSegment]:
         """End of the stream, or a hole in it: judge the segment under way."""
         return self._take(self._gate.flush())
 
-    def _take(self, parts: Iterable[SpeechPart]) -> list[Judged]:
+    def _take(self, parts: Iterable[SpeechPart]) -> list[ClassifiedSegment]:
         judged = []
         for part in parts:
             if part.first:
@@ -107,7 +112,7 @@ class Pipeline:
             self._held_length += len(part.samples)
             if part.last or self._held_length >= PIECE_LENGTH:
                 self._classify(self._due(self._cutter.push(self._mfcc.push(self._release()))))
-            if not self.hurried:
+            if not self.overloaded:
                 self._look_early()
             self._is_speech = part.evidence.suffices
             if part.last and self._is_speech:
@@ -125,7 +130,7 @@ class Pipeline:
         """Those of ``windows``, each a hop after the one before, that are to be judged."""
         shape = self._classifier.manifest.window
         for window in windows:
-            if not self.hurried or self._unjudged >= shape.frames:
+            if not self.overloaded or self._unjudged >= shape.frames:
                 self._unjudged = 0
                 yield window
             self._unjudged += shape.hop
@@ -144,9 +149,9 @@ class Pipeline:
         temperature = self._classifier.manifest.temperature
         return log_softmax(self._classifier.logits(window), temperature)
 
-    def _finish(self) -> Judged:
+    def _finish(self) -> ClassifiedSegment:
         mean_square = max(self._square_sum / self._count / 32768.0**2, 1e-12)
-        return Judged(
+        return ClassifiedSegment(
             self._start_s,
             self._count / SAMPLE_RATE_HZ,
             10.0 * float(np.log10(mean_square)),
@@ -168,21 +173,21 @@ class FileVerdict:
 
     verdict: str
     overall: Verdict | None
-    segments: tuple[Judged, ...]
+    segments: tuple[ClassifiedSegment, ...]
 
 
 def classify(
     blocks: Iterable[Block],
     classifier: Classifier,
     threshold: float | None = None,
-    watch: Callable[[Block, Sequence[Judged]], None] | None = None,
+    watch: Callable[[Block, Sequence[ClassifiedSegment]], None] | None = None,
 ) -> FileVerdict:
     """Judge a finite stream of blocks, as the listening device would; one stream at a time.
 
     watch: shown each block when it is heard, and the segments so far.
     """
     pipeline = Pipeline(classifier, SpeechGate(detector=reused_detector()), threshold)
-    segments: list[Judged] = []
+    segments: list[ClassifiedSegment] = []
     for block in blocks:
         segments += pipeline.process(block)
         if watch:

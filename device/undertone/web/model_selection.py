@@ -2,18 +2,18 @@
 
 import streamlit as st
 
-from undertone.web.house import House
+from undertone.web.app_state import AppState
 from undertone.web.models import Model
 
 _KEY = "chosen model"
 
 
-def chosen(house: House) -> Model:
+def chosen(house: AppState) -> Model:
     """The model in use in this session."""
     usable = house.models.usable
     return usable[st.session_state.get(_KEY, next(iter(usable)))]
 
 
-def choose(name: str) -> None:
+def select_model(name: str) -> None:
     """Use the model of this name from now on, in this session."""
     st.session_state[_KEY] = name

@@ -9,14 +9,14 @@ acoustic noise", ICASSP).  A floor below the speech then hides what is left of t
 
 import numpy as np
 
-from undertone.mfcc import MfccConfig
-from undertone.spectra import (
+from undertone.recognition.cepstrum import (
     Floats,
     cepstrum_to_mel,
     mel_energies,
     mel_frames,
     mel_to_cepstrum,
 )
+from undertone.recognition.mfcc import MfccConfig
 
 QUANTILE = 0.1
 """Share of a window's frames whose energy in a filter lies below the noise."""

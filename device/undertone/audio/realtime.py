@@ -7,7 +7,7 @@ from dataclasses import replace
 from undertone.audio.block import Block
 
 
-def as_if_now(
+def in_real_time(
     blocks: Iterable[Block],
     clock: Callable[[], float],
     sleep: Callable[[float], None] | None,

@@ -16,7 +16,7 @@ SECONDS = 10
 """Of computing, and three times as long by the clock; a shipped model takes 0.01 s."""
 
 
-def deadly(task: Callable[[], object]) -> str | None:
+def crash_of(task: Callable[[], object]) -> str | None:
     """How ``task`` ends a process, in a few words; None where it comes back.
 
     An exception is no end: call it here as well and see.  The child has bounded memory and time.

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from undertone.journal.follow import Follower
-from undertone.web.ears import Ears
+from undertone.web.live_listener import LiveListener
 from undertone.web.models import Models, Settings
 
 _REMEMBERED_RECORDS = 200
 
 
 @dataclass(frozen=True)
-class House:
+class AppState:
     """One for the server.
 
     working: held while a file is judged or a model is measured, so that any number of visitors
@@ -20,23 +20,25 @@ class House:
 
     settings: Settings
     models: Models
-    ears: Ears
+    ears: LiveListener
     follower: Follower
     working: Lock = field(default_factory=Lock)
     polling: Lock = field(default_factory=Lock)
 
 
-_house: House | None = None
+_house: AppState | None = None
 
 
-def furnish(settings: Settings, models: Models) -> House:
+def furnish(settings: Settings, models: Models) -> AppState:
     """Make the house that the pages show from now on."""
     global _house
-    _house = House(settings, models, Ears(), Follower(settings.journal, _REMEMBERED_RECORDS))
+    _house = AppState(
+        settings, models, LiveListener(), Follower(settings.journal, _REMEMBERED_RECORDS)
+    )
     return _house
 
 
-def the_house() -> House:
+def app_state() -> AppState:
     """The one of this server."""
     assert _house is not None
     return _house

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from undertone.batch import FileResult
 from undertone.events import Verdict
+from undertone.files.batch import FileResult
 
 
 def to_line(result: FileResult) -> str:

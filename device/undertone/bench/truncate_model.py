@@ -11,7 +11,7 @@ _SUBGRAPHS = 2  # the third field of the table Model in TFLite's schema
 _OUTPUTS, _OPERATORS = 2, 3  # fields of the table SubGraph
 
 
-def cut(model: bytes, operators: int, output: int) -> bytes:
+def truncate(model: bytes, operators: int, output: int) -> bytes:
     """``model`` with only its first ``operators``, and the tensor number ``output`` as its output.
 
     ``model`` is one that has been loaded, so that its offsets lie inside it.

@@ -7,12 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from undertone import bundle
 from undertone.audio.files import read_blocks
-from undertone.classifier import Classifier
 from undertone.errors import AudioSourceError
-from undertone.interpreter import RuntimeName
-from undertone.pipeline import FileVerdict, classify
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.interpreter import RuntimeName
+from undertone.recognition.pipeline import FileVerdict, classify
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -50,7 +50,7 @@ def classify_files(paths: Iterable[Path], judge: Judge, jobs: int = 1) -> Iterat
         for path in paths:
             yield _classify(path, judge)
         return
-    from undertone.workers import Workers  # not for one file: it takes 30 ms to import
+    from undertone.files.workers import Workers  # not for one file: it takes 30 ms to import
 
     waiting: deque[Future[FileResult]] = deque()
     with Workers(jobs) as workers:

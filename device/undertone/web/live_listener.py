@@ -7,13 +7,13 @@ from threading import Event as Flag
 from threading import Lock, Thread
 
 from undertone.audio.microphone import Microphone
-from undertone.audio.pace import as_if_now
+from undertone.audio.realtime import in_real_time
 from undertone.errors import UndertoneError
-from undertone.events import Event, Hearing
+from undertone.events import Event, LiveStatus
 from undertone.journal import JournalWriter
 from undertone.journal.sink import JournalSink
 from undertone.listener import Listener, SourceItem
-from undertone.pipeline import Pipeline
+from undertone.recognition.pipeline import Pipeline
 from undertone.samples import demonstration
 from undertone.web.models import Model, Settings
 
@@ -21,13 +21,13 @@ _REMEMBERED_EVENTS = 200
 _PATIENCE_S = 5.0
 
 
-class Ears:
+class LiveListener:
     """Listens, when it is asked to, for all visitors together; and is a sink of what it hears."""
 
     def __init__(self) -> None:
         """Deaf at first."""
         self.source = ""
-        self.hearing: Hearing | None = None
+        self.status: LiveStatus | None = None
         """The present moment, while it listens."""
         self.events: deque[Event] = deque(maxlen=_REMEMBERED_EVENTS)
         self._thread: Thread | None = None
@@ -51,7 +51,7 @@ class Ears:
             except UndertoneError:
                 writer.close()
                 raise
-            self.hearing = None
+            self.status = None
             self.events.clear()
             self._stop = Flag()
             listener = Listener(
@@ -75,18 +75,18 @@ class Ears:
         """Remember an event."""
         self.events.append(event)
 
-    def hear(self, hearing: Hearing) -> None:
+    def observe(self, status: LiveStatus) -> None:
         """Remember the present moment."""
-        self.hearing = hearing
+        self.status = status
 
     def close(self) -> None:
         """The listening has ended."""
-        self.hearing = None
+        self.status = None
 
 
 def _open(settings: Settings, sample: bool) -> tuple[str, Iterable[SourceItem]]:
     if sample:
-        return "packaged sample", as_if_now(demonstration(), time.time, time.sleep)
+        return "packaged sample", in_real_time(demonstration(), time.time, time.sleep)
     microphone = Microphone(settings.microphone, settings.channel, settings.gain_db)
     return microphone.name, microphone
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.errors import BundleError, RuntimeMissingError
-from undertone.quiet import STDERR, silenced
-from undertone.trial import deadly
+from undertone.support.native_output import STDERR, silenced
+from undertone.support.sandbox import crash_of
 
 RuntimeName = Literal["auto", "litert", "litert-builtin", "tflite-runtime"]
 InstalledRuntime = Literal["litert", "litert-builtin", "tflite-runtime"]
@@ -68,7 +68,7 @@ class Int8Interpreter:
 
         Raises RuntimeMissingError and BundleError.
         """
-        self.runtime = choose(runtime)
+        self.runtime = choose_runtime(runtime)
         module = _import(self.runtime)
         kernels = module.OpResolverType.AUTO
         if reference_kernels:
@@ -138,14 +138,14 @@ def try_out(
         interpreter = Int8Interpreter(model, runtime, threads, reference_kernels)
         interpreter.invoke(np.zeros(interpreter.input.shape, np.int8))
 
-    if end := deadly(run):
+    if end := crash_of(run):
         raise BundleError(
             f"The model takes its runtime down ({end}): it is damaged or was made to do that; "
             "install the bundle again."
         )
 
 
-def choose(runtime: RuntimeName = "auto") -> InstalledRuntime:
+def choose_runtime(runtime: RuntimeName = "auto") -> InstalledRuntime:
     """The runtime that this name stands for here; raises RuntimeMissingError."""
     installed = installed_runtimes()
     if runtime == "auto" and installed:
@@ -162,7 +162,7 @@ def choose(runtime: RuntimeName = "auto") -> InstalledRuntime:
 
 def load_runtime(runtime: RuntimeName) -> None:
     """Import the runtime's library; raises RuntimeMissingError."""
-    _import(choose(runtime))
+    _import(choose_runtime(runtime))
 
 
 def package_version(runtime: InstalledRuntime) -> str:

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples
-from undertone.bundle import Manifest
-from undertone.classifier import normalize
-from undertone.mfcc import Mfcc
+from undertone.recognition.bundle import Manifest
+from undertone.recognition.classifier import normalize
+from undertone.recognition.mfcc import Mfcc
 
 Rows = NDArray[np.float64]
 
@@ -18,7 +18,7 @@ _PIECE = SAMPLE_RATE_HZ // 200
 """Samples of one column of a short recording: 5 ms."""
 
 
-class Thinned:
+class Decimator:
     """Rows in the order in which they come, merged pairwise whenever they become too many."""
 
     def __init__(self, most: int, merge: Callable[[Rows], Rows]) -> None:
@@ -48,7 +48,7 @@ class Thinned:
 
 
 @dataclass(frozen=True)
-class Sketch:
+class Preview:
     """What is drawn of a recording.
 
     peaks: largest magnitude in each of equal stretches of time, 0 to 1.
@@ -60,15 +60,15 @@ class Sketch:
     mfcc: Rows
 
 
-class Sketcher:
+class PreviewBuilder:
     """Draws along while a recording is heard."""
 
     def __init__(self, manifest: Manifest) -> None:
         """The MFCC are those of ``manifest``."""
         self._manifest = manifest
         self._mfcc = Mfcc(manifest.mfcc)
-        self._frames = Thinned(_COLUMNS, lambda groups: groups.mean(axis=1))
-        self._peaks = Thinned(_COLUMNS, lambda groups: groups.max(axis=1))
+        self._frames = Decimator(_COLUMNS, lambda groups: groups.mean(axis=1))
+        self._peaks = Decimator(_COLUMNS, lambda groups: groups.max(axis=1))
         self._samples = 0
 
     def push(self, samples: Samples) -> None:
@@ -79,10 +79,10 @@ class Sketcher:
         peaks = np.maximum.reduceat(loudness, np.arange(0, len(samples), _PIECE))
         self._peaks.push(peaks[:, np.newaxis])
 
-    def finish(self) -> Sketch:
+    def finish(self) -> Preview:
         """The picture of all that was taken, at least one sample."""
         self._frames.push(self._mfcc.flush())
-        return Sketch(
+        return Preview(
             self._samples / SAMPLE_RATE_HZ,
             self._peaks.rows()[:, 0],
             normalize(self._frames.rows(), self._manifest.normalization, self._manifest.mfcc),

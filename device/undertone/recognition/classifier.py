@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.bundle import Bundle, Normalization, Quantization
-from undertone.denoising import subtract_steady_noise
-from undertone.interpreter import RuntimeName
-from undertone.mfcc import MfccConfig
-from undertone.spectra import Floats
-from undertone.voices import in_voices
-from undertone.windows import WindowConfig, Windows
+from undertone.recognition.bundle import Bundle, Normalization, Quantization
+from undertone.recognition.cepstrum import Floats
+from undertone.recognition.interpreter import RuntimeName
+from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.spectral_subtraction import subtract_steady_noise
+from undertone.recognition.vocal_tract import with_vocal_tracts
+from undertone.recognition.windows import WindowConfig, Windows
 
 Logits = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def heard(
 
     windows: one, or several in a row.  shape: with which vocal tracts.  config: of the frames.
     """
-    voices = in_voices(windows, shape.vocal_tracts, config)
+    voices = with_vocal_tracts(windows, shape.vocal_tracts, config)
     return normalize(voices.reshape(-1, *windows.shape[-2:]), normalization, config)
 
 

@@ -17,12 +17,11 @@ from typing import Literal
 
 import numpy as np
 
-from undertone import bundle
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.audio.level import measure
 from undertone.audio.microphone import Microphone
-from undertone.audio.portaudio import InputDevice, choose, list_inputs
-from undertone.board import Run, run, throttling
+from undertone.audio.portaudio import InputDevice, choose_device, list_inputs
+from undertone.diagnostics.machine_state import Run, run, throttling
 from undertone.errors import (
     AudioSourceError,
     NoMicrophoneError,
@@ -30,8 +29,9 @@ from undertone.errors import (
     UndertoneError,
 )
 from undertone.events import SourceLost
-from undertone.interpreter import installed_runtimes
 from undertone.paths import DEFAULT_BUNDLE
+from undertone.recognition import bundle
+from undertone.recognition.interpreter import installed_runtimes
 
 Status = Literal["ok", "warning", "problem"]
 
@@ -63,7 +63,7 @@ def diagnose(model: str, wanted: str | None, journal: Path) -> Iterator[Finding]
         microphone = check_microphone(devices, wanted)
         findings.append(microphone)
         if microphone.status == "ok":
-            findings.append(check_rate(choose(devices, wanted)))
+            findings.append(check_rate(choose_device(devices, wanted)))
             findings.append(check_level(lambda: _listen(wanted, seconds=1.0)))
     findings.append(check_audio_group(_groups(), bool(devices)))
     findings.append(check_journal_folder(journal))
@@ -127,7 +127,7 @@ def check_portaudio(
 def check_microphone(devices: Sequence[InputDevice], wanted: str | None) -> Finding:
     """There is a microphone, and the chosen one is among them."""
     try:
-        chosen = choose(devices, wanted)
+        chosen = choose_device(devices, wanted)
     except NoMicrophoneError:
         none = "No microphone was found."
         return Finding("microphone", "problem", none, "plug one in; `arecord -l` lists the cards")

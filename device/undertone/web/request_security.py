@@ -35,7 +35,7 @@ HEADERS = {
 }
 
 
-class Guard:
+class RequestSecurity:
     """Lets only requests through that are made for this host and by the page itself."""
 
     def __init__(self, app: ASGIApp, hosts: Container[str] | None) -> None:

@@ -9,11 +9,11 @@ from typing import IO
 
 from undertone.audio.block import Block
 from undertone.audio.files import read_sound
-from undertone.batch import FileResult
 from undertone.errors import AudioSourceError
-from undertone.pipeline import Judged, classify
+from undertone.files.batch import FileResult
+from undertone.recognition.pipeline import ClassifiedSegment, classify
 from undertone.web.models import Model
-from undertone.web.sketch import Sketch, Sketcher
+from undertone.web.preview import Preview, PreviewBuilder
 
 LONGEST_S = 4 * 3600.0
 """A few megabytes of silence, well packed, are months of it."""
@@ -27,10 +27,10 @@ class Heard:
     """What became of a recording, and its picture where it could be read."""
 
     result: FileResult
-    sketch: Sketch | None = None
+    sketch: Preview | None = None
 
 
-Told = Callable[[float, Sequence[Judged]], None]
+Told = Callable[[float, Sequence[ClassifiedSegment]], None]
 """Told how much of a recording is done, 0 to 1, and its segments so far."""
 
 
@@ -46,10 +46,10 @@ def judge(
 
     What is no sound, or too long, is a result like any other.
     """
-    sketcher = Sketcher(model.bundle.manifest)
+    sketcher = PreviewBuilder(model.bundle.manifest)
     with _file_in_memory(data) as file:
 
-        def watch(block: Block, segments: Sequence[Judged]) -> None:
+        def watch(block: Block, segments: Sequence[ClassifiedSegment]) -> None:
             if block.time_s > longest_s:
                 raise AudioSourceError(
                     f"{name} is longer than {longest_s / 3600:g} hours: cut it, or run "

@@ -12,7 +12,7 @@ from starlette.requests import Request, cookie_parser
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from undertone.web.guard import refuse_socket
+from undertone.web.request_security import refuse_socket
 
 ENTRANCE = "/enter"
 COOKIE = "undertone_door"
@@ -37,7 +37,7 @@ input, button {{ font: inherit; width: 100%; box-sizing: border-box; padding: .5
 """
 
 
-class Door:
+class Login:
     """Lets in who sent the password once; everyone else sees the form that asks for it.
 
     Nothing behind it can be reached without: no page, no upload, no WebSocket.

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from python_speech_features.base import hz2mel, mel2hz
 
-from undertone.mfcc import MfccConfig
-from undertone.spectra import Floats, cepstrum_to_mel, mel_to_cepstrum
+from undertone.recognition.cepstrum import Floats, cepstrum_to_mel, mel_to_cepstrum
+from undertone.recognition.mfcc import MfccConfig
 
 
-def in_voices(windows: Floats, factors: Sequence[float], config: MfccConfig) -> Floats:
+def with_vocal_tracts(windows: Floats, factors: Sequence[float], config: MfccConfig) -> Floats:
     """``windows`` with each vocal tract of ``factors``, of shape (factors, *windows.shape).
 
     windows: MFCC, shape (..., frames, coefficients).  A factor of 1 leaves them as they are.

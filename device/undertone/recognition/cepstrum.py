@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from python_speech_features.base import lifter
 from scipy.fftpack import dct
 
-from undertone.mfcc import MfccConfig
+from undertone.recognition.mfcc import MfccConfig
 
 Floats = NDArray[np.floating[Any]]
 

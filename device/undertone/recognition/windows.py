@@ -7,7 +7,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from undertone.mfcc import Frames
+from undertone.recognition.mfcc import Frames
 
 Windows = NDArray[np.float64]
 
@@ -83,7 +83,7 @@ def pad(frames: Frames, config: WindowConfig) -> Windows:
     return window
 
 
-def cut(frames: Frames, config: WindowConfig) -> Windows:
+def split_windows(frames: Frames, config: WindowConfig) -> Windows:
     """All windows of a whole segment; shape (windows, frames, coefficients)."""
     cutter = WindowCutter(config, frames.shape[1])
     return np.stack([*cutter.push(frames), *cutter.flush()])
