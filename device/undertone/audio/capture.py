@@ -12,6 +12,8 @@ from undertone.events import Gap
 _FELL_BEHIND = "the listening fell behind the microphone"
 _OVERFLOWED = "the sound driver overflowed"
 _STOOD_STILL = "the sound stood still"
+_STEP_S = 0.1
+"""Less is not the wall clock being set, but the time between looking at both clocks."""
 
 
 class Capture:
@@ -51,7 +53,9 @@ class Capture:
     def _give(self, placed: Iterable[Captured], behind_s: float = 0.0) -> Iterator[Block | Gap]:
         for captured in placed:
             chunk = captured.chunk
-            self._wall_s = chunk.time_s - chunk.arrived_s
+            wall_s = chunk.time_s - chunk.arrived_s
+            if abs(wall_s - self._wall_s) > _STEP_S:
+                self._wall_s = wall_s
             start_s = captured.start_s + self._wall_s
             if captured.missing_s:
                 yield from self._break_off()

@@ -29,7 +29,7 @@ _WHITE = 0.3  # correlation of neighbouring samples
 
 _STRETCH_S = 5.0
 _STEADY = 0.05
-_OFF_PACE = 0.1
+_OFF_PACE = 0.25  # a live source may lose so much for other reasons
 _HIGHEST_LIVE_PACE = 24.0  # of 96 kHz in stereo with 32 bits; a recording may come faster
 
 _WANTED = (
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 def foreign_format(head: bytes) -> str | None:
     """The format of a stream that begins with ``head``, where that is neither WAV nor raw sound."""
-    if head[:4] == b"RIFF":
+    if head.startswith(b"RIFF") and len(head) >= 12:
         return None if head[8:12] == b"WAVE" else "RIFF without WAVE"
     if head[4:8] == b"ftyp":
         return "MP4"
