@@ -1,6 +1,7 @@
 """What holds for every test: whoever runs them, and on how many workers."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -32,3 +33,15 @@ def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
         patch.setenv("XDG_STATE_HOME", str(home / "state"))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_signals() -> Iterator[None]:
+    """A test that listens in this process leaves its signals as they were."""
+    kept = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
