@@ -1,5 +1,6 @@
 """What a journal's limits delete, and what they never do, whatever the clock says."""
 
+import errno
 import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -158,7 +159,9 @@ def test_old_days_go_one_by_one_and_it_is_said(world, restarts):
             a.restart()
     assert a.days() == [f"2026-11-{day}" for day in (27, 28, 29, 30)]
     assert a.heard() == [6, 7, 8, 9]
-    assert a.said() == [(f"2026-11-{day}", "older than 3 days") for day in (23, 24, 25, 26)]
+    assert a.said() == [
+        (f"2026-11-{day}", "older than journal_keep_days (3)") for day in (23, 24, 25, 26)
+    ]
 
 
 def test_a_clock_that_is_years_ahead_over_two_dates_takes_nothing(world):
@@ -202,7 +205,9 @@ def test_a_clock_that_is_not_synchronised_takes_nothing(world):
     a.trusted = True
     a.listen()
     assert a.heard() == [7, 8, 9, 10]
-    assert a.said() == [(", ".join(f"2026-11-{day}" for day in range(21, 28)), "older than 3 days")]
+    assert a.said() == [
+        (", ".join(f"2026-11-{day}" for day in range(21, 28)), "older than journal_keep_days (3)")
+    ]
 
 
 def test_restarts_on_one_date_count_for_nothing(world):
@@ -279,7 +284,7 @@ def test_a_whole_that_may_be_no_larger_than_one_file_keeps_what_fits(world, keep
     assert len(a.days()) >= 4  # all but today's fit
     heard = a.heard()
     assert heard == list(range(heard[0], 60))
-    assert all(reason == f"more than {keep_mb:g} MB in all" for _, reason in a.said())
+    assert all(reason == f"beyond journal_keep_mb ({keep_mb:g})" for _, reason in a.said())
 
 
 def test_a_file_is_no_larger_than_the_whole_may_be(world):
@@ -308,6 +313,30 @@ def test_what_is_removed_was_said_before(world, monkeypatch):
     for _ in range(5):
         a.listen()
     assert said == [(f"2026-11-{day}",) * 2 for day in (21, 22, 23)]
+
+
+def test_what_can_not_be_said_is_not_removed(world, monkeypatch):
+    a = world(keep_days=1)
+    for _ in range(2):
+        a.listen()
+    write = os.write
+
+    def refusing(descriptor, data):
+        if b"days-removed" in bytes(data):
+            write(descriptor, data[:20])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", refusing)
+        for _ in range(2):
+            a.listen()
+        assert a.heard() == [0, 1, 2, 3]
+        assert a.said() == []
+    a.listen()
+    assert a.heard() == [3, 4]
+    assert a.said() == [("2026-11-21, 2026-11-22, 2026-11-23", "older than journal_keep_days (1)")]
+    assert JournalReader(a.folder).summary().damaged == 0
 
 
 # the clock

@@ -132,7 +132,7 @@ class Signalling(Recorder):
 
 
 def test_signals_at_every_event_take_none_from_any_sink(classifier):
-    source = ShutdownSignals(service=False).end(demonstration())
+    source = ShutdownSignals(service=False).until_signal(demonstration())
     first = Signalling()
     second = listen(classifier, source, first)
     assert [event.kind for event in second.events] == ["start", "stop"]
@@ -141,7 +141,7 @@ def test_signals_at_every_event_take_none_from_any_sink(classifier):
 
 
 def test_the_end_of_a_source_is_not_disturbed(classifier):
-    source = ShutdownSignals(service=False).end(list(demonstration())[:23])
+    source = ShutdownSignals(service=False).until_signal(list(demonstration())[:23])
     first = Signalling()
     first.handle = first.events.append
     second = listen(classifier, source, first)

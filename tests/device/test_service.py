@@ -367,7 +367,7 @@ def interrupted(shutdown, *numbers):
         yield "nothing came"
 
     with pytest.raises(KeyboardInterrupt) as ended:
-        list(shutdown.end(source()))
+        list(shutdown.until_signal(source()))
     return str(ended.value)
 
 
@@ -402,7 +402,7 @@ def test_what_is_done_with_an_item_comes_to_its_end(number):
     shutdown = ShutdownSignals(service=True)
     done = []
     with pytest.raises(KeyboardInterrupt) as ended:
-        for item in shutdown.end(["first", "second"]):
+        for item in shutdown.until_signal(["first", "second"]):
             for _ in range(8):
                 signal.raise_signal(number)
             done.append(item)
@@ -422,13 +422,13 @@ def test_a_source_that_closes_is_not_disturbed():
             closed.append("whole")
 
     with pytest.raises(KeyboardInterrupt):
-        list(ShutdownSignals(service=False).end(source()))
+        list(ShutdownSignals(service=False).until_signal(source()))
     assert closed == ["whole"]
 
 
 def test_a_source_that_ends_by_itself_is_over():
     shutdown = ShutdownSignals(service=False)
-    assert list(shutdown.end("ab")) == ["a", "b"]
+    assert list(shutdown.until_signal("ab")) == ["a", "b"]
     signal.raise_signal(signal.SIGINT)
 
 

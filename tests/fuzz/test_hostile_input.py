@@ -224,7 +224,7 @@ def lines() -> bytes:
         Gap(start_s + 5, 160, "the sound stood still"),
         SourceLost(start_s + 6, "USB", "its stream ended"),
         EventsLost(start_s + 7, 3, "No space left on device"),
-        DaysRemoved(start_s + 8, "2025-10-16, 2025-10-17", "older than 400 days"),
+        DaysRemoved(start_s + 8, "2025-10-16, 2025-10-17", "older than journal_keep_days (400)"),
         Stopped(start_s + 9, "interrupted", 9.0, 1),
     ]
     return b"".join(to_line(event, UTC).encode() + b"\n" for event in events)

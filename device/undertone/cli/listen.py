@@ -106,7 +106,7 @@ def command(
         sinks.append(ServiceSink(manager))
     shutdown = signals.ShutdownSignals(service=manager is not None)
     listener = Listener(pipeline, classifier.manifest, sinks, time.time)
-    listener.run(shutdown.end(chosen.items), chosen.name)
+    listener.run(shutdown.until_signal(chosen.items), chosen.name)
     console.print(summary(tally.heard, tally.seconds, listener.listened_s))
     console.print(
         f"journal: {printable(str(journal))}", highlight=False, markup=False, soft_wrap=True

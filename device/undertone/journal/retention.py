@@ -38,6 +38,11 @@ class Removal:
     files: Sequence[JournalFile]
     reason: str
 
+    @property
+    def dates(self) -> str:
+        """Their days, each once, with commas between them."""
+        return ", ".join(dict.fromkeys(str(file.day) for file in self.files))
+
 
 def due(
     files: Iterable[StoredFile],
@@ -63,7 +68,7 @@ def due(
     }
     if old and not clock_is_trusted():
         old = set()
-    removals = [Removal([one.file for one in kept if one in old], f"older than {keep_days} days")]
+    removals = [Removal([one.file for one in kept if one in old], f"older than journal_keep_days ({keep_days})")]
     kept = [one for one in kept if one not in old]
     excess = sum(one.size_bytes for one in kept) - keep_mb * _MB
     large = []
@@ -72,7 +77,7 @@ def due(
             break
         large.append(one.file)
         excess -= one.size_bytes
-    removals.append(Removal(large, f"more than {keep_mb:g} MB in all"))
+    removals.append(Removal(large, f"beyond journal_keep_mb ({keep_mb:g})"))
     return [removal for removal in removals if removal.files]
 
 
@@ -96,12 +101,12 @@ class RunningDays:
         """Kept in ``path``; ``clock`` gives seconds that never jump."""
         self._path = path
         self._clock = clock
-        self.load([])
+        self._counted_s: float | None = None  # when the running day began, in this run
+        self._count = _Count()
 
     def load(self, dates: Iterable[date]) -> None:
         """Go on with what is stored; the journal has files of ``dates``."""
-        self._counted_s: float | None = None  # when the running day began, in this run
-        self._count = _Count()
+        self._counted_s, self._count = None, _Count()
         with suppress(OSError, ValueError, RecursionError), self._path.open("rb") as stored:
             self._count = msgspec.json.decode(stored.read(_LARGEST_BYTES), type=_Count)
         self.keep(dates)

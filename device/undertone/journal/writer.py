@@ -105,8 +105,7 @@ class JournalWriter:
         self._refused_since_s: float | None = None  # by the clock
         self._due: float | None = None  # when the next writing is due, by the clock
         self._unfinished: tuple[str, int] | None = None  # file, and its end before an attempt
-        self._last_s = 0.0  # time of the last line written
-        self._begun: JournalFile | None = None  # whose beginning may be the end of others
+        self._begun: tuple[JournalFile, float] | None = None  # a new file, and a time in it
         self._summing = Thread()
         try:
             self._open()
@@ -127,11 +126,10 @@ class JournalWriter:
     def write(self, event: JournalEvent) -> None:
         """Take one event; :meth:`tick` brings it to the disk."""
         when = time_of(event, self._zone)
-        data = to_line(event, self._zone).encode() + b"\n"
         if len(self._pending) >= self.limits.pending_events:
             self._lost += 1
             self._lost_at_s = self._pending.popleft().time_s
-        self._pending.append(_Line(when.timestamp(), when.date(), data))
+        self._pending.append(_Line(when.timestamp(), when.date(), self._bytes(event)))
         if self._due is None:
             self._due = self._clock() + self.limits.flush_s
 
@@ -149,11 +147,12 @@ class JournalWriter:
             while self._pending:
                 self._write_batch()
             if self._begun:
-                self._keep_limits(self._begun)
+                self._keep_limits(*self._begun)
+                self._begun = None
         except (OSError, JournalError) as error:
             self._fail(error)
             return
-        self._due = None
+        self._due = self._refused_since_s = None
         if self.problem is not None:
             self.problem = None
             self._report(f"the journal in {self.folder} is being written again")
@@ -223,14 +222,13 @@ class JournalWriter:
             count += 1
         file, is_new = self._file_for(day, size)
         self._append(file.path.name, b"".join(batch))
-        self._last_s = self._pending[count - 1].time_s
+        if is_new:
+            self._begun = file, self._pending[count - 1].time_s
         rest = deque(islice(self._pending, count, None))
         # Together: a signal's exception in between would lose events or write them twice.
         self._pending, self._unfinished = rest, None
         self._lost = 0
         self._refused_since_s = None
-        if is_new:
-            self._begun = file
         self._running_days.note(day)
 
     @property
@@ -239,14 +237,18 @@ class JournalWriter:
 
     def _notes(self) -> list[bytes]:
         """What the disk has cost since the last batch that it took, as lines."""
-        notes: list[JournalEvent] = []
+        notes = []
         if self._lost:
             reason = self.problem or "more events than the memory kept for them"
-            notes.append(EventsLost(self._lost_at_s, self._lost, reason))
+            notes.append(self._bytes(EventsLost(self._lost_at_s, self._lost, reason)))
         if self.problem and self._refused_since_s is not None:
             refused_s = self._clock() - self._refused_since_s
-            notes.append(DiskRefused(self._pending[0].time_s, refused_s, self.problem))
-        return [to_line(note, self._zone).encode() + b"\n" for note in notes]
+            note = DiskRefused(self._pending[0].time_s, refused_s, self.problem)
+            notes.append(self._bytes(note))
+        return notes
+
+    def _bytes(self, event: JournalEvent) -> bytes:
+        return to_line(event, self._zone).encode() + b"\n"
 
     def _append(self, name: str, data: bytes) -> None:
         """Bring ``data`` to the disk; until it is taken off the list, :meth:`_roll_back` undoes it.
@@ -288,12 +290,11 @@ class JournalWriter:
             return files[-1], False
         return JournalFile.at(self.folder, day, files[-1].index + 1 if files else 0), True
 
-    def _keep_limits(self, begun: JournalFile) -> None:
-        """After the beginning of a file: remove what is too old or too much, sum up the rest.
+    def _keep_limits(self, begun: JournalFile, time_s: float) -> None:
+        """Remove what is too old or too much now that ``begun`` is there, and sum up the rest.
 
-        It is said before it is done.
+        What is removed is said first, with ``time_s``.
         """
-        self._begun = None
         days = self._running_days
         closed = [file for file in journal_files(self.folder) if file != begun]
         removals = due(
@@ -304,11 +305,12 @@ class JournalWriter:
             keep_mb=self.limits.keep_mb,
             clock_is_trusted=self._trusted,
         )
-        for removal in removals:
-            dates = ", ".join(dict.fromkeys(str(file.day) for file in removal.files))
-            self.write(DaysRemoved(self._last_s, dates, removal.reason))
-        while self._pending:
-            self._write_batch()
+        notes = [
+            self._bytes(DaysRemoved(time_s, removal.dates, removal.reason)) for removal in removals
+        ]
+        if notes:
+            self._append(begun.path.name, b"".join(notes))
+            self._unfinished = None
         gone = [file for removal in removals for file in removal.files]
         for file in gone:
             for path in (file.path, summary_cache.path_of(file.path)):

@@ -39,7 +39,7 @@ class ShutdownSignals:
         """Whether a service was sent SIGHUP, and nothing else."""
         return self._service and {*self._received} == {signal.SIGHUP}
 
-    def end(self, source: Iterable[_Item]) -> Iterator[_Item]:
+    def until_signal(self, source: Iterable[_Item]) -> Iterator[_Item]:
         """The items of ``source`` until a signal comes, which is a KeyboardInterrupt here."""
         items = iter(source)
         while True:
