@@ -1,7 +1,8 @@
 # Undertone. `make` alone lists what can be made.
 
+VERSIONS := 3.11 3.12 3.13
 # the first interpreter that runs: a name on the PATH may be a shim with nothing behind it
-PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell \
+PYTHON ?= $(firstword $(foreach version,$(VERSIONS),$(shell \
 	python$(version) -c 'print("python$(version)")' 2>/dev/null)) python3)
 PIP := pip --disable-pip-version-check --quiet
 WORKERS ?= 2
@@ -31,7 +32,7 @@ check: .venv-dev/.ready ## ruff and mypy --strict
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
 
-format: .venv-dev/.ready ## mend what ruff can mend
+format: .venv-dev/.ready ## fix what ruff can fix
 	.venv-dev/bin/ruff check --fix .
 	.venv-dev/bin/ruff format .
 
@@ -72,13 +73,18 @@ clean: ## remove both environments and everything built
 	rm -rf .venv .venv-dev build dist *.egg-info .hypothesis .mypy_cache .ruff_cache .pytest_cache
 
 .venv/.ready: WHAT := .
+.venv/.ready: SIZE := 230 MB
 .venv-dev/.ready: WHAT := .[training,reference,web,test]
+.venv-dev/.ready: SIZE := 3.5 GB
+REQUIRE_PYTHON = sh tools/require-python.sh '$(PYTHON)' $(VERSIONS)
 
 # Without PortAudio there is still the packaged sample, without venv there is nothing.
 .venv/.ready .venv-dev/.ready: setup.py constraints.txt
-	@PYTHON='$(PYTHON)' sh tools/system-packages.sh python3-venv libportaudio2 \
+	@$(REQUIRE_PYTHON)
+	@PYTHON='$(PYTHON)' sh tools/system-packages.sh $(notdir $(PYTHON))-venv libportaudio2 \
 		|| $(PYTHON) -c 'import ensurepip' 2>/dev/null
-	@echo 'Installing Undertone into $(@D), once; this takes a few minutes'
+	@$(REQUIRE_PYTHON)
+	@echo 'Installing Undertone into $(@D), once: $(SIZE) on the disk, and a few minutes'
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/$(PIP) install --use-pep517 -c constraints.txt -e '$(WHAT)'
 	@touch $@

@@ -104,6 +104,7 @@ class World:
             self.limits,
             clock=lambda: self.steady_s,
             zone=UTC,
+            wall_clock=lambda: self.wall_s,
             trusted=lambda: self.trusted,
         )
 
@@ -313,6 +314,25 @@ def test_what_is_removed_was_said_before(world, monkeypatch):
     for _ in range(5):
         a.listen()
     assert said == [(f"2026-11-{day}",) * 2 for day in (21, 22, 23)]
+
+
+def test_what_is_said_is_about_no_recording_and_counts_as_no_listening(tmp_path):
+    for day in range(3):
+        writer = JournalWriter(
+            tmp_path,
+            JournalLimits(keep_days=1),
+            zone=UTC,
+            recording_day=TODAY + timedelta(day),
+            wall_clock=lambda day=day: START_S + day * DAY_S,
+            trusted=lambda: True,
+        )
+        writer.write(Gap(0.0, day, "a recording"))
+        writer.close()
+    (record,) = JournalReader(tmp_path)
+    assert (record.event.days, record.time.date()) == (str(TODAY), TODAY + timedelta(2))
+    assert JournalReader(tmp_path).summary().first is None
+    recorded = [record.event.lost_samples for record in JournalReader(tmp_path, recordings=True)]
+    assert recorded == [1, 2]
 
 
 def test_what_can_not_be_said_is_not_removed(world, monkeypatch):

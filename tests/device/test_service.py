@@ -145,6 +145,12 @@ def test_a_dry_run_of_the_others_shows_their_commands():
     ]
 
 
+def test_uninstall_is_another_word_for_remove():
+    assert call("uninstall", "--dry-run").stdout == call("remove", "--dry-run").stdout != ""
+    assert "uninstall" not in call("--help").stdout
+    assert "'uninstall'" in call("uninstal").stderr
+
+
 def test_the_user_is_made_where_there_is_none():
     service = unit.Unit(Path("/bin/u"))
     without, with_user = (
@@ -197,6 +203,15 @@ def test_what_stands_in_the_way_is_told_in_one_sentence(tmp_path):
         install.require_reachable([Path("/home/pi/.venv/bin/undertone")])
 
 
+def test_a_program_that_the_service_could_not_see_is_told_before_anybody_becomes_root(monkeypatch):
+    monkeypatch.setattr(install, "require_systemd", lambda: None)
+    monkeypatch.setattr(install, "_HIDDEN", ("/",))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert "may not look into" in str(call("install").exception)
+    monkeypatch.setattr(install, "_HIDDEN", ())
+    assert "only root may" in str(call("install").exception)
+
+
 @pytest.mark.skipif(install.BOOTED.is_dir(), reason="systemd runs this machine")
 @pytest.mark.parametrize("deed", ["install", "status", "remove"])
 def test_without_systemd_nothing_is_tried(deed):
@@ -212,6 +227,8 @@ def test_options_that_listen_would_refuse_are_refused_before_anything_is_done(ar
     result = call("install", "--dry-run", "--", *arguments)
     assert result.exit_code == 2
     assert result.stdout == ""
+    usages = ("Usage: undertone listen [OPTIONS]", "Usage: undertone service install [OPTIONS]")
+    assert result.stderr.startswith(usages)
 
 
 @pytest.mark.parametrize("deed", [[], ["install"], ["status"], ["remove"]])

@@ -68,7 +68,7 @@ def due(
     }
     if old and not clock_is_trusted():
         old = set()
-    removals = [Removal([one.file for one in kept if one in old], f"older than journal_keep_days ({keep_days})")]
+    aged = [one.file for one in kept if one in old]
     kept = [one for one in kept if one not in old]
     excess = sum(one.size_bytes for one in kept) - keep_mb * _MB
     large = []
@@ -77,7 +77,10 @@ def due(
             break
         large.append(one.file)
         excess -= one.size_bytes
-    removals.append(Removal(large, f"beyond journal_keep_mb ({keep_mb:g})"))
+    removals = (
+        Removal(aged, f"older than journal_keep_days ({keep_days})"),
+        Removal(large, f"beyond journal_keep_mb ({keep_mb:g})"),
+    )
     return [removal for removal in removals if removal.files]
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from itertools import islice
 from pathlib import Path
 from threading import Thread
@@ -74,17 +74,22 @@ class JournalWriter:
         folder: Path,
         limits: JournalLimits | None = None,
         *,
+        recording_day: date | None = None,
         clock: Callable[[], float] = time.monotonic,
         zone: tzinfo | None = None,
         report: Callable[[str], None] = _log.warning,
+        wall_clock: Callable[[], float] = time.time,
         trusted: Callable[[], bool] = clock_is_trusted,
     ) -> None:
         """``clock`` gives seconds that never go back; ``zone`` None is the local one.
 
+        recording_day: what is written is a recording that is listened to on this day; every line
+        says that it is one, and is in the files of this day, whatever its own time is.
         ``report`` is told in one sentence when the disk begins to refuse events and when it
-        takes them again.  ``trusted`` says whether the date is right, as far as anybody knows; it
-        is asked before old days are removed.  Raises JournalError where the folder can't be made
-        or is being written by another process.
+        takes them again.  ``wall_clock`` gives POSIX seconds, and ``trusted`` says whether they
+        are right, as far as anybody knows; both are asked before old days are removed.
+
+        Raises JournalError where the folder can't be made or is being written by another process.
         """
         self.folder = folder
         self.limits = limits or JournalLimits()
@@ -92,9 +97,11 @@ class JournalWriter:
         """Why nothing can be written at the moment."""
         self.mended_bytes = 0
         """Length of the half-written lines that a crash had left."""
+        self._recording_day = recording_day
         self._clock = clock
         self._zone = zone
         self._report = report
+        self._wall_clock = wall_clock
         self._trusted = trusted
         self._lock: int | None = None  # a descriptor of the folder
         self._mended = False
@@ -105,7 +112,7 @@ class JournalWriter:
         self._refused_since_s: float | None = None  # by the clock
         self._due: float | None = None  # when the next writing is due, by the clock
         self._unfinished: tuple[str, int] | None = None  # file, and its end before an attempt
-        self._begun: tuple[JournalFile, float] | None = None  # a new file, and a time in it
+        self._begun: JournalFile | None = None  # a new file: others may have to go
         self._summing = Thread()
         try:
             self._open()
@@ -126,10 +133,11 @@ class JournalWriter:
     def write(self, event: JournalEvent) -> None:
         """Take one event; :meth:`tick` brings it to the disk."""
         when = time_of(event, self._zone)
+        data = self._encoded(event)
         if len(self._pending) >= self.limits.pending_events:
             self._lost += 1
             self._lost_at_s = self._pending.popleft().time_s
-        self._pending.append(_Line(when.timestamp(), when.date(), self._bytes(event)))
+        self._pending.append(_Line(when.timestamp(), self._recording_day or when.date(), data))
         if self._due is None:
             self._due = self._clock() + self.limits.flush_s
 
@@ -147,7 +155,7 @@ class JournalWriter:
             while self._pending:
                 self._write_batch()
             if self._begun:
-                self._keep_limits(*self._begun)
+                self._keep_limits(self._begun)
                 self._begun = None
         except (OSError, JournalError) as error:
             self._fail(error)
@@ -223,7 +231,7 @@ class JournalWriter:
         file, is_new = self._file_for(day, size)
         self._append(file.path.name, b"".join(batch))
         if is_new:
-            self._begun = file, self._pending[count - 1].time_s
+            self._begun = file
         rest = deque(islice(self._pending, count, None))
         # Together: a signal's exception in between would lose events or write them twice.
         self._pending, self._unfinished = rest, None
@@ -240,15 +248,16 @@ class JournalWriter:
         notes = []
         if self._lost:
             reason = self.problem or "more events than the memory kept for them"
-            notes.append(self._bytes(EventsLost(self._lost_at_s, self._lost, reason)))
+            notes.append(self._encoded(EventsLost(self._lost_at_s, self._lost, reason)))
         if self.problem and self._refused_since_s is not None:
             refused_s = self._clock() - self._refused_since_s
             note = DiskRefused(self._pending[0].time_s, refused_s, self.problem)
-            notes.append(self._bytes(note))
+            notes.append(self._encoded(note))
         return notes
 
-    def _bytes(self, event: JournalEvent) -> bytes:
-        return to_line(event, self._zone).encode() + b"\n"
+    def _encoded(self, event: JournalEvent) -> bytes:
+        of_recording = self._recording_day is not None and not isinstance(event, DaysRemoved)
+        return to_line(event, self._zone, of_recording).encode() + b"\n"
 
     def _append(self, name: str, data: bytes) -> None:
         """Bring ``data`` to the disk; until it is taken off the list, :meth:`_roll_back` undoes it.
@@ -290,23 +299,24 @@ class JournalWriter:
             return files[-1], False
         return JournalFile.at(self.folder, day, files[-1].index + 1 if files else 0), True
 
-    def _keep_limits(self, begun: JournalFile, time_s: float) -> None:
+    def _keep_limits(self, begun: JournalFile) -> None:
         """Remove what is too old or too much now that ``begun`` is there, and sum up the rest.
 
-        What is removed is said first, with ``time_s``.
+        What is removed is said first.
         """
+        now_s = self._wall_clock()
         days = self._running_days
         closed = [file for file in journal_files(self.folder) if file != begun]
         removals = due(
             [StoredFile(one, one.path.stat().st_size, days.written(one.day)) for one in closed],
-            begun.day,
+            datetime.fromtimestamp(now_s, UTC).astimezone(self._zone).date(),
             days.today,
             keep_days=self.limits.keep_days,
             keep_mb=self.limits.keep_mb,
             clock_is_trusted=self._trusted,
         )
         notes = [
-            self._bytes(DaysRemoved(time_s, removal.dates, removal.reason)) for removal in removals
+            self._encoded(DaysRemoved(now_s, removal.dates, removal.reason)) for removal in removals
         ]
         if notes:
             self._append(begun.path.name, b"".join(notes))

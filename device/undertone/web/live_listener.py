@@ -3,11 +3,12 @@
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from datetime import date
 from threading import Event as Flag
 from threading import Lock, Thread
 
 from undertone.audio.microphone import Microphone
-from undertone.audio.realtime import in_real_time
+from undertone.audio.realtime import Recording
 from undertone.events import Event, LiveStatus
 from undertone.journal import JournalWriter
 from undertone.journal.sink import JournalSink
@@ -44,8 +45,10 @@ class LiveListener:
         Raises UndertoneError where there is no microphone, or where another process listens.
         """
         with self._changing:
-            # one listener at a time
-            journal = JournalSink(JournalWriter(settings.journal, settings.limits))
+            day = date.today() if sample else None
+            journal = JournalSink(  # which has the lock: one listener at a time
+                JournalWriter(settings.journal, settings.limits, recording_day=day)
+            )
             try:
                 self.source, items = _open(settings, sample)
                 self.status = None
@@ -86,7 +89,7 @@ class LiveListener:
 
 def _open(settings: Settings, sample: bool) -> tuple[str, Iterable[SourceItem]]:
     if sample:
-        return "packaged sample", in_real_time(demonstration(), time.time, time.sleep)
+        return "packaged sample", Recording(demonstration(), time.time(), time.sleep)
     microphone = Microphone(settings.microphone, settings.channel, settings.gain_db)
     return microphone.name, microphone
 
