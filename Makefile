@@ -16,7 +16,7 @@ RUNS ?= 1000
 OUTPUT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz attack soak journal-scale bench growth check format arm pictures readme clean
+.PHONY: help run test fuzz attack soak journal-scale bench growth check format arm pictures figures clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,7 +52,6 @@ bench: .venv-dev/.ready ## what every bundle costs here with every runtime, into
 	.venv-dev/bin/undertone bench models/* --runtime all --threads 1,2 --runs $(RUNS) \
 		--format json --output docs/bench/machine-$(shell uname -m).json
 	.venv-dev/bin/python tools/bench_figures.py
-	.venv-dev/bin/python tools/readme_figures.py
 	.venv-dev/bin/undertone bench --read docs/bench/machine-$(shell uname -m).json \
 		--check docs/bench/limits.toml
 
@@ -66,8 +65,8 @@ arm: .venv-dev/.ready ## the device on Arm under qemu (as root, on Debian); STEP
 pictures: .venv-dev/.ready ## draw the README's live view anew, after a change of the model or the screen
 	.venv-dev/bin/python tools/pictures.py
 
-readme: .venv-dev/.ready ## write the README's figures anew, after a change of models/ or docs/*/
-	.venv-dev/bin/python tools/readme_figures.py
+figures: .venv-dev/.ready ## write the figures of README, docs/ and model cards anew, after a change of models/ or docs/*/
+	.venv-dev/bin/python tools/docs_figures.py
 
 clean: ## remove both environments and everything built
 	rm -rf .venv .venv-dev build dist *.egg-info .hypothesis .mypy_cache .ruff_cache .pytest_cache

@@ -133,7 +133,7 @@ def _table(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
     failed = 0
     table = Table(box=None, pad_edge=False)
     table.add_column("file", overflow="fold")
-    for heading in ("verdict", "most probable", "", "speech"):
+    for heading in ("verdict", "most probable", "", "speech", ""):
         table.add_column(heading, no_wrap=True)
     for result in results:
         if result.verdict is None:
@@ -149,6 +149,7 @@ def _table(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
             Text(overall.scores.label, colour(overall.scores.label)) if overall else "",
             f"{overall.scores.confidence:.0%}" if overall else "",
             f"{speech_s:.1f} s",
+            (overall and overall.reason) or "",
         )
     console = Console()
     if not console.is_terminal:

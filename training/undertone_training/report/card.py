@@ -1,8 +1,11 @@
 """The model card: what a bundle is, how good, for what, and whose data it comes from."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from undertone_training.report.breakdown import read_breakdown
+from undertone_training.report.facts import Development, Facts
 from undertone_training.report.protocols import (
     LISTENERS_ACCURACY,
     NOISE_HEAD,
@@ -13,6 +16,7 @@ from undertone_training.report.protocols import (
     percent_spread,
     verdicts,
 )
+from undertone_training.report.template import macros
 
 _RESPONSIBLE_USE = """\
 - It learnt how actors with North American voices *play* emotions, on two sentences, in a studio.
@@ -38,21 +42,25 @@ Polish, LREC-COLING 2024, <https://arxiv.org/abs/2404.06292>. The same licence h
 """What the licence of a corpus asks to be said."""
 
 
-def model_card(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
+def model_card(manifest: Mapping[str, Any], report: Path, facts: Facts | None = None) -> str:
     """The README.md of a bundle.
 
     manifest: manifest.json as a dictionary.  Read are ``name``, ``version``, ``labels``,
         ``model_sha256``, ``mfcc``, ``window``, ``temperature``, ``confidence_threshold``,
         ``training`` (``corpora``, ``train_speakers``, ``validation_speakers``, ``recipe``'s
-        ``name``, ``seed``, ``licence``), ``tools`` and ``commit``.
-    figures: what ``write_report`` returned, the shipped form last; its ``extra`` holds
-        ``model_bytes``, ``multiply_accumulates`` (of one window) and ``command`` (what made the
-        model); and, where they are known, ``seeds`` (``numbers``, and by form the ``uar``'s
-        ``mean`` and ``deviation``), ``verdicts`` (see ``pooled.Verdicts``), ``live`` (by
-        condition ``protocol``, ``uar``, ``missed_clips`` and ``false_segments``) and ``noise``
-        (by kind ``protocol``, ``duration_s``, ``false_segments`` and ``named``).
+        ``name``, ``seed``, ``licence``), ``tools``, ``commit`` and ``figures``: what
+        ``write_report`` returned, the shipped form last; its ``extra`` holds ``model_bytes``,
+        ``multiply_accumulates`` (of one window) and ``command`` (what made the model); and,
+        where they are known, ``seeds`` (``numbers``, and by form the ``uar``'s ``mean`` and
+        ``deviation``), ``verdicts`` (see ``results.Verdicts``), ``live`` (by condition
+        ``protocol``, ``uar``, ``missed_clips`` and ``false_segments``) and ``noise`` (by kind
+        ``protocol``, ``duration_s``, ``false_segments`` and ``named``).
+    report: the folder that ``write_report`` wrote, for the figures by sex and speaker.
+    facts: what else is known of this model.
     Raises KeyError for a key that is missing.
     """
+    figures, facts = manifest["figures"], facts or Facts()
+    caveats = macros("caveats.md")
     parts = [
         f"# {manifest['name']}",
         _headline(figures),
@@ -68,6 +76,12 @@ def model_card(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
         _comparison(),
         "## Each class",
         _classes_table(figures),
+        "## How far these figures can be trusted",
+        caveats.selection(facts.development) if facts.development else "",
+        caveats.speakers(read_breakdown(report)),
+        caveats.independent(facts.independent)
+        if facts.independent
+        else "This model was not tested apart from development.",
         "## Input and output",
         _interface(manifest),
         "## Cost",
@@ -77,7 +91,7 @@ def model_card(manifest: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
         "## Data and licence",
         _data(manifest["training"]),
         "## How it was made",
-        _making(manifest, figures["extra"]),
+        _making(manifest, figures["extra"], facts.development),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -271,15 +285,21 @@ def _data(training: Mapping[str, Any]) -> str:
     return "\n\n".join(lines)
 
 
-def _making(manifest: Mapping[str, Any], extra: Mapping[str, Any]) -> str:
+def _making(
+    manifest: Mapping[str, Any], extra: Mapping[str, Any], development: Development | None
+) -> str:
     training = manifest["training"]
     tools = _table(["tool", "version"], ([k, v] for k, v in manifest["tools"].items()))
     before = training["recipe"].get("begins_with")
     begun = f" It begins with what `{before}` learnt." if before else ""
+    reasons = development.not_reproducible if development else ()
+    warning = "".join(f"\n- {reason}" for reason in reasons)
+    if reasons:
+        warning = f"\n\n**This command does not give the weights in this folder.**\n{warning}"
     return (
         f"```\n{extra['command']}\n```\n\nRecipe `{training['recipe']['name']}`, seed "
         f"{training['seed']}, commit `{manifest['commit']}`.{begun} The whole recipe stands "
-        f"in `manifest.json`.\n\n{tools}"
+        f"in `manifest.json`.{warning}\n\n{tools}"
     )
 
 
