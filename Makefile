@@ -16,7 +16,7 @@ RUNS ?= 1000
 OUTPUT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz soak journal-scale bench growth check format arm pictures figures clean
+.PHONY: help run test fuzz attack soak journal-scale bench growth check format arm pictures figures clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ format: .venv-dev/.ready ## fix what ruff can fix
 
 fuzz: .venv-dev/.ready ## hostile input to every reader: EXAMPLES damaged files of each kind
 	UNDERTONE_FUZZ_EXAMPLES=$(EXAMPLES) .venv-dev/bin/python -m pytest -q -s tests/fuzz
+
+attack: .venv-dev/.ready ## 300 kills of a listening program, and what else it has to survive
+	UNDERTONE_ATTACKS=300 .venv-dev/bin/python -m pytest -q -s tests/attacks
 
 soak: .venv-dev/.ready ## listen for long with faults thrown in: HOURS of a file, MINUTES of a microphone (as root)
 	.venv-dev/bin/python tools/soak.py --hours $(HOURS) --minutes $(MINUTES) $(if $(OUTPUT),--output $(OUTPUT))

@@ -26,7 +26,7 @@ from undertone.events import (
     Stopped,
     Verdict,
 )
-from undertone.journal import DiskRefused, EventsLost, parse_line, to_line
+from undertone.journal import DaysRemoved, DiskRefused, EventsLost, parse_line, to_line
 from undertone.recognition import bundle
 from undertone.recognition.interpreter import InstalledRuntime
 from undertone.recognition.mfcc import MfccConfig
@@ -175,6 +175,7 @@ EVENTS = [
     SourceBack(0.0, "USB", 1.0),
     EventsLost(0.0, 1, "r"),
     DiskRefused(0.0, 1.0, "r"),
+    DaysRemoved(0.0, "2026-11-20", "r"),
     Stopped(0.0, "r", 1.0, 1),
 ]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from undertone import events
 from undertone.emotions import EMOTIONS
-from undertone.journal import EventsLost, parse_line, to_line
+from undertone.journal import DaysRemoved, DiskRefused, EventsLost, parse_line, to_line
 
 CET = timezone(timedelta(hours=1))
 
@@ -37,6 +37,8 @@ journal_events = st.one_of(
     st.builds(events.SourceBack, times, texts, durations),
     st.builds(events.Stopped, times, texts, durations, counts),
     st.builds(EventsLost, times, counts, texts),
+    st.builds(DiskRefused, times, durations, texts),
+    st.builds(DaysRemoved, times, texts, texts),
 )
 
 

@@ -83,7 +83,7 @@ def command(
     threads: int,
     journal: Path,
     limits: "JournalLimits",
-) -> None:
+) -> int:
     """Listen, show the emotions that are heard and write them to the journal; Ctrl-C ends it.
 
     No audio is stored and nothing leaves this machine.
@@ -98,8 +98,8 @@ def command(
     from undertone.recognition import bundle
     from undertone.recognition.classifier import Classifier
     from undertone.recognition.pipeline import Pipeline
+    from undertone.service import signals
     from undertone.service.notify import service_manager
-    from undertone.service.signals import ShutdownSignals, start_anew
     from undertone.service.sink import ServiceSink
 
     console = Console()
@@ -118,17 +118,19 @@ def command(
     manager = service_manager(os.environ)
     if manager:
         sinks.append(ServiceSink(manager))
-    endings = ShutdownSignals(service=manager is not None)
-    listener = Listener(pipeline, classifier.manifest, sinks, chosen.clock, endings.held)
-    listener.run(chosen.items, chosen.name)
+    shutdown = signals.ShutdownSignals(service=manager is not None)
+    listener = Listener(pipeline, classifier.manifest, sinks, chosen.clock)
+    listener.run(shutdown.until_signal(chosen.items), chosen.name)
     console.print(summary(tally.heard, tally.seconds, listener.listened_s))
     console.print(
         f"journal: {printable(str(journal))}", highlight=False, markup=False, soft_wrap=True
     )
     if chosen.is_recording:
         console.print("shown by: undertone journal show --recordings", highlight=False)
-    if endings.reload:
-        start_anew()
+    if shutdown.reload:
+        signals.start_anew()
+    signals.ignore()
+    return int(listener.incomplete)
 
 
 def _open(
