@@ -16,7 +16,7 @@ RUNS ?= 1000
 OUTPUT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz soak journal-scale bench growth check format arm pictures readme clean
+.PHONY: help run test fuzz attack soak journal-scale bench growth check format arm pictures figures clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ format: .venv-dev/.ready ## fix what ruff can fix
 fuzz: .venv-dev/.ready ## hostile input to every reader: EXAMPLES damaged files of each kind
 	UNDERTONE_FUZZ_EXAMPLES=$(EXAMPLES) .venv-dev/bin/python -m pytest -q -s tests/fuzz
 
+attack: .venv-dev/.ready ## 300 kills of a listening program, and what else it has to survive
+	UNDERTONE_ATTACKS=300 .venv-dev/bin/python -m pytest -q -s tests/attacks
+
 soak: .venv-dev/.ready ## listen for long with faults thrown in: HOURS of a file, MINUTES of a microphone (as root)
 	.venv-dev/bin/python tools/soak.py --hours $(HOURS) --minutes $(MINUTES) $(if $(OUTPUT),--output $(OUTPUT))
 
@@ -49,7 +52,6 @@ bench: .venv-dev/.ready ## what every bundle costs here with every runtime, into
 	.venv-dev/bin/undertone bench models/* --runtime all --threads 1,2 --runs $(RUNS) \
 		--format json --output docs/bench/machine-$(shell uname -m).json
 	.venv-dev/bin/python tools/bench_figures.py
-	.venv-dev/bin/python tools/readme_figures.py
 	.venv-dev/bin/undertone bench --read docs/bench/machine-$(shell uname -m).json \
 		--check docs/bench/limits.toml
 
@@ -63,8 +65,8 @@ arm: .venv-dev/.ready ## the device on Arm under qemu (as root, on Debian); STEP
 pictures: .venv-dev/.ready ## draw the README's live view anew, after a change of the model or the screen
 	.venv-dev/bin/python tools/pictures.py
 
-readme: .venv-dev/.ready ## write the README's figures anew, after a change of models/ or docs/*/
-	.venv-dev/bin/python tools/readme_figures.py
+figures: .venv-dev/.ready ## write the figures of README, docs/ and model cards anew, after a change of models/ or docs/*/
+	.venv-dev/bin/python tools/docs_figures.py
 
 clean: ## remove both environments and everything built
 	rm -rf .venv .venv-dev build dist *.egg-info .hypothesis .mypy_cache .ruff_cache .pytest_cache

@@ -62,6 +62,7 @@ EXTRAS = {
         "scikit-learn>=1.4,<2",  # figures, splits
         "threadpoolctl>=3.1,<4",  # one thread of linear algebra in each of many processes
         "matplotlib>=3.8,<4",
+        "jinja2>=3.1,<4",  # report pages and model cards from templates
         "pandas>=2.2,<4",
         "requests>=2.31,<3",  # downloads that go on where they stopped
         "optuna>=5,<6",  # the search for recipes
@@ -130,7 +131,12 @@ setup(
     },
     package_data={
         "undertone": ["py.typed", "samples/*"],
-        "undertone_training": ["py.typed", "recipes/*.toml", "spaces/*.toml"],
+        "undertone_training": [
+            "py.typed",
+            "recipes/*.toml",
+            "spaces/*.toml",
+            "report/templates/*",
+        ],
         "undertone_models": ["*/*", "*/report/*"],
     },
     exclude_package_data={"undertone_models": ["__pycache__/*"]},

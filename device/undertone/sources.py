@@ -1,16 +1,17 @@
-"""Opens what is listened to: a microphone, an audio file, raw samples, or the packaged clips."""
+"""Opens what is listened to: a microphone, an audio file, a pipe, or the packaged clips."""
 
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
 
 from undertone.audio.block import Block, Resting
-from undertone.audio.files import length_s, read_blocks, read_pcm
-from undertone.audio.realtime import Recording, as_if_now
+from undertone.audio.files import length_s, read_blocks
+from undertone.audio.pipe import Pipe
+from undertone.audio.realtime import Recording
 from undertone.errors import AudioSourceError, ConfigError
+from undertone.events import Gap, Idle
 from undertone.journal.format import is_a_time
 from undertone.listener import SourceItem
 from undertone.samples import demonstration
@@ -44,22 +45,22 @@ def open_microphone(
     return Source(microphone.name, microphone)
 
 
-def open_pcm(stream: BinaryIO, name: str, resting: Resting, began: datetime | None) -> Source:
-    """Raw 16 kHz mono int16 samples: live, or a recording that ``began`` then.
+def open_pipe(descriptor: int, name: str, resting: Resting, began: datetime | None) -> Source:
+    """PCM from a file descriptor: live sound, or with ``began`` a recording.
 
-    Raises ConfigError for a start that can't be.
+    Raises ConfigError for an impossible start, and AudioSourceError as Pipe does.
     """
-    blocks = read_pcm(stream, resting=resting)
+    pipe = Pipe(descriptor, resting)
     if began:
-        return _recording(name, blocks, 0.0, None, began)
-    return Source(name, as_if_now(blocks, time.time))
+        return _recording(name, pipe, 0.0, None, began)
+    return Source(name, pipe)
 
 
 def open_file(path: str, sleep: Sleep | None = None, began: datetime | None = None) -> Source:
     """An audio file, played in real time where ``sleep`` is given.
 
     Without ``began`` it ends now, or begins now if it is played in real time.  Raises
-    AudioSourceError, and ConfigError for a start that can't be.
+    AudioSourceError, and ConfigError for an impossible start.
     """
     if Path(path).is_dir():
         raise AudioSourceError(
@@ -78,7 +79,7 @@ def packaged_sample(sleep: Sleep | None = None) -> Source:
 
 def _recording(
     name: str,
-    blocks: Iterable[Block],
+    items: Iterable[Block | Gap | Idle],
     duration_s: float,
     sleep: Sleep | None,
     began: datetime | None,
@@ -92,5 +93,5 @@ def _recording(
             raise ConfigError("The recording would end in the future: state an earlier start.")
         if not is_a_time(began):
             raise ConfigError("The journal can't hold times before 1900: state a later start.")
-    recording = Recording(blocks, began_s, sleep)
+    recording = Recording(items, began_s, sleep)
     return Source(name, recording, recording.now, is_recording=True)

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -28,6 +29,8 @@ def journal(tmp_path):
         for hour in range(12):
             writer.write(heard(24 * day + hour))
     writer.close()
+    while len(list(tmp_path.glob(".*.summary"))) < DAYS - 1:  # they are made in the background
+        time.sleep(0.001)
     return tmp_path
 
 

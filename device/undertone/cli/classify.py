@@ -130,7 +130,7 @@ def _table(results: "Iterable[FileResult]", labels: Sequence[str]) -> None:
 
     table = Table(box=None, pad_edge=False)
     table.add_column("file", overflow="fold")
-    for heading in ("verdict", "most probable", "", "speech"):
+    for heading in ("verdict", "most probable", "", "speech", ""):
         table.add_column(heading, no_wrap=True)
     for result in results:
         if result.verdict is None:
@@ -145,6 +145,7 @@ def _table(results: "Iterable[FileResult]", labels: Sequence[str]) -> None:
             Text(overall.scores.label, colour(overall.scores.label)) if overall else "",
             f"{overall.scores.confidence:.0%}" if overall else "",
             f"{speech_s:.1f} s",
+            (overall and overall.reason) or "",
         )
     console = Console()
     if not console.is_terminal:

@@ -35,7 +35,7 @@ Examples:
 @click.option(
     "--source",
     metavar="mic|FILE|-",
-    help="A microphone, an audio file, or raw 16 kHz mono int16 PCM on stdin.  "
+    help="A microphone, an audio file, or 16-bit PCM on stdin: WAV, or raw 16 kHz mono.  "
     "Default: the microphone, or the packaged sample if there is none.",
 )
 @click.option(
@@ -72,7 +72,7 @@ def command(
     threads: int,
     journal: Path,
     limits: "JournalLimits",
-) -> None:
+) -> int:
     """Listen, show the emotions in the speech, and write them to the journal, until Ctrl-C.
 
     No audio is stored and nothing leaves this machine.
@@ -87,8 +87,8 @@ def command(
     from undertone.recognition import bundle
     from undertone.recognition.classifier import Classifier
     from undertone.recognition.pipeline import Pipeline
+    from undertone.service import signals
     from undertone.service.notify import service_manager
-    from undertone.service.signals import ShutdownSignals, start_anew
     from undertone.service.sink import ServiceSink
 
     console = Console()
@@ -107,17 +107,19 @@ def command(
     manager = service_manager(os.environ)
     if manager:
         sinks.append(ServiceSink(manager))
-    signals = ShutdownSignals(service=manager is not None)
-    listener = Listener(pipeline, classifier.manifest, sinks, chosen.clock, signals.held)
-    listener.run(chosen.items, chosen.name)
+    shutdown = signals.ShutdownSignals(service=manager is not None)
+    listener = Listener(pipeline, classifier.manifest, sinks, chosen.clock)
+    listener.run(shutdown.until_signal(chosen.items), chosen.name)
     console.print(summary(counter.segments, counter.speech_s, listener.listened_s))
     console.print(
         f"journal: {printable(str(journal))}", highlight=False, markup=False, soft_wrap=True
     )
     if chosen.is_recording:
         console.print("to show it: undertone journal show --recordings", highlight=False)
-    if signals.reload:
-        start_anew()
+    if shutdown.reload:
+        signals.start_anew()
+    signals.ignore()
+    return int(listener.incomplete)
 
 
 def _open(
@@ -138,7 +140,7 @@ def _open(
                 "Standard input is closed: pipe sound into it, for example from "
                 "arecord -f S16_LE -r 16000 -c 1."
             )
-        return sources.open_pcm(sys.stdin.buffer, "standard input", resting, began)
+        return sources.open_pipe(sys.stdin.fileno(), "standard input", resting, began)
     if source not in (None, "mic"):
         return sources.open_file(source, sleep, began)
     if began:

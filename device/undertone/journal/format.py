@@ -59,7 +59,20 @@ class DiskRefused:
     reason: str
 
 
-JournalEvent = Event | EventsLost | DiskRefused
+@dataclass(frozen=True, slots=True)
+class DaysRemoved:
+    """The journal's own note: files of these days were removed because of their age or size.
+
+    days: dates with commas between them, in the order in which they were written.
+    """
+
+    kind: ClassVar[str] = "days-removed"
+    time_s: float
+    days: str
+    reason: str
+
+
+JournalEvent = Event | EventsLost | DiskRefused | DaysRemoved
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +117,7 @@ class SegmentLine(Line, frozen=True, tag=SegmentHeard.kind, gc=False):
     level_dbfs: _Number
     model: str
     model_sha256: str
+    reason: str | None = None
 
 
 def _line_of(cls: type[JournalEvent]) -> type[Line]:
@@ -118,7 +132,7 @@ def _line_of(cls: type[JournalEvent]) -> type[Line]:
 
 _EVENTS: dict[type[Line], type[JournalEvent]] = {
     _line_of(cls): cls
-    for cls in (Started, Gap, SourceLost, SourceBack, Stopped, EventsLost, DiskRefused)
+    for cls in (Started, Gap, SourceLost, SourceBack, Stopped, EventsLost, DiskRefused, DaysRemoved)
 }
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Union[SegmentLine, *_EVENTS])
 
@@ -195,7 +209,7 @@ def _event(line: Line) -> JournalEvent:
             time_s=line.start.timestamp(),
             duration_s=line.duration_s,
             level_dbfs=line.level_dbfs,
-            verdict=Verdict(Scores(line.scores), line.verdict),
+            verdict=Verdict(Scores(line.scores), line.verdict, line.reason),
             model=line.model,
             model_sha256=line.model_sha256,
         )
@@ -208,9 +222,11 @@ def _segment_values(event: SegmentHeard, zone: tzinfo | None) -> dict[str, objec
     scores = event.verdict.scores
     # Most probable first: rounding may make two scores equal, and the first one is the label.
     ranked = sorted(scores.probabilities.items(), key=lambda score: -score[1])
+    reason = event.verdict.reason
     return {
         "label": scores.label,
         "verdict": event.verdict.verdict,
+        **({} if reason is None else {"reason": _clean(reason)}),
         "confidence": _finite(scores.confidence, digits=4),
         "scores": {label: _finite(probability, digits=4) for label, probability in ranked},
         "start": _stamp(_local(event.time_s, zone)),
