@@ -1,6 +1,5 @@
-"""Sound from files and pipes, good ones and every bad kind that a user may have."""
+"""Sound from files, good ones and every bad kind that a user may have."""
 
-import io
 import logging
 import os
 import struct
@@ -16,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
-from undertone.audio.files import find_audio_files, read_blocks, read_pcm
+from undertone.audio.files import find_audio_files, read_blocks
+from undertone.audio.realtime import Recording
 from undertone.errors import AudioSourceError
 
 
@@ -285,49 +285,16 @@ def test_a_file_that_vanishes_after_listing_is_told(tmp_path: Path) -> None:
         list(read_blocks(listed))
 
 
-def test_raw_pcm_comes_through_bit_for_bit() -> None:
-    samples = noise(0.55)
-    blocks = list(read_pcm(io.BytesIO(samples.tobytes())))
-    assert np.array_equal(joined(blocks), samples)
-    assert [block.time_s for block in blocks] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
+def test_a_file_in_real_time_waits_by_a_clock_that_nobody_sets(tmp_path: Path) -> None:
+    now_s = 0.0
+    slept: list[float] = []
 
+    def sleep(seconds: float) -> None:
+        nonlocal now_s
+        now_s += seconds
+        slept.append(seconds)
 
-def test_raw_pcm_comes_in_large_pieces_while_nobody_waits_for_it() -> None:
-    samples = noise(1.3)
-    quiet = iter([True, False, False, True, True])
-    blocks = list(read_pcm(io.BytesIO(samples.tobytes()), resting=lambda: next(quiet, False)))
-    assert [round(block.duration_s, 3) for block in blocks] == [0.5, 0.1, 0.1, 0.5, 0.1]
-    assert np.array_equal(joined(blocks), samples)
-
-
-def test_half_a_sample_at_the_end_is_dropped() -> None:
-    stream = io.BytesIO(noise().tobytes() + b"\x01")
-    assert len(joined(list(read_pcm(stream)))) == 16_000
-
-
-def test_raw_stereo_of_another_rate_is_mixed_and_resampled() -> None:
-    stream = io.BytesIO(noise(0.5, 48_000, channels=2).tobytes())
-    sound = joined(list(read_pcm(stream, sample_rate_hz=48_000, channels=2)))
-    assert len(sound) == pytest.approx(8_000, abs=1)
-
-
-def wav_header(rate_hz: int, channels: int, bits: int, length: int = 0xFFFFFFFF) -> bytes:
-    width = channels * bits // 8
-    fmt = struct.pack("<HHIIHH", 1, channels, rate_hz, rate_hz * width, width, bits)
-    return b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0" + fmt + b"data" + struct.pack("<I", length)
-
-
-def test_a_wav_header_on_the_pipe_is_obeyed() -> None:
-    samples = noise(0.5)
-    for rate_hz, expected in ((16_000, 8_000), (8_000, 16_000)):
-        stream = io.BytesIO(wav_header(rate_hz, 1, 16) + samples.tobytes())
-        assert len(joined(list(read_pcm(stream)))) == pytest.approx(expected, abs=1)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"R", b"RIFF", wav_header(16_000, 1, 24) + b"123456", wav_header(16_000, 1, 16)],
-)
-def test_a_pipe_without_usable_sound_is_told(content: bytes) -> None:
-    with pytest.raises(AudioSourceError, match="arecord"):
-        list(read_pcm(io.BytesIO(content)))
+    blocks = read_blocks(write(tmp_path / "a.wav", noise(1.0)))
+    given = list(Recording(blocks, 1e9, sleep, lambda: now_s))
+    assert sum(slept) == pytest.approx(0.9)
+    assert [block.time_s - 1e9 for block in given] == pytest.approx([n / 10 for n in range(10)])

@@ -81,7 +81,7 @@ def test_the_live_view_shows_what_is_heard_now():
 
 def test_the_live_view_says_why_it_is_uncertain():
     view = LiveView(console(), "USB mic")
-    view.hear(LiveStatus(1.0, 65.0, -20.0, False, True, NARROW))
+    view.observe(LiveStatus(1.0, 65.0, -20.0, False, True, NARROW))
     picture = Console(file=io.StringIO(), width=80)
     picture.print(view.render())
     view.close()

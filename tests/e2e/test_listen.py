@@ -212,6 +212,25 @@ def test_without_portaudio_one_sentence_says_how_to_get_it(
     assert "packaged sample" in done.stderr
 
 
+def test_a_pipe_with_something_else_than_sound_is_refused_in_one_sentence(
+    no_microphone: dict[str, str], tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "clip.mp3", soundfile.read(clips()[4])[0], 16_000)
+    with (tmp_path / "clip.mp3").open("rb") as compressed:
+        done = subprocess.run(
+            [*LISTEN, "--source", "-", "--journal", tmp_path / "journal"],
+            env=no_microphone,
+            stdin=compressed,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("undertone: The pipe carries MP3")
+    assert done.stderr.endswith("-f s16le -ar 16000 -ac 1 - | undertone listen --source -.\n")
+    assert done.stderr.count("\n") == 1
+
+
 def test_on_a_terminal_the_emotion_is_shown_and_ctrl_c_leaves_it_as_it_was(
     no_microphone: dict[str, str], tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from undertone.support.printable import printable
 
 if TYPE_CHECKING:
     from undertone.audio.block import Block, Resting
+    from undertone.events import Gap, Idle
     from undertone.journal.writer import JournalLimits
     from undertone.listener import Sink, SourceItem
     from undertone.recognition.interpreter import RuntimeName
@@ -45,7 +46,7 @@ Examples:
 @click.option(
     "--source",
     metavar="mic|FILE|-",
-    help="A microphone, an audio file, or raw 16 kHz mono int16 PCM on stdin.  "
+    help="A microphone, an audio file, or 16-bit PCM on stdin: WAV, or raw 16 kHz mono.  "
     "Default: the microphone, and the packaged sample where there is none.",
 )
 @click.option(
@@ -142,8 +143,8 @@ def _open(
     began: datetime | None,
 ) -> _Source:
     """The source that is asked for; ``sleep`` gives a recording the pace of its sound."""
-    from undertone.audio.files import length_s, read_blocks, read_pcm
-    from undertone.audio.realtime import as_if_now
+    from undertone.audio.files import length_s, read_blocks
+    from undertone.audio.pipe import Pipe
     from undertone.samples import demonstration
 
     if source == "-":
@@ -152,10 +153,10 @@ def _open(
                 "Standard input is closed: pipe sound into it, for example from "
                 "arecord -f S16_LE -r 16000 -c 1."
             )
-        sound = read_pcm(sys.stdin.buffer, resting=resting)
+        pipe = Pipe(sys.stdin.fileno(), resting)
         if began:
-            return _recording("standard input", sound, 0.0, None, began)
-        return _Source("standard input", as_if_now(sound, time.time))
+            return _recording("standard input", pipe, 0.0, None, began)
+        return _Source("standard input", pipe)
     if source not in (None, "mic"):
         if Path(source).is_dir():
             raise AudioSourceError(
@@ -182,7 +183,7 @@ def _open(
 
 def _recording(
     name: str,
-    blocks: "Iterable[Block]",
+    items: "Iterable[Block | Gap | Idle]",
     length_s: float,
     sleep: Callable[[float], None] | None,
     began: datetime | None,
@@ -205,7 +206,7 @@ def _recording(
             raise click.BadParameter(
                 "a journal begins in 1900; state a later time.", param_hint="--began"
             )
-    recording = Recording(blocks, began_s, sleep)
+    recording = Recording(items, began_s, sleep)
     return _Source(name, recording, recording.now, is_recording=True)
 
 
