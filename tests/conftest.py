@@ -1,6 +1,7 @@
 """What holds for every test: whoever runs them, and on how many workers."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -52,3 +53,15 @@ def virtual_microphone(_virtual_microphone: VirtualMicrophone) -> VirtualMicroph
     """The session's microphone, running (a test may have killed it)."""
     _virtual_microphone.start()
     return _virtual_microphone
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_signals() -> Iterator[None]:
+    """A test that listens in this process leaves its signals as they were."""
+    kept = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)

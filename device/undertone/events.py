@@ -31,10 +31,14 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Scores judged by the bundle's threshold: ``verdict`` is the label or ``uncertain``."""
+    """Scores judged by the bundle's threshold: ``verdict`` is the label or ``uncertain``.
+
+    reason: why the sound can't be judged, whatever the scores say; None where it can.
+    """
 
     scores: Scores
     verdict: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,66 @@ def test_a_folder_is_walked_and_a_bad_file_does_not_stop_the_others(call, capsys
     assert "label" in objects[2]
 
 
+def obedient(*command):
+    """``command`` as somebody whom permissions bind: root without its privileges, or anybody."""
+    return ["setpriv", "--bounding-set=-all", *command] if os.geteuid() == 0 else [*command]
+
+
+@pytest.mark.parametrize("bad", ["may-not-be-read.wav", "closed/a.wav", "x" * 300, "pipe.wav"])
+def test_a_file_that_cannot_be_read_ends_nothing(tmp_path, bad):
+    (tmp_path / "closed").mkdir()
+    soundfile.write(tmp_path / "may-not-be-read.wav", np.zeros(1600), 16000)
+    (tmp_path / "may-not-be-read.wav").chmod(0)
+    (tmp_path / "closed").chmod(0)
+    os.mkfifo(tmp_path / "pipe.wav")
+    files = [bad, clips()[0]]
+    program = [sys.executable, "-m", "undertone.cli", "classify", "--format", "json"]
+    done = subprocess.run(
+        obedient(*program, *files), cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    failed, heard = map(json.loads, done.stdout.splitlines())
+    assert set(failed) == {"path", "error"}
+    assert failed["error"].startswith(f"{bad} ")
+    assert heard["path"] == str(clips()[0])
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_files_of_unknown_kinds_in_folders_are_counted_once(call, capsys, tmp_path, form):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        for name in ("a.wav", "1.mid", "2.MID", "b.txt", "README", "e.\x1b[31m", ".hidden.txt"):
+            soundfile.write(tmp_path / "a.wav", np.zeros(1600), 16000)
+            (tmp_path / folder / name).write_bytes((tmp_path / "a.wav").read_bytes())
+    status, _, err = call(
+        "classify", tmp_path / "one", tmp_path / "two", "--format", form, capsys=capsys
+    )
+    assert status == 0
+    assert err == (
+        "undertone: 10 files of unknown kinds were skipped "
+        "(4 .mid, 2 without a suffix, 2 .�[31m, 2 .txt).\n"
+    )
+
+
+def test_the_commonest_of_many_unknown_kinds_are_named(call, capsys, tmp_path):
+    (tmp_path / "a.wav").write_bytes(clips()[0].read_bytes())
+    for number in range(12):
+        (tmp_path / f"a.k{number:02}").touch()
+    (tmp_path / "b.k11").touch()
+    _, _, err = call("classify", tmp_path, capsys=capsys)
+    kinds = "2 .k11, 1 .k00, 1 .k01, 1 .k02, 1 .k03, 7 of other kinds"
+    assert err == f"undertone: 13 files of unknown kinds were skipped ({kinds}).\n"
+
+
+def test_one_file_of_an_unknown_kind(call, capsys, tmp_path):
+    (tmp_path / "song.mid").touch()
+    status, _, err = call("classify", tmp_path, capsys=capsys)
+    assert status == 1
+    skipped, empty = err.splitlines()
+    assert skipped == "undertone: 1 file of an unknown kind was skipped (1 .mid)."
+    assert "holds no audio file" in empty
+
+
 def test_silence_has_no_speech(call, capsys, tmp_path):
     soundfile.write(tmp_path / "silence.wav", np.zeros(32000), 16000)
     status, out, _ = call("classify", tmp_path / "silence.wav", "--format", "json", capsys=capsys)
@@ -221,6 +281,8 @@ def test_a_clipped_clip_still_gets_a_verdict(call, capsys, tmp_path):
     ("arguments", "status", "said"),
     [
         (["classify"], 2, "PATHS"),
+        (["classify", ""], 2, "a path can't be empty; the current folder is '.'"),
+        (["classify", clips()[0], ""], 2, "a path can't be empty"),
         (["classify", "x.wav", "--format", "xml"], 2, "xml"),
         (["classify", "x.wav", "--threshold", "2"], 2, "threshold"),
         (["classify", "x.wav", "--model", "ravdess8-compakt"], 1, "did you mean ravdess8-compact"),

@@ -1,4 +1,5 @@
 import importlib.util
+import os
 import subprocess
 import sys
 
@@ -71,8 +72,64 @@ def test_version():
 def test_a_misspelt_command_suggests_the_nearest():
     result = CliRunner().invoke(cli.undertone, ["jurnal"])
     assert result.exit_code == 2
-    assert "did you mean 'journal'?" in result.stderr
-    assert CliRunner().invoke(cli.undertone, ["zzz"]).exit_code == 2
+    assert "No such command 'jurnal'. Did you mean 'journal'?" in result.stderr
+    nothing_like_it = CliRunner().invoke(cli.undertone, ["zzz"])
+    assert nothing_like_it.exit_code == 2
+    assert "No such command 'zzz'." in nothing_like_it.stderr
+    assert "Try 'undertone --help' for help." in nothing_like_it.stderr
+
+
+def test_python_can_run_it_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "undertone", "samples", "--help"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: undertone samples [OPTIONS]\n")
+
+
+COMPLETE_IN_BASH = """
+source /dev/stdin
+COMP_WORDS=(undertone "$@")
+COMP_CWORD=$#
+_undertone_completion undertone
+printf '%s\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.fixture
+def complete(tmp_path, monkeypatch):
+    """What bash would offer for a line, with the script that the documentation tells to make."""
+    program = tmp_path / "bin/undertone"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\nfrom undertone.cli import main\nmain()\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    environment = {**os.environ, "_UNDERTONE_COMPLETE": "bash_source"}
+    script = subprocess.check_output(["undertone"], env=environment)
+
+    def complete(*words):
+        done = subprocess.run(
+            ["bash", "-c", COMPLETE_IN_BASH, "bash", *words], input=script, capture_output=True
+        )
+        assert done.stderr == b""
+        return done.stdout.decode().split()
+
+    return complete
+
+
+def test_the_shell_completes_commands_options_and_values(complete):
+    assert complete("cl") == ["classify"]
+    assert complete("service", "") == ["install", "remove", "status"]
+    assert complete("classify", "--fo") == ["--format"]
+    assert complete("classify", "--format", "") == ["table", "json", "csv"]
+
+
+def test_the_shell_completes_in_silence_where_something_is_wrong(complete, tmp_path):
+    assert complete("jurnal", "--sin") == []
+    (tmp_path / "undertone").mkdir()
+    (tmp_path / "undertone/config.toml").write_text("treshold = 1\n")
+    assert complete("classify", "--fo") == ["--format"]
 
 
 @pytest.mark.parametrize("args", [["--bad"], ["config", "--bad"], ["config", "extra"]])

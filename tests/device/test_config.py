@@ -28,10 +28,18 @@ def config(tmp_path, monkeypatch):
 
 def settings(*flags, env=None):
     result = CliRunner().invoke(
-        cli.undertone, ["config", "--json", *flags], env=env, catch_exceptions=False
+        cli.undertone, ["config", "--format", "json", *flags], env=env, catch_exceptions=False
     )
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
+
+
+def test_the_old_name_of_format_json_still_works(config):
+    def run(*arguments):
+        return CliRunner().invoke(cli.undertone, ["config", *arguments]).stdout
+
+    assert run("--json") == run("--format", "json")
+    assert "--json" not in run("--help")
 
 
 def test_defaults(config, tmp_path):
@@ -137,6 +145,7 @@ def test_the_file_reaches_the_commands_of_a_group(config, tmp_path):
         ("journal_keep_mb = inf", ["journal_keep_mb", "finite"]),
         ("threshold = '0.5'", ["threshold must be a number"]),
         ('journal = "a\\u0000b"', ["journal", "no path"]),
+        ('journal = ""', ["journal", "a path can't be empty"]),
         ('journal = "~nobody-of-this-name/x"', ["journal", "no path"]),
         ("threads = 2\nthreads = 3\nchannel = 1", ["not valid TOML", "line 2"]),
         ("threads = 2\nmodel = \nchannel = 1", ["not valid TOML", "line 2"]),

@@ -42,8 +42,8 @@ def test_python(version: tuple[int, int], status: str) -> None:
 @pytest.mark.parametrize(
     ("runtimes", "numpy", "status", "remedy"),
     [
-        ([], "1.26.4", "problem", "pip install"),
-        (["tflite-runtime"], "2.1.0", "problem", "pip install 'numpy<2'"),
+        ([], "1.26.4", "problem", " -m pip install "),
+        (["tflite-runtime"], "2.1.0", "problem", " -m pip install 'numpy<2'"),
         (["tflite-runtime"], "1.26.4", "ok", ""),
         (["litert", "tflite-runtime"], "2.1.0", "ok", ""),
     ],
@@ -51,7 +51,7 @@ def test_python(version: tuple[int, int], status: str) -> None:
 def test_runtime(runtimes: list[str], numpy: str, status: str, remedy: str) -> None:
     finding = doctor.check_runtime(runtimes, numpy)
     assert finding.status == status
-    assert (finding.remedy or "").startswith(remedy)
+    assert remedy in (finding.remedy or "")
 
 
 def test_model() -> None:
@@ -183,7 +183,7 @@ def test_a_command_that_is_not_there_or_fails_has_no_output() -> None:
 
 
 def test_the_command_finds_something_and_says_it_in_json(tmp_path: Path) -> None:
-    arguments = ["--json", "--model", str(tmp_path), "--microphone", "no such microphone"]
+    arguments = ["--format", "json", "--model", str(tmp_path), "--microphone", "no such microphone"]
     result = CliRunner().invoke(command, arguments, env={"UNDERTONE_STATE": str(tmp_path)})
     assert result.exit_code == 1
     findings = {finding["name"]: finding for finding in map(json.loads, result.stdout.splitlines())}
@@ -200,7 +200,7 @@ def test_the_command_writes_a_line_for_each_finding_with_its_remedy(
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "ok       python: Fine.",
-        "warning  level: Muted. To mend it: alsamixer",
+        "warning  level: Muted. To fix it: alsamixer",
     ]
 
 

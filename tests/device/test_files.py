@@ -2,6 +2,7 @@
 
 import logging
 import os
+import struct
 import tracemalloc
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.audio.files import find_audio_files, read_blocks
-from undertone.audio.realtime import in_real_time
+from undertone.audio.realtime import Recording
 from undertone.errors import AudioSourceError
 
 
@@ -147,6 +148,24 @@ def test_a_good_file_is_read_without_a_warning(
     assert not caplog.text
 
 
+@pytest.mark.parametrize("subtype", ["IMA_ADPCM", "MS_ADPCM", "PCM_16"])
+def test_a_rate_of_bytes_that_is_rounded_otherwise_is_no_damage(
+    tmp_path: Path, subtype: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "phone.wav"
+    soundfile.write(path, noise(), SAMPLE_RATE_HZ, subtype)
+    header = bytearray(path.read_bytes())
+    told, expected = struct.unpack_from("<I", header, 28)[0], len(sound_of(path))
+    for other in (told - told % 1000, 0):  # as encoders other than libsndfile write it
+        struct.pack_into("<I", header, 28, other)
+        path.write_bytes(header)
+        assert len(sound_of(path)) == expected
+    assert not caplog.text
+    path.write_bytes(header[: len(header) // 2])
+    sound_of(path)
+    assert "is cut off or damaged" in caplog.text
+
+
 def make_missing(path: Path) -> None:
     """A file that never was, or is gone when its turn comes."""
 
@@ -243,27 +262,27 @@ def test_folders_are_walked_in_order_and_named_files_always_taken(tmp_path: Path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     named = tmp_path / "a" / "notes.txt"
-    assert find_audio_files([named, tmp_path]) == [
+    found, others = find_audio_files([named, tmp_path])
+    assert found == [
         named,
         tmp_path / "a/x/y.ogg",
         tmp_path / "b/1.FLAC",
         tmp_path / "b/2.wav",
     ]
+    assert others == {".txt": 1, ".mat": 1}
 
 
 def test_a_path_that_yields_nothing_stays_in_the_list_to_be_told(tmp_path: Path) -> None:
-    assert find_audio_files([tmp_path, str(tmp_path / "gone.wav")]) == [
-        tmp_path,
-        tmp_path / "gone.wav",
-    ]
+    found, _ = find_audio_files([tmp_path, str(tmp_path / "gone.wav")])
+    assert found == [tmp_path, tmp_path / "gone.wav"]
 
 
 def test_a_file_that_vanishes_after_listing_is_told(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", noise())
-    listed = find_audio_files([tmp_path])
+    (listed,), _ = find_audio_files([tmp_path])
     path.unlink()
     with pytest.raises(AudioSourceError, match="does not exist"):
-        list(read_blocks(listed[0]))
+        list(read_blocks(listed))
 
 
 def test_a_file_in_real_time_waits_by_a_clock_that_nobody_sets(tmp_path: Path) -> None:
@@ -275,8 +294,7 @@ def test_a_file_in_real_time_waits_by_a_clock_that_nobody_sets(tmp_path: Path) -
         now_s += seconds
         slept.append(seconds)
 
-    wall = iter([1e9])  # it is looked at once, and may jump after that
     blocks = read_blocks(write(tmp_path / "a.wav", noise(1.0)))
-    given = list(in_real_time(blocks, lambda: next(wall), sleep, lambda: now_s))
+    given = list(Recording(blocks, 1e9, sleep, lambda: now_s))
     assert sum(slept) == pytest.approx(0.9)
     assert [block.time_s - 1e9 for block in given] == pytest.approx([n / 10 for n in range(10)])

@@ -70,7 +70,8 @@ def test_show_keeps_control_characters_off_the_terminal(journal):
 
 
 def test_show_json_is_what_the_files_hold(journal):
-    shown = run("show", "--last", 1000, "--json").stdout
+    shown = run("show", "--last", 1000, "--format", "json").stdout
+    assert run("show", "--last", 1000, "--json").stdout == shown
     assert shown == "".join(path.read_text() for path in sorted(journal.glob("*.jsonl")))
 
 
@@ -108,6 +109,16 @@ def test_summary_counts_by_emotion_hour_and_day(journal):
     assert ["uncertain", "10", "32%", "20"] in [row[:4] for row in rows]
     assert ["08:00", "31"] in [row[:2] for row in rows]
     assert ["2026-11-20", "30"] in [row[:2] for row in rows]
+
+
+def test_summary_as_json_has_the_same_counts(journal):
+    told = json.loads(run("summary", "--format", "json").stdout)
+    assert told["segments"] == 31
+    assert told["listened_s"] == 7260.0
+    assert told["first"] == "2026-11-20T08:00:00Z"
+    assert told["verdicts"]["happy"] == {"segments": 21, "speech_s": 42.0}
+    assert told["hours"]["2026-11-20T08"] == {"uncertain": 10, "happy": 20}
+    assert (told["gaps"], told["lost_samples"]) == (1, 160)
 
 
 def test_export_csv_has_a_column_for_each_score(journal):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import count
 
 import pytest
 
@@ -39,7 +40,7 @@ class Journal:
         self.writer = JournalWriter(
             folder,
             JournalLimits(flush_s=0, **limits),
-            clock=lambda: 0.0,
+            clock=count().__next__,
             zone=UTC,
             report=self.reports.append,
         )

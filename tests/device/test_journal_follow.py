@@ -107,6 +107,14 @@ def test_no_day_goes_while_the_journal_is_written(journal: Path) -> None:
     assert remove_day(journal, date(2026, 11, 21)) == 2
 
 
+def test_the_command_says_how_a_day_is_written(journal: Path) -> None:
+    command = ["journal", "delete", "--journal", str(journal)]
+    assert "delete [OPTIONS] DAY" in CliRunner().invoke(cli.undertone, [*command, "--help"]).stdout
+    told = CliRunner().invoke(cli.undertone, [*command, "yesterday"]).stderr
+    assert "'yesterday' is no day; write it as 2026-11-20." in told
+    assert "%" not in told
+
+
 def test_the_command_asks_first(journal: Path) -> None:
     def delete(*arguments: str, answer: str = "") -> tuple[int, bool]:
         command = ["journal", "delete", "--journal", str(journal), *arguments]
@@ -114,6 +122,7 @@ def test_the_command_asks_first(journal: Path) -> None:
         return done.exit_code, (journal / "2026-11-21.jsonl").exists()
 
     assert delete("2026-11-21", answer="n\n") == (1, True)
-    assert delete("yesterday") == (2, True)
+    for word in ("yesterday", "2026-02-31", "2026-11-21T08:00"):
+        assert delete(word) == (2, True)
     assert delete("2026-11-21", answer="y\n") == (0, False)
     assert delete("2026-11-20", "--yes") == (0, False)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from undertone import events
 from undertone.emotions import EMOTIONS
-from undertone.journal import EventsLost, parse_line, to_line
+from undertone.journal import DaysRemoved, DiskRefused, EventsLost, parse_line, to_line
 
 CET = timezone(timedelta(hours=1))
 
@@ -27,7 +27,7 @@ journal_events = st.one_of(
         time_s=times,
         duration_s=durations,
         level_dbfs=st.integers(-1200, 0).map(lambda n: n / 10),
-        verdict=st.builds(events.Verdict, scores, texts),
+        verdict=st.builds(events.Verdict, scores, texts, st.none() | texts),
         model=texts,
         model_sha256=texts,
     ),
@@ -37,6 +37,8 @@ journal_events = st.one_of(
     st.builds(events.SourceBack, times, texts, durations),
     st.builds(events.Stopped, times, texts, durations, counts),
     st.builds(EventsLost, times, counts, texts),
+    st.builds(DiskRefused, times, durations, texts),
+    st.builds(DaysRemoved, times, texts, texts),
 )
 
 
@@ -76,6 +78,11 @@ def test_a_segment_as_its_reader_sees_it():
         "model": "ravdess8-compact",
         "model_sha256": "ab" * 32,
     }
+
+
+def test_a_segment_that_cannot_be_judged_has_a_reason():
+    verdict = events.Verdict(events.Scores({"happy": 1.0}), "uncertain", "no sound above 4.8 kHz")
+    assert json.loads(to_line(segment(verdict=verdict)))["reason"] == "no sound above 4.8 kHz"
 
 
 def test_other_events_carry_their_fields():

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -28,6 +29,8 @@ def journal(tmp_path):
         for hour in range(12):
             writer.write(heard(24 * day + hour))
     writer.close()
+    while len(list(tmp_path.glob(".*.summary"))) < DAYS - 1:  # they are made in the background
+        time.sleep(0.001)
     return tmp_path
 
 
@@ -101,7 +104,7 @@ def test_of_a_file_that_was_changed_it_is_not_used(journal, closed):
         lambda stored: stored.replace(b"12", b"13", 1),
         lambda stored: stored.replace(b"2026-11-21T08", b"2026-11-21T99", 1),
         lambda stored: stored.replace(b"2026-11-21T08", b"tomorrow", 1),
-        lambda stored: stored.replace(b'"version":1', b'"version":2'),
+        lambda stored: stored.replace(b'"version":2', b'"version":1'),
         lambda stored: stored.replace(b'"gaps":0', b'"gaps":-1'),
         lambda stored: stored.replace(b'"gaps":0', b'"gaps":"many"'),
         lambda stored: json.dumps(json.loads(stored) | {"new": 1}).encode(),

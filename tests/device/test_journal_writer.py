@@ -148,37 +148,6 @@ def test_a_clock_set_back_loses_nothing(open_writer, folder):
     assert sorted(numbers(folder)) == [0, 1, 2, 3]
 
 
-def test_old_days_go(open_writer, folder):
-    writer = open_writer(keep_days=2)
-    for day in range(6):
-        writer.write(note(day, START_S + day * DAY_S))
-    writer.close()
-    assert numbers(folder) == [2, 3, 4, 5]
-    assert sorted(path.name for path in folder.glob(".*.summary")) == [
-        f".2026-11-{day}.jsonl.summary" for day in (23, 24, 25)
-    ]
-
-
-def test_a_clock_that_jumps_ahead_takes_no_day_with_it(open_writer, folder):
-    writer = open_writer(keep_days=2, max_mb=LINE_MB)
-    for number, day in enumerate([0, 1, 4000, 4000, 4000, 2, 2]):
-        writer.write(note(number, START_S + day * DAY_S))
-        writer.flush()
-    writer.close()
-    assert sorted(numbers(folder)) == list(range(7))
-
-
-def test_the_oldest_go_when_the_whole_is_too_large(open_writer, folder):
-    writer = open_writer(max_mb=2 * LINE_MB, keep_mb=7 * LINE_MB)
-    for number in range(50):
-        writer.write(note(number))
-        writer.flush()
-        assert sum(path.stat().st_size for path in folder.glob("*.jsonl")) <= 700
-    kept = numbers(folder)
-    assert kept == list(range(50 - len(kept), 50))
-    assert len(kept) >= 5
-
-
 def test_files_of_others_stay(open_writer, folder):
     folder.mkdir(parents=True)
     strangers = ["notes.txt", "1999-01-01.txt", "1999-99-99.jsonl", "1999-01-01.jsonl.gz"]
@@ -186,13 +155,16 @@ def test_files_of_others_stay(open_writer, folder):
         (folder / name).write_text("mine")
     for old in ("1999-01-01.jsonl", "1999-01-02.jsonl"):
         (folder / old).write_text("old\n")
-    writer = open_writer(keep_days=1)
-    writer.write(note(1))
-    writer.write(note(2, START_S + DAY_S))
+    clock = Clock()
+    writer = open_writer(clock, keep_days=1)
+    for day in range(3):
+        clock.now = day * DAY_S
+        writer.write(note(day, START_S + day * DAY_S))
+        writer.flush()
     writer.close()
-    assert {path.name for path in folder.iterdir()} == {
-        *(*strangers, ".lock", ".2026-11-21.jsonl.summary"),
-        *("2026-11-21.jsonl", "2026-11-22.jsonl"),
+    assert {path.name for path in folder.iterdir() if not path.name.endswith(".summary")} == {
+        *(*strangers, ".lock", ".running-days"),
+        *("2026-11-22.jsonl", "2026-11-23.jsonl"),
     }
 
 

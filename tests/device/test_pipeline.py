@@ -12,7 +12,7 @@ from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import combine, judge, log_softmax
 from undertone.recognition.pipeline import OVERLOADED_S, Pipeline, classify
-from undertone.recognition.speech_gate import SpeechGate
+from undertone.recognition.speech_gate import GateConfig, SpeechGate
 from undertone.samples import clips
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -89,6 +89,19 @@ def test_provisional_verdicts_come_while_someone_speaks(classifier):
     assert pipeline.speaking
     assert pipeline.provisional is not None
     assert len(pipeline.flush()) == 1
+    assert pipeline.provisional is None
+
+
+def test_the_provisional_verdict_ends_with_its_segment(classifier):
+    """Speech goes on behind a cut: until it is long enough to be a segment, it has no verdict."""
+    gate = SpeechGate(GateConfig(longest_s=4.0), lambda frame: 1.0)
+    pipeline = Pipeline(classifier, gate)
+    pipeline.process(Block(np.zeros(16000, np.int16), 0.0))
+    speech = sound(5, syllables=True)
+    for start in range(0, len(speech), 1600):
+        if pipeline.process(Block(speech[start : start + 1600], 1 + start / 16000)):
+            break
+    assert pipeline.speaking
     assert pipeline.provisional is None
 
 

@@ -145,6 +145,12 @@ def test_a_dry_run_of_the_others_shows_their_commands():
     ]
 
 
+def test_uninstall_is_another_word_for_remove():
+    assert call("uninstall", "--dry-run").stdout == call("remove", "--dry-run").stdout != ""
+    assert "uninstall" not in call("--help").stdout
+    assert "'uninstall'" in call("uninstal").stderr
+
+
 def test_the_user_is_made_where_there_is_none():
     service = unit.Unit(Path("/bin/u"))
     without, with_user = (
@@ -197,6 +203,15 @@ def test_what_stands_in_the_way_is_told_in_one_sentence(tmp_path):
         install.require_reachable([Path("/home/pi/.venv/bin/undertone")])
 
 
+def test_a_program_that_the_service_could_not_see_is_told_before_anybody_becomes_root(monkeypatch):
+    monkeypatch.setattr(install, "require_systemd", lambda: None)
+    monkeypatch.setattr(install, "_HIDDEN", ("/",))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert "may not look into" in str(call("install").exception)
+    monkeypatch.setattr(install, "_HIDDEN", ())
+    assert "only root may" in str(call("install").exception)
+
+
 @pytest.mark.skipif(install.BOOTED.is_dir(), reason="systemd runs this machine")
 @pytest.mark.parametrize("deed", ["install", "status", "remove"])
 def test_without_systemd_nothing_is_tried(deed):
@@ -212,6 +227,8 @@ def test_options_that_listen_would_refuse_are_refused_before_anything_is_done(ar
     result = call("install", "--dry-run", "--", *arguments)
     assert result.exit_code == 2
     assert result.stdout == ""
+    usages = ("Usage: undertone listen [OPTIONS]", "Usage: undertone service install [OPTIONS]")
+    assert result.stderr.startswith(usages)
 
 
 @pytest.mark.parametrize("deed", [[], ["install"], ["status"], ["remove"]])
@@ -358,19 +375,22 @@ def test_the_end_says_which_one_it_is(reason, message):
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
-@pytest.fixture
-def endings():
-    kept = {number: signal.getsignal(number) for number in ENDING}
-    yield ShutdownSignals(service=True)
-    for number, handler in kept.items():
-        signal.signal(number, handler)
+def interrupted(shutdown, *numbers):
+    """What the interrupt says that these signals raise while a source is waited for."""
 
+    def source():
+        for number in numbers:
+            signal.raise_signal(number)
+        yield "nothing came"
 
-def test_a_terminal_that_has_gone_ends_the_listening_and_starts_nothing(endings):
-    outside = ShutdownSignals(service=False)
     with pytest.raises(KeyboardInterrupt) as ended:
-        signal.raise_signal(signal.SIGHUP)
-    assert str(ended.value) == ""
+        list(shutdown.until_signal(source()))
+    return str(ended.value)
+
+
+def test_a_terminal_that_has_gone_ends_the_listening_and_starts_nothing():
+    outside = ShutdownSignals(service=False)
+    assert interrupted(outside, signal.SIGHUP) == ""
     assert not outside.reload
 
 
@@ -382,34 +402,51 @@ def test_a_terminal_that_has_gone_ends_the_listening_and_starts_nothing(endings)
         (["SIGHUP", "SIGHUP"], RELOAD, True),
         (["SIGHUP", "SIGTERM"], RELOAD, False),
         (["SIGTERM", "SIGHUP", "SIGTERM"], "", False),
+        (["SIGINT"] * 8, "", False),
     ],
 )
-def test_the_first_signal_ends_and_the_later_ones_disturb_nothing(endings, received, said, reload):
-    with pytest.raises(KeyboardInterrupt) as ended:
-        signal.raise_signal(signal.Signals[received[0]])
-    for name in received[1:]:
-        signal.raise_signal(signal.Signals[name])
-    assert str(ended.value) == said
-    assert endings.reload is reload
+def test_the_first_signal_ends_and_the_later_ones_disturb_nothing(received, said, reload):
+    shutdown = ShutdownSignals(service=True)
+    first, *later = (signal.Signals[name] for name in received)
+    assert interrupted(shutdown, first) == said
+    for number in later:
+        signal.raise_signal(number)
+    assert shutdown.reload is reload
 
 
 @pytest.mark.parametrize("number", ENDING)
-def test_what_is_held_comes_to_its_end_first(endings, number):
+def test_what_is_done_with_an_item_comes_to_its_end(number):
+    shutdown = ShutdownSignals(service=True)
     done = []
-    with pytest.raises(KeyboardInterrupt) as ended, endings.held():
-        signal.raise_signal(number)
-        done.append("all")
-    assert done == ["all"]
+    with pytest.raises(KeyboardInterrupt) as ended:
+        for item in shutdown.until_signal(["first", "second"]):
+            for _ in range(8):
+                signal.raise_signal(number)
+            done.append(item)
+    assert done == ["first"]
     assert str(ended.value) == (RELOAD if number == signal.SIGHUP else "")
-    with endings.held():  # it ended once
-        pass
 
 
-def test_ctrl_c_twice_waits_for_nothing(endings):
-    with pytest.raises(KeyboardInterrupt), endings.held():
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-        pytest.fail("it should have ended")
+def test_a_source_that_closes_is_not_disturbed():
+    closed = []
+
+    def source():
+        try:
+            signal.raise_signal(signal.SIGINT)
+            yield "nothing came"
+        finally:
+            signal.raise_signal(signal.SIGINT)
+            closed.append("whole")
+
+    with pytest.raises(KeyboardInterrupt):
+        list(ShutdownSignals(service=False).until_signal(source()))
+    assert closed == ["whole"]
+
+
+def test_a_source_that_ends_by_itself_is_over():
+    shutdown = ShutdownSignals(service=False)
+    assert list(shutdown.until_signal("ab")) == ["a", "b"]
+    signal.raise_signal(signal.SIGINT)
 
 
 # the whole program

@@ -27,6 +27,13 @@ def sound(seconds, dbfs, seed=0):
     return np.clip(np.rint(noise), -32768, 32767).astype(np.int16)
 
 
+def blocks_of(samples):
+    return [
+        Block(samples[start : start + 160], start / SAMPLE_RATE_HZ)
+        for start in range(0, len(samples), 160)
+    ]
+
+
 def seconds_of(seconds):
     return round(seconds * SAMPLE_RATE_HZ)
 
@@ -134,6 +141,47 @@ def test_long_speech_is_cut_and_nothing_of_it_lost():
     assert sum(segment.duration_s for segment in found) == pytest.approx(7.1, abs=0.05)
     for earlier, later in pairwise(found):
         assert later.time_s == pytest.approx(earlier.time_s + earlier.duration_s)
+
+
+@pytest.mark.parametrize("rest_s", [0.0, 0.05, 0.4, 0.6])
+def test_what_a_cut_leaves_is_a_segment_only_where_it_is_long_enough(rest_s):
+    """The sound goes on for so long behind the second cut; the first piece begins with the lead."""
+    config = GateConfig(longest_s=2.0)
+    samples = np.concatenate([sound(1, -80), sound(3.9 + rest_s, -20), sound(1, -80)])
+    listening = SpeechGate(config, lambda frame: 1.0)
+    found = list(segments(blocks_of(samples), listening))
+    expected = [2.0, 2.0] + [rest_s] * (rest_s >= config.shortest_s)
+    assert [segment.duration_s for segment in found] == pytest.approx(expected, abs=0.02)
+    assert not listening.is_open
+
+
+def test_a_pause_across_a_cut_leaves_no_short_segment():
+    """Speech pauses before the cut and goes on for a moment behind it."""
+    config = GateConfig(longest_s=2.0)
+    samples = np.concatenate(
+        [sound(1, -80), sound(1.7, -20), sound(0.35, -80), sound(0.1, -20), sound(1, -80)]
+    )
+    found = list(segments([Block(samples, 0.0)], SpeechGate(config, lambda frame: 1.0)))
+    assert [segment.duration_s for segment in found] == [2.0]
+
+
+@pytest.mark.parametrize(("detected_every", "opens"), [(100, False), (5, True)])
+def test_only_speech_of_the_last_moment_opens_the_gate(detected_every, opens):
+    """The detector says yes to single frames of a loud sound: seldom, they never add up."""
+    count = 0
+
+    def detector(frame):
+        nonlocal count
+        count += 1
+        return float(count % detected_every == 0)
+
+    listening = SpeechGate(detector=detector)
+    opened = False
+    for block in blocks_of(np.concatenate([sound(1, -80), sound(30, -10)])):
+        listening.process(block)
+        opened = opened or listening.is_open
+    assert count > 20 * 100  # it listened all the time
+    assert opened == opens
 
 
 def test_the_end_of_the_signal_closes_an_open_segment():

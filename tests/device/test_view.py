@@ -18,6 +18,7 @@ from undertone.events import (
 
 HAPPY = Verdict(Scores({"happy": 0.7, "sad": 0.3}), "happy")
 UNSURE = Verdict(Scores({"happy": 0.4, "sad": 0.6}), "uncertain")
+NARROW = Verdict(HAPPY.scores, "uncertain", "no sound above 4.8 kHz")
 
 
 def segment(verdict=HAPPY, duration_s=2.0):
@@ -33,6 +34,7 @@ def console():
     [
         (segment(), ["happy", "70%", "2.0 s", "-23 dBFS"]),
         (segment(UNSURE), ["uncertain", "sad", "60%"]),
+        (segment(NARROW), ["uncertain", "happy", "70%", "no sound above 4.8 kHz"]),
         (SourceLost(0.0, "USB mic", "no samples"), ["USB mic", "lost", "no samples"]),
         (SourceBack(0.0, "USB mic", 12.0), ["USB mic", "back", "12 s"]),
         (Gap(0.0, 1600, "too slow"), ["1600", "too slow"]),
@@ -75,6 +77,15 @@ def test_the_live_view_shows_what_is_heard_now():
     view.close()
     for word in ("USB mic", "ravdess8-compact", "1:05", "UNCERTAIN", "sad", "60%", "-20 dBFS"):
         assert word in text
+
+
+def test_the_live_view_says_why_it_is_uncertain():
+    view = LiveView(console(), "USB mic")
+    view.observe(LiveStatus(1.0, 65.0, -20.0, False, True, NARROW))
+    picture = Console(file=io.StringIO(), width=80)
+    picture.print(view.render())
+    view.close()
+    assert "UNCERTAIN  speaking  no sound above 4.8 kHz" in picture.file.getvalue()
 
 
 def test_the_live_view_before_any_speech():

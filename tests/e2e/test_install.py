@@ -179,7 +179,7 @@ def test_the_reference_kernels_give_the_golden_outputs(installed: Installed) -> 
 
 
 def test_the_doctor_finds_nothing_wrong_with_the_installation(installed: Installed) -> None:
-    lines = installed.run("undertone", "doctor", "--json").stdout.splitlines()
+    lines = installed.run("undertone", "doctor", "--format", "json").stdout.splitlines()
     status = {finding["name"]: finding["status"] for finding in map(json.loads, lines)}
     assert [status[name] for name in ("python", "runtime", "model")] == ["ok"] * 3
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -178,11 +179,14 @@ def test_without_a_microphone_the_packaged_sample_is_heard(
     assert done.stderr.startswith("undertone: No microphone was found")
     assert "packaged sample" in done.stderr
     assert done.stderr.count("\n") == 2
-    *_, last = done.stdout.splitlines()
-    assert last == f"journal: {tmp_path / 'journal'}"
+    *_, told, last = done.stdout.splitlines()
+    assert told == f"journal: {tmp_path / 'journal'}"
+    assert last == "shown by: undertone journal show --recordings"
     (file,) = (tmp_path / "journal").glob("*.jsonl")
     events = [json.loads(line) for line in file.read_text().splitlines()]
     assert events[0]["source"] == "packaged sample"
+    assert all(event["recording"] for event in events)  # a demonstration was not heard
+    assert all(datetime.fromisoformat(event["time"]).timestamp() <= time.time() for event in events)
     assert [event["event"] for event in events].count("segment") >= len(clips())
 
 

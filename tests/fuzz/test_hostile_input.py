@@ -30,7 +30,7 @@ from undertone.cli.options import known_settings
 from undertone.cli.settings import load_default_map
 from undertone.errors import AudioSourceError, BundleError, ConfigError
 from undertone.events import Gap, Scores, SegmentHeard, SourceLost, Started, Stopped, Verdict
-from undertone.journal import EventsLost, JournalReader, summary_cache, to_line
+from undertone.journal import DaysRemoved, EventsLost, JournalReader, summary_cache, to_line
 from undertone.journal.plot import svg
 from undertone.journal.writer import cut_partial_line
 from undertone.recognition import bundle
@@ -229,6 +229,7 @@ def lines() -> bytes:
         Gap(start_s + 5, 160, "the sound stood still"),
         SourceLost(start_s + 6, "USB", "its stream ended"),
         EventsLost(start_s + 7, 3, "No space left on device"),
+        DaysRemoved(start_s + 8, "2025-10-16, 2025-10-17", "older than journal_keep_days (400)"),
         Stopped(start_s + 9, "interrupted", 9.0, 1),
     ]
     return b"".join(to_line(event, UTC).encode() + b"\n" for event in events)

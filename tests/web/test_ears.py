@@ -64,6 +64,19 @@ def test_there_is_one_listener_at_a_time(settings: Settings, model: Model) -> No
     ears.stop()
 
 
+def test_a_listening_that_can_not_begin_leaves_the_journal_free(
+    settings: Settings, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("undertone.web.live_listener.Pipeline", failing)
+        with pytest.raises(MemoryError):
+            LiveListener().start(settings, model, sample=True)
+    JournalWriter(settings.journal).close()
+
+
 def test_without_a_microphone_the_journal_is_free_again(settings: Settings, model: Model) -> None:
     ears = LiveListener()
     with pytest.raises(UndertoneError):

@@ -2,9 +2,13 @@
 
 import logging
 import os
+import re
+import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
@@ -28,6 +32,14 @@ libsndfile reads a few more kinds, but their endings (``.mat``, ``.raw``) mean o
 LOWEST_RATE_HZ = 2_000
 HIGHEST_RATE_HZ = 768_000
 MOST_CHANNELS = 64
+_UNKNOWN_FRAMES = 2**63 - 1  # what libsndfile says of a FLAC that was streamed
+
+_SIZES_TOLD_AND_FOUND = re.compile(
+    r"^ *(?:RIFF|RIFX|riff|Riff size|data|FORM|SSND|BODY|Data Size) *: (\d+) \(should be (\d+)\)",
+    re.MULTILINE,
+)
+"""What libsndfile says of a file that is shorter than its header.  It says the like of rates that
+encoders of ADPCM round in their own way, which is no damage."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,13 +51,38 @@ def read_blocks(path: str | Path, block_s: float = 0.1) -> Iterator[Block]:
     averaged.  A file that is cut off or damaged on the way is read to that point, and a
     warning is logged.
 
-    Raises AudioSourceError, with the file named, where it is missing, empty, not audio or may
-    not be read, or holds values that are not numbers.
+    Raises AudioSourceError, with the file named, where it is missing, empty, not audio, a pipe or
+    may not be read, or holds values that are not numbers.
     """
+    with _open(path) as file:
+        yield from read_sound(file, str(path), block_s)
+
+
+def length_s(path: str | Path) -> float:
+    """How long the sound of a file is, as its header says; counted where that says nothing.
+
+    Raises AudioSourceError as :func:`read_blocks` does.
+    """
+    with _open(path) as file, _opened(file, str(path)) as sound:
+        if 0 < sound.frames < _UNKNOWN_FRAMES:
+            length: float = sound.frames / sound.samplerate
+            return length
+    return sum(block.duration_s for block in read_blocks(path))
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[BinaryIO]:
+    """The file at ``path``; what the system refuses becomes an AudioSourceError."""
     path = Path(path)
     try:
+        kind = path.stat().st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # a pipe could be waited for for ever
+            raise AudioSourceError(
+                f"{path} is a pipe or a device, not a file: give its sound to "
+                f"`undertone listen --source -`."
+            )
         with path.open("rb") as file:
-            yield from read_sound(file, str(path), block_s)
+            yield file
     except FileNotFoundError:
         raise AudioSourceError(
             f"{path} does not exist (any more): check the name and the folder."
@@ -70,6 +107,19 @@ def read_sound(file: IO[bytes], name: str, block_s: float = 0.1) -> Iterator[Blo
 
     It is read through its descriptor, by libsndfile itself, and stays open.
     """
+    with _opened(file, name) as sound:
+        pieces = _pieces(name, sound, max(1, round(sound.samplerate * block_s)))
+        empty = True
+        for block in _resampled(pieces, sound.samplerate):
+            empty = False
+            yield block
+        if empty:
+            raise AudioSourceError(f"{name} holds no sound: record it or copy it again.")
+
+
+@contextmanager
+def _opened(file: IO[bytes], name: str) -> Iterator[Any]:
+    """The SoundFile of an open file; its header is one that can be believed."""
     soundfile = _soundfile()
     if not os.fstat(file.fileno()).st_size:
         raise AudioSourceError(f"{name} is empty: record it or copy it again.")
@@ -91,37 +141,35 @@ def read_sound(file: IO[bytes], name: str, block_s: float = 0.1) -> Iterator[Blo
                 f"{name} claims {sound.channels} channels, so that its header must be damaged: "
                 f"record it or copy it again."
             )
-        pieces = _pieces(name, sound, max(1, round(sound.samplerate * block_s)))
-        empty = True
-        for block in _resampled(pieces, sound.samplerate):
-            empty = False
-            yield block
-        if empty:
-            raise AudioSourceError(f"{name} holds no sound: record it or copy it again.")
+        yield sound
 
 
-def find_audio_files(paths: Iterable[str | Path]) -> list[Path]:
+def find_audio_files(paths: Iterable[str | Path]) -> tuple[list[Path], Counter[str]]:
     """The audio files that ``paths`` name, in their order; folders are walked, sorted by name.
+
+    Also how many other files the folders hold, by their suffix in small letters.
 
     A path that is no folder is always taken.  A folder that has no audio file, or can't be
     entered, stands in the list itself, so that reading it tells what is wrong with it and
     the others are still read.  Hidden files and links to folders are left out.
     """
     found: list[Path] = []
+    others: Counter[str] = Counter()
     for path in map(Path, paths):
-        found.extend((_walk(path) or [path]) if path.is_dir() else [path])
-    return found
+        found.extend(_walk(path, others) or [path])
+    return found, others
 
 
-def _walk(folder: Path) -> list[Path]:
+def _walk(folder: Path, others: Counter[str]) -> list[Path]:
     found: list[Path] = []
-    closed: list[OSError] = []
+    closed: list[OSError] = []  # also where ``folder`` is none
     for parent, _, names in os.walk(folder, onerror=closed.append):
-        found += [
-            Path(parent, name)
-            for name in names
-            if Path(name).suffix.lower() in AUDIO_SUFFIXES and not name.startswith(".")
-        ]
+        for path in (Path(parent, name) for name in names if not name.startswith(".")):
+            suffix = path.suffix.lower()
+            if suffix in AUDIO_SUFFIXES:
+                found.append(path)
+            else:
+                others[suffix] += 1
     return sorted(found + [Path(error.filename) for error in closed])
 
 
@@ -139,7 +187,9 @@ def _soundfile() -> Any:
 def _pieces(name: str, sound: Any, frames: int) -> Iterator[Samples]:
     """Mono pieces of ``frames`` samples at the file's own rate; warns where the file ends early."""
     read = 0
-    cut = "(should be" in sound.extra_info  # a header that promises more than there is
+    cut = any(
+        int(told) > int(found) for told, found in _SIZES_TOLD_AND_FOUND.findall(sound.extra_info)
+    )
     while True:
         try:
             piece = sound.read(frames, dtype="float32", always_2d=True)

@@ -1,24 +1,47 @@
-"""Recorded sound as if it were heard now."""
+"""A recording played at its own time and pace."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from undertone.audio.block import Block
+from undertone.events import Gap, Idle
 
 
-def in_real_time(
-    blocks: Iterable[Block],
-    clock: Callable[[], float],
-    sleep: Callable[[float], None] | None,
-    steady_clock: Callable[[], float] = time.monotonic,
-) -> Iterator[Block]:
-    """Blocks timed from 0 as if they had begun now; with ``sleep``, at their own pace.
+class Recording:
+    """A recording at its own time: Blocks from when it began, at their own pace or without one."""
 
-    clock: what time it is; steady_clock: how much has passed, whoever sets the other one.
-    """
-    start_s, began_s = clock(), steady_clock()
-    for block in blocks:
-        if sleep and (ahead_s := began_s + block.time_s - steady_clock()) > 0:
-            sleep(ahead_s)
-        yield replace(block, time_s=start_s + block.time_s)
+    def __init__(
+        self,
+        items: Iterable[Block | Gap | Idle],
+        began_s: float,
+        sleep: Callable[[float], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``items``: of a file or a pipe; ``began_s``: POSIX seconds.
+
+        With ``sleep``, no block comes before its time has come; ``clock`` gives seconds that never
+        go back.
+        """
+        self._items = items
+        self._began_s = began_s
+        self._sleep = sleep
+        self._clock = clock
+        self._position_s = 0.0
+
+    def now(self) -> float:
+        """POSIX seconds at the place in the recording that has been reached."""
+        return self._began_s + self._position_s
+
+    def __iter__(self) -> Iterator[Block]:
+        """Play it, once; its time is that of its samples alone."""
+        start_s = self._clock()
+        for item in self._items:
+            if not isinstance(item, Block):
+                continue
+            early_s = start_s + self._position_s - self._clock()
+            if self._sleep and early_s > 0:
+                self._sleep(early_s)
+            block = replace(item, time_s=self.now())
+            self._position_s += block.duration_s
+            yield block

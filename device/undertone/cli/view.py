@@ -43,10 +43,11 @@ def describe(event: Event) -> str | None:
     clock = time_of(event).strftime("%H:%M:%S")
     match event:
         case SegmentHeard(verdict=verdict):
+            reason = f"  {printable(verdict.reason)}" if verdict.reason else ""
             return (
                 f"{clock}  {verdict.verdict:<10} {verdict.scores.label:<10}"
                 f"{verdict.scores.confidence:4.0%}  {event.duration_s:.1f} s  "
-                f"{event.level_dbfs:.0f} dBFS"
+                f"{event.level_dbfs:.0f} dBFS{reason}"
             )
         case SourceLost():
             return f"{clock}  {printable(event.source)} is lost ({event.reason}); waiting for it"
@@ -150,6 +151,8 @@ class LiveView:
         speaking = self._status is not None and self._status.speaking
         text = Text(name.upper(), style=f"bold {colour(name)}", justify="center")
         text.append("  speaking" if speaking else "  last heard", style="dim")
+        if self._verdict.reason:
+            text.append(f"  {printable(self._verdict.reason)}", style="dim")
         return text
 
 

@@ -1,4 +1,4 @@
-"""Looks for what is missing on this machine, and says how to mend it.
+"""Looks for what is missing on this machine, and says how to fix it.
 
 Each check is a function of what it looks at and returns a Finding, or None where it does not
 apply to this machine.
@@ -17,6 +17,7 @@ from typing import Literal
 
 import numpy as np
 
+import undertone
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.audio.level import measure
 from undertone.audio.microphone import Microphone
@@ -36,12 +37,21 @@ from undertone.recognition.interpreter import installed_runtimes
 Status = Literal["ok", "warning", "problem"]
 
 _LEAST_FREE_BYTES = 100 * 2**20  # a journal's default limit, twice
-_WHO_HOLDS_IT = "fuser -v /dev/snd/* shows which program to end; then undertone devices --meter"
+_WHO_HOLDS_IT = (
+    "close the program that `fuser -v /dev/snd/*` shows, unless it is a sound server (pipewire, "
+    "pulseaudio); then `undertone devices --meter`"
+)
+_ANOTHER_FOLDER = "name a folder of your own with --journal"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found; unless it is ok, ``remedy`` is the command or deed that mends it."""
+    """What one check found; unless it is ok, ``remedy`` says how to fix it.
+
+    The remedy is a command, or a sentence with commands between backticks.  No command in it may
+    do harm, whoever follows it and however wrong the check is: it changes nothing that belongs to
+    others, deletes nothing that can't be had again, and ends no program.
+    """
 
     name: str
     status: Status
@@ -90,14 +100,14 @@ def check_runtime(runtimes: Sequence[str], numpy_version: str) -> Finding:
     if not runtimes:
         package = "tflite-runtime" if sys.version_info < (3, 12) else "ai-edge-litert"
         return Finding(
-            "runtime", "problem", "No TFLite runtime is installed.", f"pip install {package}"
+            "runtime", "problem", "No TFLite runtime is installed.", _pip_install(package)
         )
     if runtimes[0] == "tflite-runtime" and int(numpy_version.partition(".")[0]) >= 2:
         return Finding(
             "runtime",
             "problem",
             f"tflite-runtime is built for NumPy 1 and dies with NumPy {numpy_version}.",
-            "pip install 'numpy<2'",
+            _pip_install("numpy<2"),
         )
     return Finding("runtime", "ok", f"{runtimes[0]} with NumPy {numpy_version}.")
 
@@ -107,10 +117,12 @@ def check_model(open_model: Callable[[], str], name: str) -> Finding:
     try:
         return Finding("model", "ok", f"{name} loads with {open_model()}.")
     except UndertoneError as error:
-        return Finding("model", "problem", str(error), f"undertone doctor --model {DEFAULT_BUNDLE}")
+        packaged = f"undertone doctor --model {DEFAULT_BUNDLE}"
+        remedy = _reinstallation() if name == DEFAULT_BUNDLE else packaged
+        return Finding("model", "problem", str(error), remedy)
     except Exception as error:  # a broken installation fails in any way, the doctor never
         broken = f"{name} can't be loaded ({type(error).__name__}: {error})."
-        return Finding("model", "problem", broken, "pip install --force-reinstall undertone")
+        return Finding("model", "problem", broken, _reinstallation())
 
 
 def check_portaudio(
@@ -191,27 +203,38 @@ def check_audio_group(groups: Collection[str], sees_inputs: bool) -> Finding | N
         "group audio",
         "warning",
         "This user is not in the group audio and may see no sound card.",
-        "sudo usermod -aG audio $USER, then log in again",
+        '`sudo usermod -aG audio "$USER"`, then log in again',
     )
 
 
 def check_journal_folder(folder: Path) -> Finding:
-    """The folder of the journal can be written, and its disk has room."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    """The folder of the journal can be written, or made, and its disk has room."""
+    meant = Path(os.path.realpath(folder))  # what a command would change behind a ".." or a link
+    there = next(path for path in (meant, *meant.parents) if os.path.lexists(path))
+    if not os.access(there, os.F_OK) or not there.is_dir():
+        return Finding(
+            "journal",
+            "problem",
+            f"{folder} can't be written, because {there} is no folder that can be reached.",
+            _ANOTHER_FOLDER,
+        )
+    quoted = shlex.quote(str(there))
     if os.statvfs(there).f_flag & os.ST_RDONLY:
         return Finding(
             "journal",
             "problem",
             f"The disk of {folder} is read-only: a card may be worn out.",
-            f"sudo mount -o remount,rw $(findmnt -n -o TARGET -T {shlex.quote(str(there))})",
+            f"name a folder on another disk with --journal; `findmnt -T {quoted}` and "
+            "`sudo dmesg --level=err,warn` may say why",
         )
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        return Finding(
-            "journal",
-            "problem",
-            f"{folder} can't be written.",
-            f"sudo chown $USER {shlex.quote(str(there))}, or name another folder with --journal",
-        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        if there != meant and os.access(there, os.X_OK):  # so that it really is not there
+            remedy = f'sudo install -d -m 750 -o "$USER" {shlex.quote(str(meant))}'
+        elif there.stat().st_uid == os.geteuid():
+            remedy = f"chmod u+rwx {quoted}"
+        else:
+            remedy = _ANOTHER_FOLDER
+        return Finding("journal", "problem", f"{folder} can't be written by this user.", remedy)
     free = shutil.disk_usage(there).free
     shown = f"{free / 2**20:,.0f} MiB free"
     if free < _LEAST_FREE_BYTES:
@@ -219,7 +242,9 @@ def check_journal_folder(folder: Path) -> Finding:
             "journal",
             "warning",
             f"The disk of {folder} is almost full ({shown}).",
-            "sudo apt clean && sudo journalctl --vacuum-size=50M",
+            "`sudo apt clean` deletes downloaded packages; "
+            f"`du -xh --max-depth=2 {shlex.quote(str(_mount_point(there)))} | sort -h` shows what "
+            "else is large",
         )
     return Finding("journal", "ok", f"{folder} can be written, {shown}.")
 
@@ -253,6 +278,26 @@ def check_power(run: Run) -> Finding | None:
     )
     remedy = "use the official power supply and cool the processor"
     return Finding("power", "warning", told, remedy)
+
+
+def _pip_install(*arguments: str) -> str:
+    """The command that changes this program's own environment, and no other."""
+    command = shlex.join((sys.executable, "-m", "pip", "install", *arguments))
+    own = sys.prefix == sys.base_prefix or os.access(sys.prefix, os.W_OK)
+    return command if own else f"sudo {command}"
+
+
+def _reinstallation() -> str:
+    """How this program is installed again: by its source, since an index may know another one."""
+    again = ("--force-reinstall", "-c", "constraints.txt")
+    source = Path(undertone.__file__).parents[2]
+    if (source / "setup.py").exists():  # as `make run` installs it
+        return f"cd {shlex.quote(str(source))} && {_pip_install(*again, '-e', '.')}"
+    return f"in the folder of Undertone's source: `{_pip_install(*again, '.')}`"
+
+
+def _mount_point(path: Path) -> Path:
+    return next(above for above in (path, *path.parents) if above.is_mount())
 
 
 def _groups() -> set[str]:

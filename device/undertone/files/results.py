@@ -15,7 +15,7 @@ def to_line(result: FileResult) -> str:
 
 def csv_header(labels: Sequence[str]) -> list[str]:
     """The columns of :func:`csv_row`."""
-    return ["path", "label", "verdict", "confidence", *labels, "segments", "error"]
+    return ["path", "label", "verdict", "confidence", *labels, "segments", "error", "reason"]
 
 
 def csv_row(result: FileResult, labels: Sequence[str]) -> list[Any]:
@@ -30,6 +30,7 @@ def csv_row(result: FileResult, labels: Sequence[str]) -> list[Any]:
         *(scores.get(label) for label in labels),
         len(values.get("segments", [])),
         values.get("error"),
+        values.get("reason"),
     ]
 
 
@@ -54,9 +55,11 @@ def _values(result: FileResult) -> dict[str, Any]:
 def _scores(verdict: Verdict | None, word: str) -> dict[str, Any]:
     if verdict is None:
         return {"label": None, "verdict": word, "confidence": None, "scores": {}}
+    reason = {} if verdict.reason is None else {"reason": verdict.reason}
     return {
         "label": verdict.scores.label,
         "verdict": word,
+        **reason,
         "confidence": round(verdict.scores.confidence, 4),
         "scores": {label: round(share, 4) for label, share in verdict.scores.probabilities.items()},
     }

@@ -24,11 +24,18 @@ def combine(windows: Sequence[LogProbabilities]) -> LogProbabilities:
     return log_softmax(np.mean(windows, axis=0))
 
 
-def judge(windows: Sequence[LogProbabilities], labels: Sequence[str], threshold: float) -> Verdict:
+def judge(
+    windows: Sequence[LogProbabilities],
+    labels: Sequence[str],
+    threshold: float,
+    reason: str | None = None,
+) -> Verdict:
     """The verdict on at least one window's log-probabilities, each of shape (labels,).
 
     threshold: confidence below which the verdict is ``uncertain``, never a guess.
+    reason: why it is ``uncertain`` whatever the confidence.
     """
     probabilities = np.exp(combine(windows))
     scores = Scores(dict(zip(labels, probabilities.tolist(), strict=True)))
-    return Verdict(scores, scores.label if scores.confidence >= threshold else UNCERTAIN)
+    certain = reason is None and scores.confidence >= threshold
+    return Verdict(scores, scores.label if certain else UNCERTAIN, reason)

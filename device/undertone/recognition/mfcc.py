@@ -82,7 +82,8 @@ class Mfcc:
     """MFCC frames of a signal that arrives in pieces of any length.
 
     ``push`` returns the frames that a piece completes, ``flush`` the last one, padded with
-    zeros as python_speech_features pads it.  Put together they equal
+    zeros as python_speech_features pads it; what is pushed next is another signal.  Put together
+    they equal
     ``python_speech_features.mfcc(signal, **config.reference_arguments)`` with coefficient 0
     floored at ``config.energy_floor``.
     """
@@ -107,6 +108,11 @@ class Mfcc:
 
     def reset(self) -> None:
         """Forget the signal; the next sample is the first of a new one."""
+        self._forget()
+        self.loudest = np.full(self.config.n_filters, -np.inf)
+        """The highest energy, as a natural logarithm, that each filter had in a frame since."""
+
+    def _forget(self) -> None:
         self._previous = 0.0
         self._pending = np.empty(0, np.float64)
         self._started = False
@@ -144,13 +150,14 @@ class Mfcc:
         return signal
 
     def flush(self) -> Frames:
-        """The last, zero-padded frame (none where the frames came out even), then reset."""
+        """The last, zero-padded frame (none where the frames came out even) of the signal."""
         overlap = self.config.frame_length - self.config.hop_length
         left = len(self._pending) - (overlap if self._started else 0)
         last = np.zeros((1 if left > 0 else 0, self.config.frame_length))
         last[:, : len(self._pending)] = self._pending
-        self.reset()
-        return self._transform(last)
+        frames = self._transform(last)
+        self._forget()
+        return frames
 
     def compute(self, samples: Samples) -> Frames:
         """All frames of one whole signal; ``samples`` int16, shape (n,)."""
@@ -166,6 +173,7 @@ class Mfcc:
         energies = power @ self._filters
         energies[energies == 0] = sys.float_info.epsilon
         logs = np.log(energies)
+        self.loudest = np.maximum(self.loudest, logs[:, :-1].max(axis=0, initial=-np.inf))
         frames: Frames = logs[:, :-1] @ self._cepstra
         np.maximum(logs[:, -1], self.config.energy_floor, out=frames[:, 0])
         return frames

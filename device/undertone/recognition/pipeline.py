@@ -7,6 +7,7 @@ import numpy as np
 
 from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ, Block, Samples
 from undertone.events import NO_SPEECH, Verdict
+from undertone.recognition.bandwidth import missing_band
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import LogProbabilities, judge, log_softmax
 from undertone.recognition.mfcc import Mfcc
@@ -39,7 +40,8 @@ class ClassifiedSegment:
 class Pipeline:
     """Gate, MFCC, windows, classifier and tracker in one line; hears one stream at a time.
 
-    A segment with too little evidence that it is speech gets no verdict.
+    A segment with too little evidence that it is speech gets no verdict, and one that lacks a part
+    of the spectrum that the model needs is ``uncertain``.
 
     Behind a live source it hurries: no provisional verdicts on short segments, and windows
     that do not overlap, so that no frame is judged twice.  All sound is still heard.
@@ -90,7 +92,9 @@ class Pipeline:
         it may be no speech.
         """
         heard = self._windows or ([self._early] if self._early is not None else [])
-        return self.judge(heard) if heard and self.speaking and self._is_speech else None
+        if not (heard and self.speaking and self._is_speech):
+            return None
+        return self._judge(heard, self._missing_band())
 
     def process(self, block: Block) -> list[ClassifiedSegment]:
         """Take one block; return the segments that ended in it."""
@@ -114,8 +118,8 @@ class Pipeline:
                 self._classify(self._due(self._cutter.push(self._mfcc.push(self._release()))))
             if not self.overloaded:
                 self._look_early()
-            self._is_speech = part.evidence.suffices
-            if part.last and self._is_speech:
+            self._is_speech = part.evidence.suffices and not part.last
+            if part.last and part.evidence.suffices:
                 windows = [*self._cutter.push(self._mfcc.flush()), *self._cutter.flush()]
                 self._classify(windows)
                 judged.append(self._finish())
@@ -155,18 +159,27 @@ class Pipeline:
             self._start_s,
             self._count / SAMPLE_RATE_HZ,
             10.0 * float(np.log10(mean_square)),
-            self.judge(self._windows),
+            self._judge(self._windows, self._missing_band()),
             tuple(self._windows),
         )
 
-    def judge(self, windows: list[LogProbabilities]) -> Verdict:
-        """One verdict on any windows of this stream, with this pipeline's threshold."""
-        return judge(windows, self._classifier.manifest.labels, self._threshold)
+    def _missing_band(self) -> str | None:
+        return missing_band(self._mfcc.loudest, self._mfcc.config)
+
+    def _judge(self, windows: Sequence[LogProbabilities], reason: str | None) -> Verdict:
+        return judge(windows, self._classifier.manifest.labels, self._threshold, reason)
+
+    def overall(self, segments: Sequence[ClassifiedSegment]) -> Verdict:
+        """One verdict on segments, at least one: on those that can be judged, if any can."""
+        counted = [one for one in segments if one.verdict.reason is None] or segments
+        windows = [window for one in counted for window in one.windows]
+        return self._judge(windows, counted[0].verdict.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class FileVerdict:
-    """What a whole recording sounds like: one verdict over all windows, and its segments.
+    """What a whole recording sounds like: one verdict over all windows that can be judged, and its
+    segments.
 
     ``verdict`` is the label, ``uncertain`` or ``no-speech``; ``overall`` is None without speech.
     """
@@ -193,8 +206,7 @@ def classify(
         if watch:
             watch(block, segments)
     segments += pipeline.flush()
-    windows = [window for segment in segments for window in segment.windows]
-    if not windows:
+    if not segments:
         return FileVerdict(NO_SPEECH, None, ())
-    overall = pipeline.judge(windows)
+    overall = pipeline.overall(segments)
     return FileVerdict(overall.verdict, overall, tuple(segments))

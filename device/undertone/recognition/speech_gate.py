@@ -47,11 +47,14 @@ class GateConfig:
         forgets a loud sound.
     detector_threshold: speech probability from which the detector says yes.
     confirm_s: detected speech that opens the gate: shorter bursts of it occur in noise.
+    confirm_within_s: how long that may take: stray frames of noise add up no longer, and the onset
+        of speech has its 15 frames within 4.4 s, in noise at 5 dB too.
     detector_hold_s: how long after the detector's last yes a loud frame still counts.
     lead_s: sound before it rose that belongs to a segment: a soft consonant.
     lookback_s: sound kept while speech is not yet confirmed.
     pause_s: silence that ends a segment.
-    shortest_s, longest_s: shorter sounds are no segment, longer speech is cut.
+    shortest_s, longest_s: shorter sounds are no segment, longer speech is cut.  What a cut leaves
+        is a sound like any other.
     """
 
     margin_db: float = 10.0
@@ -63,6 +66,7 @@ class GateConfig:
     peak_fall_db_per_s: float = 5.0
     detector_threshold: float = 0.5
     confirm_s: float = 0.15
+    confirm_within_s: float = 5.0
     detector_hold_s: float = 0.5
     lead_s: float = 0.1
     lookback_s: float = 1.0
@@ -195,6 +199,7 @@ class SpeechGate:
         self._detector = detector
         self._floor_dbfs = self.config.initial_floor_dbfs
         self._lead: deque[_Frame] = deque(maxlen=_frames(self.config.lead_s))
+        self._detections: deque[int] = deque(maxlen=_frames(self.config.confirm_s))
         self._rest = _NO_SAMPLES
         self._close()
 
@@ -202,7 +207,8 @@ class SpeechGate:
         self.is_open = False
         self._waiting: list[_Frame] = []
         self._quiet = 0  # waiting frames since the last that may be speech
-        self._confirmed = 0  # frames in which the detector heard speech
+        self._asked = 0  # frames since a sound stood out
+        self._detections.clear()  # those with speech, the latest of them
         self._hold = 0  # frames for which the detector's last yes still counts
         self._peak_dbfs = -np.inf
         self._end_s = 0.0  # end of the last frame let through
@@ -263,64 +269,73 @@ class SpeechGate:
         self._waiting.append(frame)
         self._quiet = 0 if speech or (loud and not self.is_open) else self._quiet + 1
         self.is_open = self.is_open or (
-            self._confirmed >= _frames(config.confirm_s)
-            and len(self._waiting) - self._quiet >= _frames(config.shortest_s)
+            self._is_confirmed and len(self._waiting) - self._quiet >= _frames(config.shortest_s)
         )
         if self._quiet >= _frames(config.pause_s):
             pause = self._waiting[-self._quiet :]
             self._end(parts)
             self._lead.extend(pause)
         elif self.is_open and speech:
-            self._let_through(self._waiting, parts)
-            self._waiting = []
+            self._let_through(len(self._waiting), parts)
         elif not self.is_open:
             del self._waiting[: -_frames(config.lookback_s)]
 
     def _ask(self, frame: _Frame, loud: bool) -> bool:
-        """Whether ``frame`` counts as speech; counts the detector's yeses towards opening."""
+        """Whether ``frame`` counts as speech; notes the detector's yes for opening."""
+        self._asked += 1
         if self._detector is None:
             frame.detected = loud
-            self._confirmed += loud
-            return loud
-        if self._detector(frame.samples.tobytes()) >= self.config.detector_threshold:
+        elif self._detector(frame.samples.tobytes()) >= self.config.detector_threshold:
             frame.detected = True
-            self._confirmed += 1
             self._hold = _frames(self.config.detector_hold_s)
         elif self._hold:
             self._hold -= 1
-        return loud and self._hold > 0
+        if frame.detected:
+            self._detections.append(self._asked)
+        return loud and (self._detector is None or self._hold > 0)
+
+    @property
+    def _is_confirmed(self) -> bool:
+        """Whether the detector heard enough speech in a short enough time."""
+        if len(self._detections) < _frames(self.config.confirm_s):
+            return False
+        return self._asked - self._detections[0] < _frames(self.config.confirm_within_s)
 
     def _follow_floor(self, level_dbfs: float) -> None:
         """Down at once, up slowly: the floor is the quietest of the recent past."""
         risen = self._floor_dbfs + self.config.floor_rise_db_per_s * _FRAME_S
         self._floor_dbfs = max(min(level_dbfs, risen), self.config.lowest_floor_dbfs)
 
-    def _let_through(self, frames: list[_Frame], parts: list[_PartMaker]) -> None:
-        for frame in frames:
+    def _let_through(self, count: int, parts: list[_PartMaker]) -> None:
+        """The first ``count`` of the waiting frames; a segment begins when it is long enough."""
+        config = self.config
+        while count and self._sent + count >= _frames(config.shortest_s):
+            frames = self._waiting[: min(count, _frames(config.longest_s) - self._sent)]
+            del self._waiting[: len(frames)]
+            count -= len(frames)
             if not parts or parts[-1].last:
-                parts.append(_PartMaker(frame.time_s, first=not self._sent))
-            parts[-1].frames.append(frame.samples)
-            self._end_s = frame.time_s + _FRAME_S
-            self._sent += 1
-            self._detected += frame.detected
-            if self._sent > _frames(self.config.lead_s):
-                self._sum_db += frame.level_dbfs
-                self._square_sum_db += frame.level_dbfs**2
-            if self._sent >= _frames(self.config.longest_s):
-                self._finish(parts[-1])
-        if self._sent and frames:
+                parts.append(_PartMaker(frames[0].time_s, first=not self._sent))
+            for frame in frames:
+                parts[-1].frames.append(frame.samples)
+                self._sent += 1
+                self._detected += frame.detected
+                if self._sent > _frames(config.lead_s):
+                    self._sum_db += frame.level_dbfs
+                    self._square_sum_db += frame.level_dbfs**2
+            self._end_s = frames[-1].time_s + _FRAME_S
             parts[-1].evidence = self._evidence()
+            if self._sent >= _frames(config.longest_s):
+                self._finish(parts[-1])
 
     def _end(self, parts: list[_PartMaker]) -> None:
         """Close the gate; an open segment ends without the pause that ended it."""
         if self.is_open:
-            spoken = len(self._waiting) - self._quiet
-            self._let_through(self._waiting[:spoken], parts)
+            self._let_through(len(self._waiting) - self._quiet, parts)
             if self._sent:
                 if not parts or parts[-1].last:
                     parts.append(_PartMaker(self._end_s, first=False))
                 # the detector is late: what it heard in the pause was the segment's end
-                self._detected += sum(frame.detected for frame in self._waiting[spoken:])
+                self._detected += sum(frame.detected for frame in self._waiting)
                 self._finish(parts[-1])
         self._close()
 

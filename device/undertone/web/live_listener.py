@@ -3,12 +3,12 @@
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from datetime import date
 from threading import Event as Flag
 from threading import Lock, Thread
 
 from undertone.audio.microphone import Microphone
-from undertone.audio.realtime import in_real_time
-from undertone.errors import UndertoneError
+from undertone.audio.realtime import Recording
 from undertone.events import Event, LiveStatus
 from undertone.journal import JournalWriter
 from undertone.journal.sink import JournalSink
@@ -45,24 +45,27 @@ class LiveListener:
         Raises UndertoneError where there is no microphone, or where another process listens.
         """
         with self._changing:
-            writer = JournalWriter(settings.journal, settings.limits)  # one listener at a time
+            day = date.today() if sample else None
+            journal = JournalSink(  # which has the lock: one listener at a time
+                JournalWriter(settings.journal, settings.limits, recording_day=day)
+            )
             try:
                 self.source, items = _open(settings, sample)
-            except UndertoneError:
-                writer.close()
+                self.status = None
+                self.events.clear()
+                self._stop = Flag()
+                listener = Listener(
+                    Pipeline(model.classifier, threshold=settings.threshold),
+                    model.bundle.manifest,
+                    [journal, self],
+                    time.time,
+                )
+                heard = (_until(self._stop, items), self.source)
+                self._thread = Thread(target=listener.run, args=heard, name="ears", daemon=True)
+                self._thread.start()
+            except BaseException:
+                journal.close()
                 raise
-            self.status = None
-            self.events.clear()
-            self._stop = Flag()
-            listener = Listener(
-                Pipeline(model.classifier, threshold=settings.threshold),
-                model.bundle.manifest,
-                [JournalSink(writer), self],
-                time.time,
-            )
-            heard = (_until(self._stop, items), self.source)
-            self._thread = Thread(target=listener.run, args=heard, name="ears", daemon=True)
-            self._thread.start()
 
     def stop(self) -> None:
         """Listen no more; what was heard is in the journal when this returns."""
@@ -86,7 +89,7 @@ class LiveListener:
 
 def _open(settings: Settings, sample: bool) -> tuple[str, Iterable[SourceItem]]:
     if sample:
-        return "packaged sample", in_real_time(demonstration(), time.time, time.sleep)
+        return "packaged sample", Recording(demonstration(), time.time(), time.sleep)
     microphone = Microphone(settings.microphone, settings.channel, settings.gain_db)
     return microphone.name, microphone
 

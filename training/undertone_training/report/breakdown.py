@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import accuracy_score, recall_score
 
 from undertone_training.corpora.clip import Clip
@@ -44,6 +47,14 @@ def breakdown(predictions: Predictions, clips: Mapping[str, Clip]) -> list[Part]
         parts = [part for part in _parts(predictions, kind, values) if part.value]
         found += parts if len(parts) > 1 else []
     return found
+
+
+def read_breakdown(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a report's breakdown.csv, of the form that ships; raises OSError."""
+    rows: list[dict[str, Any]] = pd.read_csv(
+        folder / "breakdown.csv", dtype={"value": str}
+    ).to_dict("records")
+    return rows
 
 
 def _parts(predictions: Predictions, kind: str, values: Sequence[str]) -> Iterator[Part]:

@@ -3,7 +3,6 @@
 import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,8 @@ from undertone_training.metrics import Figures, Predictions, agreement, figures
 from undertone_training.report import parts as parts_pictures
 from undertone_training.report import pictures
 from undertone_training.report.breakdown import Part, breakdown
-from undertone_training.report.page import render_page
 from undertone_training.report.protocols import LISTENERS_ACCURACY
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One picture of the report: its file's name, what it shows in words, the PNG."""
-
-    name: str
-    caption: str
-    png: bytes
+from undertone_training.report.template import Picture, render
 
 
 def write_report(
@@ -79,8 +69,15 @@ def write_report(
     _write_table(folder / "per-class.csv", by_form)
     _write_parts(folder / "breakdown.csv", shipped, parts)
     (folder / "classification.txt").write_text(classification, encoding="utf-8")
-    shown = [(each.caption, each.png) for each in drawn]
-    page = render_page(content, by_form, parts, classification, shown)
+    page = render(
+        "report.html",
+        content=content,
+        by_form=by_form,
+        parts=parts,
+        classification=classification,
+        drawn=drawn,
+        extra=json.dumps(content["extra"], indent=2, ensure_ascii=False),
+    )
     (folder / "report.html").write_text(page, encoding="utf-8")
     return content
 

@@ -70,7 +70,7 @@ def _written(house: AppState) -> list[JournalEvent]:
 def _state(ears: LiveListener, events: Iterable[JournalEvent]) -> str:
     if ears.listening:
         return f"Listening to {plain(ears.source)}."
-    told = "The journal is empty: nobody has listened yet."
+    told = "Nobody is listening, and nothing was heard yet."
     for event in events:
         match event:
             case Started():
