@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from undertone.web.pages import classify, journal, live, model
 from undertone.web.theme import icon
+from undertone.web.views import classify, journal, live, model
 
 
 def show() -> None:

@@ -101,6 +101,7 @@ def _application(address: Address, close: Callable[[], None]) -> Any:
 
     from undertone.web.door import Door
     from undertone.web.guard import Guard
+    from undertone.web.wording import Wording
 
     def held_bytes() -> int:
         families: Mapping[str, Any] = get_instance().uploaded_file_mgr.get_stats()
@@ -115,7 +116,7 @@ def _application(address: Address, close: Callable[[], None]) -> Any:
     middleware = [Middleware(Guard, hosts=hosts)]
     if address.password is not None:
         middleware.append(Middleware(Door, password=address.password))
-    middleware.append(Middleware(UploadLimit, held_bytes=held_bytes))
+    middleware += [Middleware(UploadLimit, held_bytes=held_bytes), Middleware(Wording)]
     keep_in_memory()
     return App(Path(__file__).with_name("app.py"), lifespan=lifespan, middleware=middleware)
 
