@@ -2,8 +2,13 @@
 
 import streamlit as st
 
+from undertone.web.door import EXIT
+from undertone.web.house import the_house
 from undertone.web.theme import icon
 from undertone.web.views import classify, journal, live, model
+
+_STYLE = "background:none;border:0;color:inherit;font-size:.875rem;padding:.25rem .5rem"
+_LOG_OUT = f'<form method="post" action="{EXIT}"><button style="{_STYLE}">Log out</button></form>'
 
 
 def show() -> None:
@@ -17,7 +22,10 @@ def show() -> None:
     ]
     page = st.navigation(pages, position="hidden")
     st.html("<style>.stMainBlockContainer { padding-top: 3rem }</style>")
-    with st.container(horizontal=True):  # a row fits a phone too, where Streamlit's own hides
+    # a row fits a phone too, where Streamlit's own hides
+    with st.container(horizontal=True, vertical_alignment="center"):
         for each in pages:
             st.page_link(each, width="content")
+        if the_house().has_password:
+            st.html(_LOG_OUT, width="content")
     page.run()

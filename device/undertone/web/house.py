@@ -14,14 +14,17 @@ _REMEMBERED_RECORDS = 200
 class House:
     """One for the server.
 
+    has_password: whether visitors have logged in.
     working: held while a file is judged or a model is measured, so that any number of visitors
-        takes the memory and the processor time of one.  polling: held around ``follower``.
+        takes the memory and the processor time of one.
+    polling: held around ``follower``.
     """
 
     settings: Settings
     models: Models
     ears: Ears
     follower: Follower
+    has_password: bool
     working: Lock = field(default_factory=Lock)
     polling: Lock = field(default_factory=Lock)
 
@@ -29,10 +32,11 @@ class House:
 _house: House | None = None
 
 
-def furnish(settings: Settings, models: Models) -> House:
+def furnish(settings: Settings, models: Models, has_password: bool) -> House:
     """Make the house that the pages show from now on."""
     global _house
-    _house = House(settings, models, Ears(), Follower(settings.journal, _REMEMBERED_RECORDS))
+    follower = Follower(settings.journal, _REMEMBERED_RECORDS)
+    _house = House(settings, models, Ears(), follower, has_password)
     return _house
 
 

@@ -81,6 +81,7 @@ def serve(address: Address, ready: Callable[[Address], None], close: Callable[[]
     load_config_options(_SETTINGS | here)
     config = uvicorn.Config(
         _application(taken, close),
+        proxy_headers=False,  # or whoever is on this machine could claim any address
         ws="websockets-sansio",
         ws_max_size=2**20,  # what a browser sends: the states of its widgets
         log_level="error",
