@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("starlette", reason="no streamlit: pip install 'undertone[web]'")
 
+from undertone.web.deadline import BodyDeadline
 from undertone.web.door import COOKIE, ENTRANCE, MOST_LOGINS, MOST_TRIES, PERIOD_S, Door
 from undertone.web.guard import Guard
 from undertone.web.uploads import LARGEST_MB, PATH, TOGETHER_MB, UploadLimit, keep_in_memory
@@ -278,6 +279,28 @@ def test_an_upload_waits_for_one_that_is_on_its_way() -> None:
 
     assert asyncio.run(together()) == [200] * 3
     assert log == ["begins", "ends"] * 3
+
+
+def test_a_body_that_comes_steadily_may_take_long() -> None:
+    parts = iter([bytes(MB), bytes(MB), b""])
+
+    async def inside(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["more_body"]:
+            await asyncio.sleep(0.002)  # longer than the first part might have taken
+        await Inside()(scope, receive, send)
+
+    async def receive() -> dict[str, Any]:
+        part = next(parts)
+        return {"type": "http.request", "body": part, "more_body": bool(part)}
+
+    told: list[int] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        told.append(message.get("status", 0))
+
+    slow = BodyDeadline(inside, least_s=0.001)
+    asyncio.run(slow(scope("http", "/", "PUT", {}), receive, send))
+    assert told == [200, 0]
 
 
 def test_a_form_of_many_megabytes_is_parsed_without_a_file(monkeypatch: Any) -> None:

@@ -1,6 +1,7 @@
 """What stands around every page: its name, the way to the others, and the model in use."""
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from undertone.web.door import EXIT
 from undertone.web.house import the_house
@@ -13,6 +14,9 @@ _LOG_OUT = f'<form method="post" action="{EXIT}"><button style="{_STYLE}">Log ou
 
 def show() -> None:
     """One run of the script: the page that the visitor is on."""
+    house = the_house()
+    if context := get_script_run_ctx():
+        house.visitors.add(context.session_id)
     st.set_page_config(page_title="Undertone", page_icon=icon(), layout="wide")
     pages = [
         st.Page(classify.show, title="Classify", default=True),
@@ -26,6 +30,6 @@ def show() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         for each in pages:
             st.page_link(each, width="content")
-        if the_house().has_password:
+        if house.has_password:
             st.html(_LOG_OUT, width="content")
     page.run()

@@ -18,6 +18,7 @@ class House:
     working: held while a file is judged or a model is measured, so that any number of visitors
         takes the memory and the processor time of one.
     polling: held around ``follower``.
+    visitors: the identifiers of their sessions.
     """
 
     settings: Settings
@@ -27,6 +28,7 @@ class House:
     has_password: bool
     working: Lock = field(default_factory=Lock)
     polling: Lock = field(default_factory=Lock)
+    visitors: set[str] = field(default_factory=set)
 
 
 _house: House | None = None

@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartParser
@@ -36,6 +37,11 @@ def keep_in_memory() -> None:
     MultiPartParser.spool_max_size = LARGEST_MB * _MB + _ENVELOPE_BYTES
     with suppress(AttributeError):  # not every C library has it
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MB)
+
+
+def held_bytes(uploads: Any) -> int:
+    """What a manager of uploads, of Streamlit's, holds of them."""
+    return sum(stat.byte_length for stats in uploads.get_stats().values() for stat in stats)
 
 
 class UploadLimit:
