@@ -30,6 +30,7 @@ class Visitor:
             )
         )
         self._uploader = ""
+        self._told = ""
         self._session = ""
         self.shown: list[str] = []
         """Every text of the last run, in its order."""
@@ -53,7 +54,7 @@ class Visitor:
         )
         status = self.put(urls.upload_url, name, data)
         if status != 204:
-            return [f"refused with {status}"]
+            return [f"refused with {status}: {self._told}"]
         changed = BackMsg()
         state = changed.rerun_script.widget_states.widgets.add(id=self._uploader)
         info = state.file_uploader_state_value.uploaded_file_info.add()
@@ -87,7 +88,7 @@ class Visitor:
         )
         connection.request("PUT", path, body, self.upload_headers(token))
         answer = connection.getresponse()
-        answer.read()
+        self._told = answer.read().decode()
         connection.close()
         return answer.status
 
@@ -119,3 +120,5 @@ class Visitor:
                 self._uploader = element.file_uploader.id
             case "markdown" | "alert" | "html" | "heading" as kind:
                 self.shown.append(getattr(element, kind).body)
+            case "exception":
+                self.shown.append(f"an exception: {element.exception.message}")

@@ -1,6 +1,7 @@
 """The web server: Streamlit's application behind its guards, on one address."""
 
 import asyncio
+import logging
 import math
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from undertone.errors import WebError
-from undertone.web.uploads import LARGEST_MB, UploadLimit, held_bytes, keep_in_memory
+from undertone.web.uploads import (
+    LARGEST_MB,
+    UploadLimit,
+    held_bytes,
+    keep_in_memory,
+    take_recordings_only,
+)
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -101,6 +108,7 @@ def serve(
         "server.port": port,
     }
     load_config_options(_SETTINGS | here)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what visitors send
     config = uvicorn.Config(
         _application(taken, close, deadlines),
         proxy_headers=False,  # or whoever is on this machine could claim any address
@@ -129,13 +137,15 @@ def _application(address: Address, close: Callable[[], None], deadlines: Deadlin
     from undertone.web.sessions import close_left
     from undertone.web.wording import Wording
 
-    def held() -> int:
-        return held_bytes(get_instance().uploaded_file_mgr)
+    def uploads() -> Any:
+        return get_instance().uploaded_file_mgr
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
-        visitors = the_house().visitors
-        closing = asyncio.ensure_future(close_left(get_instance(), visitors, deadlines.left_s))
+        take_recordings_only(uploads())
+        closing = asyncio.ensure_future(
+            close_left(get_instance(), uploads(), the_house().visitors, deadlines.left_s)
+        )
         yield
         closing.cancel()
         close()
@@ -147,7 +157,10 @@ def _application(address: Address, close: Callable[[], None], deadlines: Deadlin
     ]
     if address.password is not None:
         middleware.append(Middleware(Door, password=address.password))
-    middleware += [Middleware(UploadLimit, held_bytes=held), Middleware(Wording)]
+    middleware += [
+        Middleware(UploadLimit, held_bytes=lambda: held_bytes(uploads())),
+        Middleware(Wording),
+    ]
     keep_in_memory()
     return App(Path(__file__).with_name("app.py"), lifespan=lifespan, middleware=middleware)
 

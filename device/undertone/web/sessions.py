@@ -12,16 +12,17 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from undertone.web.uploads import held_bytes
 
 
-async def close_left(runtime: Runtime, known: set[str], left_s: float) -> None:
+async def close_left(
+    runtime: Runtime, uploads: MemoryUploadedFileManager, known: set[str], left_s: float
+) -> None:
     """Close every session whose visitor has been away for ``left_s`` seconds; never returns.
 
     Streamlit by itself does that only when another visitor leaves, so that uploads of the last
     one would stay.
 
-    known: identifiers of sessions, which are taken out as they are closed.
+    uploads: those of ``runtime``.  known: identifiers of sessions, which are taken out as they
+        are closed.
     """
-    uploads = runtime.uploaded_file_mgr
-    assert isinstance(uploads, MemoryUploadedFileManager)
     away: dict[str, float] = {}
     held = 0
     while True:
