@@ -1,7 +1,8 @@
 # Undertone. `make` alone lists what can be made.
 
+VERSIONS := 3.11 3.12 3.13
 # the first interpreter that runs: a name on the PATH may be a shim with nothing behind it
-PYTHON ?= $(firstword $(foreach version,3.11 3.12 3.13,$(shell \
+PYTHON ?= $(firstword $(foreach version,$(VERSIONS),$(shell \
 	python$(version) -c 'print("python$(version)")' 2>/dev/null)) python3)
 PIP := pip --disable-pip-version-check --quiet
 WORKERS ?= 2
@@ -15,7 +16,7 @@ RUNS ?= 1000
 OUTPUT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz soak journal-scale bench growth check format arm pictures figures clean
+.PHONY: help run test fuzz attack soak journal-scale bench growth check format arm pictures figures clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,12 +32,15 @@ check: .venv-dev/.ready ## ruff and mypy --strict
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
 
-format: .venv-dev/.ready ## mend what ruff can mend
+format: .venv-dev/.ready ## fix what ruff can fix
 	.venv-dev/bin/ruff check --fix .
 	.venv-dev/bin/ruff format .
 
 fuzz: .venv-dev/.ready ## hostile input to every reader: EXAMPLES damaged files of each kind
 	UNDERTONE_FUZZ_EXAMPLES=$(EXAMPLES) .venv-dev/bin/python -m pytest -q -s tests/fuzz
+
+attack: .venv-dev/.ready ## 300 kills of a listening program, and what else it has to survive
+	UNDERTONE_ATTACKS=300 .venv-dev/bin/python -m pytest -q -s tests/attacks
 
 soak: .venv-dev/.ready ## listen for long with faults thrown in: HOURS of a file, MINUTES of a microphone (as root)
 	.venv-dev/bin/python tools/soak.py --hours $(HOURS) --minutes $(MINUTES) $(if $(OUTPUT),--output $(OUTPUT))
@@ -68,13 +72,18 @@ clean: ## remove both environments and everything built
 	rm -rf .venv .venv-dev build dist *.egg-info .hypothesis .mypy_cache .ruff_cache .pytest_cache
 
 .venv/.ready: WHAT := .
+.venv/.ready: SIZE := 230 MB
 .venv-dev/.ready: WHAT := .[training,reference,web,test]
+.venv-dev/.ready: SIZE := 3.5 GB
+REQUIRE_PYTHON = sh tools/require-python.sh '$(PYTHON)' $(VERSIONS)
 
 # Without PortAudio there is still the packaged sample, without venv there is nothing.
 .venv/.ready .venv-dev/.ready: setup.py constraints.txt
-	@PYTHON='$(PYTHON)' sh tools/system-packages.sh python3-venv libportaudio2 \
+	@$(REQUIRE_PYTHON)
+	@PYTHON='$(PYTHON)' sh tools/system-packages.sh $(notdir $(PYTHON))-venv libportaudio2 \
 		|| $(PYTHON) -c 'import ensurepip' 2>/dev/null
-	@echo 'Installing Undertone into $(@D), once; this takes a few minutes'
+	@$(REQUIRE_PYTHON)
+	@echo 'Installing Undertone into $(@D), once: $(SIZE) on the disk, and a few minutes'
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/$(PIP) install --use-pep517 -c constraints.txt -e '$(WHAT)'
 	@touch $@

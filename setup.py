@@ -5,9 +5,15 @@ install both work.  The bare install is the device's; every extra adds one place
 """
 
 import re
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
+
+# pip asks python_requires last, after a long search that ends with another error
+if not (3, 11) <= sys.version_info < (3, 14):
+    found = "{}.{}".format(*sys.version_info)
+    sys.exit(f"Undertone needs Python 3.11, 3.12 or 3.13, and this is Python {found}.")
 
 ROOT = Path(__file__).parent
 VERSION = re.search(
@@ -37,7 +43,7 @@ DEVICE = [
     "soxr>=0.4,<2",  # streaming resampler
     'pymicro-vad>=2,<3; platform_machine != "armv7l"',  # voice activity; no wheel for 32-bit Arm
     "msgspec>=0.19,<1",  # strict validation of manifests and recipes
-    "click>=8.1,<9",  # command line
+    "click>=8.4,<9",  # command line
     "rich>=13,<16",  # live view and tables
     "platformdirs>=4,<5",  # where state and configuration live
 ]

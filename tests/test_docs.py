@@ -13,7 +13,7 @@ import pytest
 import bench_figures
 import docs_figures
 from pages import rewritten
-from undertone import bundle, cli
+from undertone import cli
 from undertone.bench import limits, result
 from undertone.cli.options import known_settings
 from undertone.events import (
@@ -26,10 +26,11 @@ from undertone.events import (
     Stopped,
     Verdict,
 )
-from undertone.interpreter import InstalledRuntime
-from undertone.journal import DiskRefused, EventsLost, parse_line, to_line
-from undertone.mfcc import MfccConfig
-from undertone.windows import WindowConfig
+from undertone.journal import DaysRemoved, DiskRefused, EventsLost, parse_line, to_line
+from undertone.recognition import bundle
+from undertone.recognition.interpreter import InstalledRuntime
+from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.windows import WindowConfig
 from undertone_training import cli as training_cli
 from undertone_training.report.facts import (
     Condition,
@@ -168,19 +169,20 @@ def test_no_struct_of_the_manifest_is_left_out() -> None:
 SCORES = Scores({"happy": 0.75, "sad": 0.25})
 EVENTS = [
     Started(0.0, "USB", "m", "0" * 64, "1"),
-    SegmentHeard(0.0, 1.0, -20.0, Verdict(SCORES, "happy"), "m", "0" * 64),
+    SegmentHeard(0.0, 1.0, -20.0, Verdict(SCORES, "uncertain", "r"), "m", "0" * 64),
     Gap(0.0, 1, "r"),
     SourceLost(0.0, "USB", "r"),
     SourceBack(0.0, "USB", 1.0),
     EventsLost(0.0, 1, "r"),
     DiskRefused(0.0, 1.0, "r"),
+    DaysRemoved(0.0, "2026-11-20", "r"),
     Stopped(0.0, "r", 1.0, 1),
 ]
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.kind)
 def test_the_page_of_the_journal_has_every_key_of_every_event(event: Any) -> None:
-    keys = list(msgspec.json.decode(to_line(event)))
+    keys = list(msgspec.json.decode(to_line(event, recording=True)))
     common = first_column("journal.md", "Events")
     assert [*common, *first_column("journal.md", event.kind)] == keys
 
@@ -218,7 +220,7 @@ def test_the_page_of_the_configuration_has_every_setting() -> None:
 
 
 def test_the_example_of_a_settings_file_is_valid(tmp_path: Path) -> None:
-    from undertone.settings import load_default_map
+    from undertone.cli.settings import load_default_map
 
     for page in ("configuration.md", "raspberry-pi.md"):
         for block in re.findall(

@@ -15,14 +15,19 @@ from itertools import islice
 
 import numpy as np
 
-from undertone import bundle
 from undertone.audio.block import BLOCK_LENGTH, SAMPLE_RATE_HZ, Block, Samples
-from undertone.classifier import Classifier
-from undertone.mfcc import Mfcc
-from undertone.pipeline import Pipeline
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.mfcc import Mfcc
+from undertone.recognition.pipeline import Pipeline
+from undertone.recognition.speech_gate import (
+    FRAME_LENGTH,
+    SpeechGate,
+    pymicro_vad_detector,
+    segments,
+)
+from undertone.recognition.windows import split_windows
 from undertone.samples import demonstration
-from undertone.speech import FRAME_LENGTH, SpeechGate, pymicro_vad_detector, segments
-from undertone.windows import cut
 
 QUIET_S = 10
 QUIET_AMPLITUDE = 6.0
@@ -96,7 +101,7 @@ def work(classifier: Classifier, quiet: Samples, spoken: Samples) -> Iterator[Wo
         for block in blocks(piece):
             mfcc.push(block.samples)
 
-    window = cut(mfcc.compute(piece), manifest.window)[0]
+    window = split_windows(mfcc.compute(piece), manifest.window)[0]
     prepared = classifier.prepare(window)
     yield windows("mfcc", arrive)
     yield windows("prepare", lambda: classifier.prepare(window))

@@ -12,7 +12,7 @@ from typing import Any
 from pages import rewritten, table
 from undertone.bench import plot, report, result
 from undertone.bench.result import Benchmark, Measurement
-from undertone.svg import add, picture, written
+from undertone.support.svg import add, picture, written
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "benchmark.md"

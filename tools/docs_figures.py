@@ -13,7 +13,7 @@ from typing import Any
 
 import bench_figures
 from pages import rewritten, table
-from undertone import bundle
+from undertone.recognition import bundle
 from undertone_training.report import model_card
 from undertone_training.report.breakdown import read_breakdown
 from undertone_training.report.facts import Facts, IndependentTest

@@ -21,7 +21,7 @@ from typing import Any
 
 from undertone.emotions import EMOTIONS
 from undertone.events import Scores, SegmentHeard, Verdict
-from undertone.journal import JournalLimits, index, to_line
+from undertone.journal import JournalLimits, summary_cache, to_line
 from undertone.journal.files import JournalFile
 
 FIRST_DAY = date(2026, 1, 1)
@@ -72,7 +72,7 @@ def write(folder: Path, events: int) -> int:
             if end - start > limit:
                 end = content.rindex(b"\n", start, start + limit) + 1
             if closed:
-                index.store(closed)
+                summary_cache.store(closed)
             closed = JournalFile.at(folder, day, part).path
             closed.write_bytes(content[start:end])
             start, part = end, part + 1

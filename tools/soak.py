@@ -37,12 +37,12 @@ from typing import Any, Self
 import numpy as np
 import soundfile
 
-from undertone import bundle
 from undertone.audio.block import SAMPLE_RATE_HZ, Block
-from undertone.classifier import Classifier
 from undertone.events import Gap, SegmentHeard, SourceBack, SourceLost, Started
 from undertone.journal import DiskRefused, JournalReader, Record
-from undertone.pipeline import Pipeline
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.pipeline import Pipeline
 from undertone.samples import clips, demonstration
 from virtual_microphone import VirtualMicrophone, what_is_missing
 

@@ -1,7 +1,7 @@
 """The values that travel from the pipeline to its sinks.
 
 Times are POSIX seconds; sinks write them as RFC 3339 with the UTC offset.  ``kind`` is the
-journal's key ``event``; live-only values (:class:`Hearing`) have none and are never stored.
+journal's key ``event``; live-only values (:class:`LiveStatus`) have none and are never stored.
 """
 
 from collections.abc import Mapping
@@ -31,10 +31,14 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Scores judged by the bundle's threshold: ``verdict`` is the label or ``uncertain``."""
+    """Scores judged by the bundle's threshold: ``verdict`` is the label or ``uncertain``.
+
+    reason: why the sound can't be judged, whatever the scores say; None where it can.
+    """
 
     scores: Scores
     verdict: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ Event = Started | SegmentHeard | Gap | SourceLost | SourceBack | Stopped
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class LiveStatus:
     """Now, for a live view only: level, clipping, the open segment's provisional verdict."""
 
     time_s: float

@@ -31,10 +31,10 @@ sys.exit(status)
 """
 GOLDEN = """
 import json, sys
-from undertone import bundle
+from undertone.recognition import bundle
 from undertone.audio.files import read_blocks
-from undertone.classifier import Classifier
-from undertone.pipeline import classify
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.pipeline import classify
 from undertone.samples import clips
 
 def heard(name):
@@ -169,7 +169,7 @@ def test_a_packaged_clip_is_classified_with_the_runtime_of_this_python(
 
 
 def test_the_reference_kernels_give_the_golden_outputs(installed: Installed) -> None:
-    golden = json.loads((ROOT / "tests/device/golden.json").read_text())
+    golden = json.loads((ROOT / "tests/device/recognition/golden.json").read_text())
     heard = json.loads(installed.run("python", "-c", GOLDEN).stdout)
     assert heard.keys() == golden.keys()
     for name, clips in heard.items():
@@ -179,7 +179,7 @@ def test_the_reference_kernels_give_the_golden_outputs(installed: Installed) -> 
 
 
 def test_the_doctor_finds_nothing_wrong_with_the_installation(installed: Installed) -> None:
-    lines = installed.run("undertone", "doctor", "--json").stdout.splitlines()
+    lines = installed.run("undertone", "doctor", "--format", "json").stdout.splitlines()
     status = {finding["name"]: finding["status"] for finding in map(json.loads, lines)}
     assert [status[name] for name in ("python", "runtime", "model")] == ["ok"] * 3
 

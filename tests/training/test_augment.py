@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from undertone import samples
-from undertone.mfcc import Mfcc, MfccConfig
+from undertone.recognition.mfcc import Mfcc, MfccConfig
 from undertone_training.corpora.noise import NoiseRecordings
 from undertone_training.features.reverberation import ROOMS, impulse_responses
 from undertone_training.features.waveform_augmentation import augmented, augmenter

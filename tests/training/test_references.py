@@ -13,18 +13,18 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile
+from undertone_training.export.converting import quantize_apart
 
 from undertone import samples
-from undertone.classifier import dequantize, quantize
 from undertone.cli import run
-from undertone.interpreter import Int8Interpreter
+from undertone.recognition.classifier import dequantize, quantize
+from undertone.recognition.interpreter import Int8Interpreter
 from undertone_training import recipe as recipes
 from undertone_training.cli import undertone_train
 from undertone_training.corpora.splits import splits
 from undertone_training.errors import RunError
 from undertone_training.evaluation.results import Pooled
 from undertone_training.export.bundle import bundle_of
-from undertone_training.export.converting import quantize_apart
 from undertone_training.export.quantize import convert
 from undertone_training.features.cache import ClipFeatures, prepare
 from undertone_training.learning.dataset import fit_normalization

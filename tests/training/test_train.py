@@ -21,16 +21,17 @@ import pytest
 import soundfile
 import soxr
 
-from undertone import bundle, samples
 from undertone import cli as device_cli
+from undertone import samples
 from undertone.audio.files import read_blocks
-from undertone.classifier import Classifier, dequantize, quantize
-from undertone.classifier import heard as given_to_network
 from undertone.cli import run
 from undertone.emotions import EMOTIONS
 from undertone.errors import ConfigError
-from undertone.interpreter import Int8Interpreter
-from undertone.pipeline import classify
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier, dequantize, quantize
+from undertone.recognition.classifier import heard as given_to_network
+from undertone.recognition.interpreter import Int8Interpreter
+from undertone.recognition.pipeline import classify
 from undertone_training import recipe as recipes
 from undertone_training.cli import COMMANDS, undertone_train
 from undertone_training.corpora import Clip, scan

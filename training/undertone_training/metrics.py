@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn import metrics
 
-from undertone.tracker import log_softmax
+from undertone.recognition.decision import log_softmax
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -130,6 +130,15 @@ class Predictions:
             probabilities=np.concatenate([part.probabilities for part in parts]),
             labels=parts[0].labels,
         )
+
+
+def missed(true_class: int, n_labels: int) -> Floats:
+    """The probabilities of a clip in which no speech was detected, shape (labels,).
+
+    It counts as wrong: its true emotion has probability 0, all others the same.
+    """
+    row: Floats = (np.arange(n_labels) != true_class) / (n_labels - 1)
+    return row
 
 
 class ClassFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

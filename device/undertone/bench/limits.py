@@ -22,8 +22,8 @@ from typing import Any
 
 from undertone.bench.compare import compare
 from undertone.bench.result import Benchmark, Measurement, figure_names, read
+from undertone.cli.settings import read_toml
 from undertone.errors import ConfigError
-from undertone.settings import read_toml
 
 _KEYS = {"baseline", "threads", "at_most", "ratio_at_most"}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from undertone.bench.result import Machine, State
-from undertone.board import Run, processor, run, throttling
+from undertone.diagnostics.machine_state import Run, processor, run, throttling
 
 
 class Sensors:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from undertone.interpreter import RuntimeName
+    from undertone.recognition.interpreter import RuntimeName
 
 
 def measure(folder: Path, runtime: "RuntimeName", threads: int) -> dict[str, int]:
@@ -16,22 +16,22 @@ def measure(folder: Path, runtime: "RuntimeName", threads: int) -> dict[str, int
 
     import undertone.audio.files
     import undertone.journal.writer
-    import undertone.pipeline  # noqa: F401
+    import undertone.recognition.pipeline  # noqa: F401
 
     resident["libraries_bytes"] = status_bytes("VmRSS")
 
-    from undertone.interpreter import load_runtime
+    from undertone.recognition.interpreter import load_runtime
 
     load_runtime(runtime)
     resident["runtime_bytes"] = status_bytes("VmRSS")
 
-    from undertone import bundle
-    from undertone.classifier import Classifier
+    from undertone.recognition import bundle
+    from undertone.recognition.classifier import Classifier
 
     classifier = Classifier(bundle.load(folder), runtime, threads)
     resident["model_bytes"] = status_bytes("VmRSS")
 
-    from undertone.pipeline import classify
+    from undertone.recognition.pipeline import classify
     from undertone.samples import demonstration
 
     classify(demonstration(), classifier)

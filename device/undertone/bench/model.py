@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from undertone import bundle
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.bench.result import Accuracy, Model, Operator
-from undertone.bundle import Bundle, Manifest
-from undertone.interpreter import RuntimeName
+from undertone.recognition import bundle
+from undertone.recognition.bundle import Bundle, Manifest
+from undertone.recognition.interpreter import RuntimeName
 
 
 @dataclass(frozen=True)

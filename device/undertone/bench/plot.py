@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from undertone.bench.result import Benchmark, Measurement, Model
-from undertone.svg import Element, add, picture, written
-from undertone.text import printable
+from undertone.support.printable import printable
+from undertone.support.svg import Element, add, picture, written
 
 WIDTH, HEIGHT = 960, 480
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 200, 56, 56

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from undertone.bench.compare import Compared
 from undertone.bench.result import Benchmark, Latency, Measurement, Memory, Model, Stages, State
-from undertone.text import printable
+from undertone.support.printable import printable
 
 _STAGES = {
     "resample": "resample 0.1 s from 48 kHz",

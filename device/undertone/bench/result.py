@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from undertone.audio.block import BLOCK_LENGTH, PIECE_LENGTH, SAMPLE_RATE_HZ
 from undertone.errors import BenchmarkError
-from undertone.interpreter import InstalledRuntime
+from undertone.recognition.interpreter import InstalledRuntime
 
 SCHEMA_VERSION: Final = 2
 

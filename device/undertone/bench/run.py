@@ -13,10 +13,10 @@ from undertone import __version__
 from undertone.bench import memory, model, process, stages
 from undertone.bench.machine import Sensors
 from undertone.bench.result import SCHEMA_VERSION, Benchmark, Measurement, Memory, Model
-from undertone.bundle import Bundle
 from undertone.errors import BenchmarkError
-from undertone.interpreter import InstalledRuntime, package_version
-from undertone.workers import in_new_process
+from undertone.files.workers import in_new_process
+from undertone.recognition.bundle import Bundle
+from undertone.recognition.interpreter import InstalledRuntime, package_version
 
 _COLD_STARTS = 5
 
@@ -28,7 +28,7 @@ Step = Callable[[str], None]
 class Plan:
     """What is to be measured.
 
-    runtimes: of :func:`undertone.interpreter.installed_runtimes`.
+    runtimes: of :func:`undertone.recognition.interpreter.installed_runtimes`.
     runs: calls of each stage.  listened_s: seconds of silence, and of speech, in real time.
     """
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from undertone.audio.block import BLOCK_LENGTH, SAMPLE_RATE_HZ, Block, Samples
+from undertone.recognition.speech_gate import SpeechGate, pymicro_vad_detector, segments
 from undertone.samples import demonstration
-from undertone.speech import SpeechGate, pymicro_vad_detector, segments
 
 _QUIET_DBFS = -75.0
 """A quiet room: digital silence is what no microphone gives."""

@@ -12,27 +12,26 @@ import numpy as np
 import python_speech_features
 import soxr
 
-from undertone import bundle
 from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ, Block, Samples, to_int16
 from undertone.audio.resample import Resampler
-from undertone.bench.cut import cut
 from undertone.bench.model import graph
 from undertone.bench.result import Latency, Stages
 from undertone.bench.sounds import blocks, silence, speech
-from undertone.bundle import Bundle
-from undertone.classifier import Classifier
-from undertone.events import Event, Hearing, SegmentHeard, Verdict
-from undertone.interpreter import Int8Interpreter, RuntimeName
+from undertone.bench.truncate_model import truncate
+from undertone.events import Event, LiveStatus, SegmentHeard, Verdict
 from undertone.journal.sink import JournalSink
 from undertone.journal.writer import JournalWriter
 from undertone.listener import Listener
-from undertone.mfcc import Mfcc
-from undertone.pipeline import Pipeline
+from undertone.recognition import bundle
+from undertone.recognition.bundle import Bundle
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.decision import judge, log_softmax
+from undertone.recognition.interpreter import Int8Interpreter, RuntimeName
+from undertone.recognition.mfcc import Mfcc
+from undertone.recognition.pipeline import Pipeline
+from undertone.recognition.speech_gate import FRAME_LENGTH, SpeechGate, pymicro_vad_detector
+from undertone.recognition.windows import Windows, split_windows
 from undertone.samples import demonstration
-from undertone.speech import FRAME_LENGTH, SpeechGate, pymicro_vad_detector
-from undertone.tracker import judge, log_softmax
-from undertone.windows import Windows
-from undertone.windows import cut as windows_of
 
 T = TypeVar("T")
 
@@ -131,7 +130,7 @@ def _window(classifier: Classifier, spoken: Iterable[Block]) -> Windows:
     frames = Mfcc(classifier.manifest.mfcc).compute(
         np.concatenate([block.samples for block in spoken])
     )
-    window: Windows = windows_of(frames, classifier.manifest.window)[0]
+    window: Windows = split_windows(frames, classifier.manifest.window)[0]
     return window
 
 
@@ -197,7 +196,7 @@ class _Ends:
         if isinstance(event, SegmentHeard):
             self.heard.append((len(self._taken_ms), event.time_s + event.duration_s))
 
-    def hear(self, hearing: Hearing) -> None:
+    def observe(self, status: LiveStatus) -> None:
         pass
 
     def close(self) -> None:
@@ -219,7 +218,7 @@ def _operators(loaded: Bundle, runtime: RuntimeName, threads: int, runs: int) ->
     """
     seen = graph(loaded, runtime)
     shorter = [
-        Int8Interpreter(cut(loaded.model, count, seen.output(operator)), runtime, threads)
+        Int8Interpreter(truncate(loaded.model, count, seen.output(operator)), runtime, threads)
         for count, operator in enumerate(seen.operators, 1)
     ]
     taken_ms = np.empty((runs, len(shorter)))

@@ -12,7 +12,7 @@ import click
 from undertone import __version__, paths
 from undertone.cli.lazy import LazyGroup
 from undertone.errors import ConfigError, UndertoneError
-from undertone.text import printable
+from undertone.support.printable import printable
 
 COMMANDS = {
     "listen": "Hear emotions: live on the screen and into the journal.",
@@ -22,7 +22,7 @@ COMMANDS = {
     "web": "Show a page: files, the listening, the journal, the models.",
     "bench": "Measure size, latency and memory of a model here.",
     "config": "Print every setting and where it came from.",
-    "doctor": "Find what is missing on this machine and how to mend it.",
+    "doctor": "Find what is missing on this machine and how to fix it.",
     "service": "Listen from the start of the machine on (systemd).",
     "samples": "Print the paths of the packaged clips.",
 }
@@ -46,14 +46,15 @@ class _Group(LazyGroup):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command and give it the file's settings."""
         name, command, rest = super().resolve_command(ctx, args)
-        if name and command and not {"-h", "--help"} & set(args):
+        # resilient: a shell completes the line, and wrong settings are told when it is run
+        if name and command and not ctx.resilient_parsing and not {"-h", "--help"} & set(args):
             ctx.default_map = {name: _spread(command, _file_settings())}
         return name, command, rest
 
 
 def _file_settings() -> dict[str, Any]:
     from undertone.cli.options import known_settings
-    from undertone.settings import load_default_map
+    from undertone.cli.settings import load_default_map
 
     path = paths.config_path()
     try:

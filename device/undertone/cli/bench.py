@@ -11,14 +11,14 @@ import click
 
 from undertone.cli import options
 from undertone.errors import BenchmarkError
-from undertone.text import printable
+from undertone.support.printable import printable
 
 if TYPE_CHECKING:
     from undertone.bench.limits import Limits
     from undertone.bench.report import Table
     from undertone.bench.result import Benchmark
     from undertone.bench.run import Plan
-    from undertone.interpreter import RuntimeName
+    from undertone.recognition.interpreter import RuntimeName
 
 _OF_PYTHON = {"__init__.py", "__pycache__"}
 """What stands beside the bundles in ``models/*``."""
@@ -143,12 +143,12 @@ def _plan(
     runs: int,
     seconds: float,
 ) -> "Plan":
-    from undertone import bundle
     from undertone.bench.run import Plan
-    from undertone.interpreter import choose, installed_runtimes
+    from undertone.recognition import bundle
+    from undertone.recognition.interpreter import choose_runtime, installed_runtimes
 
     several = installed_runtimes() if runtime == "all" else []
-    chosen = several or [choose("auto" if runtime == "all" else runtime)]
+    chosen = several or [choose_runtime("auto" if runtime == "all" else runtime)]
     return Plan(tuple(map(bundle.load, names)), tuple(chosen), threads, runs, seconds)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from undertone.cli import options
-from undertone.text import printable
+from undertone.support.printable import printable
 
 if TYPE_CHECKING:
-    from undertone.batch import FileResult
-    from undertone.interpreter import RuntimeName
+    from undertone.files.batch import FileResult
+    from undertone.recognition.interpreter import RuntimeName
+
+_MOST_KINDS = 5  # of skipped files that are told one by one
 
 
 @click.command(
@@ -25,7 +28,7 @@ Examples:
   undertone classify archive/ --jobs 4 --format json > emotions.jsonl
 """
 )
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=options.AnyPath())
 @click.option(
     "--format",
     "form",
@@ -56,14 +59,17 @@ def command(
 ) -> None:
     """Say what emotions PATHS sound like: audio files of any format, or folders of them.
 
-    A file that can't be read is named, the others are done, and the exit status is 1.
+    A file that can't be read is named, the others are done, and the exit status is 1.  Files in
+    folders that are not audio by their names are skipped and counted.
     """
-    from undertone import bundle
     from undertone.audio.files import find_audio_files
-    from undertone.batch import Judge, classify_files
+    from undertone.files.batch import Judge, classify_files
+    from undertone.recognition import bundle
 
     loaded = bundle.load(model)
-    files = find_audio_files(paths)
+    files, others = find_audio_files(paths)
+    if others:
+        click.echo(f"undertone: {_skipped(others)}", err=True)
     judge = Judge(loaded.folder, runtime, threads, threshold)
     results = classify_files(files, judge, min(jobs, len(files)))
     if len(files) > 1 and (form == "table" or not sys.stdout.isatty()):
@@ -71,6 +77,17 @@ def command(
     show = {"table": _table, "json": _json, "csv": _csv}[form]
     if show(results, loaded.manifest.labels):
         click.get_current_context().exit(1)
+
+
+def _skipped(others: Counter[str]) -> str:
+    """How many files were skipped and of which kinds, the commonest first."""
+    total = others.total()
+    named = sorted(others.items(), key=lambda kind: (-kind[1], kind[0]))[:_MOST_KINDS]
+    kinds = [f"{count} {printable(suffix) or 'without a suffix'}" for suffix, count in named]
+    if rest := total - sum(count for _, count in named):
+        kinds.append(f"{rest} of other kinds")
+    what = "1 file of an unknown kind was" if total == 1 else f"{total} files of unknown kinds were"
+    return f"{what} skipped ({', '.join(kinds)})."
 
 
 def _progress(results: "Iterator[FileResult]", total: int) -> "Iterator[FileResult]":
@@ -85,7 +102,7 @@ def _progress(results: "Iterator[FileResult]", total: int) -> "Iterator[FileResu
 
 
 def _json(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
-    from undertone.results import to_line
+    from undertone.files.results import to_line
 
     failed = 0
     for result in results:
@@ -95,7 +112,7 @@ def _json(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
 
 
 def _csv(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
-    from undertone.results import csv_header, csv_row
+    from undertone.files.results import csv_header, csv_row
 
     failed = 0
     writer = csv.writer(sys.stdout)
@@ -116,7 +133,7 @@ def _table(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
     failed = 0
     table = Table(box=None, pad_edge=False)
     table.add_column("file", overflow="fold")
-    for heading in ("verdict", "most probable", "", "speech"):
+    for heading in ("verdict", "most probable", "", "speech", ""):
         table.add_column(heading, no_wrap=True)
     for result in results:
         if result.verdict is None:
@@ -132,6 +149,7 @@ def _table(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
             Text(overall.scores.label, colour(overall.scores.label)) if overall else "",
             f"{overall.scores.confidence:.0%}" if overall else "",
             f"{speech_s:.1f} s",
+            (overall and overall.reason) or "",
         )
     console = Console()
     if not console.is_terminal:

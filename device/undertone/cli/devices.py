@@ -28,7 +28,7 @@ Examples:
   undertone devices --meter --microphone USB
 """
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@options.output_format("table", "json", told="json: one object a line.")
 @click.option("--meter", is_flag=True, help="Show the level that a microphone hears; Ctrl-C ends.")
 @click.option(
     "--seconds", type=click.FloatRange(min=0.1), help="Show the level for so long, then end."
@@ -36,7 +36,7 @@ Examples:
 @options.microphone
 @options.channel
 def command(
-    as_json: bool, meter: bool, seconds: float | None, microphone: str | None, channel: int | None
+    form: str, meter: bool, seconds: float | None, microphone: str | None, channel: int | None
 ) -> None:
     """List the microphones with the sample rates they take, or show the level that one hears."""
     if meter or seconds is not None:
@@ -48,7 +48,7 @@ def command(
     from undertone.audio.portaudio import list_inputs
 
     devices = list_inputs()
-    if as_json:
+    if form == "json":
         for device in devices:
             click.echo(json.dumps(asdict(device)))
     elif not devices:

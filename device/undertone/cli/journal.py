@@ -1,13 +1,14 @@
 """``undertone journal``: what was heard, shown, summed up or taken elsewhere."""
 
 import dataclasses
-import re
+import functools
+import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -15,42 +16,79 @@ from undertone.cli import options
 from undertone.emotions import colour
 from undertone.errors import JournalError
 from undertone.events import SegmentHeard
-from undertone.journal import JournalReader, Record, Summary, to_line
+from undertone.journal import JournalReader, Record, Summary
 from undertone.journal.export import write_csv, write_json, write_parquet
 from undertone.journal.plot import in_order, svg
 from undertone.journal.remove import remove_day
-from undertone.text import printable
+from undertone.support.printable import printable
 
 _SHOWN_UNASKED = 20
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _BAR_WIDTH = 30
+_FORMATS = {
+    ".csv": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".parquet": "parquet",
+}
+"""What an export is by the ending of its file."""
 
-
-def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
-    """An age such as ``2h``, or a date or time, local unless it says its zone."""
-    if value is None:
-        return None
-    try:
-        if age := re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", value, re.ASCII):
-            past = timedelta(seconds=float(age[1]) * _UNITS_S[age[2]])
-            return datetime.now().astimezone() - past
-        time = datetime.fromisoformat(value)
-        if param.name == "until" and re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", value, re.ASCII):
-            time += timedelta(days=1)  # up to a date includes it
-        return time.astimezone()
-    except (ValueError, OverflowError):
-        raise click.BadParameter(
-            f"{value!r} is no time; write 30m, 2h, 7d, 2026-11-20 or 2026-11-20T08:15"
-        ) from None
-
-
-_since = click.option(
-    "--since", callback=_moment, metavar="WHEN", help="From here on: 2h (ago), 7d, 2026-11-20."
-)
-_until = click.option(
-    "--until", callback=_moment, metavar="WHEN", help="Up to here; a date is included."
-)
+_Command = Callable[..., Any]
 _SPAN_HELP = "Times are those of the place where they were recorded."
+
+
+def _chosen(command: _Command) -> _Command:
+    """Give a command the options that choose records, and the reader of these as ``reader``."""
+
+    @options.journal
+    @click.option(
+        "--since",
+        type=options.Moment(),
+        metavar="WHEN",
+        help="From here on: 2h (ago), 7d, 2026-11-20.",
+    )
+    @click.option(
+        "--until",
+        type=options.Moment(includes_date=True),
+        metavar="WHEN",
+        help="Up to here; a date is included.",
+    )
+    @click.option(
+        "--recordings",
+        is_flag=True,
+        help="Files that were listened to, at their own times, in place of what was heard.",
+    )
+    @functools.wraps(command)
+    def with_reader(
+        *args: Any,
+        journal: Path,
+        since: datetime | None,
+        until: datetime | None,
+        recordings: bool,
+        **others: Any,
+    ) -> Any:
+        reader = JournalReader(
+            journal,
+            since_s=since.timestamp() if since else None,
+            until_s=until.timestamp() if until else None,
+            recordings=recordings,
+        )
+        return command(*args, reader=reader, **others)
+
+    made: _Command = with_reader
+    return made
+
+
+class _Day(click.ParamType[date]):
+    """A date: a day at the place of recording."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Raise BadParameter where ``value`` is no date."""
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no day; write it as 2026-11-20.", param, ctx)
 
 
 @click.group(epilog="Example: undertone journal show --since 2h")
@@ -59,45 +97,36 @@ def command() -> None:
 
 
 @command.command(epilog=_SPAN_HELP)
-@options.journal
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the newest N events.")
-@_since
-@_until
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, as in the files.")
-def show(
-    journal: Path,
-    last: int | None,
-    since: datetime | None,
-    until: datetime | None,
-    as_json: bool,
-) -> None:
+@options.output_format("table", "json", told="json: one object a line, as in the files.")
+@_chosen
+def show(reader: JournalReader, last: int | None, form: str) -> None:
     """Print events, oldest first: the newest 20, or those asked for."""
-    reader = _reader(journal, since, until)
-    if last is None and since is None and until is None:
+    if last is None and reader.is_unbounded:
         last = _SHOWN_UNASKED
     records: Iterable[Record] = reader.last(last) if last else reader
     empty = True
     for record in records:
         empty = False
-        click.echo(_as_written(record) if as_json else _for_people(record))
+        click.echo(record.line() if form == "json" else _for_people(record))
     if empty:
         _say_nothing_heard(reader)
-    _tell_damage(reader.damaged, journal)
+    _tell_damage(reader.damaged, reader.folder)
 
 
 @command.command(epilog=_SPAN_HELP)
-@options.journal
-@_since
-@_until
-def summary(journal: Path, since: datetime | None, until: datetime | None) -> None:
+@options.output_format("table", "json", told="json: one object.")
+@_chosen
+def summary(reader: JournalReader, form: str) -> None:
     """Count emotions, by hour and by day."""
-    reader = _reader(journal, since, until)
     totals = reader.summary()
-    if totals.first is None:
+    if form == "json":
+        click.echo(_as_json(totals))
+    elif totals.first is None:
         _say_nothing_heard(reader)
     else:
         _print_summary(totals)
-    _tell_damage(totals.damaged, journal)
+    _tell_damage(totals.damaged, reader.folder)
 
 
 _output = click.option(
@@ -109,44 +138,34 @@ _output = click.option(
 
 
 @command.command(epilog="Example: undertone journal plot --since 7d --output week.svg")
-@options.journal
-@_since
-@_until
 @_output
-def plot(
-    journal: Path, since: datetime | None, until: datetime | None, output: Path | None
-) -> None:
+@_chosen
+def plot(reader: JournalReader, output: Path | None) -> None:
     """Draw emotions over time, as a picture (SVG) that every browser shows."""
-    reader = _reader(journal, since, until)
     totals = reader.summary()
     if totals.first is None:
         _say_nothing_heard(reader)
     else:
         with _written(output) as stream:
             stream.write(svg(totals))
-    _tell_damage(totals.damaged, journal)
+    _tell_damage(totals.damaged, reader.folder)
 
 
 @command.command(epilog="Example: undertone journal export --since 7d --output week.csv")
-@options.journal
-@_since
-@_until
 @click.option(
     "--format",
     "form",
     type=click.Choice(["csv", "json", "parquet"]),
-    default="csv",
-    show_default=True,
+    help="[default: what the ending of --output says, else csv]",
 )
 @_output
-def export(
-    journal: Path, since: datetime | None, until: datetime | None, form: str, output: Path | None
-) -> None:
+@_chosen
+def export(reader: JournalReader, form: str | None, output: Path | None) -> None:
     """Write events as CSV or Parquet (one row each) or JSON (one object a line).
 
     Parquet needs the extra undertone[parquet], and --output.
     """
-    reader = _reader(journal, since, until)
+    form = _export_format(form, output)
     if form == "parquet":
         if output is None:
             raise click.UsageError("Parquet is no text: name a file with --output.")
@@ -158,18 +177,29 @@ def export(
                 write_json(reader, stream)
             else:
                 write_csv(reader, stream)
-    _tell_damage(reader.damaged, journal)
+    _tell_damage(reader.damaged, reader.folder)
+
+
+def _export_format(asked: str | None, output: Path | None) -> str:
+    """The format that is asked for, which the ending of ``output`` must not contradict."""
+    suffix = output.suffix.lower() if output else ""
+    told = _FORMATS.get(suffix)
+    if asked and told and asked != told:
+        raise click.UsageError(
+            f"{output} would not be {asked}: leave --format out, or give the file another ending."
+        )
+    return asked or told or "csv"
 
 
 @command.command(epilog="Example: undertone journal delete 2026-11-20")
 @options.journal
-@click.argument("day", type=click.DateTime(["%Y-%m-%d"]))
+@click.argument("day", type=_Day())
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def delete(journal: Path, day: datetime, yes: bool) -> None:
+def delete(journal: Path, day: date, yes: bool) -> None:
     """Delete all that was heard on DAY, for good; not while the journal is being written."""
     if not yes:
-        click.confirm(f"Delete all of {day.date()} from {journal}?", abort=True, err=True)
-    files = remove_day(journal, day.date())
+        click.confirm(f"Delete all of {day} from {journal}?", abort=True, err=True)
+    files = remove_day(journal, day)
     click.echo(f"deleted {_count(files, 'file')}")
 
 
@@ -197,20 +227,9 @@ def _refusals(output: Path | None) -> Iterator[None]:
         ) from error
 
 
-def _reader(folder: Path, since: datetime | None, until: datetime | None) -> JournalReader:
-    return JournalReader(
-        folder,
-        since_s=since.timestamp() if since else None,
-        until_s=until.timestamp() if until else None,
-    )
-
-
-def _as_written(record: Record) -> str:
-    return to_line(record.event, record.time.tzinfo)
-
-
 def _say_nothing_heard(reader: JournalReader) -> None:
-    click.echo(f"undertone: the journal in {reader.folder} holds no such events", err=True)
+    hint = "" if reader.recordings else "; recordings are shown with --recordings"
+    click.echo(f"undertone: the journal in {reader.folder} holds no such events{hint}", err=True)
 
 
 def _tell_damage(damaged: int, folder: Path) -> None:
@@ -243,6 +262,16 @@ def _for_people(record: Record) -> str:
 def _coloured(text: str, label: str) -> str:
     red, green, blue = bytes.fromhex(colour(label)[1:])
     return click.style(text, fg=(red, green, blue))
+
+
+def _as_json(summary: Summary) -> str:
+    """Every count as its own key, and the totals of the segments and of the time listened."""
+    import msgspec
+
+    values = msgspec.to_builtins(summary)
+    del values["runs"]
+    totals = {"segments": summary.segments, "listened_s": round(summary.listened_s, 3)}
+    return json.dumps(totals | values)
 
 
 def _print_summary(summary: Summary) -> None:

@@ -6,7 +6,9 @@ file's values through click's ``default_map``.  The TOML key of a setting is its
 
 import functools
 import math
+import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import click
 
 from undertone import paths
 from undertone.journal import JournalLimits
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -31,17 +35,30 @@ class Number(click.FloatRange):
         return number
 
 
-class _AtHome(click.Path):
+class AnyPath(click.Path):
+    """A file or a folder, which need not exist; whoever opens it finds out whether it may."""
+
+    def __init__(self, **kinds: bool) -> None:
+        """``kinds`` are ``file_okay`` and ``dir_okay``; what is there must be one of them."""
+        super().__init__(readable=False, path_type=Path, **kinds)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Raise BadParameter where ``value`` is empty, which pathlib takes for the folder "."."""
+        if value == "":
+            self.fail("a path can't be empty; the current folder is '.'", param, ctx)
+        path: Any = super().convert(value, param, ctx)
+        return Path(path)
+
+
+class _AtHome(AnyPath):
     """A path with ``~`` for one's home: a TOML file has no shell to expand it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Raise BadParameter where ``value`` is of the wrong kind or can't be a path."""
         try:
-            path = Path(value).expanduser()
-            super().convert(path, param, ctx)
+            return super().convert(value and Path(value).expanduser(), param, ctx)
         except (ValueError, RuntimeError) as error:  # a NUL in it; no such user
             self.fail(f"{value!r} is no path: {error}", param, ctx)
-        return path
 
 
 class Folder(_AtHome):
@@ -49,7 +66,7 @@ class Folder(_AtHome):
 
     def __init__(self) -> None:
         """It need not exist; a file in its place is refused."""
-        super().__init__(file_okay=False, path_type=Path)
+        super().__init__(file_okay=False)
 
 
 class File(_AtHome):
@@ -57,7 +74,38 @@ class File(_AtHome):
 
     def __init__(self) -> None:
         """It need not exist; a folder in its place is refused."""
-        super().__init__(dir_okay=False, path_type=Path)
+        super().__init__(dir_okay=False)
+
+
+class Moment(click.ParamType[datetime]):
+    """An age such as ``2h``, or a date or time, local unless it says its zone: a datetime."""
+
+    name = "when"
+
+    def __init__(self, *, includes_date: bool = False) -> None:
+        """``includes_date``: a date alone is the end of that day."""
+        self._includes_date = includes_date
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Raise BadParameter where ``value`` is no time."""
+        if isinstance(value, datetime):  # converted already
+            return value
+        try:
+            if age := re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", value, re.ASCII):
+                past = timedelta(seconds=float(age[1]) * _UNITS_S[age[2]])
+                return datetime.now().astimezone() - past
+            time = datetime.fromisoformat(value)
+            if self._includes_date and re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", value, re.ASCII):
+                time += timedelta(days=1)
+            return time.astimezone()
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{value!r} is no time; write 30m, 2h, 7d, 2026-11-20 or 2026-11-20T08:15",
+                param,
+                ctx,
+            )
 
 
 class Counts(click.ParamType[tuple[int, ...]]):
@@ -208,6 +256,32 @@ _SETTINGS = (
     web_port,
     web_password_file,
 )
+
+
+def output_format(*forms: str, told: str) -> Decorator:
+    """Give a command ``form``, in which of ``forms`` it prints: the first where none is asked for.
+
+    ``--json``, which some commands once had alone, still is ``--format json``.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @click.option(
+            "--format",
+            "form",
+            type=click.Choice(forms),
+            default=forms[0],
+            show_default=True,
+            help=told,
+        )
+        @click.option("--json", "as_json", is_flag=True, hidden=True)
+        @functools.wraps(function)
+        def with_form(*args: Any, form: str, as_json: bool, **others: Any) -> Any:
+            return function(*args, form="json" if as_json else form, **others)
+
+        decorated: Callable[..., Any] = with_form
+        return decorated
+
+    return decorate
 
 
 def every_setting(function: Callable[..., Any]) -> Callable[..., Any]:

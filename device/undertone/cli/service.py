@@ -4,6 +4,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterable
+from copy import copy
 from pathlib import Path
 
 import click
@@ -41,7 +42,7 @@ def _arguments(
     """Refuse now what ``listen`` would refuse at each start."""
     from undertone.cli.listen import command as listen
 
-    listen.make_context("listen", ["--source", "mic", *value])
+    listen.make_context("undertone listen", ["--source", "mic", *value])
     if any(not word.isprintable() for word in value):
         raise click.BadParameter("a control character can't stand in a unit.")
     return value
@@ -63,7 +64,7 @@ def install(dry_run: bool, arguments: tuple[str, ...]) -> None:
     Makes its user, writes its unit and starts it; done again, it is written and started anew.
     """
     if not dry_run:
-        _require_rights("install", *(["--", *arguments] if arguments else []))
+        installing.require_systemd()
     try:
         needed = (_PROGRAM, Path(undertone.__file__), Path(sys.base_prefix))
         installing.require_reachable(path.resolve() for path in needed)
@@ -71,6 +72,8 @@ def install(dry_run: bool, arguments: tuple[str, ...]) -> None:
         if not dry_run:
             raise
         click.echo(f"undertone: {error}", err=True)
+    if not dry_run:
+        _require_root("install", *(["--", *arguments] if arguments else []))
     unit = Unit(_PROGRAM, arguments)
     _perform(installing.install_steps(unit, with_user=not installing.user_exists()), dry_run)
     if not dry_run:
@@ -106,14 +109,18 @@ def remove(dry_run: bool) -> None:
     if not dry_run:
         installing.require_systemd()
         installing.require_installed()
-        _require_rights("remove")
+        _require_root("remove")
     _perform(installing.remove_steps(), dry_run)
     if not dry_run:
         click.echo(f"The service is gone; its journal is still in /var/lib/{NAME}/journal.")
 
 
-def _require_rights(*deed: str) -> None:
-    installing.require_systemd()
+_uninstall = copy(remove)
+_uninstall.hidden = True  # who looks for the opposite of install finds it
+command.add_command(_uninstall, "uninstall")
+
+
+def _require_root(*deed: str) -> None:
     installing.require_root(os.geteuid(), [str(_PROGRAM), "service", *deed])
 
 

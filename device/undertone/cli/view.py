@@ -14,7 +14,7 @@ from undertone.emotions import colour
 from undertone.events import (
     Event,
     Gap,
-    Hearing,
+    LiveStatus,
     SegmentHeard,
     SourceBack,
     SourceLost,
@@ -22,7 +22,7 @@ from undertone.events import (
     Verdict,
 )
 from undertone.journal.format import time_of
-from undertone.text import printable
+from undertone.support.printable import printable
 
 _BAR_WIDTH = 30
 _LAST_SEGMENTS = 5
@@ -43,10 +43,11 @@ def describe(event: Event) -> str | None:
     clock = time_of(event).strftime("%H:%M:%S")
     match event:
         case SegmentHeard(verdict=verdict):
+            reason = f"  {printable(verdict.reason)}" if verdict.reason else ""
             return (
                 f"{clock}  {verdict.verdict:<10} {verdict.scores.label:<10}"
                 f"{verdict.scores.confidence:4.0%}  {event.duration_s:.1f} s  "
-                f"{event.level_dbfs:.0f} dBFS"
+                f"{event.level_dbfs:.0f} dBFS{reason}"
             )
         case SourceLost():
             return f"{clock}  {printable(event.source)} is lost ({event.reason}); waiting for it"
@@ -69,7 +70,7 @@ class PlainView:
         if line := describe(event):
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def hear(self, hearing: Hearing) -> None:
+    def observe(self, status: LiveStatus) -> None:
         """Show nothing: a log file has no present moment."""
 
     def close(self) -> None:
@@ -83,7 +84,7 @@ class LiveView:
         """Draw on ``console`` until closed."""
         self._source = source
         self._model = ""
-        self._hearing: Hearing | None = None
+        self._status: LiveStatus | None = None
         self._verdict: Verdict | None = None
         self._last: deque[str] = deque(maxlen=_LAST_SEGMENTS)
         self._live = Live(
@@ -104,12 +105,12 @@ class LiveView:
         if line := describe(event):
             self._last.append(line)
 
-    def hear(self, hearing: Hearing) -> None:
+    def observe(self, status: LiveStatus) -> None:
         """Take the present moment into the picture."""
-        began = hearing.speaking and not (self._hearing and self._hearing.speaking)
-        if began or hearing.provisional:
-            self._verdict = hearing.provisional
-        self._hearing = hearing
+        began = status.speaking and not (self._status and self._status.speaking)
+        if began or status.provisional:
+            self._verdict = status.provisional
+        self._status = status
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -117,7 +118,7 @@ class LiveView:
 
     def render(self) -> Panel:
         """The picture as it stands."""
-        hearing = self._hearing
+        status = self._status
         table = Table.grid(padding=(0, 1))
         table.add_column(justify="right", min_width=10)
         table.add_column(min_width=_BAR_WIDTH)
@@ -132,13 +133,13 @@ class LiveView:
                 Text(),
                 table,
                 Text(),
-                _level(hearing),
+                _level(status),
                 Text(),
                 *(Text(line, style="dim") for line in self._last),
             ),
             title=Text(f"undertone · {printable(self._source)}"),
             subtitle=Text(
-                f"{self._model} · {_length(hearing.listened_s if hearing else 0)} listened"
+                f"{self._model} · {_length(status.listened_s if status else 0)} listened"
             ),
             width=78,
         )
@@ -147,9 +148,11 @@ class LiveView:
         if self._verdict is None:
             return Text("listening…", style="dim", justify="center")
         name = self._verdict.verdict
-        speaking = self._hearing is not None and self._hearing.speaking
+        speaking = self._status is not None and self._status.speaking
         text = Text(name.upper(), style=f"bold {colour(name)}", justify="center")
         text.append("  speaking" if speaking else "  last heard", style="dim")
+        if self._verdict.reason:
+            text.append(f"  {printable(self._verdict.reason)}", style="dim")
         return text
 
 
@@ -182,7 +185,7 @@ class Tally:
             self.heard[event.verdict.verdict] += 1
             self.seconds += event.duration_s
 
-    def hear(self, hearing: Hearing) -> None:
+    def observe(self, status: LiveStatus) -> None:
         """Count nothing."""
 
     def close(self) -> None:
@@ -199,10 +202,10 @@ class ClippingWarning:
     def handle(self, event: Event) -> None:
         """No event tells of it."""
 
-    def hear(self, hearing: Hearing) -> None:
+    def observe(self, status: LiveStatus) -> None:
         """Warn, once an hour at most."""
-        if hearing.clips and hearing.time_s - self._told_s >= _TOLD_AGAIN_S:
-            self._told_s = hearing.time_s
+        if status.clips and status.time_s - self._told_s >= _TOLD_AGAIN_S:
+            self._told_s = status.time_s
             _log.warning(
                 "the sound is clipped, which spoils the verdicts: turn the input down with "
                 "alsamixer, or lower gain_db"
@@ -212,9 +215,9 @@ class ClippingWarning:
         """Nothing is open."""
 
 
-def _level(hearing: Hearing | None) -> Text:
-    level = -math.inf if hearing is None else hearing.level_dbfs
-    clips = hearing is not None and hearing.clips
+def _level(status: LiveStatus | None) -> Text:
+    level = -math.inf if status is None else status.level_dbfs
+    clips = status is not None and status.clips
     shown = max(level, -60.0)
     text = Text("level ", style="dim")
     text.append(f"{bar(1 + shown / 60):<{_BAR_WIDTH}}", style="red" if clips else "green")

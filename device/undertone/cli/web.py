@@ -12,8 +12,8 @@ from undertone.cli import options
 from undertone.errors import ConfigError, RuntimeMissingError
 
 if TYPE_CHECKING:
-    from undertone.interpreter import RuntimeName
     from undertone.journal.writer import JournalLimits
+    from undertone.recognition.interpreter import RuntimeName
     from undertone.web.server import Address
 
 PASSWORD_ENVVAR = "UNDERTONE_WEB_PASSWORD"
@@ -62,7 +62,7 @@ def command(
     from the environment variable UNDERTONE_WEB_PASSWORD or a file.  Ctrl-C ends it.
     """
     try:
-        from undertone.web.house import furnish
+        from undertone.web.app_state import furnish
         from undertone.web.models import Settings, open_models
         from undertone.web.server import Address, is_loopback, serve
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""The newest records of a journal that is being written, read on from where one was."""
+"""The newest records of what is heard, read on from where one was while it is written."""
 
 import os
 from collections import deque
@@ -13,7 +13,10 @@ _LONGEST_STEP_BYTES = 2**18
 
 
 class Follower:
-    """Keeps the newest records of a journal, each line read once, however long its files are."""
+    """Keeps the newest records of a journal, each line read once, however long its files are.
+
+    Recordings that are listened to are left out: they are not heard now.
+    """
 
     def __init__(self, folder: Path, keep: int) -> None:
         """Nothing is read yet; there need be no journal yet."""
@@ -51,4 +54,4 @@ class Follower:
             lines[0] = b""  # its beginning was skipped
         self._position = size - len(lines[-1])
         records = map(parse_line, filter(None, lines[:-1]))
-        self._newest.extend(record for record in records if record)
+        self._newest.extend(record for record in records if record and not record.recording)

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from undertone.events import Gap, SegmentHeard, SourceBack, SourceLost, Started, Stopped
-from undertone.journal.format import DiskRefused, EventsLost, Line, Time, kind_of
+from undertone.journal.format import DaysRemoved, DiskRefused, EventsLost, Line, Time, kind_of
 
 Count = Annotated[int, Meta(ge=0)]
 Counts = dict[str, Count]
@@ -146,6 +146,8 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
             self.damaged += 1
             return
         time, kind = line.time, kind_of(line)
+        if kind is DaysRemoved:  # which says nothing of what was listened to
+            return
         values: Any = line  # its other fields are those of its kind
         if kind is SegmentHeard:
             verdict = values.verdict

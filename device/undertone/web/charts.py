@@ -8,15 +8,15 @@ import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.bundle import Manifest
 from undertone.emotions import colour
 from undertone.events import SegmentHeard, Verdict
 from undertone.journal import Record
 from undertone.journal.plot import in_order, short_name
 from undertone.journal.summary import Counts
-from undertone.pipeline import Judged
-from undertone.tracker import combine
-from undertone.web.sketch import Rows, Sketch
+from undertone.recognition.bundle import Manifest
+from undertone.recognition.decision import combine
+from undertone.recognition.pipeline import ClassifiedSegment
+from undertone.web.preview import Preview, Rows
 
 NO_SPEECH = "no speech"
 _AXIS, _LEGEND = 40, 90
@@ -53,7 +53,7 @@ def probabilities(verdict: Verdict) -> alt.Chart:
     )
 
 
-def waveform(sketch: Sketch, segments: Sequence[Judged]) -> alt.Chart:
+def waveform(sketch: Preview, segments: Sequence[ClassifiedSegment]) -> alt.Chart:
     """The loudness of a recording over time, its segments in the colours of their verdicts.
 
     Its columns overlap a little: side by side they would show the page between them.
@@ -84,7 +84,9 @@ def waveform(sketch: Sketch, segments: Sequence[Judged]) -> alt.Chart:
     )
 
 
-def windows(segments: Sequence[Judged], manifest: Manifest, length_s: float) -> alt.Chart:
+def windows(
+    segments: Sequence[ClassifiedSegment], manifest: Manifest, length_s: float
+) -> alt.Chart:
     """What each window sounded like: the stronger a colour, the more probable."""
     frame_s = manifest.mfcc.hop_length / manifest.mfcc.sample_rate_hz
     window_s, hop_s = manifest.window.frames * frame_s, manifest.window.hop * frame_s
@@ -200,7 +202,7 @@ def _stacked(bars: Mapping[str, Counts], x: alt.X, y: alt.Y) -> alt.Chart:
     )
 
 
-def _verdicts_at(segments: Sequence[Judged], times_s: NDArray[np.float64]) -> list[str]:
+def _verdicts_at(segments: Sequence[ClassifiedSegment], times_s: NDArray[np.float64]) -> list[str]:
     """What is heard at each of ``times_s``."""
     starts = np.array([segment.time_s for segment in segments])
     places = np.searchsorted(starts, times_s, side="right") - 1

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from undertone import bundle
-from undertone.bundle import Bundle
-from undertone.classifier import Classifier
 from undertone.errors import BundleError
-from undertone.interpreter import RuntimeName
 from undertone.journal import JournalLimits
+from undertone.recognition import bundle
+from undertone.recognition.bundle import Bundle
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.interpreter import RuntimeName
 
 
 @dataclass(frozen=True)

@@ -99,8 +99,8 @@ def _application(address: Address, close: Callable[[], None]) -> Any:
     from streamlit.runtime import get_instance
     from streamlit.starlette import App
 
-    from undertone.web.door import Door
-    from undertone.web.guard import Guard
+    from undertone.web.auth import Login
+    from undertone.web.request_security import RequestSecurity
 
     def held_bytes() -> int:
         families: Mapping[str, Any] = get_instance().uploaded_file_mgr.get_stats()
@@ -112,9 +112,9 @@ def _application(address: Address, close: Callable[[], None]) -> Any:
         close()
 
     hosts = LOOPBACK_NAMES | {address.host} if address.is_loopback else None
-    middleware = [Middleware(Guard, hosts=hosts)]
+    middleware = [Middleware(RequestSecurity, hosts=hosts)]
     if address.password is not None:
-        middleware.append(Middleware(Door, password=address.password))
+        middleware.append(Middleware(Login, password=address.password))
     middleware.append(Middleware(UploadLimit, held_bytes=held_bytes))
     keep_in_memory()
     return App(Path(__file__).with_name("app.py"), lifespan=lifespan, middleware=middleware)

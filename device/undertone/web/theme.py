@@ -6,8 +6,8 @@ from html import escape
 import streamlit as st
 
 from undertone.emotions import COLOURS, colour
-from undertone.svg import add, picture, written
-from undertone.text import printable
+from undertone.support.printable import printable
+from undertone.support.svg import add, picture, written
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
 

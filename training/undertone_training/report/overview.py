@@ -9,7 +9,7 @@ import pandas as pd
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.emotions import EMOTIONS
 from undertone.errors import AudioSourceError
-from undertone.mfcc import MfccConfig
+from undertone.recognition.mfcc import MfccConfig
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.table import table
 from undertone_training.errors import CorpusError

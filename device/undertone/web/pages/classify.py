@@ -14,18 +14,18 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.audio.files import AUDIO_SUFFIXES
-from undertone.batch import FileResult
-from undertone.bundle import Manifest
 from undertone.emotions import EMOTIONS
-from undertone.pipeline import Judged
-from undertone.results import csv_header, csv_row, to_line
+from undertone.files.batch import FileResult
+from undertone.files.results import csv_header, csv_row, to_line
+from undertone.recognition.bundle import Manifest
+from undertone.recognition.pipeline import ClassifiedSegment
 from undertone.samples import clips
-from undertone.text import printable
-from undertone.web import charts, choice
-from undertone.web.house import House, the_house
-from undertone.web.judging import Heard, judge
+from undertone.support.printable import printable
+from undertone.web import charts, model_selection
+from undertone.web.app_state import AppState, app_state
 from undertone.web.models import Model
 from undertone.web.theme import headline, plain
+from undertone.web.upload_classifier import Heard, judge
 
 _RESULTS = "results"
 _PLAYED = {
@@ -51,8 +51,8 @@ class Sound:
 
 def show() -> None:
     """Draw the page."""
-    house = the_house()
-    model = choice.chosen(house)
+    house = app_state()
+    model = model_selection.chosen(house)
     st.title("What does it sound like?")
     sounds = _sounds()
     if not sounds:
@@ -97,7 +97,7 @@ def _uploaded(files: Sequence[UploadedFile]) -> list[Sound]:
     return [Sound(record.file_id, record.name, record.data) for record in records]
 
 
-def _results(sounds: Sequence[Sound], house: House, model: Model) -> list[Heard]:
+def _results(sounds: Sequence[Sound], house: AppState, model: Model) -> list[Heard]:
     """What became of each; what was judged before is remembered while it is there."""
     before: dict[tuple[str, str], Heard] = st.session_state.get(_RESULTS, {})
     keys = [(sound.key, model.bundle.manifest.model_sha256) for sound in sounds]
@@ -109,11 +109,11 @@ def _results(sounds: Sequence[Sound], house: House, model: Model) -> list[Heard]
     return [known[key] for key in keys]
 
 
-def _judged(sound: Sound, house: House, model: Model) -> Heard:
+def _judged(sound: Sound, house: AppState, model: Model) -> Heard:
     line = st.empty()
     shown = -1
 
-    def told(done: float, segments: Sequence[Judged]) -> None:
+    def told(done: float, segments: Sequence[ClassifiedSegment]) -> None:
         nonlocal shown
         if int(100 * done) > shown:
             shown = int(100 * done)

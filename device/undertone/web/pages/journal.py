@@ -15,7 +15,7 @@ from undertone.journal.files import JournalFile, journal_files
 from undertone.journal.plot import in_order, over_time
 from undertone.journal.remove import remove_day
 from undertone.web import charts
-from undertone.web.house import House, the_house
+from undertone.web.app_state import AppState, app_state
 from undertone.web.theme import plain
 
 _SPANS = {"day": 1, "week": 7, "month": 31}
@@ -26,7 +26,7 @@ _DONE = "deleted"
 
 def show() -> None:
     """Draw the page."""
-    house = the_house()
+    house = app_state()
     st.title("What was heard")
     if told := st.session_state.pop(_DONE, None):
         st.success(told)
@@ -36,7 +36,7 @@ def show() -> None:
         st.error(plain(str(error)))
 
 
-def _show(house: House) -> None:
+def _show(house: AppState) -> None:
     files = _files(house)
     if not files:
         st.info("The journal is empty: listen on the page Live, or with `undertone listen`.")
@@ -60,14 +60,14 @@ def _show(house: House) -> None:
         _delete(house, day)
 
 
-def _files(house: House) -> list[JournalFile]:
+def _files(house: AppState) -> list[JournalFile]:
     try:
         return journal_files(house.settings.journal)
     except OSError:
         return []
 
 
-def _reader(house: House, since: date, until: date) -> JournalReader:
+def _reader(house: AppState, since: date, until: date) -> JournalReader:
     """From the beginning of one day to the end of another, in the time of this machine."""
     start = datetime.combine(since, time()).astimezone()
     end = datetime.combine(until + timedelta(days=1), time()).astimezone()
@@ -133,7 +133,7 @@ def _row(record: Record) -> dict[str, object]:
     }
 
 
-def _export(house: House, since: date, until: date, files: list[JournalFile]) -> None:
+def _export(house: AppState, since: date, until: date, files: list[JournalFile]) -> None:
     st.subheader("Take it away", anchor=False)
     size = sum(file.path.stat().st_size for file in files if since <= file.day <= until)
     if size > _MOST_EXPORTED_MB * 2**20:
@@ -166,7 +166,7 @@ def _export(house: House, since: date, until: date, files: list[JournalFile]) ->
 
 
 @st.dialog("Delete a day")
-def _delete(house: House, day: date) -> None:
+def _delete(house: AppState, day: date) -> None:
     st.write(f"All that was heard on {day} is deleted from the journal, for good.")
     sure = st.checkbox("I am sure")
     if st.button("Delete it", type="primary", disabled=not sure):

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import streamlit as st
 
 from undertone.errors import UndertoneError
-from undertone.events import Hearing, SegmentHeard, SourceLost, Started, Stopped
+from undertone.events import LiveStatus, SegmentHeard, SourceLost, Started, Stopped
 from undertone.journal.format import JournalEvent, time_of
-from undertone.web import charts, choice
-from undertone.web.ears import Ears
-from undertone.web.house import House, the_house
+from undertone.web import charts, model_selection
+from undertone.web.app_state import AppState, app_state
+from undertone.web.live_listener import LiveListener
 from undertone.web.theme import headline, plain
 
 _REFRESH_S = 1.0
@@ -27,13 +27,13 @@ def show() -> None:
 @st.fragment(run_every=_REFRESH_S)
 def _now() -> None:
     """All that changes, whoever of the visitors changes it."""
-    house = the_house()
+    house = app_state()
     ears = house.ears
     _controls(ears)
     events = list(ears.events) if ears.listening else _written(house)
     segments = [event for event in events if isinstance(event, SegmentHeard)]
     st.caption(_state(ears, events))
-    _current(ears.hearing if ears.listening else None, segments)
+    _current(ears.status if ears.listening else None, segments)
     if segments:
         st.dataframe(
             [_row(segment) for segment in reversed(segments[-_LAST_SEGMENTS:])],
@@ -42,7 +42,7 @@ def _now() -> None:
         )
 
 
-def _controls(ears: Ears) -> None:
+def _controls(ears: LiveListener) -> None:
     with st.container(horizontal=True):
         if ears.listening:
             st.button("Stop listening", type="primary", on_click=ears.stop)
@@ -54,23 +54,23 @@ def _controls(ears: Ears) -> None:
 
 
 def _start(sample: bool) -> None:
-    house = the_house()
+    house = app_state()
     st.session_state[_TROUBLE] = None
     try:
-        house.ears.start(house.settings, choice.chosen(house), sample)
+        house.ears.start(house.settings, model_selection.chosen(house), sample)
     except UndertoneError as error:
         st.session_state[_TROUBLE] = str(error)
 
 
-def _written(house: House) -> list[JournalEvent]:
+def _written(house: AppState) -> list[JournalEvent]:
     with house.polling:
         return [record.event for record in house.follower.poll()]
 
 
-def _state(ears: Ears, events: Iterable[JournalEvent]) -> str:
+def _state(ears: LiveListener, events: Iterable[JournalEvent]) -> str:
     if ears.listening:
         return f"Listening to {plain(ears.source)}."
-    told = "The journal is empty: nobody has listened yet."
+    told = "Nobody is listening, and nothing was heard yet."
     for event in events:
         match event:
             case Started():
@@ -84,8 +84,8 @@ def _state(ears: Ears, events: Iterable[JournalEvent]) -> str:
     return told
 
 
-def _current(hearing: Hearing | None, segments: list[SegmentHeard]) -> None:
-    verdict = hearing.provisional if hearing else None
+def _current(status: LiveStatus | None, segments: list[SegmentHeard]) -> None:
+    verdict = status.provisional if status else None
     told = "speaking"
     if verdict is None and segments:
         verdict = segments[-1].verdict
@@ -93,10 +93,10 @@ def _current(hearing: Hearing | None, segments: list[SegmentHeard]) -> None:
     if verdict:
         headline(verdict.verdict, told)
         st.altair_chart(charts.probabilities(verdict), width="stretch")
-    if hearing:
-        level = max(hearing.level_dbfs, _LOWEST_DBFS)
+    if status:
+        level = max(status.level_dbfs, _LOWEST_DBFS)
         shown = f"{level:.0f} dBFS" if level > _LOWEST_DBFS else "silence"
-        clipping = ", clipping: turn the input down" if hearing.clips else ""
+        clipping = ", clipping: turn the input down" if status.clips else ""
         st.progress(min(1.0, 1 - level / _LOWEST_DBFS), f"Level: {shown}{clipping}")
     elif segments:
         st.caption(f"Level of the last segment: {segments[-1].level_dbfs:.0f} dBFS")

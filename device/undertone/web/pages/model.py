@@ -9,11 +9,11 @@ from undertone.bench import stages
 from undertone.bench.model import accuracy
 from undertone.bench.result import Stages
 from undertone.errors import UndertoneError
-from undertone.web import choice
-from undertone.web.house import House, the_house
+from undertone.files.workers import in_new_process
+from undertone.web import model_selection
+from undertone.web.app_state import AppState, app_state
 from undertone.web.models import Model
 from undertone.web.theme import plain
-from undertone.workers import in_new_process
 
 _RUNS = 50
 _LARGEST_CARD = 2**18
@@ -26,12 +26,12 @@ _LINKS = re.compile(r"\[([^\]]*)\]\((?!https://)[^)]*\)")
 
 def show() -> None:
     """Draw the page."""
-    house = the_house()
+    house = app_state()
     st.title("Models")
     names = list(house.models.usable)
-    current = choice.chosen(house).bundle.manifest.name
+    current = model_selection.chosen(house).bundle.manifest.name
     name = st.radio("In use on these pages", names, names.index(current), horizontal=True)
-    choice.choose(name)
+    model_selection.select_model(name)
     model = house.models.usable[name]
     st.caption(
         "The choice holds until you leave. To set it for good, write "
@@ -63,7 +63,7 @@ def _figures(model: Model) -> None:
         )
 
 
-def _latency(house: House, model: Model) -> None:
+def _latency(house: AppState, model: Model) -> None:
     if not st.button("Measure the latency here", icon=":material/timer:"):
         return
     try:

@@ -1,0 +1,234 @@
+"""The bundle: everything the device must know about a model, checked before it is used.
+
+A bundle is a folder with ``model.tflite`` and ``manifest.json`` (and a model card and a
+report for people).  Nothing of it is trusted: every field of the manifest is validated,
+the model's bytes must have the manifest's SHA-256, and the loaded model's shapes, labels
+and quantisation must be those that the manifest states.
+"""
+
+import difflib
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from undertone.errors import BundleError
+from undertone.paths import DEFAULT_BUNDLE as DEFAULT_BUNDLE
+from undertone.recognition.interpreter import Int8Interpreter, RuntimeName, TensorInfo, try_out
+from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.windows import WindowConfig
+
+SCHEMA_VERSION: Final = 1
+MODEL_FILE = "model.tflite"
+MANIFEST_FILE = "manifest.json"
+
+_LARGEST_MODEL_BYTES = 16 * 2**20
+_LARGEST_MANIFEST_BYTES = 2**20
+
+Positive = Annotated[float, Meta(gt=1e-30)]
+"""Not ``gt=0``: msgspec compares with the next number, a subnormal one, which is zero where
+tflite-runtime for Arm was imported; zero would pass."""
+Probability = Annotated[float, Meta(ge=0, le=1)]
+ZeroPoint = Annotated[int, Meta(ge=-128, le=127)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A frozen dataclass whose unknown, missing and mistyped keys are errors that name the key."""
+
+
+class Normalization(_Strict, frozen=True):
+    """What is done to a window before the network: noise, level, then mean and deviation.
+
+    level: ``energy-mean`` subtracts from coefficient 0 its mean over the window, which takes
+        the microphone's gain out; ``none`` leaves it.
+    mean, deviation: per coefficient, over the training windows.
+    steady_noise: ``subtracted`` as in ``denoising``, or ``kept``.
+    """
+
+    level: Literal["energy-mean", "none"]
+    mean: tuple[float, ...]
+    deviation: tuple[Positive, ...]
+    steady_noise: Literal["kept", "subtracted"] = "kept"
+
+
+class Quantization(_Strict, frozen=True):
+    """Per-tensor int8 quantisation: real = scale * (value - zero_point)."""
+
+    input_scale: Positive
+    input_zero_point: ZeroPoint
+    output_scale: Positive
+    output_zero_point: ZeroPoint
+
+
+class Training(_Strict, frozen=True):
+    """Where the weights come from."""
+
+    corpora: tuple[str, ...]
+    train_speakers: tuple[str, ...]
+    validation_speakers: tuple[str, ...]
+    recipe: dict[str, Any]
+    seed: int
+    licence: str
+
+
+class Manifest(_Strict, frozen=True):
+    """The contract between training and device; one JSON object.
+
+    labels: in the order of the model's outputs, which are logits.
+    temperature: logits are divided by it before the softmax.
+    confidence_threshold: below it the verdict is ``uncertain``.
+    figures: the report's figures, each with its protocol.
+    """
+
+    schema_version: Literal[1]
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    version: str
+    model_sha256: Sha256
+    labels: Annotated[tuple[str, ...], Meta(min_length=2, max_length=100)]
+    mfcc: MfccConfig
+    window: WindowConfig
+    normalization: Normalization
+    quantization: Quantization
+    temperature: Positive
+    confidence_threshold: Probability
+    training: Training
+    figures: dict[str, Any]
+    tools: dict[str, str]
+    commit: str
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where fields contradict each other."""
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels must differ from each other")
+        n = self.mfcc.n_coefficients
+        if len(self.normalization.mean) != n or len(self.normalization.deviation) != n:
+            raise ValueError(f"normalization must have {n} means and deviations")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A validated manifest and the model's bytes, whose SHA-256 fits it."""
+
+    folder: Path
+    manifest: Manifest
+    model: bytes
+
+    def open(
+        self,
+        runtime: RuntimeName = "auto",
+        threads: int = 1,
+        reference_kernels: bool = False,
+    ) -> Int8Interpreter:
+        """The model ready to invoke; raises BundleError where it is not what the manifest says."""
+        try_out(self.model, runtime, threads, reference_kernels)
+        interpreter = Int8Interpreter(self.model, runtime, threads, reference_kernels)
+        manifest, wanted = self.manifest, self.manifest.quantization
+        window = (1, manifest.window.frames, manifest.mfcc.n_coefficients)
+        _match("input", interpreter.input, window, wanted.input_scale, wanted.input_zero_point)
+        scores = (1, len(manifest.labels))
+        _match("output", interpreter.output, scores, wanted.output_scale, wanted.output_zero_point)
+        return interpreter
+
+
+def load(name_or_path: str | Path = DEFAULT_BUNDLE) -> Bundle:
+    """Read and check the bundle of that name (an installed one) or in that folder.
+
+    Raises BundleError with one sentence that says what does not fit.
+    """
+    folder = _find(name_or_path)
+    manifest = parse_manifest(_read(folder / MANIFEST_FILE, _LARGEST_MANIFEST_BYTES), folder)
+    model = _read(folder / MODEL_FILE, _LARGEST_MODEL_BYTES)
+    if hashlib.sha256(model).hexdigest() != manifest.model_sha256:
+        raise BundleError(
+            f"{folder / MODEL_FILE} is not the model that its manifest describes (its SHA-256 "
+            "differs): it is damaged or was replaced; install the bundle again."
+        )
+    return Bundle(folder, manifest, model)
+
+
+def installed_bundles() -> dict[str, Path]:
+    """Folders of the bundles that came with the program, by name."""
+    root = Path(str(resources.files("undertone_models")))
+    return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{MANIFEST_FILE}"))}
+
+
+def parse_manifest(content: bytes, folder: Path) -> Manifest:
+    """Validate a manifest's JSON field by field; an error names the key."""
+    try:
+        version = msgspec.json.decode(content, type=_SchemaVersion).schema_version
+        if version != SCHEMA_VERSION:
+            raise BundleError(
+                f"The bundle in {folder} has schema version {version}, this program reads "
+                f"{SCHEMA_VERSION}: install a bundle and a program of the same version."
+            )
+        return msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BundleError(
+            f"The manifest in {folder} is not valid: {error}. Install the bundle again."
+        ) from error
+
+
+def manifest_json(manifest: Manifest) -> bytes:
+    """The manifest as indented JSON, as it is stored."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+class _SchemaVersion(msgspec.Struct):
+    schema_version: int
+
+
+def _find(name_or_path: str | Path) -> Path:
+    installed = installed_bundles()
+    if str(name_or_path) in installed:
+        return installed[str(name_or_path)]
+    folder = Path(name_or_path)
+    if (folder / MANIFEST_FILE).is_file():
+        return folder
+    if folder.is_dir():
+        raise BundleError(
+            f"{folder} is no bundle, since it has no {MANIFEST_FILE}: name the folder that "
+            "`undertone-train promote` made, or an installed bundle."
+        )
+    near = difflib.get_close_matches(str(name_or_path), installed, n=1)
+    known = ", ".join(installed) or "none"
+    hint = f"did you mean {near[0]}?" if near else f"installed are: {known}."
+    raise BundleError(f"There is no bundle called {name_or_path}: {hint}")
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise BundleError(
+            f"{path} can't be read ({error.strerror}): install the bundle again, or see to its "
+            "permissions."
+        ) from error
+    if len(content) > limit:
+        raise BundleError(
+            f"{path} is larger than {limit // 2**20} MiB, the most that it may have: install "
+            "the bundle again."
+        )
+    return content
+
+
+def _match(
+    what: str, tensor: TensorInfo, shape: tuple[int, ...], scale: float, zero_point: int
+) -> None:
+    if tensor.dtype != "int8":
+        raise BundleError(f"The model's {what} is {tensor.dtype}, not int8: quantise it fully.")
+    if tensor.shape != shape:
+        raise BundleError(
+            f"The model's {what} has the shape {tensor.shape}, its manifest says {shape}: "
+            "labels or windows do not match; build the bundle again."
+        )
+    if abs(tensor.scale - scale) > 1e-6 * scale or tensor.zero_point != zero_point:
+        raise BundleError(
+            f"The model's {what} quantisation is not what its manifest says: "
+            "build the bundle again."
+        )

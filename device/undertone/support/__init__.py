@@ -1,0 +1,1 @@
+"""What the other folders use: a sandbox process, silenced native output, printable text, SVG."""
