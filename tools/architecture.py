@@ -86,8 +86,7 @@ def _draw_package(axes: Any, package: str, imports: Imports) -> None:
         targets = imports.get(name, set())
         short = name.partition(".")[2]
         of_device = ", ".join(
-            target.partition(".")[2]
-            for target in direct(targets - centres.keys(), imports)
+            target.partition(".")[2] for target in direct(targets - centres.keys(), imports)
         )
         width = max(0.13 * len(short), 0.1 * len(of_device)) + 0.4
         axes.add_patch(
