@@ -8,6 +8,7 @@ import pytest
 import architecture
 from imports import PACKAGES, imports_of, layers_and_imports, layers_of
 
+
 def test_the_table_of_a_docstring_is_read() -> None:
     table = """Says what it is.
 

@@ -13,19 +13,20 @@ A TOML file of figures by their dotted names, as in the JSON:
     stages.path.p50_ms = 1.2
 """
 
-import difflib
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from undertone.bench.compare import compare
 from undertone.bench.result import Benchmark, Measurement, figure_names, read
-from undertone.cli.settings import read_toml
 from undertone.errors import ConfigError
+from undertone.support.suggestion import suggestion
+from undertone.support.toml import read_toml
 
 _KEYS = {"baseline", "threads", "at_most", "ratio_at_most"}
+_LISTED = "docs/benchmark.md lists all"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def load(path: Path) -> Limits:
         raise ConfigError(f"There is no limits file {path}.") from None
     for key in content:
         if key not in _KEYS:
-            raise ConfigError(f"{path}: there is no key {key!r}{_suggestion(key, _KEYS)}")
+            raise ConfigError(f"{path}: there is no key {key!r}; {suggestion(key, _KEYS, _LISTED)}")
     ratios = _section(path, content, "ratio_at_most")
     baseline = content.get("baseline", "")
     if not isinstance(baseline, str) or bool(ratios) != bool(baseline):
@@ -112,7 +113,8 @@ def _section(path: Path, content: dict[str, Any], section: str) -> dict[str, flo
     known = figure_names()
     for name, limit in limits.items():
         if name not in known:
-            raise ConfigError(f"{path}: there is no figure {name!r}{_suggestion(name, known)}")
+            near = suggestion(name, known, _LISTED)
+            raise ConfigError(f"{path}: there is no figure {name!r}; {near}")
         if isinstance(limit, bool) or not isinstance(limit, int | float) or math.isnan(limit):
             raise ConfigError(f"{path}: the limit of {name} must be a number")
     return limits
@@ -125,8 +127,3 @@ def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield from _leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
-
-
-def _suggestion(name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else "; docs/benchmark.md lists all"

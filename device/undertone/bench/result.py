@@ -15,6 +15,7 @@ from msgspec import Meta
 from undertone.audio.block import BLOCK_LENGTH, PIECE_LENGTH, SAMPLE_RATE_HZ
 from undertone.errors import BenchmarkError
 from undertone.recognition.interpreter import InstalledRuntime
+from undertone.support.strict import Strict
 
 SCHEMA_VERSION: Final = 2
 
@@ -26,11 +27,7 @@ Count = Annotated[int, Meta(ge=0)]
 Amount = Annotated[float, Meta(ge=0)]
 
 
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A frozen dataclass whose unknown, missing and mistyped keys are errors that name the key."""
-
-
-class Latency(_Strict, frozen=True):
+class Latency(Strict, frozen=True):
     """Percentiles over all calls after the warm-up."""
 
     p50_ms: Amount
@@ -39,7 +36,7 @@ class Latency(_Strict, frozen=True):
     max_ms: Amount
 
 
-class Stages(_Strict, frozen=True):
+class Stages(Strict, frozen=True):
     """Latency of each stage alone, and of the whole path.
 
     resample: 0.1 s of sound from 48 kHz.
@@ -68,7 +65,7 @@ class Stages(_Strict, frozen=True):
     event: Latency
 
 
-class ColdStart(_Strict, frozen=True):
+class ColdStart(Strict, frozen=True):
     """``undertone classify`` of one clip, from the start of the process to its exit."""
 
     p50_ms: Amount
@@ -76,7 +73,7 @@ class ColdStart(_Strict, frozen=True):
     peak_memory_bytes: Count
 
 
-class Memory(_Strict, frozen=True):
+class Memory(Strict, frozen=True):
     """Resident memory as the parts are loaded one by one.
 
     python: the bare interpreter; libraries: the device path imported; runtime: TFLite imported;
@@ -91,14 +88,14 @@ class Memory(_Strict, frozen=True):
     peak_bytes: Count
 
 
-class Listening(_Strict, frozen=True):
+class Listening(Strict, frozen=True):
     """``undertone listen`` with sound that arrives in real time."""
 
     cpu_share: Amount
     memory_bytes: Count
 
 
-class Measurement(_Strict, frozen=True):
+class Measurement(Strict, frozen=True):
     """One bundle with one runtime and number of threads.
 
     xnnpack: whether the runtime runs the model with XNNPACK.
@@ -143,7 +140,7 @@ class Measurement(_Strict, frozen=True):
         return f"{self.bundle}, {self.runtime}, {threads}"
 
 
-class Operator(_Strict, frozen=True):
+class Operator(Strict, frozen=True):
     """One operator of the network, in the order of execution."""
 
     name: str
@@ -152,7 +149,7 @@ class Operator(_Strict, frozen=True):
     multiply_accumulates: Count
 
 
-class Accuracy(_Strict, frozen=True):
+class Accuracy(Strict, frozen=True):
     """The accuracy of the int8 model in the bundle's manifest, and its protocol."""
 
     protocol: str
@@ -160,7 +157,7 @@ class Accuracy(_Strict, frozen=True):
     accuracy: float
 
 
-class Model(_Strict, frozen=True):
+class Model(Strict, frozen=True):
     """What a bundle costs on any machine.
 
     multiply_accumulates: for one window, over all its test-time augmentations (vocal tracts);
@@ -180,7 +177,7 @@ class Model(_Strict, frozen=True):
     accuracy: Accuracy | None
 
 
-class State(_Strict, frozen=True):
+class State(Strict, frozen=True):
     """What may change on a machine while it is measured.
 
     frequency_mhz, temperature_c: of the fastest core and the hottest sensor.
@@ -194,7 +191,7 @@ class State(_Strict, frozen=True):
     load: float | None
 
 
-class Machine(_Strict, frozen=True):
+class Machine(Strict, frozen=True):
     """The machine, and its state ``before`` and ``after`` the measurements.
 
     governor: the kernel's frequency governor.
@@ -213,7 +210,7 @@ class Machine(_Strict, frozen=True):
     throttled_since_boot: tuple[str, ...] | None
 
 
-class Benchmark(_Strict, frozen=True):
+class Benchmark(Strict, frozen=True):
     """One run of ``undertone bench``.
 
     time: when it began, RFC 3339.  runs: calls of each stage.  listened_s: seconds of silence, and

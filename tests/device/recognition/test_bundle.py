@@ -141,7 +141,7 @@ def test_missing_files_and_names_are_said(copy, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(BundleError, match="is no bundle"):
         bundle.load(tmp_path / "empty")
-    with pytest.raises(BundleError, match="did you mean ravdess8-compact"):
+    with pytest.raises(BundleError, match="did you mean 'ravdess8-compact"):
         bundle.load("ravdess8-compct")
 
 
