@@ -16,6 +16,7 @@ from undertone.journal import summary_cache
 from undertone.journal.files import JournalFile, journal_files
 from undertone.journal.format import DiskRefused, EventsLost, JournalEvent, time_of, to_line
 from undertone.journal.lock import acquire
+from undertone.support.regular_file import open_regular, regular_descriptor
 
 _log = logging.getLogger(__name__)
 
@@ -220,7 +221,7 @@ class JournalWriter:
         The file is opened for each batch: it may have been removed or its card remounted.
         """
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-        descriptor = os.open(path, flags, 0o640)
+        descriptor = regular_descriptor(path, flags, 0o640)
         try:
             end = os.fstat(descriptor).st_size
             self._unfinished = (path, end)
@@ -277,7 +278,7 @@ class JournalWriter:
 
 def cut_partial_line(path: Path) -> int:
     """Cut a half-written last line off ``path``; return its length in bytes."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)
         end = size
         while end:
