@@ -265,8 +265,14 @@ def test_stored_summaries(tmp_path: Path) -> None:
 
     def read(content: bytes) -> None:
         summary_cache.path_of(file).write_bytes(content)
+        stored = summary_cache.load(file)
         summary = JournalReader(tmp_path).summary()
-        assert summary.segments >= 0 and svg(summary) and summary.listened_s is not None
+        if stored is None:  # damaged, or of another state of the file: that is read instead
+            assert summary == whole
+        else:  # another one of the same file that is valid and agrees with itself
+            assert json.loads(content)["size_bytes"] == file.stat().st_size
+            assert sum(map(sum, (c.values() for c in summary.by_day.values()))) == summary.segments
+        assert svg(summary) and summary.listened_s >= 0
 
     tried([good], JSON, read, [])
     summary_cache.path_of(file).unlink()

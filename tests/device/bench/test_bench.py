@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from undertone.bench import limits, report, result
+from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ
+from undertone.bench import limits, report, result, sounds
 from undertone.bench.compare import compare, other_machine
 from undertone.bench.machine import Sensors
 from undertone.bench.model import describe, graph
@@ -93,16 +94,17 @@ def test_the_end_of_speech_is_told_after_the_pause_that_ends_a_segment(measured)
 
 def test_the_detector_is_part_of_the_listening(measured):
     (one,) = measured.measurements
-    listening = msgspec.structs.replace(one.speech, cpu_share=0.05)
-    of_detector = msgspec.structs.replace(one.stages.detector, p50_ms=2.0)  # of 100
-    stages = msgspec.structs.replace(one.stages, detector=of_detector)
-    busy = msgspec.structs.replace(one, speech=listening, stages=stages)
-    assert busy.cpu_share_without_detector == pytest.approx(0.03)
+    (one,) = changed(measured, detector=2.0).measurements  # for a block
+    busy = msgspec.structs.replace(one, speech=msgspec.structs.replace(one.speech, cpu_share=0.05))
+    blocks = len(list(sounds.blocks(np.zeros(60 * SAMPLE_RATE_HZ, np.int16))))
+    minute_s = 0.05 * 60
+    assert busy.cpu_share_without_detector == pytest.approx((minute_s - blocks * 0.002) / 60)
 
 
 def test_what_mfcc_saves_is_told_for_a_second_of_sound(measured):
     (one,) = changed(measured, mfcc=0.3, window_mfcc=5.0).measurements
-    assert one.mfcc_saving == pytest.approx(5.0)
+    pieces = 60 * SAMPLE_RATE_HZ / PIECE_LENGTH  # of a minute, in which there are 60 windows
+    assert one.mfcc_saving == pytest.approx(60 * 5.0 / (pieces * 0.3))
 
 
 def test_memory_grows_with_what_is_loaded(measured):
