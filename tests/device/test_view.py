@@ -1,9 +1,10 @@
 import io
+import logging
 
 import pytest
 from rich.console import Console
 
-from undertone.cli.view import LiveView, PlainView, Tally, bar, describe, summary
+from undertone.cli.view import ClippingWarning, LiveView, PlainView, Tally, bar, describe, summary
 from undertone.events import (
     Gap,
     LiveStatus,
@@ -119,3 +120,13 @@ def test_bars_are_as_long_as_their_share():
     assert bar(0.55, 10) == "█" * 5 + "▌"
     assert bar(-1, 10) == ""
     assert bar(2, 10) == "█" * 10
+
+
+def test_clipping_is_warned_about_once_an_hour_whatever_the_clock_is_set_to(caplog):
+    passed_s = 0.0
+    warning = ClippingWarning(lambda: passed_s)
+    day_s = 86_400.0
+    with caplog.at_level(logging.WARNING):
+        for passed_s, time_s in ((0, 9 * day_s), (1800, 8 * day_s), (3700, 10), (7200, 99 * day_s)):
+            warning.observe(LiveStatus(time_s, 0.0, 0.0, True, False, None))
+    assert len(caplog.messages) == 2

@@ -2,7 +2,9 @@
 
 import logging
 import math
+import time
 from collections import Counter, deque
+from collections.abc import Callable
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -195,8 +197,9 @@ class Tally:
 class ClippingWarning:
     """Warns, where troubles are told, of sound that is cut off at full scale."""
 
-    def __init__(self) -> None:
-        """Nothing was clipped yet."""
+    def __init__(self, steady_clock: Callable[[], float] = time.monotonic) -> None:
+        """Nothing was clipped yet; ``steady_clock`` gives seconds that nobody sets."""
+        self._clock = steady_clock
         self._told_s = -math.inf
 
     def handle(self, event: Event) -> None:
@@ -204,8 +207,8 @@ class ClippingWarning:
 
     def observe(self, status: LiveStatus) -> None:
         """Warn, once an hour at most."""
-        if status.clips and status.time_s - self._told_s >= _TOLD_AGAIN_S:
-            self._told_s = status.time_s
+        if status.clips and self._clock() - self._told_s >= _TOLD_AGAIN_S:
+            self._told_s = self._clock()
             _log.warning(
                 "the sound is clipped, which spoils the verdicts: turn the input down with "
                 "alsamixer, or lower gain_db"
