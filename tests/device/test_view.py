@@ -123,10 +123,9 @@ def test_bars_are_as_long_as_their_share():
 
 
 def test_clipping_is_warned_about_once_an_hour_whatever_the_clock_is_set_to(caplog):
-    passed_s = 0.0
-    warning = ClippingWarning(lambda: passed_s)
-    day_s = 86_400.0
+    passed_s = iter([0.0, 0.0, 1800.0, 3700.0, 3700.0, 7200.0])
+    warning = ClippingWarning(lambda: next(passed_s))
     with caplog.at_level(logging.WARNING):
-        for passed_s, time_s in ((0, 9 * day_s), (1800, 8 * day_s), (3700, 10), (7200, 99 * day_s)):
-            warning.observe(LiveStatus(time_s, 0.0, 0.0, True, False, None))
+        for days in (9, 8, 0, 99):
+            warning.observe(LiveStatus(86_400.0 * days, 0.0, 0.0, True, False, None))
     assert len(caplog.messages) == 2
