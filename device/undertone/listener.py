@@ -61,7 +61,6 @@ class Listener:
         self._sinks = sinks
         self._clock = clock
         self._failing: set[int] = set()
-        self._heard_to_s = 0.0
         self.listened_s = 0.0
         self.segments = 0
         self.incomplete = False
@@ -85,9 +84,8 @@ class Listener:
             )
             reason = self._listen(source)
         finally:
-            # a file can be heard faster than its sound lasts: its end is the later time
-            end_s = max(self._clock(), self._heard_to_s)
-            self._emit(Stopped(end_s, reason, round(self.listened_s, 3), self.segments))
+            listened_s = round(self.listened_s, 3)
+            self._emit(Stopped(self._clock(), reason, listened_s, self.segments))
             closed = [self._guard(sink, sink.close) for sink in self._sinks]
             self.incomplete = not all(closed)
 
@@ -114,8 +112,7 @@ class Listener:
                         item.behind_s,
                     )
                 self.listened_s += item.duration_s
-                self._heard_to_s = item.time_s + item.duration_s
-                self._hear(self._heard_to_s, measure(item.samples))
+                self._hear(item.time_s + item.duration_s, measure(item.samples))
             case Idle():
                 self._hear(item.time_s, SILENCE)
             case _:
