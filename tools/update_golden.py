@@ -1,4 +1,4 @@
-"""Write tests/device/golden.json anew, after a bundle was promoted."""
+"""Write tests/device/recognition/golden.json anew, after a bundle was promoted."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from undertone.samples import clips
 def main() -> None:
     """Classify the packaged clips with the kernels that are the same on every processor."""
     golden = {name: _outputs(name) for name in bundle.installed_bundles()}
-    path = Path(__file__).parent.parent / "tests/device/golden.json"
+    path = Path(__file__).parent.parent / "tests/device/recognition/golden.json"
     path.write_text(json.dumps(golden, indent=2) + "\n")
 
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Protocol
 
@@ -55,24 +54,21 @@ class Listener:
         manifest: Manifest,
         sinks: Sequence[Sink],
         clock: Callable[[], float],
-        held: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """``clock`` gives POSIX seconds; a block's own time is used for what it holds.
-
-        held: keeps a signal from ending the listening between two sinks of one event.
-        """
+        """``clock`` gives POSIX seconds; a block's own time is used for what it holds."""
         self._pipeline = pipeline
         self._manifest = manifest
         self._sinks = sinks
         self._clock = clock
-        self._held = held
         self._failing: set[int] = set()
         self._heard_to_s = 0.0
         self.listened_s = 0.0
         self.segments = 0
+        self.incomplete = False
+        """Whether a sink could not finish, so that it lacks events."""
 
     def run(self, source: Iterable[SourceItem], name: str) -> None:
-        """Listen until ``source`` ends or KeyboardInterrupt; ``name`` of it for the journal.
+        """Listen until ``source`` ends or raises KeyboardInterrupt; ``name`` is for the journal.
 
         What the KeyboardInterrupt says, if it says anything, is the reason in the journal.
         """
@@ -87,19 +83,24 @@ class Listener:
                     version=__version__,
                 )
             )
-            for item in source:
-                with self._held():
-                    self._take(item)
-            reason = "end of source"
-        except KeyboardInterrupt as interrupt:
-            reason = str(interrupt) or "interrupted"
+            reason = self._listen(source)
         finally:
-            self._report(self._pipeline.flush())
             # a file can be heard faster than its sound lasts: its end is the later time
             end_s = max(self._clock(), self._heard_to_s)
             self._emit(Stopped(end_s, reason, round(self.listened_s, 3), self.segments))
-            for sink in self._sinks:
-                self._guard(sink, sink.close)
+            closed = [self._guard(sink, sink.close) for sink in self._sinks]
+            self.incomplete = not all(closed)
+
+    def _listen(self, source: Iterable[SourceItem]) -> str:
+        """Take all of ``source``, and the segment that is under way at its end; why it ended."""
+        try:
+            for item in source:
+                self._take(item)
+            return "end of source"
+        except KeyboardInterrupt as interrupt:
+            return str(interrupt) or "interrupted"
+        finally:
+            self._report(self._pipeline.flush())
 
     def _take(self, item: SourceItem) -> None:
         match item:
@@ -147,12 +148,16 @@ class Listener:
         for sink in self._sinks:
             self._guard(sink, partial(sink.handle, event))
 
-    def _guard(self, sink: Sink, call: Callable[[], None]) -> None:
+    def _guard(self, sink: Sink, call: Callable[[], None]) -> bool:
+        """Whether ``call`` went well."""
         try:
             call()
-            self._failing.discard(id(sink))
         except Exception as error:
             if id(sink) not in self._failing:
                 self._failing.add(id(sink))
                 bug = not isinstance(error, UndertoneError)
-                _log.error("%s failed: %s", type(sink).__name__, error, exc_info=bug)
+                trouble = f"{type(sink).__name__} failed: {error}" if bug else error
+                _log.error("%s", trouble, exc_info=bug)
+            return False
+        self._failing.discard(id(sink))
+        return True

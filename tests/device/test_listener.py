@@ -4,6 +4,8 @@ import signal
 import pytest
 
 from undertone.events import Gap, SegmentHeard, SourceBack, SourceLost, Started, Stopped
+from undertone.journal import JournalLimits, JournalReader, JournalWriter
+from undertone.journal.sink import JournalSink
 from undertone.listener import Listener
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
@@ -113,26 +115,74 @@ def test_an_error_of_the_source_is_told_and_raised(classifier):
     assert recorder.closed == 1
 
 
-ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+class Signalling(Recorder):
+    """A sink in which eight signals come with every event, and at its end."""
+
+    def handle(self, event):
+        super().handle(event)
+        self.signal()
+
+    def close(self):
+        super().close()
+        self.signal()
+
+    def signal(self):
+        for _ in range(8):
+            signal.raise_signal(signal.SIGINT)
 
 
-def test_a_signal_between_two_sinks_takes_the_event_from_neither(classifier):
-    class Signalling(Recorder):
-        def handle(self, event):
-            super().handle(event)
-            if isinstance(event, SegmentHeard):
-                signal.raise_signal(signal.SIGTERM)
-
-    kept = {number: signal.getsignal(number) for number in ENDING}
-    first, second = Signalling(), Recorder()
-    try:
-        held = ShutdownSignals(service=True).held
-        pipeline = Pipeline(classifier)
-        listener = Listener(pipeline, classifier.manifest, [first, second], lambda: 1000.0, held)
-        listener.run(demonstration(), "a test")
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
-    kinds = [event.kind for event in second.events]
-    assert kinds == ["start", "segment", "stop"]
+def test_signals_at_every_event_take_none_from_any_sink(classifier):
+    source = ShutdownSignals(service=False).until_signal(demonstration())
+    first = Signalling()
+    second = listen(classifier, source, first)
+    assert [event.kind for event in second.events] == ["start", "stop"]
     assert first.events == second.events
+    assert (first.closed, second.events[-1].reason) == (1, "interrupted")
+
+
+def test_the_end_of_a_source_is_not_disturbed(classifier):
+    source = ShutdownSignals(service=False).until_signal(list(demonstration())[:23])
+    first = Signalling()
+    first.handle = first.events.append
+    second = listen(classifier, source, first)
+    assert [event.kind for event in second.events] == ["start", "segment", "stop"]
+    assert first.events == second.events
+    assert second.events[-1].reason == "end of source"
+
+
+class Failing:
+    """A pipeline whose classifier fails with the last segment."""
+
+    def __init__(self, pipeline):
+        self._pipeline = pipeline
+
+    def __getattr__(self, name):
+        return getattr(self._pipeline, name)
+
+    def flush(self):
+        raise RuntimeError("no such kernel")
+
+
+@pytest.mark.parametrize("ending", [[], [KeyboardInterrupt], [OSError]])
+def test_an_error_in_the_last_segment_leaves_the_journal_whole(classifier, tmp_path, ending):
+    def source():
+        yield from list(demonstration())[:60]
+        for error in ending:
+            raise error
+
+    writer = JournalWriter(tmp_path, JournalLimits(flush_s=60))
+    sinks = [JournalSink(writer)]
+    listener = Listener(Failing(Pipeline(classifier)), classifier.manifest, sinks, lambda: 1000.0)
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        listener.run(source(), "a test")
+    records = [record.event for record in JournalReader(tmp_path)]
+    assert [event.kind for event in records] == ["start", "segment", "stop"]
+    assert records[-1].reason == "error"
+    JournalWriter(tmp_path).close()  # it is free again
+
+
+def test_a_sink_that_can_not_finish_makes_the_listening_incomplete(classifier):
+    listener = Listener(Pipeline(classifier), classifier.manifest, [Broken()], lambda: 0.0)
+    assert not listener.incomplete
+    listener.run([], "a test")
+    assert listener.incomplete

@@ -169,7 +169,7 @@ def test_a_packaged_clip_is_classified_with_the_runtime_of_this_python(
 
 
 def test_the_reference_kernels_give_the_golden_outputs(installed: Installed) -> None:
-    golden = json.loads((ROOT / "tests/device/golden.json").read_text())
+    golden = json.loads((ROOT / "tests/device/recognition/golden.json").read_text())
     heard = json.loads(installed.run("python", "-c", GOLDEN).stdout)
     assert heard.keys() == golden.keys()
     for name, clips in heard.items():

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile
+from undertone_training.export.converting import quantize_apart
 
 from undertone import samples
 from undertone.cli import run
@@ -24,7 +25,6 @@ from undertone_training.corpora.splits import splits
 from undertone_training.errors import RunError
 from undertone_training.evaluation.results import Pooled
 from undertone_training.export.bundle import bundle_of
-from undertone_training.export.converting import quantize_apart
 from undertone_training.export.quantize import convert
 from undertone_training.features.cache import ClipFeatures, prepare
 from undertone_training.learning.dataset import fit_normalization

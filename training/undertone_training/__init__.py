@@ -1,1 +1,21 @@
-"""Undertone's training program: corpora in, a bundle for the device out."""
+"""Undertone's training program: corpora in, a bundle for the device out.
+
+A module imports from its own layer and from those below it, never from one above it, and no
+imports form a circle.
+
+==================================  ===========================================================
+layer                               contents
+==================================  ===========================================================
+cli                                 the commands: arguments in, library calls, output
+references                          published systems as recipes, with features and networks
+search, promotion                   the search for recipes; from an evaluated run to a bundle
+report                              figures as pages, pictures, tables and model cards
+evaluation                          what runs and bundles predict for clips that they never saw
+export                              int8 conversion, and the bundle
+learning                            data set, targets, the training of one run, its calibration
+features, networks                  from clips to cached MFCC; from a recipe to a Keras model
+corpora                             clips with their labels, splits, noise, synthetic sounds
+recipe, metrics                     what makes a model; how good its predictions are
+errors, progress, tensorflow_loader what everything uses
+==================================  ===========================================================
+"""

@@ -1,18 +1,21 @@
 """The errors of the training program: one sentence each, with what to do about it."""
 
+import difflib
+from collections.abc import Iterable
+
 from undertone.errors import UndertoneError
 
 
 class CorpusError(UndertoneError):
-    """A data folder that is missing or holds no corpus."""
+    """A data folder that is missing or contains no corpus."""
 
 
 class SplitError(UndertoneError):
-    """Sides of a split that overlap, or that the clips at hand can't fill."""
+    """Sides of a split that overlap, or that the available clips cannot fill."""
 
 
 class FetchError(UndertoneError):
-    """A download that failed or brought the wrong bytes."""
+    """A download that failed or delivered the wrong bytes."""
 
 
 class RunError(UndertoneError):
@@ -24,4 +27,10 @@ class PromotionError(UndertoneError):
 
 
 class TrialError(UndertoneError):
-    """A recipe that can't be trained: a search goes on with the next."""
+    """A recipe that cannot be trained; a search continues with the next one."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """The question after the nearest of ``known``, or None if nothing is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]}?" if near else None

@@ -132,6 +132,15 @@ class Predictions:
         )
 
 
+def missed(true_class: int, n_labels: int) -> Floats:
+    """The probabilities of a clip in which no speech was detected, shape (labels,).
+
+    It counts as wrong: its true emotion has probability 0, all others the same.
+    """
+    row: Floats = (np.arange(n_labels) != true_class) / (n_labels - 1)
+    return row
+
+
 class ClassFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One row of the table per class; shares are None for a class without clips."""
 

@@ -1,45 +1,67 @@
 """A recipe: one frozen configuration that makes a model, saved beside every result.
 
-Recipes are TOML files in ``recipes/``; every key has a default here, unknown keys and wrong
+Recipes are TOML files in ``recipes/``. Every key has a default here; unknown keys and wrong
 types are errors that name the key.
 """
 
-import difflib
 import tomllib
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 import msgspec
+import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
+from undertone.audio.block import Samples
 from undertone.errors import ConfigError
 from undertone.recognition.mfcc import MfccConfig
 from undertone.recognition.windows import WindowConfig
-from undertone_training.references.features import SHAPES, ReferenceFeatures
+from undertone_training.errors import did_you_mean
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0)]
 
+EVALUATED_CORPUS = "ravdess"
+"""The corpus that every protocol splits into training and test speakers."""
 
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A frozen dataclass whose unknown keys and wrong types are errors."""
+
+class FeatureExtractor(Protocol):
+    """Features other than the device's: a whole clip in, one array of a fixed shape out."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Frames and coefficients of every clip."""
+
+    @property
+    def key(self) -> Mapping[str, str]:
+        """Everything that determines the values, as the key of a cache."""
+
+    def compute(self, samples: Samples) -> NDArray[np.float32]:
+        """Features of int16 mono sound at 16 kHz, of shape ``shape``."""
 
 
-class Augmentation(_Strict, frozen=True):
+EXTRACTORS: dict[str, Callable[[str, str], FeatureExtractor]] = {}
+"""The features that a recipe may name beside "device", each made from its name and the recipe's
+``vggish``. ``references.features`` adds those of the reference systems when it is imported."""
+
+
+class Augmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Copies of each training clip, made once from the waveform and kept in the cache.
 
-    Every copy is cut by the device's speech gate after all else, as the device would cut it.
+    The device's speech gate cuts every copy after all other steps, as it would on the device.
 
-    copies: augmented copies beside the clip itself.
+    copies: augmented copies in addition to the clip itself.
     speed: largest relative change of speed (tempo and pitch together).
     pitch_semitones, stretch: largest change of pitch alone and of tempo alone.
-    equalizer_db: largest gain of a band; other microphones.
-    reverberation: share of the copies that are heard from afar, in one of the ``rooms``.
-    noise: share of the copies that get noise, of rooms where recordings are at hand, and
-        white; snr_db: range of its signal-to-noise ratio over the whole clip, pauses and all.
+    equalizer_db: largest gain of a band, for other microphones.
+    reverberation: share of the copies that are recorded from a distance, in a simulated room.
+    noise: share of the copies with added noise: white noise, or recordings if there are any;
+        snr_db: range of its signal-to-noise ratio over the whole clip, including pauses.
     level_dbfs: range of the level over the whole clip.
     """
 
@@ -54,15 +76,15 @@ class Augmentation(_Strict, frozen=True):
     level_dbfs: tuple[float, float] = (-45.0, -13.0)
 
 
-class Regularization(_Strict, frozen=True):
-    """What is done to the batches and the loss.
+class Regularization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What changes the batches and the loss.
 
-    own: share of the windows that are of the clip itself; the copies have the others.
+    own: share of the windows taken from the clip itself; the others come from its copies.
     tempo: largest relative change of tempo, by interpolation between frames.
-    vocal_tract: largest relative change of the vocal tract's length (see
-        ``undertone.recognition.vocal_tract``).
-    background: share of the windows that get noise of a room (see ``background``), whatever noise
-        a copy has already; background_snr_db: range of its signal-to-noise ratio.
+    vocal_tract: largest relative change of the vocal tract length.
+    background: share of the windows with noise added in the mel domain (``learning.mel_noise``),
+        whether or not the copy has noise already; background_snr_db: range of its
+        signal-to-noise ratio.
     time_masks, coefficient_masks: number of SpecAugment masks; the longest in frames and
         coefficients (Park et al. 2019).
     mixup: alpha of its Beta distribution, 0 for none (Zhang et al. 2018).
@@ -83,15 +105,16 @@ class Regularization(_Strict, frozen=True):
     weight_decay: Annotated[float, Meta(ge=0)] = 0.02
 
 
-class Distillation(_Strict, frozen=True):
-    """What trained networks teach this one beside the labels (Hinton et al. 2015).
+class Distillation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Soft targets from trained networks, beside the labels (Hinton et al. 2015).
 
-    teachers: recipes whose finished runs on the same split teach, all seeds together, by the
-        mean of their probabilities for each copy of a clip.
-    weight: share of the teachers' word in the target of a labelled clip.
-    corpora: others, whose clips have no label here: only the teachers say what they are.
+    teachers: recipes whose finished runs on the same split give the soft targets: the mean of
+        their probabilities, over all seeds, for each copy of a clip.
+    weight: share of the soft target in the target of a labelled clip.
+    corpora: corpora that are used without their labels: the target of their clips is the soft
+        target alone.
     copies: augmented copies of each of their clips.
-    turn: how many of their clips an epoch has, as a share of the labelled ones.
+    turn: how many of their clips are in an epoch, as a share of the labelled ones.
     """
 
     teachers: tuple[str, ...] = ()
@@ -101,23 +124,24 @@ class Distillation(_Strict, frozen=True):
     turn: Annotated[float, Meta(ge=0)] = 0.5
 
     def __post_init__(self) -> None:
-        """Raise ValueError for pupils without a teacher."""
+        """Raise ValueError for unlabelled clips without a teacher."""
         if self.corpora and not self.teachers:
             raise ValueError("distillation.corpora have no labels: name distillation.teachers")
 
 
-class Schedule(_Strict, frozen=True):
-    """How long and how fast to learn.
+class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long and how fast to train.
 
-    warmup: share of the steps in which the learning rate rises to its peak; it then falls to
-        zero along a cosine, or stays, or is halved when the validation stands still.
-    early_stopping: epochs without a better validation before the training ends and the best
-        weights come back; 0 trains all epochs.
-    watched: which figure of the validation tells better from worse.  The loss of a network that
-        grows sure of itself rises from its first epochs on, while it still learns.
+    shape: after a warm-up, the learning rate falls to zero along a cosine, stays constant, or is
+        halved whenever the validation figure stops improving (plateau).
+    warmup: share of the steps in which the learning rate rises to its peak.
+    early_stopping: epochs without improvement before the training ends and the best weights are
+        restored; 0 trains all epochs.
+    watched: the validation figure that decides. The loss of a network that becomes overconfident
+        rises from its first epochs on, while its accuracy still improves.
     weight_averaging: decay of the moving average of the weights that is kept; 0 for none.
-    precision: of the computing; weights are float32 in any case.  With bfloat16 a processor that
-        knows it trains nearly twice as fast.
+    precision: of the computation; weights are always float32. With bfloat16 a processor that
+        supports it trains nearly twice as fast.
     """
 
     epochs: AtLeastOne = 60
@@ -133,7 +157,7 @@ class Schedule(_Strict, frozen=True):
 
     @property
     def needs_validation(self) -> bool:
-        """Whether the validation steers the training."""
+        """Whether validation figures control the training."""
         return self.shape == "plateau" or self.early_stopping > 0
 
     def __post_init__(self) -> None:
@@ -145,24 +169,25 @@ class Schedule(_Strict, frozen=True):
             )
 
 
-class Recipe(_Strict, frozen=True):
-    """Everything that makes a model, but the data and the seed.
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that makes a model, except the data and the seed.
 
-    network: a builder in ``networks``; ``width`` scales the channels of ours.
-    convolutions: channels, kernel in frames and pooling of each of its convolutions.
-    pooling: what is taken over time at their end.
-    begins_with: another recipe of the same network, whose finished run with the same seed, on the
-        same split or on another corpus, has the weights to begin with; "" begins with new ones.
-    corpus: what it learns from: RAVDESS, split by a protocol, or all of another corpus, so that
-        other recipes can begin with it.
-    song: RAVDESS song of the training actors joins their speech.
+    network: a builder in ``networks``; ``width`` scales the channels of our own.
+    convolutions: channels, kernel in frames and pooling of each convolution.
+    pooling: the statistics over time after the last convolution.
+    begins_with: another recipe with the same network. Training starts from the weights of its
+        finished run with the same seed, on the same split or on another corpus; "" starts from
+        random weights.
+    corpus: the training corpus: RAVDESS, which a protocol splits, or all of another corpus, as a
+        first stage for other recipes.
+    song: adds the training actors' RAVDESS song to their speech.
     level, steady_noise: see ``undertone.recognition.bundle.Normalization``.
-    features: "device" for the device's own, or those of a reference system (``references``),
-        which have windows and coefficients of their own: ``mfcc`` and ``window`` say nothing then.
-    vggish: for those, a file of VGGish weights whose embeddings join them; "" goes without.
-    validation_speakers: training actors held out for the curves, early stopping, the
-        temperature and the threshold; 0 trains on all, and ``evaluate`` then takes temperature
-        and threshold of each fold from what the other folds said of its training actors.
+    features: "device", or those of a reference system (``EXTRACTORS``), which have windows and
+        coefficients of their own: ``mfcc`` and ``window`` are then ignored.
+    vggish: for these, a file of VGGish weights whose embeddings are appended; "" for none.
+    validation_speakers: training actors held out for the curves, early stopping, the temperature
+        and the threshold. 0 trains on all of them; ``evaluate`` then derives temperature and
+        threshold of each fold from the other folds' predictions.
     """
 
     name: str
@@ -176,7 +201,7 @@ class Recipe(_Strict, frozen=True):
     )
     pooling: Literal["average-max", "statistics", "attention"] = "average-max"
     begins_with: str = ""
-    corpus: str = "ravdess"
+    corpus: str = EVALUATED_CORPUS
     song: bool = True
     level: Literal["energy-mean", "none"] = "energy-mean"
     steady_noise: Literal["kept", "subtracted"] = "kept"
@@ -191,13 +216,13 @@ class Recipe(_Strict, frozen=True):
     schedule: Schedule = Schedule()
 
     def __post_init__(self) -> None:
-        """Raise ValueError for features that there are not, and what these can't go through."""
+        """Raise ValueError for unknown features, and for settings that do not go with them."""
         if self.features == "device":
             if self.vggish:
                 raise ValueError("vggish joins the features of a reference system only")
             return
-        if self.features not in SHAPES:
-            raise ValueError(f"features must be device or one of {', '.join(SHAPES)}")
+        if self.features not in EXTRACTORS:
+            raise ValueError(f"features must be one of {', '.join(['device', *EXTRACTORS])}")
         changed = self.regularization
         if changed.vocal_tract or changed.tempo or changed.background or self.level != "none":
             raise ValueError(
@@ -212,44 +237,44 @@ class Recipe(_Strict, frozen=True):
 
     @property
     def scaled_convolutions(self) -> tuple[tuple[int, int, int], ...]:
-        """``convolutions`` with the channels of ``width``, in eights, as kernels like them."""
+        """``convolutions`` with channels scaled by ``width``, in multiples of 8 for the kernels."""
         return tuple(
             (max(8, round(channels * self.width / 8) * 8), kernel, pooling)
             for channels, kernel, pooling in self.convolutions
         )
 
     @property
-    def front(self) -> MfccConfig | ReferenceFeatures:
-        """What makes frames of sound."""
-        return (
-            self.mfcc
-            if self.features == "device"
-            else ReferenceFeatures(self.features, self.vggish)
-        )
+    def front_end(self) -> MfccConfig | FeatureExtractor:
+        """What turns samples into frames."""
+        if self.features == "device":
+            return self.mfcc
+        return EXTRACTORS[self.features](self.features, self.vggish)
 
     @property
-    def learnt(self) -> "Recipe":
-        """It without the vocal tracts that the trained network is heard with: as it trains."""
+    def without_vocal_tracts(self) -> "Recipe":
+        """The recipe without test-time augmentation, which plays no part in training."""
         plain = msgspec.structs.replace(self.window, vocal_tracts=(1.0,))
         return msgspec.structs.replace(self, window=plain)
 
     @property
-    def cut(self) -> WindowConfig:
+    def windowing(self) -> WindowConfig:
         """How the frames of a segment become windows."""
-        if isinstance(self.front, MfccConfig):
+        if isinstance(self.front_end, MfccConfig):
             return self.window
-        frames, _ = self.front.shape
+        frames, _ = self.front_end.shape
         return WindowConfig(frames, frames)
 
     @property
     def coefficients(self) -> int:
-        """Of each frame."""
-        front = self.front
-        return front.n_coefficients if isinstance(front, MfccConfig) else front.shape[1]
+        """Number of coefficients in each frame."""
+        front_end = self.front_end
+        if isinstance(front_end, MfccConfig):
+            return front_end.n_coefficients
+        return front_end.shape[1]
 
 
 def names() -> list[str]:
-    """Names of the recipes that come with the program."""
+    """Names of the packaged recipes."""
     return sorted(path.stem for path in _folder().glob("*.toml"))
 
 
@@ -259,8 +284,7 @@ def load(name_or_path: str | Path) -> Recipe:
     if path.suffix != ".toml":
         path = _folder() / f"{name_or_path}.toml"
         if not path.is_file():
-            near = difflib.get_close_matches(str(name_or_path), names(), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names())}."
+            hint = did_you_mean(str(name_or_path), names()) or f"there are: {', '.join(names())}."
             raise ConfigError(f"There is no recipe called {name_or_path}: {hint}")
     try:
         table = tomllib.loads(path.read_text())

@@ -1,10 +1,9 @@
-"""Sound from files and from a pipe, in constant memory however long it is."""
+"""Sound from files, in constant memory however long it is."""
 
 import logging
 import os
 import re
 import stat
-import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,8 +12,8 @@ from typing import IO, Any, BinaryIO
 
 import numpy as np
 
-from undertone.audio.block import REST_S, SAMPLE_RATE_HZ, Block, Resting, Samples, never, to_int16
-from undertone.audio.resample import Resampler, to_mono
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples, to_int16
+from undertone.audio.resample import Resampler
 from undertone.errors import AudioSourceError, RuntimeMissingError
 from undertone.support.native_output import mute_c_stderr
 
@@ -30,11 +29,10 @@ libsndfile reads a few more kinds, but their endings (``.mat``, ``.raw``) mean o
 """
 
 # A rate or a number of channels outside these is a damaged header, and could fill the memory.
-_LOWEST_RATE_HZ = 2_000
-_HIGHEST_RATE_HZ = 768_000
-_MOST_CHANNELS = 64
+LOWEST_RATE_HZ = 2_000
+HIGHEST_RATE_HZ = 768_000
+MOST_CHANNELS = 64
 _UNKNOWN_FRAMES = 2**63 - 1  # what libsndfile says of a FLAC that was streamed
-_LONGEST_CHUNK_BYTES = 2**20  # of what a WAV header says beside the sound
 
 _SIZES_TOLD_AND_FOUND = re.compile(
     r"^ *(?:RIFF|RIFX|riff|Riff size|data|FORM|SSND|BODY|Data Size) *: (\d+) \(should be (\d+)\)",
@@ -133,58 +131,17 @@ def _opened(file: IO[bytes], name: str) -> Iterator[Any]:
             f"convert it to WAV or FLAC, for example with ffmpeg."
         ) from error
     with sound:
-        if not _LOWEST_RATE_HZ <= sound.samplerate <= _HIGHEST_RATE_HZ:
+        if not LOWEST_RATE_HZ <= sound.samplerate <= HIGHEST_RATE_HZ:
             raise AudioSourceError(
                 f"{name} claims a sample rate of {sound.samplerate} Hz, so that its header must "
                 f"be damaged: record it or copy it again."
             )
-        if sound.channels > _MOST_CHANNELS:
+        if sound.channels > MOST_CHANNELS:
             raise AudioSourceError(
                 f"{name} claims {sound.channels} channels, so that its header must be damaged: "
                 f"record it or copy it again."
             )
         yield sound
-
-
-def read_pcm(
-    stream: BinaryIO,
-    sample_rate_hz: int = SAMPLE_RATE_HZ,
-    channels: int = 1,
-    block_s: float = 0.1,
-    resting: Resting = never,
-) -> Iterator[Block]:
-    """Raw int16 little-endian PCM from a buffered stream as mono Blocks, timed from its start.
-
-    ``arecord`` and others put a WAV header in front: then the header's rate and channels hold.
-    An incomplete last sample is dropped.  While ``resting``, a block has ``REST_S`` of sound.
-
-    Raises AudioSourceError where the stream is empty or its WAV header is not of 16-bit PCM.
-    """
-    head = stream.read(4)
-    if head == b"RIFF":
-        sample_rate_hz, channels = _read_wav_header(stream)
-        head = b""
-
-    def size() -> int:
-        seconds = REST_S if resting() else block_s
-        return max(1, round(sample_rate_hz * seconds)) * channels * 2
-
-    def pieces() -> Iterator[Samples]:
-        data = head + stream.read(size() - len(head))
-        while data:
-            whole = np.frombuffer(data, "<i2", len(data) // (2 * channels) * channels)
-            yield to_mono(whole, channels)
-            data = stream.read(size())
-
-    empty = True
-    for block in _resampled(pieces(), sample_rate_hz):
-        empty = False
-        yield block
-    if empty:
-        raise AudioSourceError(
-            "No sound came in on the pipe: see whether the program in front of it runs, "
-            "for example arecord -f S16_LE -r 16000 -c 1."
-        )
 
 
 def find_audio_files(paths: Iterable[str | Path]) -> tuple[list[Path], Counter[str]]:
@@ -269,26 +226,3 @@ def _resampled(pieces: Iterable[Samples], sample_rate_hz: int) -> Iterator[Block
         if len(samples):
             yield Block(samples, given / SAMPLE_RATE_HZ)
             given += len(samples)
-
-
-def _read_wav_header(stream: BinaryIO) -> tuple[int, int]:
-    """Rate and channels of a WAV stream whose ``RIFF`` has been read; leaves it at its samples."""
-    stream.read(8)  # the length, unknown in a pipe, and "WAVE"
-    rate = channels = bits = encoding = 0
-    name = b""
-    while len(head := stream.read(8)) == 8:
-        name, length = struct.unpack("<4sI", head)
-        if name == b"data":
-            break
-        if length > _LONGEST_CHUNK_BYTES:
-            break
-        body = stream.read(length + length % 2)
-        if name == b"fmt " and len(body) >= 16:
-            encoding, channels, rate, _, _, bits = struct.unpack("<HHIIHH", body[:16])
-    fits = _LOWEST_RATE_HZ <= rate <= _HIGHEST_RATE_HZ and 1 <= channels <= _MOST_CHANNELS
-    if encoding not in (1, 0xFFFE) or bits != 16 or name != b"data" or not fits:
-        raise AudioSourceError(
-            "The WAV stream on the pipe is not 16-bit PCM: record it with "
-            "arecord -f S16_LE -r 16000 -c 1."
-        )
-    return rate, channels

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from undertone.audio.block import SAMPLE_RATE_HZ
-from undertone.audio.pulse import heard_source
+from undertone.audio.pulse import HeardSource
 from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
 from undertone.support.native_output import mute_c_stderr
 
@@ -127,6 +127,7 @@ class PortAudioInput:
         self._device: InputDevice | None = None
         self._alone = False
         self._source: str | None = None  # what a sound server gave at first
+        self._heard: HeardSource | None = None
 
     @property
     def name(self) -> str:
@@ -148,7 +149,8 @@ class PortAudioInput:
         else:
             device = same_device(devices, self._device, self._alone)
         stream = _open(sounddevice, device, self._channel, deliver)
-        source = heard_source()
+        stream.heard = self._heard = HeardSource()
+        source = self._heard.name
         if source and self._source and source != self._source:
             stream.close()
             raise AudioSourceError(
@@ -161,7 +163,7 @@ class PortAudioInput:
 
     def moved_to(self) -> str | None:
         """The other microphone that a sound server gives instead by now, or None."""
-        source = heard_source() if self._source else None
+        source = self._heard.name if self._heard else None
         return source if source != self._source else None
 
     def refresh(self) -> None:
@@ -194,6 +196,7 @@ class _PortAudioStream:
     ) -> None:
         self.sample_rate_hz = sample_rate_hz
         self.channels = channels
+        self.heard: HeardSource | None = None
         self._errors = sounddevice.PortAudioError
         self._closed = False
 
@@ -225,6 +228,8 @@ class _PortAudioStream:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
+            if self.heard:
+                self.heard.close()
             self._stream.abort()
             self._stream.close()
 

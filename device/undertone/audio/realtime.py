@@ -1,10 +1,11 @@
-"""Sound that is timed from its start, brought to the time of the world."""
+"""A recording played at its own time and pace."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from undertone.audio.block import Block
+from undertone.events import Gap, Idle
 
 
 class Recording:
@@ -12,17 +13,17 @@ class Recording:
 
     def __init__(
         self,
-        blocks: Iterable[Block],
+        items: Iterable[Block | Gap | Idle],
         began_s: float,
         sleep: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``blocks``: timed from 0; ``began_s``: POSIX seconds.
+        """``items``: of a file or a pipe; ``began_s``: POSIX seconds.
 
         With ``sleep``, no block comes before its time has come; ``clock`` gives seconds that never
         go back.
         """
-        self._blocks = blocks
+        self._items = items
         self._began_s = began_s
         self._sleep = sleep
         self._clock = clock
@@ -33,18 +34,14 @@ class Recording:
         return self._began_s + self._position_s
 
     def __iter__(self) -> Iterator[Block]:
-        """Play it, once."""
+        """Play it, once; its time is that of its samples alone."""
         start_s = self._clock()
-        for block in self._blocks:
-            early_s = start_s + block.time_s - self._clock()
+        for item in self._items:
+            if not isinstance(item, Block):
+                continue
+            early_s = start_s + self._position_s - self._clock()
             if self._sleep and early_s > 0:
                 self._sleep(early_s)
-            self._position_s = block.time_s + block.duration_s
-            yield replace(block, time_s=self._began_s + block.time_s)
-
-
-def as_if_now(blocks: Iterable[Block], clock: Callable[[], float]) -> Iterator[Block]:
-    """Blocks timed from 0 as if they had begun now."""
-    start_s = clock()
-    for block in blocks:
-        yield replace(block, time_s=start_s + block.time_s)
+            block = replace(item, time_s=self.now())
+            self._position_s += block.duration_s
+            yield block

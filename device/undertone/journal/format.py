@@ -59,7 +59,20 @@ class DiskRefused:
     reason: str
 
 
-JournalEvent = Event | EventsLost | DiskRefused
+@dataclass(frozen=True, slots=True)
+class DaysRemoved:
+    """The journal's own note: files of these days were removed because of their age or size.
+
+    days: dates with commas between them, in the order in which they were written.
+    """
+
+    kind: ClassVar[str] = "days-removed"
+    time_s: float
+    days: str
+    reason: str
+
+
+JournalEvent = Event | EventsLost | DiskRefused | DaysRemoved
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +132,7 @@ def _line_of(cls: type[JournalEvent]) -> type[Line]:
 
 _EVENTS: dict[type[Line], type[JournalEvent]] = {
     _line_of(cls): cls
-    for cls in (Started, Gap, SourceLost, SourceBack, Stopped, EventsLost, DiskRefused)
+    for cls in (Started, Gap, SourceLost, SourceBack, Stopped, EventsLost, DiskRefused, DaysRemoved)
 }
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Union[SegmentLine, *_EVENTS])
 

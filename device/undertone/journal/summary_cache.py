@@ -5,14 +5,14 @@ on it: one that is missing, damaged, or of another state of its file is not used
 itself is read.
 """
 
-import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from undertone.journal.files import read_lines
+from undertone.journal.files import read_lines, replace_file
 from undertone.journal.format import read_line
 from undertone.journal.summary import Summary
 from undertone.support.regular_file import open_regular
@@ -62,11 +62,11 @@ def store(file: Path) -> None:
                 if line is None or line.recording == (summary is recordings):
                     summary.add(line)
         index = _Index(2, before.st_size, before.st_mtime_ns, heard, recordings)
-        part = path_of(file).with_suffix(".part")
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-            with os.fdopen(os.open(part, flags, 0o640), "wb") as stored:
-                stored.write(msgspec.json.encode(index))
-            part.replace(path_of(file))
-        finally:
-            part.unlink(missing_ok=True)
+        replace_file(path_of(file), msgspec.json.encode(index))
+
+
+def store_missing(files: Iterable[Path]) -> None:
+    """:func:`store` for those of ``files`` that have no summary which can be used."""
+    for file in files:
+        if load(file) is None:
+            store(file)

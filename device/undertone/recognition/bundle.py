@@ -6,7 +6,6 @@ the model's bytes must have the manifest's SHA-256, and the loaded model's shape
 and quantisation must be those that the manifest states.
 """
 
-import difflib
 import hashlib
 import os
 from dataclasses import dataclass
@@ -23,6 +22,8 @@ from undertone.recognition.interpreter import Int8Interpreter, RuntimeName, Tens
 from undertone.recognition.mfcc import MfccConfig
 from undertone.recognition.windows import WindowConfig
 from undertone.support.regular_file import open_regular
+from undertone.support.strict import Strict
+from undertone.support.suggestion import suggestion
 
 SCHEMA_VERSION: Final = 1
 MODEL_FILE = "model.tflite"
@@ -53,11 +54,7 @@ Text = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]{0,200}\Z")]
 Texts = Annotated[tuple[Text, ...], Meta(max_length=10_000)]
 
 
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A frozen dataclass whose unknown, missing and mistyped keys are errors that name the key."""
-
-
-class Normalization(_Strict, frozen=True):
+class Normalization(Strict, frozen=True):
     """What is done to a window before the network: noise, level, then mean and deviation.
 
     level: ``energy-mean`` subtracts from coefficient 0 its mean over the window, which takes
@@ -72,7 +69,7 @@ class Normalization(_Strict, frozen=True):
     steady_noise: Literal["kept", "subtracted"] = "kept"
 
 
-class Quantization(_Strict, frozen=True):
+class Quantization(Strict, frozen=True):
     """Per-tensor int8 quantisation: real = scale * (value - zero_point)."""
 
     input_scale: Positive
@@ -81,7 +78,7 @@ class Quantization(_Strict, frozen=True):
     output_zero_point: ZeroPoint
 
 
-class Training(_Strict, frozen=True):
+class Training(Strict, frozen=True):
     """Where the weights come from."""
 
     corpora: Texts
@@ -92,7 +89,7 @@ class Training(_Strict, frozen=True):
     licence: Text
 
 
-class Manifest(_Strict, frozen=True):
+class Manifest(Strict, frozen=True):
     """The contract between training and device; one JSON object.
 
     labels: in the order of the model's outputs, which are logits.
@@ -218,10 +215,9 @@ def _find(name_or_path: str | Path) -> Path:
             f"{folder} is no bundle, since it has no {MANIFEST_FILE}: name the folder that "
             "`undertone-train promote` made, or an installed bundle."
         )
-    near = difflib.get_close_matches(str(name_or_path), installed, n=1)
-    known = ", ".join(installed) or "none"
-    hint = f"did you mean {near[0]}?" if near else f"installed are: {known}."
-    raise BundleError(f"There is no bundle called {name_or_path}: {hint}")
+    known = f"installed are: {', '.join(installed) or 'none'}."
+    near = suggestion(str(name_or_path), installed, known)
+    raise BundleError(f"There is no bundle called {name_or_path}: {near}")
 
 
 def _read(path: Path, limit: int) -> bytes:

@@ -9,7 +9,6 @@ from threading import Lock, Thread
 
 from undertone.audio.microphone import Microphone
 from undertone.audio.realtime import Recording
-from undertone.errors import UndertoneError
 from undertone.events import Event, LiveStatus
 from undertone.journal import JournalWriter
 from undertone.journal.sink import JournalSink
@@ -47,26 +46,26 @@ class LiveListener:
         """
         with self._changing:
             day = date.today() if sample else None
-            writer = JournalWriter(  # which has the lock: one listener at a time
-                settings.journal, settings.limits, recording_day=day
+            journal = JournalSink(  # which has the lock: one listener at a time
+                JournalWriter(settings.journal, settings.limits, recording_day=day)
             )
             try:
                 self.source, items = _open(settings, sample)
-            except UndertoneError:
-                writer.close()
+                self.status = None
+                self.events.clear()
+                self._stop = Flag()
+                listener = Listener(
+                    Pipeline(model.classifier, threshold=settings.threshold),
+                    model.bundle.manifest,
+                    [journal, self],
+                    time.time,
+                )
+                heard = (_until(self._stop, items), self.source)
+                self._thread = Thread(target=listener.run, args=heard, name="ears", daemon=True)
+                self._thread.start()
+            except BaseException:
+                journal.close()
                 raise
-            self.status = None
-            self.events.clear()
-            self._stop = Flag()
-            listener = Listener(
-                Pipeline(model.classifier, threshold=settings.threshold),
-                model.bundle.manifest,
-                [JournalSink(writer), self],
-                time.time,
-            )
-            heard = (_until(self._stop, items), self.source)
-            self._thread = Thread(target=listener.run, args=heard, name="ears", daemon=True)
-            self._thread.start()
 
     def stop(self) -> None:
         """Listen no more; what was heard is in the journal when this returns."""

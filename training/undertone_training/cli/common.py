@@ -1,9 +1,7 @@
-"""What the training commands share: where data, cache and runs are, and how progress looks."""
+"""What the training commands share: common options, progress on the screen, and tables."""
 
-import importlib
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +11,8 @@ import platformdirs
 
 if TYPE_CHECKING:
     from undertone_training.corpora.clip import Clip
-    from undertone_training.corpora.noise import NoiseRecordings
-    from undertone_training.features.cache import ClipFeatures
-    from undertone_training.recipe import Recipe
+    from undertone_training.features.cache import FeatureCache
+    from undertone_training.progress import Step
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -28,7 +25,7 @@ data: Decorator = click.option(
     envvar="UNDERTONE_DATA",
     required=True,
     show_envvar=True,
-    help="Folder that holds the corpora.",
+    help="Folder of the corpora.",
 )
 cache: Decorator = click.option(
     "--cache",
@@ -44,7 +41,7 @@ runs: Decorator = click.option(
     type=FOLDER,
     default=Path("runs"),
     show_default=True,
-    help="Folder that gets a folder for each run.",
+    help="Folder of the runs; each gets a folder of its own.",
 )
 recipe: Decorator = click.option(
     "--recipe",
@@ -60,11 +57,8 @@ jobs: Decorator = click.option(
 
 
 @contextmanager
-def progress(description: str, total: int, done: int = 0) -> Iterator[Callable[[str], None]]:
-    """A step function: a bar on a terminal; elsewhere a plain line at every tenth.
-
-    done: steps that were taken before.
-    """
+def progress(description: str, total: int, done: int = 0) -> "Iterator[Step]":
+    """A bar on a terminal, otherwise a plain line after every tenth of the steps."""
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import (
@@ -84,10 +78,10 @@ def progress(description: str, total: int, done: int = 0) -> Iterator[Callable[[
         )
         with Progress(*columns, console=Console(stderr=True)) as bar:
             task = bar.add_task(description, total=total, completed=done, note="")
-            yield lambda note: bar.update(task, advance=1, note=note)
+            yield lambda note="": bar.update(task, advance=1, note=note)
         return
 
-    def step(note: str) -> None:
+    def step(note: str = "") -> None:
         nonlocal done
         done += 1
         if done * 10 // total > (done - 1) * 10 // total:
@@ -96,40 +90,33 @@ def progress(description: str, total: int, done: int = 0) -> Iterator[Callable[[
     yield step
 
 
+def feature_cache(folder: Path, jobs: int | None) -> "FeatureCache":
+    """The cache in ``folder``, whose work shows a bar."""
+    from undertone_training.features.cache import FeatureCache
+
+    return FeatureCache(folder, jobs, progress)
+
+
+class Command(click.Command):
+    """A command that knows the recipes of the reference systems, which may be in any folder."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Register the reference systems' features, then run the command."""
+        import undertone_training.references.features  # noqa: F401
+
+        return super().invoke(ctx)
+
+
 def load_tensorflow() -> None:
-    """Import TensorFlow without its notices; before any module that imports it.
+    """Import TensorFlow silently, and register the reference systems' networks."""
+    from undertone_training.tensorflow_loader import load_tensorflow
 
-    Its errors are exceptions and are seen; ``TF_CPP_MIN_LOG_LEVEL=0`` brings its log back.
-    """
-    from undertone.support.native_output import STDERR, silenced
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # heeded only when set before the import
-    with silenced(STDERR):  # and what it logs before it heeds it
-        importlib.import_module("tensorflow")
-        importlib.import_module("keras")
-
-
-def features_of(
-    clips: "Sequence[Clip]",
-    recipe: "Recipe",
-    cache: Path,
-    jobs: int | None,
-    description: str,
-    noise: "NoiseRecordings | None" = None,
-) -> "list[ClipFeatures]":
-    """Features of ``clips``, from the cache or computed, with a bar.
-
-    ``noise``: makes augmented copies, for training, some with this noise; None makes none.
-    """
-    from undertone_training.features.cache import prepare
-
-    augmentation = None if noise is None else recipe.augmentation
-    with progress(description, len(clips)) as step:
-        return prepare(clips, recipe.front, augmentation, noise, cache, jobs, lambda: step(""))
+    load_tensorflow()
+    import undertone_training.references.networks  # noqa: F401
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> None:
-    """Print a table; ``sides``: l or r for each column."""
+    """Print a table; ``sides``: l or r for each column, left- or right-aligned."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -138,24 +125,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> Non
     for heading, side in zip(head, sides, strict=True):
         drawn.add_column(heading, justify="left" if side == "l" else "right", overflow="fold")
     for cells in rows:
-        drawn.add_row(*map(Text, cells))  # a folder may have any name
+        drawn.add_row(*map(Text, cells))  # as Text: the name of a folder may look like markup
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = 250  # a file or a pipe has no edge to fold at
+        console.width = 250  # in a file or a pipe nothing is folded
     console.print(drawn)
-
-
-def held_out_features(
-    clips: "Mapping[str, Clip]",
-    recipe: "Recipe",
-    cache: Path,
-    jobs: int | None,
-    ids: "Sequence[str]",
-) -> "list[ClipFeatures]":
-    """Features of the clips with these ids, for a recipe's folds to judge."""
-    from undertone_training.evaluation.test_clips import chosen
-
-    return features_of(chosen(clips, ids), recipe, cache, jobs, "folds")
 
 
 def clips_by_id(data: Path) -> "dict[str, Clip]":

@@ -25,13 +25,14 @@ def _checked_ending(
 
 
 @click.command(
+    cls=common.Command,
     epilog="""\b
 Examples:
   undertone-train compare runs/*
   undertone-train compare runs/compact models/ravdess8-compact
   undertone-train compare runs --output figures.md
   undertone-train compare runs --references costs.json --output references.png
-"""
+""",
 )
 @click.argument("folders", nargs=-1, required=True, type=common.FOLDER, metavar="FOLDER...")
 @click.option(

@@ -1,8 +1,6 @@
 """``undertone-train evaluate``: figures of runs and bundles on clips that they never saw."""
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +10,13 @@ from undertone_training.cli import common
 
 if TYPE_CHECKING:
     from undertone.recognition.classifier import Classifier
-    from undertone_training.corpora.clip import Clip
     from undertone_training.evaluation.results import LiveCounts, Outcome
     from undertone_training.learning.runs import Run
     from undertone_training.metrics import Predictions
 
 
 @click.command(
+    cls=common.Command,
     epilog="""\b
 Examples:
   undertone-train evaluate runs/compact
@@ -27,7 +25,7 @@ Examples:
   undertone-train evaluate runs/compact/final --protocol noise
   undertone-train evaluate runs/compact/final --split validation
   undertone-train evaluate models/ravdess8-compact --to report
-"""
+""",
 )
 @click.argument("folder", type=common.FOLDER)
 @common.data
@@ -39,7 +37,7 @@ Examples:
     default="own",
     show_default=True,
     help="own: the clips that each run's protocol held out; live: the same in one long "
-    "recording, through the device path; cross-corpus: every other corpus at hand; noise: "
+    "recording, through the device path; cross-corpus: every other corpus available; noise: "
     "recorded noise, tones and music, in which every segment is false.",
 )
 @click.option(
@@ -55,7 +53,7 @@ Examples:
     "seeds",
     type=common.SEED,
     multiple=True,
-    help="Only the runs of this seed; may be repeated.",
+    help="Only the runs with this seed; may be repeated.",
 )
 @click.option(
     "--to",
@@ -72,7 +70,7 @@ def command(
     seeds: tuple[int, ...],
     to: Path | None,
 ) -> None:
-    """Test every quantised run in FOLDER, float and int8, or the bundle that FOLDER holds.
+    """Test every quantised run in FOLDER, float and int8, or the bundle that FOLDER contains.
 
     Each run gets a report of its own; the folds of one recipe and protocol are put together in
     the recipe's folder, report/, with mean and deviation over seeds.
@@ -87,321 +85,114 @@ def command(
             raise click.UsageError(
                 "A bundle is tested on --split test or --protocol cross-corpus or noise."
             )
-        if protocol == "noise":
-            _bundle_in_noise(folder, data, to)
-        else:
-            _bundle(folder, common.clips_by_id(data), protocol, to)
+        _evaluate_bundle(folder, data, protocol, to)
         return
     runs = [run for run in find_runs(folder) if not seeds or run.info.seed in seeds]
     if not runs:
         raise click.BadParameter(f"No run in {folder} has one of these.", param_hint="--seed")
     if to:
-        raise click.UsageError("--to is for a bundle; the reports of runs stand beside them.")
+        raise click.UsageError("--to is for a bundle; the reports of runs are in their folders.")
     if protocol == "noise":
-        _in_noise(runs, data)
-        return
-    clips = common.clips_by_id(data)
-    _close(runs, clips, cache, jobs)
-    if protocol == "cross-corpus":
-        results = _cross_corpus(runs, clips, cache, jobs)
-        _pool(folder, results, by_seed=False)
-    elif protocol == "live":
-        _pool(folder, _live(runs, clips, data))
+        _evaluate_in_noise(runs, data)
     else:
-        _pool(folder, _own(runs, clips, side, cache, jobs))
+        _evaluate_runs(folder, runs, data, cache, jobs, protocol, side)
 
 
-def _close(
-    runs: "Sequence[Run]", clips: "Mapping[str, Clip]", cache: Path, jobs: int | None
+def _evaluate_runs(
+    folder: Path,
+    runs: "Sequence[Run]",
+    data: Path,
+    cache: Path,
+    jobs: int | None,
+    protocol: str,
+    side: str,
 ) -> None:
-    """Find temperature and threshold for the runs that validated on nobody."""
-    if all(run.calibration.temperature is not None for run in runs):
-        return
-    common.load_tensorflow()
-    from undertone_training.learning.calibration import close
-
-    left = []
-    for recipe in dict.fromkeys(run.info.recipe for run in runs):  # each with features of its own
-        left += close(
-            [run for run in runs if run.info.recipe == recipe],
-            partial(common.held_out_features, clips, recipe, cache, jobs),
-        )
-    for run in left:
-        click.echo(
-            f"{run.folder}: its confidence stays open until other folds are trained", err=True
-        )
-
-
-def _own(
-    runs: "Sequence[Run]", clips: "Mapping[str, Clip]", side: str, cache: Path, jobs: int | None
-) -> "list[Outcome]":
-    """Each run on the clips that it held out."""
-    from undertone_training.evaluation.test_clips import chosen, held_out
-
-    def tested(run: "Run") -> "tuple[list[Clip], str]":
-        if side == "test":
-            return held_out(run.info, clips)
-        validation = chosen(clips, run.info.validation)
-        return validation, f"{run.info.protocol} (validation actors)"
-
-    return [
-        _test(run, test, protocol, side, cache, jobs)
-        for run, test, protocol in _at_hand(runs, tested)
-    ]
-
-
-def _cross_corpus(
-    runs: "Sequence[Run]", clips: "Mapping[str, Clip]", cache: Path, jobs: int | None
-) -> "list[Outcome]":
-    """Each run on every corpus that it was not trained on, as far as its labels go."""
-    from undertone_training.evaluation.test_clips import foreign
-
-    return [
-        _test(run, test, f"cross-corpus ({corpus})", f"cross-corpus-{corpus}", cache, jobs)
-        for run in runs
-        for corpus, test in foreign(clips.values(), run.info.corpora, run.info.labels).items()
-    ]
-
-
-def _live(runs: "Sequence[Run]", clips: "Mapping[str, Clip]", data: Path) -> "list[Outcome]":
-    """Each run's held-out clips in one long recording, in quiet and in noise."""
     from undertone_training.corpora.noise import for_testing
-    from undertone_training.evaluation.results import LiveCounts, Outcome
-    from undertone_training.evaluation.streaming import condition
-    from undertone_training.evaluation.test_clips import held_out
+    from undertone_training.evaluation.test_clips import cross_corpus_tests, held_out_tests
+    from undertone_training.report.outcomes import write_pooled, write_run
 
+    clips = common.clips_by_id(data)
+    features = common.feature_cache(cache, jobs)
+    cross_corpus = protocol == "cross-corpus"
+    tests, left_out = (
+        (cross_corpus_tests(runs, clips.values()), [])
+        if cross_corpus
+        else held_out_tests(runs, clips, side)
+    )
     noise = for_testing(data).files
-    if not noise:
-        click.echo(f"no recordings in {data / 'noise'}: only without noise", err=True)
-    results = []
-    for run, test, protocol in _at_hand(runs, lambda run: held_out(run.info, clips)):
-        common.load_tensorflow()
-        from undertone_training.evaluation.evaluate import cost_of, evaluate_live
-
-        cost = cost_of(run)
-        for snr_db, heard in evaluate_live(run, test, noise).items():
-            name = condition(snr_db)
-            counts = LiveCounts(
-                len(test), heard.missed, heard.false_segments, round(heard.recording_s, 1)
-            )
-            if protocol != "speaker-independent":
-                name = f"{name}, {protocol}"
-            predictions = {"int8": heard.predictions}
-            results.append(Outcome(run, name, predictions, cost, counts, clips=test))
-            _say(f"{run.folder} {name}", results[-1].predictions, counts)
-    return results
-
-
-def _at_hand(
-    runs: "Sequence[Run]", tested: "Callable[[Run], tuple[list[Clip], str]]"
-) -> "list[tuple[Run, list[Clip], str]]":
-    """The runs whose clips are there, with them and the protocol; the others are told.
-
-    Raises SplitError where that is none: who has not actors 21-24 still gets the folds.
-    """
-    from undertone_training.errors import SplitError
-
-    found, reasons = [], []
-    for run in runs:
-        try:
-            found.append((run, *tested(run)))
-        except SplitError as error:
-            reasons.append((run, error))
-    if not found:
-        raise reasons[0][1]
-    for run, reason in reasons:
-        click.echo(f"{run.folder} is left out: {reason}", err=True)
-    return found
-
-
-def _test(
-    run: "Run", clips: "Sequence[Clip]", protocol: str, name: str, cache: Path, jobs: int | None
-) -> "Outcome":
-    """Test a run and write its own report."""
-    import msgspec
-
-    from undertone_training.evaluation.results import Outcome, Verdicts
-    from undertone_training.report import write_report
-
-    info, calibration = run.info, run.calibration
-    features = common.features_of(clips, info.recipe, cache, jobs, str(run.folder))
+    if protocol == "live" and not noise:
+        left_out.append(f"no recordings in {data / 'noise'}: only without noise")
     common.load_tensorflow()
-    from undertone_training.evaluation.embeddings import map_run
-    from undertone_training.evaluation.evaluate import cost_of, evaluate_run, forms_of
+    from undertone_training.evaluation.evaluate import evaluate, evaluate_live
+    from undertone_training.learning.calibration import calibrate, from_cache
 
-    predictions = evaluate_run(run, features, forms_of(run))
-    cost = cost_of(run)
-    placed = map_run(run, features)
-    write_report(
-        run.report / name,
-        f"{info.recipe.name}, {info.split}, seed {info.seed}",
-        protocol,
-        predictions,
-        run.epochs(),
-        {
-            "seed": info.seed,
-            "split": info.split,
-            "commit": info.commit,
-            "machine": info.machine,
-            "temperature": calibration.temperature,
-            "confidence_threshold": calibration.threshold,
-            **msgspec.to_builtins(cost),
-        },
-        clips,
-        [placed] if placed else [],
-    )
-    _say(f"{run.folder} {protocol}", predictions)
-    *_, shipped = predictions.values()
-    verdicts = Verdicts.of(shipped, calibration.confidence[1])
-    return Outcome(run, protocol, predictions, cost, None, verdicts, clips, placed)
-
-
-def _pool(folder: Path, results: "Sequence[Outcome]", by_seed: bool = True) -> None:
-    """Put together what belongs together: one recipe under one protocol."""
-    groups: dict[tuple[Path, str], list[Outcome]] = defaultdict(list)
-    for each in results:
-        groups[_home(folder, each.run), each.protocol].append(each)
-    for (home, protocol), group in groups.items():
-        _pool_one(home / "report", protocol, group, by_seed)
+    for run in calibrate(runs, from_cache(clips.values(), features)):
+        left_out.append(
+            f"{run.folder}: has no temperature and no threshold until other folds are trained"
+        )
+    for reason in left_out:
+        click.echo(reason, err=True)
+    outcomes: list[Outcome] = []
+    for test in tests:
+        if protocol == "live":
+            for outcome in evaluate_live(test, noise):
+                outcomes.append(outcome)
+                title = f"{test.run.folder} {outcome.protocol}"
+                _print_figures(title, outcome.predictions, outcome.live)
+            continue
+        outcomes.append(evaluate(test, features))
+        report = write_run(outcomes[-1], test.report)
+        _print_figures(report.title, report.predictions)
+        if cross_corpus:
+            _print_path(report.folder)
+    for pooled in write_pooled(folder, outcomes, by_seed=not cross_corpus):
+        for reason in pooled.left_out:
+            click.echo(reason, err=True)
+        for report in pooled.reports:
+            if pooled.n_runs > 1:
+                _print_figures(report.title, report.predictions)
+            _print_path(report.folder)
 
 
-def _home(folder: Path, run: "Run") -> Path:
-    """The recipe's folder, or what was asked for where that is inside of it."""
-    inside = len(run.folder.relative_to(folder).parts) < 2
-    return folder if inside else run.folder.parent.parent
-
-
-def _pool_one(folder: Path, protocol: str, group: "Sequence[Outcome]", by_seed: bool) -> None:
-    """A report over all folds of each seed, and one file with the spread over the seeds.
-
-    by_seed False: the runs were tested on the same clips and each stands for itself.
-    """
-    import msgspec
-
-    from undertone_training.evaluation.results import (
-        Pooled,
-        file_name,
-        mean_cost,
-        one_recipe,
-        pool,
-        same_folds,
-        total,
-    )
-    from undertone_training.evaluation.test_clips import shortfall
-    from undertone_training.metrics import Predictions
-    from undertone_training.report import write_report
-
-    recipe = one_recipe(group)
-    name = file_name(protocol)
-    if by_seed:
-        replicates, left_out = same_folds(group)
-        for reason in left_out:
-            click.echo(f"{protocol}: {reason}", err=True)
-        speakers = {name for each in replicates[0] for name in _heard(each)}
-        protocol += shortfall(group[0].run.info.protocol, len(replicates[0]), len(speakers))
-    else:
-        replicates = [[each] for each in group]
-    kept = [each for replicate in replicates for each in replicate]
-    cost = mean_cost([each.cost for each in kept])
-    splits = sorted({each.run.info.split for each in kept})
-    joined = [
-        {
-            form: Predictions.concatenate([each.predictions[form] for each in replicate])
-            for form in replicate[0].predictions
-        }
-        for replicate in replicates
-    ]
-    if by_seed:
-        for replicate, predictions in zip(replicates, joined, strict=True):
-            seed = replicate[0].run.info.seed
-            write_report(
-                folder / name / f"seed{seed}",
-                recipe.name,
-                protocol,
-                predictions,
-                {},
-                {"seed": seed, "splits": splits, **msgspec.to_builtins(cost)},
-                [clip for each in replicate for clip in each.clips],
-                [each.map for each in replicate if each.map],
-            )
-            if len(group) > 1:
-                _say(f"{recipe.name} {protocol} seed {seed}", predictions)
-    seeds = tuple(sorted({each.run.info.seed for each in kept}))
-    live = total([each.live for each in kept if each.live])
-    verdicts = total([each.verdicts for each in kept if each.verdicts])
-    pooled = Pooled(recipe, protocol, seeds, tuple(splits), pool(joined), cost, live, verdicts)
-    pooled.save(folder / f"{name}.json")
-
-
-def _heard(outcome: "Outcome") -> tuple[str, ...]:
-    """The speakers whom a run was tested on."""
-    return next(iter(outcome.predictions.values())).speakers
-
-
-def _bundle(folder: Path, clips: "Mapping[str, Clip]", protocol: str, to: Path | None) -> None:
-    """The bundle itself, through the device path."""
+def _evaluate_bundle(folder: Path, data: Path, protocol: str, to: Path | None) -> None:
+    """Test the bundle itself, through the device path."""
     from undertone.recognition import bundle
     from undertone.recognition.classifier import Classifier
     from undertone_training.evaluation.inference import through_device
-    from undertone_training.evaluation.results import file_name
-    from undertone_training.evaluation.test_clips import final_test, foreign, require_unheard
-    from undertone_training.report import write_report
+    from undertone_training.evaluation.test_clips import bundle_tests
+    from undertone_training.report.outcomes import write_bundle_report
 
     loaded = bundle.load(folder)
-    manifest, training = loaded.manifest, loaded.manifest.training
     classifier = Classifier(loaded)
-    if protocol == "cross-corpus":
-        found = foreign(clips.values(), training.corpora, manifest.labels)
-        tests = {f"cross-corpus ({corpus})": test for corpus, test in found.items()}
-    else:
-        test, name = final_test(clips.values(), manifest.labels)
-        require_unheard(test, training)
-        tests = {name: test}
-    to = to or Path(f"report-{manifest.name}")
+    to = to or Path(f"report-{loaded.manifest.name}")
+    if protocol == "noise":
+        _count_false_alarms(classifier, data, to, loaded.manifest.name)
+        return
+    clips = common.clips_by_id(data).values()
+    tests = bundle_tests(loaded.manifest, clips, cross_corpus=protocol == "cross-corpus")
     for name, test in tests.items():
         with common.progress(name, len(test)) as step:
-            predictions = {"int8": through_device(test, classifier, lambda: step(""))}
-        extra = {
-            "recipe": training.recipe.get("name"),
-            "seed": training.seed,
-            "confidence_threshold": manifest.confidence_threshold,
-            "model_sha256": manifest.model_sha256,
-            "model_bytes": len(loaded.model),
-            "runtime": classifier.runtime,
-        }
-        title = f"{manifest.name} {manifest.version}"
-        write_report(to / file_name(name), title, name, predictions, {}, extra, test)
-        _say(f"{manifest.name} {name}", predictions)
-    click.echo(f"{to}: reports written")
+            predictions = through_device(test, classifier, step)
+        report = write_bundle_report(to, loaded, classifier.runtime, name, predictions, test)
+        _print_figures(report.title, report.predictions)
+        _print_path(report.folder)
 
 
-def _in_noise(runs: "Sequence[Run]", data: Path) -> None:
-    """Each run on sounds that are no speech; the report stands in the run's folder."""
+def _evaluate_in_noise(runs: "Sequence[Run]", data: Path) -> None:
     from undertone.recognition.classifier import Classifier
     from undertone_training.export.bundle import bundle_of
 
     for run in runs:
         classifier = Classifier(bundle_of(run, run.info.recipe.name))
-        _noise_report(classifier, data, run.report, str(run.folder))
+        _count_false_alarms(classifier, data, run.report, str(run.folder))
 
 
-def _bundle_in_noise(folder: Path, data: Path, to: Path | None) -> None:
-    from undertone.recognition import bundle
-    from undertone.recognition.classifier import Classifier
+def _count_false_alarms(classifier: "Classifier", data: Path, folder: Path, name: str) -> None:
+    """Write and print the false alarms of one model."""
+    from undertone_training.evaluation.false_alarms import count_false_alarms
 
-    loaded = bundle.load(folder)
-    name = loaded.manifest.name
-    _noise_report(Classifier(loaded), data, to or Path(f"report-{name}"), name)
-
-
-def _noise_report(classifier: "Classifier", data: Path, folder: Path, name: str) -> None:
-    """Write and print the false segments of one model."""
-    from undertone_training.evaluation.false_alarms import FILE, listen, sounds
-
-    count = sum(1 for _ in sounds(data))
-    with common.progress(f"{name} noise", count) as step:
-        report = listen(classifier, data, lambda: step(""))
-    report.save(folder / FILE)
+    report = count_false_alarms(classifier, data, f"{name} noise", common.progress)
+    path = report.save(folder)
     click.echo(f"{name:<40}{'minutes':>9}{'segments':>10}{'named':>7}{'per 10 min':>12}")
     for each in (*report.sounds, *report.totals()):
         click.echo(
@@ -410,10 +201,11 @@ def _noise_report(classifier: "Classifier", data: Path, folder: Path, name: str)
         )
     trained_with = ", ".join(each.sound for each in report.sounds if each.trained_with)
     click.echo(f"Training mixes these into its copies: {trained_with or 'none of them'}.")
+    click.echo(f"{path}: written")
 
 
-def _say(
-    what: str, predictions: "Mapping[str, Predictions]", counts: "LiveCounts | None" = None
+def _print_figures(
+    title: str, predictions: "Mapping[str, Predictions]", counts: "LiveCounts | None" = None
 ) -> None:
     from undertone_training.metrics import figures
     from undertone_training.report.protocols import percent, percent_interval
@@ -421,8 +213,8 @@ def _say(
     for form, each in predictions.items():
         found = figures(each)
         line = (
-            f"{what}, {form}: UAR {percent(found.uar)} ({percent_interval(found.uar_interval95)}), "
-            f"accuracy {percent(found.accuracy)}"
+            f"{title}, {form}: UAR {percent(found.uar)} ({percent_interval(found.uar_interval95)})"
+            f", accuracy {percent(found.accuracy)}"
         )
         if counts:
             line += (
@@ -430,3 +222,7 @@ def _say(
                 f"{counts.false_segments} segments of noise in {counts.recording_s / 60:.0f} min"
             )
         click.echo(line)
+
+
+def _print_path(folder: Path) -> None:
+    click.echo(f"{folder / 'report.html'}: written")

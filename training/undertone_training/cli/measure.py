@@ -9,12 +9,13 @@ from undertone_training.errors import RunError
 
 
 @click.command(
+    cls=common.Command,
     epilog="""\b
 Example:
   undertone-train measure runs/compact runs/cnn-bigru runs/light-sernet --output costs.json
 
 `undertone-train compare --references costs.json` sets the costs beside the figures.
-"""
+""",
 )
 @click.argument("folders", nargs=-1, required=True, type=common.FOLDER, metavar="FOLDER...")
 @click.option(

@@ -10,11 +10,12 @@ from undertone_training.errors import CorpusError
 
 
 @click.command(
+    cls=common.Command,
     epilog="""\b
 Examples:
   undertone-train prepare --data ~/corpora --dry-run
   undertone-train prepare --data ~/corpora --corpus ravdess --csv clips.csv
-"""
+""",
 )
 @common.data
 @common.cache
@@ -55,8 +56,10 @@ def command(
             ) from error
     if dry_run:
         return
-    features = common.features_of(found.clips, recipe, cache, jobs, "features", for_training(data))
+    features = common.feature_cache(cache, jobs).compute(
+        found.clips, recipe, noise=for_training(data)
+    )
     silent = [each.clip.clip_id for each in features if not each.segments]
     click.echo(f"{len(features)} clips prepared in {cache}")
     if silent:
-        click.echo(f"no speech heard in {len(silent)}: {', '.join(silent[:10])}", err=True)
+        click.echo(f"no speech detected in {len(silent)}: {', '.join(silent[:10])}", err=True)

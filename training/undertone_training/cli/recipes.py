@@ -2,8 +2,12 @@
 
 import click
 
+from undertone_training.cli import common
 
-@click.command(epilog="Example: undertone-train recipes compact > my-recipe.toml")
+
+@click.command(
+    cls=common.Command, epilog="Example: undertone-train recipes compact > my-recipe.toml"
+)
 @click.argument("name", required=False)
 def command(name: str | None) -> None:
     """List the packaged recipes, or print NAME as TOML with the value of every setting."""

@@ -87,6 +87,18 @@ class Split:
         trained, tested = ({clip.emotion for clip in side} for side in (self.train, self.test))
         return tuple(sorted(trained - tested)) if tested else ()
 
+    def shortcomings(self) -> list[str]:
+        """What is missing from the split, a sentence for each kind."""
+        found = []
+        if self.missing:
+            found.append(f"{self.name}: not at hand are actors {', '.join(self.missing)}")
+        if self.untested:
+            found.append(
+                f"{self.name}: no test clip is {', '.join(self.untested)}, which its figures leave "
+                "out"
+            )
+        return found
+
     def _refuse(self, what: str, one: str, other: str, shared: set[tuple[str, str]]) -> None:
         if shared:
             corpus, name = min(shared)

@@ -190,6 +190,6 @@ _MAKERS: Mapping[str, Callable[[np.random.Generator], Sound]] = {
 NAMES = tuple(_MAKERS)
 
 
-def made(name: str) -> Sound:
+def synthesise(name: str) -> Sound:
     """One of ``NAMES``, ``DURATION_S`` long; the same at every call."""
     return _MAKERS[name](np.random.default_rng(list(name.encode())))

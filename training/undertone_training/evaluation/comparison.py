@@ -6,8 +6,7 @@ from pathlib import Path
 import msgspec
 
 from undertone_training.errors import RunError
-from undertone_training.evaluation import false_alarms
-from undertone_training.evaluation.results import Pooled
+from undertone_training.evaluation.results import NOISE_FILE, Pooled
 from undertone_training.metrics import Interval, Spread
 
 _FIGURES = "figures.json"
@@ -54,7 +53,7 @@ def rows_of(folder: Path) -> list[Row]:
 
 def pooled_in(folder: Path) -> list[Path]:
     """The files of what ``evaluate`` pooled in ``folder`` and below; see ``Pooled``."""
-    others = (_FIGURES, false_alarms.FILE)
+    others = (_FIGURES, NOISE_FILE)
     return sorted(path for path in folder.rglob("report/*.json") if path.name not in others)
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from undertone_training.evaluation.maps import EmbeddingMap, map_of
 from undertone_training.features.cache import ClipFeatures
-from undertone_training.learning.dataset import windows_of
+from undertone_training.features.windows import windows_of
 from undertone_training.learning.runs import Run
 from undertone_training.networks import keras_logits
 

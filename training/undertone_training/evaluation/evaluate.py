@@ -1,6 +1,6 @@
 """Test a run's float and int8 models, clip by clip and through the whole device path."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from undertone.audio.files import read_blocks
 from undertone.recognition.classifier import Classifier
-from undertone_training.corpora.clip import Clip
-from undertone_training.evaluation.results import Cost
-from undertone_training.evaluation.streaming import SNRS_DB, Heard, listen
+from undertone_training.evaluation.embeddings import map_run
+from undertone_training.evaluation.results import Cost, LiveCounts, Outcome, Verdicts
+from undertone_training.evaluation.streaming import SNRS_DB, condition, stream
+from undertone_training.evaluation.test_clips import RunTest
 from undertone_training.export.bundle import Fidelity, bundle_of
 from undertone_training.export.quantize import int8_logits
-from undertone_training.features.cache import ClipFeatures
-from undertone_training.learning.dataset import windows_of
-from undertone_training.learning.fit import predict
+from undertone_training.features.cache import ClipFeatures, FeatureCache
+from undertone_training.features.windows import windows_of
+from undertone_training.learning.predict import predict
 from undertone_training.learning.runs import Run
 from undertone_training.metrics import Predictions, figures
 from undertone_training.networks import WindowLogits, keras_logits, multiply_accumulates
@@ -25,15 +26,44 @@ FORMS = ("float", "int8")
 """Of a run's model: as it was trained, and as it ships."""
 
 
-def forms_of(run: Run) -> Sequence[str]:
-    """Those that the run has: the converter can't take every network."""
-    return FORMS[:1] if run.unquantized.exists() else FORMS
+def evaluate(test: RunTest, features: FeatureCache) -> Outcome:
+    """Test a run, float and int8, on whole clips; raises RunError before ``quantize``."""
+    run = test.run
+    clips = features.compute(test.clips, run.info.recipe, str(run.folder))
+    predictions = evaluate_run(run, clips, FORMS[:1] if run.unquantized.exists() else FORMS)
+    *_, shipped = predictions.values()
+    return Outcome(
+        run,
+        test.protocol,
+        predictions,
+        cost_of(run),
+        verdicts=Verdicts.of(shipped, run.calibration.confidence[1]),
+        clips=test.clips,
+        map=map_run(run, clips),
+    )
+
+
+def evaluate_live(test: RunTest, noise_files: Sequence[Path]) -> Iterator[Outcome]:
+    """Test a run by the ``live`` protocol, without noise and with what noise there is."""
+    run = test.run
+    cost = cost_of(run)
+    classifier = Classifier(bundle_of(run, run.info.recipe.name), runtime="litert")
+    noise = room_noise(noise_files)
+    for snr_db in SNRS_DB if noise is not None else (None,):
+        found = stream(test.clips, classifier, noise, snr_db, run.info.seed)
+        name = condition(snr_db)
+        if test.protocol != "speaker-independent":
+            name = f"{name}, {test.protocol}"
+        counts = LiveCounts(
+            len(test.clips), found.missed, found.false_segments, round(found.recording_s, 1)
+        )
+        yield Outcome(run, name, {"int8": found.predictions}, cost, counts, clips=test.clips)
 
 
 def evaluate_run(
     run: Run, test: Sequence[ClipFeatures], forms: Sequence[str] = FORMS
 ) -> dict[str, Predictions]:
-    """Predictions of the ``float`` and the ``int8`` model on ``test``."""
+    """Predictions of the ``float`` and the ``int8`` model for ``test``."""
     info, calibration = run.info, run.calibration
     temperature, _ = calibration.confidence
     return {
@@ -45,17 +75,17 @@ def evaluate_run(
 
 
 def fidelity(run: Run, features: Sequence[ClipFeatures]) -> Fidelity:
-    """How well the int8 model stands for the float one on these clips."""
+    """How closely the int8 model follows the float model on these clips."""
     info, calibration = run.info, run.calibration
     predictions = evaluate_run(run, features)
     windows = np.concatenate(
         [windows_of(each, info.recipe, calibration.normalization) for each in features]
     )
-    said = {form: logits(windows).argmax(axis=1) for form, logits in _forms(run).items()}
+    labels = {form: logits(windows).argmax(axis=1) for form, logits in _forms(run, FORMS).items()}
     return Fidelity(
         float_uar=figures(predictions["float"]).uar,
         int8_uar=figures(predictions["int8"]).uar,
-        window_agreement=float((said["float"] == said["int8"]).mean()),
+        window_agreement=float((labels["float"] == labels["int8"]).mean()),
         windows=len(windows),
     )
 
@@ -63,29 +93,17 @@ def fidelity(run: Run, features: Sequence[ClipFeatures]) -> Fidelity:
 def cost_of(run: Run) -> Cost:
     """What the run's network costs."""
     model = keras.models.load_model(run.model, compile=False)
+    vocal_tracts = len(run.info.recipe.windowing.vocal_tracts)
     return Cost(
         parameters=model.count_params(),
         model_bytes=run.tflite.stat().st_size if run.tflite.exists() else None,
-        multiply_accumulates=len(run.info.recipe.cut.vocal_tracts) * multiply_accumulates(model),
+        multiply_accumulates=vocal_tracts * multiply_accumulates(model),
         fit_s=round(run.calibration.fit_s, 1),
     )
 
 
-def evaluate_live(
-    run: Run, clips: Sequence[Clip], noise_files: Sequence[Path]
-) -> dict[float | None, Heard]:
-    """The ``live`` protocol at each signal-to-noise ratio that the noise at hand allows."""
-    classifier = Classifier(bundle_of(run, run.info.recipe.name), runtime="litert")
-    noise = room_noise(noise_files)
-    return {
-        snr_db: listen(clips, classifier, noise, snr_db, run.info.seed)
-        for snr_db in SNRS_DB
-        if snr_db is None or noise is not None
-    }
-
-
 def room_noise(files: Sequence[Path]) -> NDArray[np.float64] | None:
-    """All recordings of noise one after another, each at the same mean power; None for none."""
+    """All noise recordings one after another, each at the same mean power; None without any."""
     recordings = []
     for path in files:
         samples = np.concatenate([block.samples for block in read_blocks(path)]).astype(np.float64)
@@ -93,7 +111,7 @@ def room_noise(files: Sequence[Path]) -> NDArray[np.float64] | None:
     return np.concatenate(recordings) if recordings else None
 
 
-def _forms(run: Run, forms: Sequence[str] = FORMS) -> dict[str, WindowLogits]:
+def _forms(run: Run, forms: Sequence[str]) -> dict[str, WindowLogits]:
     return {form: _LOGITS[form](run) for form in forms}
 
 

@@ -1,4 +1,4 @@
-"""The ``noise`` protocol: sounds in which nobody speaks, through the whole device path."""
+"""The ``noise`` protocol: sounds without speech, through the whole device path."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,27 +13,25 @@ from undertone.audio.files import read_blocks
 from undertone.events import UNCERTAIN
 from undertone.recognition.classifier import Classifier
 from undertone_training.corpora import noise
-from undertone_training.corpora.synthetic_sounds import NAMES, Sound, made
-from undertone_training.evaluation.results import read_report, save_report
-from undertone_training.evaluation.streaming import in_noise, levelled, played
-
-FILE = "noise.json"
-"""The report's name, in the folder of a run's or a bundle's report."""
+from undertone_training.corpora.synthetic_sounds import NAMES, Sound, synthesise
+from undertone_training.evaluation.results import NOISE_FILE, read_report, save_report
+from undertone_training.evaluation.streaming import at_level, in_noise, segments_in
+from undertone_training.progress import Progress, silent
 
 LEVELS_DBFS = (-20.0, -35.0, -50.0)
-"""Levels that each sound is played at."""
+"""The levels at which each sound is played."""
 
 LEAD_S = 1.0
-"""A quiet room before each sound, which then sets in at once; its noise goes on beneath."""
+"""A quiet room before each sound, which then starts abruptly; the room's noise continues."""
 
 Kind = Literal["recorded noise", "made sounds"]
 
 
-class Unspoken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FalseAlarms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the device made of one sound at one level, or of several together.
 
-    trained_with: whether the noise was among that which training mixes into its copies.
-    segments: every one is false.  named: those whose verdict was not ``uncertain``.
+    trained_with: whether training adds this noise to its copies.
+    segments: all of them are false. named: those with a verdict other than ``uncertain``.
     """
 
     sound: str
@@ -50,67 +48,67 @@ class Unspoken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NoiseReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """False segments of one model, by sound, over all levels."""
+    """False alarms of one model, by sound, over all levels."""
 
     model_sha256: str
     levels_dbfs: tuple[float, ...]
-    sounds: tuple[Unspoken, ...]
+    sounds: tuple[FalseAlarms, ...]
 
-    def totals(self) -> tuple[Unspoken, ...]:
-        """The sounds of each kind as one."""
+    def totals(self) -> tuple[FalseAlarms, ...]:
+        """All sounds of each kind together."""
         kinds = dict.fromkeys(each.kind for each in self.sounds)
         return tuple(
             _together(kind, [each for each in self.sounds if each.kind == kind]) for kind in kinds
         )
 
-    def save(self, path: Path) -> None:
-        """Write it as indented JSON."""
-        save_report(path, self)
+    def save(self, folder: Path) -> Path:
+        """Write it into a report's folder, as indented JSON."""
+        save_report(folder / NOISE_FILE, self)
+        return folder / NOISE_FILE
 
     @classmethod
-    def load(cls, path: Path) -> "NoiseReport":
-        """Read what ``save`` wrote; raises RunError, but FileNotFoundError where there is none."""
-        return read_report(path, cls)
+    def load(cls, folder: Path) -> "NoiseReport":
+        """Read what ``save`` wrote; raises FileNotFoundError without one, otherwise RunError."""
+        return read_report(folder / NOISE_FILE, cls)
 
 
-def listen(
-    classifier: Classifier, data: Path, progress: Callable[[], None] = lambda: None
+def count_false_alarms(
+    classifier: Classifier, data: Path, title: str = "noise", progress: Progress = silent
 ) -> NoiseReport:
-    """Play every recording of noise below ``data`` and every made sound, at each level.
+    """Play every recording of noise below ``data`` and every synthetic sound, at each level.
 
-    ``progress`` is called after each of ``sounds``.  Raises AudioSourceError for a recording
-    that can't be read.
+    Raises AudioSourceError for a recording that cannot be read.
     """
     found = []
-    for name, kind, trained_with, read in sounds(data):
-        sound = read()
-        found.append(
-            _together(
-                name,
-                [heard(name, kind, trained_with, sound, dbfs, classifier) for dbfs in LEVELS_DBFS],
-            )
-        )
-        progress()
+    played = list(sounds(data))
+    with progress(title, len(played)) as step:
+        for name, kind, trained_with, read in played:
+            sound = read()
+            parts = [
+                play(name, kind, trained_with, sound, dbfs, classifier) for dbfs in LEVELS_DBFS
+            ]
+            found.append(_together(name, parts))
+            step()
     return NoiseReport(classifier.manifest.model_sha256, LEVELS_DBFS, tuple(found))
 
 
 def sounds(data: Path) -> Iterator[tuple[str, Kind, bool, Callable[[], Sound]]]:
-    """Name, kind, whether training mixes it in, and how to get it, of every sound."""
+    """Name, kind, whether training uses it, and how to get it, of every sound."""
     trained_with = noise.for_training(data).files
     for path in noise.every(data):
         yield path.stem, "recorded noise", path in trained_with, partial(_read, path)
     for name in NAMES:
-        yield name, "made sounds", False, partial(made, name)
+        yield name, "made sounds", False, partial(synthesise, name)
 
 
-def heard(
+def play(
     name: str, kind: Kind, trained_with: bool, sound: Sound, dbfs: float, classifier: Classifier
-) -> Unspoken:
+) -> FalseAlarms:
     """Play one sound at one level, after a moment of a quiet room."""
     lead = np.zeros(round(LEAD_S * SAMPLE_RATE_HZ))
-    recording = np.concatenate([lead, levelled(sound, dbfs) if sound.any() else sound])
-    segments = played(in_noise(recording, None, None, seed=0), classifier)
-    return Unspoken(
+    recording = np.concatenate([lead, at_level(sound, dbfs) if sound.any() else sound])
+    segments = segments_in(in_noise(recording, None, None, seed=0), classifier)
+    return FalseAlarms(
         sound=name,
         kind=kind,
         trained_with=trained_with,
@@ -120,8 +118,8 @@ def heard(
     )
 
 
-def _together(name: str, parts: list[Unspoken]) -> Unspoken:
-    return Unspoken(
+def _together(name: str, parts: list[FalseAlarms]) -> FalseAlarms:
+    return FalseAlarms(
         sound=name,
         kind=parts[0].kind,
         trained_with=any(each.trained_with for each in parts),

@@ -15,6 +15,9 @@ from undertone_training.learning.runs import Run
 from undertone_training.metrics import Interval, Predictions, Spread, figures, mean_and_deviation
 from undertone_training.recipe import Recipe
 
+NOISE_FILE = "noise.json"
+"""The report of the noise protocol, in the folder of a run's or a bundle's report."""
+
 _T = TypeVar("_T", bound=msgspec.Struct)
 _Counts = TypeVar("_Counts", "LiveCounts", "Verdicts")
 

@@ -12,7 +12,8 @@ from undertone.recognition.classifier import Classifier
 from undertone.recognition.pipeline import ClassifiedSegment, Pipeline
 from undertone.recognition.speech_gate import FRAME_LENGTH
 from undertone_training.corpora.clip import Clip
-from undertone_training.evaluation.inference import row_of, unheard
+from undertone_training.evaluation.inference import row_of
+from undertone_training.learning.predict import predictions_of
 from undertone_training.metrics import Predictions
 
 PAUSE_S = (1.0, 4.0)
@@ -22,28 +23,27 @@ SNRS_DB = (None, 20.0, 10.0, 5.0)
 """Signal-to-noise ratios of the protocol; None adds no noise."""
 
 SPEECH_DBFS = -25.0
-"""Every clip is brought to this level while it speaks, so that a ratio holds for each: whispers
-and shouts of RAVDESS are 40 dB apart, and the network does not hear the level."""
+"""Level of every clip while the actor speaks, so that a ratio holds for each: whispers and shouts
+of RAVDESS are 40 dB apart, and the network does not get the level."""
 
 ACTIVE_RANGE_DB = 30.0
-"""Frames of 10 ms that are no more than this below a clip's loudest count as speaking."""
+"""Frames of 10 ms that are at most this far below a clip's loudest frame count as speech."""
 
 ROOM_DBFS = -75.0
 """Level of the noise in a quiet room, where the protocol adds none."""
 
 
 def condition(snr_db: float | None) -> str:
-    """What a figure of the protocol is called, after the names of its clips' protocol."""
+    """The protocol's name at a signal-to-noise ratio."""
     return "live, no noise" if snr_db is None else f"live, room noise at {snr_db:.0f} dB SNR"
 
 
 @dataclass(frozen=True)
-class Heard:
+class StreamResult:
     """What the device made of the recording.
 
-    predictions: one row a clip; a clip that was not heard counts as heard
-        wrong: its true emotion has probability 0.
-    missed: clips without a segment.  false_segments: segments that overlap no clip.
+    predictions: one row per clip; a clip without a segment counts as wrong.
+    missed: number of clips without a segment. false_segments: segments that overlap no clip.
     """
 
     predictions: Predictions
@@ -52,26 +52,26 @@ class Heard:
     recording_s: float
 
 
-def listen(
+def stream(
     clips: Sequence[Clip],
     classifier: Classifier,
     noise: NDArray[np.float64] | None,
     snr_db: float | None,
     seed: int,
-) -> Heard:
-    """Lay ``clips`` (shuffled) into a recording and listen to it as the device does.
+) -> StreamResult:
+    """Put ``clips`` (shuffled) into one recording and play it to the device's pipeline.
 
     noise: float samples, repeated as needed, ``snr_db`` below the clips while they speak.
         None for a quiet room.
     """
     clean, spans = _recording(clips, np.random.default_rng(seed))
     recording = in_noise(clean, noise, snr_db, seed)
-    segments = played(recording, classifier)
+    segments = segments_in(recording, classifier)
     return _matched(clips, spans, segments, classifier, len(recording) / SAMPLE_RATE_HZ)
 
 
-def played(recording: Samples, classifier: Classifier) -> list[ClassifiedSegment]:
-    """What the device hears in ``recording``, block by block."""
+def segments_in(recording: Samples, classifier: Classifier) -> list[ClassifiedSegment]:
+    """The segments that the device finds and classifies in ``recording``, block by block."""
     pipeline = Pipeline(classifier)
     segments: list[ClassifiedSegment] = []
     for first in range(0, len(recording), BLOCK_LENGTH):
@@ -83,27 +83,25 @@ def played(recording: Samples, classifier: Classifier) -> list[ClassifiedSegment
 def _recording(
     clips: Sequence[Clip], generator: np.random.Generator
 ) -> tuple[NDArray[np.float64], list[tuple[int, int]]]:
-    """The samples, and first and end sample of each clip in the order of ``clips``."""
+    """The samples, and the first and end sample of each clip in the order of ``clips``."""
     pieces: list[NDArray[np.float64]] = []
     spans = [(0, 0)] * len(clips)
     position = 0
     for index in generator.permutation(len(clips)):
         pause = round(generator.uniform(*PAUSE_S) * SAMPLE_RATE_HZ)
-        samples = levelled(clips[index].source.read(), SPEECH_DBFS)
+        samples = at_level(clips[index].source.read(), SPEECH_DBFS)
         pieces += [np.zeros(pause), samples]
         spans[index] = (position + pause, position + pause + len(samples))
         position += pause + len(samples)
     return np.concatenate([*pieces, np.zeros(SAMPLE_RATE_HZ)]), spans
 
 
-def levelled(samples: NDArray[Any], dbfs: float) -> NDArray[np.float64]:
-    """``samples``, of any scale and not all 0, as int16 would hold them: at ``dbfs`` while they
-    sound.
-    """
+def at_level(samples: NDArray[Any], dbfs: float) -> NDArray[np.float64]:
+    """``samples``, of any scale but not all 0, scaled to ``dbfs`` of int16 while they sound."""
     whole = samples[: len(samples) // FRAME_LENGTH * FRAME_LENGTH].reshape(-1, FRAME_LENGTH)
     power = np.square(whole, dtype=np.float64).mean(axis=1)
-    speaking = power[power >= power.max() / 10 ** (ACTIVE_RANGE_DB / 10)].mean()
-    scaled: NDArray[np.float64] = samples * (_amplitude(dbfs) / np.sqrt(speaking))
+    active = power[power >= power.max() / 10 ** (ACTIVE_RANGE_DB / 10)].mean()
+    scaled: NDArray[np.float64] = samples * (_amplitude(dbfs) / np.sqrt(active))
     return scaled
 
 
@@ -117,13 +115,13 @@ def in_noise(
     snr_db: float | None,
     seed: int,
 ) -> Samples:
-    """``recording`` with ``noise`` laid under all of it, that of a quiet room for None."""
+    """``recording`` with ``noise`` added to all of it, or that of a quiet room for None."""
     wanted_dbfs = ROOM_DBFS if snr_db is None else SPEECH_DBFS - snr_db
     if noise is None or snr_db is None:
         noise = np.random.default_rng([seed, 1]).normal(size=len(recording))
-    laid = np.resize(noise, len(recording))
-    laid = laid * (_amplitude(wanted_dbfs) / np.sqrt(np.square(laid).mean()))
-    noisy: Samples = np.clip(np.rint(recording + laid), -32768, 32767).astype(np.int16)
+    added = np.resize(noise, len(recording))
+    added = added * (_amplitude(wanted_dbfs) / np.sqrt(np.square(added).mean()))
+    noisy: Samples = np.clip(np.rint(recording + added), -32768, 32767).astype(np.int16)
     return noisy
 
 
@@ -133,14 +131,12 @@ def _matched(
     segments: Sequence[ClassifiedSegment],
     classifier: Classifier,
     recording_s: float,
-) -> Heard:
+) -> StreamResult:
     """A clip's verdict is that of the segment that overlaps it longest."""
     labels = classifier.manifest.labels
-    truth = np.array([labels.index(clip.emotion) for clip in clips], np.int64)
-    rows = np.array([unheard(true_class, len(labels)) for true_class in truth])
+    rows: list[NDArray[np.float64] | None] = []
     used: set[int] = set()
-    missed = 0
-    for row, (start, end) in zip(rows, spans, strict=True):
+    for start, end in spans:
         overlaps = [
             min(segment.time_s + segment.duration_s, end / SAMPLE_RATE_HZ)
             - max(segment.time_s, start / SAMPLE_RATE_HZ)
@@ -148,16 +144,11 @@ def _matched(
         ]
         touching = {index for index, overlap in enumerate(overlaps) if overlap > 0}
         used |= touching
-        if touching:
-            longest = segments[max(touching, key=overlaps.__getitem__)]
-            row[:] = row_of(longest.verdict.scores, labels)
-        else:
-            missed += 1
-    predictions = Predictions(
-        clip_ids=tuple(clip.clip_id for clip in clips),
-        speakers=tuple(clip.speaker for clip in clips),
-        truth=truth,
-        probabilities=rows,
-        labels=labels,
+        longest = max(touching, key=overlaps.__getitem__, default=None)
+        rows.append(None if longest is None else row_of(segments[longest].verdict.scores, labels))
+    return StreamResult(
+        predictions_of(clips, rows, labels),
+        sum(row is None for row in rows),
+        len(segments) - len(used),
+        recording_s,
     )
-    return Heard(predictions, missed, len(segments) - len(used), recording_s)

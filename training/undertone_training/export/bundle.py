@@ -1,4 +1,4 @@
-"""From runs to bundles: the manifest, the gate, and the folder that ships."""
+"""From a run to a bundle: the manifest, the limits of quantisation, and the folder."""
 
 import hashlib
 import shutil
@@ -24,7 +24,7 @@ from undertone_training.errors import PromotionError, RunError
 from undertone_training.learning.runs import Run
 
 LICENCE = "CC BY-NC-SA 4.0"
-"""RAVDESS's and nEMO's, which weights trained on them inherit."""
+"""That of RAVDESS and nEMO, which weights trained on them inherit."""
 
 LARGEST_LOSS_OF_UAR = 0.005
 LEAST_AGREEMENT = 0.98
@@ -33,12 +33,12 @@ LEAST_AGREEMENT = 0.98
 def bundle_of(run: Run, name: str) -> Bundle:
     """The quantised run as a bundle in memory, without figures.
 
-    Raises RunError for a run whose features the device has not.
+    Raises RunError for a run with features that the device does not compute.
     """
     info, calibration = run.info, run.calibration
     if info.recipe.features != "device":
         raise RunError(
-            f"{run.folder} can't run on the device: {info.recipe.name} hears by features of a "
+            f"{run.folder} can't run on the device: {info.recipe.name} uses the features of a "
             "reference system; take a recipe with the device's."
         )
     quantization = run.quantization
@@ -72,14 +72,14 @@ def bundle_of(run: Run, name: str) -> Bundle:
 
 
 def with_figures(bundle: Bundle, figures: Mapping[str, Any]) -> Bundle:
-    """The bundle with the ``figures`` of its evaluation in the manifest."""
+    """The bundle with ``figures``, those of its evaluation, in its manifest."""
     manifest = msgspec.structs.replace(bundle.manifest, figures=dict(figures))
     return replace(bundle, manifest=manifest)
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How well an int8 model stands for its float model on the same clips and windows.
+    """How closely an int8 model follows its float model on the same clips and windows.
 
     window_agreement: share of windows with the same most probable label.
     """
@@ -90,7 +90,7 @@ class Fidelity:
     windows: int
 
     def require(self) -> None:
-        """Raise PromotionError, with the figures, where quantisation changed the model."""
+        """Raise PromotionError, with the figures, if quantisation changed the model too much."""
         require_small_loss(self.float_uar, self.int8_uar)
         if self.window_agreement < LEAST_AGREEMENT:
             raise PromotionError(
@@ -101,7 +101,7 @@ class Fidelity:
 
 
 def require_small_loss(float_uar: float, int8_uar: float) -> None:
-    """Raise PromotionError, with the figures, where int8 costs more than half a point of UAR."""
+    """Raise PromotionError, with the figures, if int8 loses more than half a point of UAR."""
     if float_uar - int8_uar > LARGEST_LOSS_OF_UAR:
         raise PromotionError(
             f"The int8 model is not promoted: its UAR is {int8_uar:.4f} against {float_uar:.4f} "
@@ -111,10 +111,10 @@ def require_small_loss(float_uar: float, int8_uar: float) -> None:
 
 
 def write_bundle(bundle: Bundle, folder: Path, report: Path, curves: bytes, card: str) -> None:
-    """Write the bundle to ``folder`` in one step: complete, or as it was before.
+    """Write the bundle to ``folder`` in one step: all of it, or nothing.
 
-    report: the folder whose figures, tables and pictures go along; ``curves``: the picture of
-    the weights' own training.
+    report: the folder whose figures, tables and pictures are included.
+    curves: the picture of the training of these weights.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:

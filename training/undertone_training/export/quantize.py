@@ -1,38 +1,106 @@
-"""Full int8: int8 in, int8 out, every operator; by post-training quantisation."""
+"""Full int8 by post-training quantisation: int8 in, int8 out, every operator.
 
+Each conversion runs in a child process, because a network that the converter cannot handle may
+crash it.
+"""
+
+import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
-from tensorflow.lite.tools import flatbuffer_utils
 
 from undertone.recognition.bundle import Normalization, Quantization
 from undertone.recognition.classifier import dequantize, quantize
 from undertone.recognition.interpreter import Int8Interpreter
 from undertone.support.native_output import STDERR, STDOUT, silenced
 from undertone_training.features.cache import ClipFeatures
-from undertone_training.learning.dataset import windows_of
+from undertone_training.features.windows import windows_of
 from undertone_training.learning.runs import Run
-from undertone_training.networks import WindowLogits
 from undertone_training.recipe import Recipe
+from undertone_training.tensorflow_loader import load_tensorflow
+
+if TYPE_CHECKING:
+    import keras
+
+Windows = NDArray[np.float32]
 
 REPRESENTATIVE_WINDOWS = 500
 
 
-def quantize_run(run: Run, train: Sequence[ClipFeatures], normalization: Normalization) -> None:
+def quantize_runs(
+    jobs: Iterable[tuple[Run, Sequence[ClipFeatures]]],
+) -> Iterator[tuple[Run, str | None]]:
+    """Quantise each run with its training clips; yields it with None, or the reason why not.
+
+    The reason is kept in the run's folder, so that the run is evaluated as a float model only.
+    """
+    pool = _pool()
+
+    def in_child(path: Path, windows: Windows) -> bytes:
+        return pool.submit(convert_file, path, windows).result()
+
+    try:
+        for run, train in jobs:
+            run.unquantized.unlink(missing_ok=True)
+            reason: str | None = None
+            try:
+                quantize_run(run, train, in_child)
+            except BrokenProcessPool:
+                reason, pool = "the converter ends its process", _pool()
+            except ConversionError as error:
+                reason = str(error)
+            if reason:
+                run.unquantized.write_text(f"{reason}\n")
+            yield run, reason
+    finally:
+        pool.shutdown()
+
+
+def _pool() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+
+
+class ConversionError(Exception):
+    """What the converter says of a network that it cannot convert."""
+
+
+def convert_file(path: Path, windows: Windows) -> bytes:
+    """``convert`` for a Keras file; raises ConversionError."""
+    load_tensorflow()
+    import keras
+
+    model = keras.models.load_model(path)
+    try:
+        return convert(model, windows)
+    except Exception as error:  # TensorFlow has many ways to say that an operator has no int8 form
+        lines = [line for line in str(error).splitlines() if "error:" in line] or [str(error)]
+        message = lines[0].partition("error: ")[2] or lines[0]
+        # the position in the graph helps nobody
+        raise ConversionError(re.sub(r"^loc\(.*\): ", "", message)) from None
+
+
+def quantize_run(
+    run: Run,
+    train: Sequence[ClipFeatures],
+    convert: Callable[[Path, Windows], bytes] = convert_file,
+) -> None:
     """Write the run's model.tflite and quantization.json.
 
-    The representative windows are the training clips' own, as the gate cuts them: silence
-    or padding among them would spoil the scale of the input.
+    The representative windows are those of the training clips, as the gate cuts them: silence
+    or zero padding among them would ruin the scale of the input.
     """
     info = run.info
-    windows = representative(train, info.recipe, normalization, info.seed)
-    content = convert(keras.models.load_model(run.model), windows)
+    windows = representative(train, info.recipe, run.calibration.normalization, info.seed)
+    content = convert(run.model, windows)
     run.tflite.write_bytes(content)
-    interpreter = Int8Interpreter(content)
+    interpreter = Int8Interpreter(content, runtime="litert")
     run.save(
         Quantization(
             interpreter.input.scale,
@@ -45,17 +113,19 @@ def quantize_run(run: Run, train: Sequence[ClipFeatures], normalization: Normali
 
 def representative(
     train: Sequence[ClipFeatures], recipe: Recipe, normalization: Normalization, seed: int
-) -> NDArray[np.float32]:
-    """Windows that stand for all: drawn from the training clips, (n, frames, coefficients)."""
+) -> Windows:
+    """Windows drawn from the training clips, shape (n, frames, coefficients)."""
     order = np.random.default_rng(seed).permutation(len(train))[:REPRESENTATIVE_WINDOWS]
     windows = np.concatenate([windows_of(train[index], recipe, normalization) for index in order])
     return windows[:REPRESENTATIVE_WINDOWS]
 
 
-def convert(model: keras.Model, windows: NDArray[np.float32]) -> bytes:
+def convert(model: "keras.Model", windows: Windows) -> bytes:
     """The model as a full-int8 TFLite file with a fixed batch of one."""
+    import keras
+    import tensorflow as tf
 
-    def representative_dataset() -> Iterator[list[NDArray[np.float32]]]:
+    def representative_dataset() -> Iterator[list[Windows]]:
         for window in windows:
             yield [window[np.newaxis]]
 
@@ -71,13 +141,15 @@ def convert(model: keras.Model, windows: NDArray[np.float32]) -> bytes:
         return without_names(converter.convert())
 
 
-def with_factors_before_relu(model: keras.Model) -> keras.Model:
-    """The same function, where no batch normalisation scales what comes out of a ReLU.
+def with_factors_before_relu(model: "keras.Model") -> "keras.Model":
+    """The same function, with no batch normalisation that scales the output of a ReLU.
 
-    The converter gives the ReLU's output the scale of what the factors make of it, and a few
-    of its 256 steps are left.  Moved into the weights before the ReLU, the factors cost nothing;
-    those of the other normalisations, which no ReLU precedes, the converter moves itself.
+    The converter would choose the scale of the ReLU's output for the multiplied values and leave
+    few of its 256 steps. Moved into the weights before the ReLU, the factors cost nothing. The
+    converter itself moves those of normalisations that follow a layer without a ReLU.
     """
+    import keras
+
     changed = keras.models.clone_model(model)
     changed.set_weights(model.get_weights())
     for normalization in changed.layers:
@@ -89,7 +161,7 @@ def with_factors_before_relu(model: keras.Model) -> keras.Model:
             continue
         gamma, beta, mean, variance = normalization.get_weights()
         factor = gamma / np.sqrt(variance + normalization.epsilon)
-        # its sign can't pass the ReLU
+        # a sign can't be moved past the ReLU
         before.set_weights([weights * np.abs(factor) for weights in before.get_weights()])
         unit = np.full_like(variance, 1 - normalization.epsilon)
         shift = beta - mean * factor
@@ -98,19 +170,21 @@ def with_factors_before_relu(model: keras.Model) -> keras.Model:
 
 
 def without_names(content: bytes) -> bytes:
-    """The .tflite file without what only people read: names of tensors, several kilobytes."""
+    """The .tflite file without the names of its tensors, which take several kilobytes."""
+    from tensorflow.lite.tools import flatbuffer_utils
+
     model = flatbuffer_utils.convert_bytearray_to_object(content)
     flatbuffer_utils.strip_strings(model)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def int8_logits(run: Run) -> WindowLogits:
+def int8_logits(run: Run) -> Callable[[Windows], NDArray[np.float64]]:
     """The run's model.tflite as a function of windows, as the device invokes it."""
     q = run.quantization
-    # The runtime beside TensorFlow must be LiteRT: tflite-runtime breaks in such a process.
+    # beside TensorFlow the runtime must be LiteRT: tflite-runtime fails in such a process
     interpreter = Int8Interpreter(run.tflite.read_bytes(), runtime="litert")
 
-    def logits(windows: NDArray[np.float32]) -> NDArray[np.float64]:
+    def logits(windows: Windows) -> NDArray[np.float64]:
         rows = []
         for window in windows:
             values = quantize(window[np.newaxis], q.input_scale, q.input_zero_point)

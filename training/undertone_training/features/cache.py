@@ -1,14 +1,15 @@
-"""Features of clips, cached: cut by the device's gate and computed by the device's MFCC.
+"""Features of clips, cached: cut by the device's speech gate and computed by the device's MFCC.
 
-Or by a reference system, which hears the whole clip: one segment of a fixed shape.
+Or by a reference system, which gets the whole clip: one segment of a fixed shape.
 
-The cache's key is a hash of the recording's bytes and of every parameter that shapes the
-frames, so that a changed clip, gate, MFCC or augmentation is computed anew and nothing else.
+The cache's key is a hash of the recording's bytes and of every parameter that determines the
+frames, so that a changed clip, gate, MFCC or augmentation is computed again and nothing else is.
 """
 
 import dataclasses
 import hashlib
 import os
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -29,10 +30,9 @@ from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.noise import NoiseRecordings
 from undertone_training.errors import RunError
 from undertone_training.features.waveform_augmentation import augmented, augmenter
-from undertone_training.recipe import Augmentation
-from undertone_training.references.features import ReferenceFeatures
+from undertone_training.progress import Progress, silent
+from undertone_training.recipe import Augmentation, FeatureExtractor, Recipe
 
-Front = MfccConfig | ReferenceFeatures
 Frames = NDArray[np.float32]
 
 FORMAT = 2
@@ -41,74 +41,122 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class ClipFeatures:
-    """Frames of one clip: a list of segments, then the augmented copies of the whole.
+    """Frames of one clip: the segments of the clip itself, then its augmented copies.
 
-    segments: what the device would classify, each (frames, coefficients); none where the
-        gate heard no speech.
-    copies: of each augmented copy that is heard, its segments' frames one after another.
+    segments: what the device would classify, each (frames, coefficients); none if the gate
+        detects no speech.
+    copies: for each augmented copy with speech, the frames of its segments one after another.
     """
 
     clip: Clip
-    segments: tuple[NDArray[np.float32], ...]
-    copies: tuple[NDArray[np.float32], ...]
+    segments: tuple[Frames, ...]
+    copies: tuple[Frames, ...]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What computing the features of some clips takes, extrapolated from a few of them.
+
+    duration_s: of the sound. wait_s: of the computation. size_bytes: on disk.
+    """
+
+    n_clips: int
+    duration_s: float
+    wait_s: float
+    size_bytes: float
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    """Computes features in ``jobs`` processes (None: one per core) and keeps them in ``folder``."""
+
+    folder: Path
+    jobs: int | None = None
+    progress: Progress = silent
+
+    def compute(
+        self,
+        clips: Sequence[Clip],
+        recipe: Recipe,
+        description: str = "features",
+        noise: NoiseRecordings | None = None,
+    ) -> list[ClipFeatures]:
+        """Features of ``clips`` in their order, from the cache or computed into it.
+
+        noise: makes the recipe's augmented copies, for training, some of them with this noise;
+            None makes no copies.
+        Raises AudioSourceError for a recording that cannot be read, RunError if the cache cannot
+        be written.
+        """
+        work = self._work(clips, recipe, noise)
+        with self.progress(description, len(work)) as step:
+            if self._workers == 1 or len(work) < 8:
+                return [_counted(_features(each), step) for each in work]
+            # "spawn": a forked child of a program with native threads (TensorFlow) can hang
+            with ProcessPoolExecutor(
+                self._workers,
+                mp_context=get_context("spawn"),
+                initializer=threadpool_limits,
+                initargs=(1,),
+            ) as pool:
+                return [_counted(each, step) for each in pool.map(_features, work, chunksize=8)]
+
+    def estimate(
+        self, clips: Sequence[Clip], recipe: Recipe, noise: NoiseRecordings | None, sample: int = 5
+    ) -> Estimate:
+        """What ``compute`` will take, by computing a ``sample`` of the clips; raises as it does."""
+        chosen = clips[:: -(-len(clips) // sample)]
+        first, *others = self._work([*chosen[:1], *chosen], recipe, noise)
+        _features(first)  # loads the libraries, which is done once only
+        start_s = time.monotonic()
+        features = [_features(each) for each in others]
+        share = len(clips) / len(chosen)
+        wait_s = (time.monotonic() - start_s) * share / self._workers
+        arrays = [array for each in features for array in (*each.segments, *each.copies)]
+        durations_s = [len(clip.source.read()) / SAMPLE_RATE_HZ for clip in chosen]
+        size_bytes = sum(array.nbytes for array in arrays) * share
+        return Estimate(len(clips), sum(durations_s) * share, wait_s, size_bytes)
+
+    @property
+    def _workers(self) -> int:
+        return self.jobs or os.cpu_count() or 1
+
+    def _work(
+        self, clips: Sequence[Clip], recipe: Recipe, noise: NoiseRecordings | None
+    ) -> list["_Job"]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+        front_end = recipe.front_end
+        augmentation = None if noise is None else recipe.augmentation
+        noise = noise or NoiseRecordings(())
+        digest = noise.digest
+        return [_Job(clip, front_end, augmentation, noise, digest, self.folder) for clip in clips]
 
 
 @dataclass(frozen=True)
 class _Job:
     clip: Clip
-    front: Front
+    front_end: MfccConfig | FeatureExtractor
     augmentation: Augmentation | None
     noise: NoiseRecordings
     noise_digest: str
     folder: Path
 
 
-def prepare(
-    clips: Sequence[Clip],
-    front: Front,
-    augmentation: Augmentation | None,
-    noise: NoiseRecordings | None,
-    folder: Path,
-    jobs: int | None = None,
-    progress: Callable[[], None] = lambda: None,
-) -> list[ClipFeatures]:
-    """Features of ``clips`` in their order, from the cache in ``folder`` or computed into it.
-
-    augmentation None makes no copies (clips that are only tested); ``noise`` is for them and
-    may be None.  ``progress`` is called after each clip.  Raises AudioSourceError for a
-    recording that can't be read, RunError where the cache can't be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    noise = noise or NoiseRecordings(())
-    digest = noise.digest
-    work = [_Job(clip, front, augmentation, noise, digest, folder) for clip in clips]
-    results = []
-    workers = jobs or os.cpu_count() or 1
-    if workers == 1 or len(work) < 8:
-        for job in work:
-            results.append(_features(job))
-            progress()
-        return results
-    # "spawn": a forked child of a program with native threads (TensorFlow) can hang
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=threadpool_limits, initargs=(1,)
-    ) as pool:
-        for result in pool.map(_features, work, chunksize=8):
-            results.append(result)
-            progress()
-    return results
-
-
 def speech_of(samples: Samples) -> list[tuple[int, int]]:
-    """First and end sample of each segment that the device's gate lets through."""
+    """First and end sample of each segment that the device's speech gate finds."""
     gate = SpeechGate(detector=pymicro_vad_detector())
     return [
         (start := round(segment.time_s * SAMPLE_RATE_HZ), start + len(segment.samples))
         for segment in segments([Block(samples, 0.0)], gate)
     ]
+
+
+def _counted(features: ClipFeatures, step: Callable[[], None]) -> ClipFeatures:
+    step()
+    return features
 
 
 def _features(job: _Job) -> ClipFeatures:
@@ -121,7 +169,7 @@ def _features(job: _Job) -> ClipFeatures:
                 arrays = [stored[str(index)] for index in range(len(stored.files) - 1)]
             return ClipFeatures(job.clip, tuple(arrays[:n]), tuple(arrays[n:]))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            pass  # damaged by a power cut: made anew
+            pass  # damaged by a power cut: computed again
     features = _compute(job)
     arrays = [*features.segments, *features.copies]
     partial = path.with_suffix(f".{os.getpid()}.part")
@@ -132,7 +180,7 @@ def _features(job: _Job) -> ClipFeatures:
                 n_segments=len(features.segments),
                 **{str(index): array for index, array in enumerate(arrays)},
             )
-        partial.replace(path)  # a killed run leaves no half file under the final name
+        partial.replace(path)  # a killed run leaves no partial file under the final name
     except OSError as error:
         raise _unwritable(job.folder, error) from error
     return features
@@ -146,17 +194,14 @@ def _unwritable(folder: Path, error: OSError) -> RunError:
 
 
 def _key(job: _Job, content: bytes) -> str:
-    front = (
-        {
-            "gate": dataclasses.asdict(GateConfig()),
-            "mfcc": msgspec.to_builtins(job.front),
-        }
-        if isinstance(job.front, MfccConfig)
-        else job.front.key
+    front_end = (
+        {"gate": dataclasses.asdict(GateConfig()), "mfcc": msgspec.to_builtins(job.front_end)}
+        if isinstance(job.front_end, MfccConfig)
+        else job.front_end.key
     )
     parameters = {
         "format": FORMAT,
-        **front,
+        **front_end,
         "augmentation": msgspec.to_builtins(job.augmentation),
         "noise": job.noise_digest,
     }
@@ -165,25 +210,25 @@ def _key(job: _Job, content: bytes) -> str:
     return digest.hexdigest()[:40]
 
 
-def _hearing(front: Front) -> Callable[[Samples], list[Frames]]:
+def _segment_frames(front_end: MfccConfig | FeatureExtractor) -> Callable[[Samples], list[Frames]]:
     """From a recording to the frames of each of its segments."""
-    if isinstance(front, ReferenceFeatures):
-        return lambda samples: [front.compute(samples)]
-    mfcc = Mfcc(front)
+    if not isinstance(front_end, MfccConfig):
+        return lambda samples: [front_end.compute(samples)]
+    mfcc = Mfcc(front_end)
     return lambda samples: [
         mfcc.compute(samples[start:end]).astype(np.float32) for start, end in speech_of(samples)
     ]
 
 
 def _compute(job: _Job) -> ClipFeatures:
-    hear = _hearing(job.front)
+    frames_of = _segment_frames(job.front_end)
     samples = job.clip.source.read()
-    segments = hear(samples)
+    segments = frames_of(samples)
     copies: list[Frames] = []
     if segments and job.augmentation is not None:
         transform = augmenter(job.augmentation, job.noise)
         for copy in range(job.augmentation.copies):
             seed = zlib.crc32(f"{job.clip.clip_id}/{copy}".encode())
-            if heard := hear(augmented(samples, transform, seed)):  # else the device would not
-                copies.append(np.concatenate(heard))
+            if found := frames_of(augmented(samples, transform, seed)):  # else no speech is left
+                copies.append(np.concatenate(found))
     return ClipFeatures(job.clip, tuple(segments), tuple(copies))

@@ -1,4 +1,4 @@
-"""Rooms that do not exist: impulse responses from a speaker to a microphone, by pyroomacoustics."""
+"""Simulated rooms: impulse responses from a speaker to a microphone, by pyroomacoustics."""
 
 from functools import lru_cache
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from undertone.audio.block import SAMPLE_RATE_HZ
 
 ROOMS = 64
-"""Different rooms; each hears many clips."""
+"""Different rooms, each of them used for many clips."""
 
 _SIZES_M = ((2.5, 3.0, 2.3), (8.0, 6.0, 3.2))
 _REVERBERATION_S = (0.2, 0.7)
@@ -20,10 +20,10 @@ _MOST_REFLECTIONS = 12
 
 @lru_cache(maxsize=1)
 def impulse_responses() -> tuple[NDArray[np.float64], ...]:
-    """``ROOMS`` impulse responses at ``SAMPLE_RATE_HZ``, the same every time.
+    """``ROOMS`` impulse responses at ``SAMPLE_RATE_HZ``, the same in every call.
 
-    Each begins with the direct sound and has the energy 1, so that a room changes neither the
-    time nor much of the level.
+    Each begins with the direct sound and has unit energy, so that a room shifts nothing in time
+    and hardly changes the level.
     """
     import pyroomacoustics
 
@@ -35,7 +35,7 @@ def impulse_responses() -> tuple[NDArray[np.float64], ...]:
             absorption, reflections = pyroomacoustics.inverse_sabine(
                 generator.uniform(*_REVERBERATION_S), size
             )
-        except ValueError:  # no material is that dead in a room of this size
+        except ValueError:  # no material absorbs that much in a room of this size
             continue
         room = pyroomacoustics.ShoeBox(
             size,

@@ -1,4 +1,4 @@
-"""Augmented copies of a clip's waveform: another voice, room, microphone, noise and level."""
+"""Augmented copies of a clip: changed voice, room, microphone, noise and level."""
 
 import random
 from functools import lru_cache, partial
@@ -16,9 +16,9 @@ from undertone_training.recipe import Augmentation
 
 @lru_cache(maxsize=1)
 def augmenter(config: Augmentation, noise: NoiseRecordings) -> Any:
-    """The chain of transforms: one change of voice, then of room and channel, then noise.
+    """The chain of transforms: one change of voice, then room and channel, then noise.
 
-    Resampling without telling the reader changes speed and pitch together, as a shorter or
+    Resampling at an unchanged nominal rate changes speed and pitch together, as a shorter or
     longer vocal tract does: the most robust gain reported for this task.
     """
     from audiomentations import (
@@ -79,20 +79,20 @@ def augmenter(config: Augmentation, noise: NoiseRecordings) -> Any:
 
 
 def _in_a_room(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
-    """As a microphone some metres away hears it; of the same length."""
-    heard = oaconvolve(samples, random.choice(impulse_responses()))
-    room: NDArray[np.float32] = heard[: len(samples)].astype(np.float32)
+    """As recorded by a microphone some metres away; of the same length."""
+    reverberant = oaconvolve(samples, random.choice(impulse_responses()))
+    room: NDArray[np.float32] = reverberant[: len(samples)].astype(np.float32)
     return room
 
 
 def _at_a_level(
     samples: NDArray[np.float32], sample_rate: int, range_dbfs: tuple[float, float]
 ) -> NDArray[np.float32]:
-    """With a random level over the whole clip; a loud one is clipped as a microphone clips it."""
+    """At a random level over the clip; ``to_int16`` clips a loud one, as a microphone does."""
     level = 10 ** (random.uniform(*range_dbfs) / 20)
-    loud = np.sqrt(np.square(samples).mean())
-    levelled: NDArray[np.float32] = samples * np.float32(level / max(loud, 1e-9))
-    return levelled
+    rms = np.sqrt(np.square(samples).mean())
+    scaled: NDArray[np.float32] = samples * np.float32(level / max(rms, 1e-9))
+    return scaled
 
 
 def augmented(samples: Samples, transform: Any, seed: int) -> Samples:

@@ -1,66 +1,80 @@
-"""What the folds of a recipe say of confidence, for a model that holds no actor out."""
+"""Out-of-fold calibration: temperature and threshold for runs that hold no speaker out."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import keras
 import msgspec
 
+from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.splits import DEVELOPMENT_FOLDS
 from undertone_training.errors import RunError
-from undertone_training.features.cache import ClipFeatures
-from undertone_training.learning.fit import predict
-from undertone_training.learning.runs import Run
+from undertone_training.features.cache import ClipFeatures, FeatureCache
+from undertone_training.learning.predict import predict
+from undertone_training.learning.runs import Run, clips_of, find_runs
 from undertone_training.metrics import Predictions, fit_confidence
 from undertone_training.networks import keras_logits
 from undertone_training.recipe import Recipe
 
-FeaturesOf = Callable[[Sequence[str]], list[ClipFeatures]]
-"""Features of clips by their ids."""
+HeldOutFeatures = Callable[[Run], list[ClipFeatures]]
+"""The features of the clips that a run held out as its test."""
 
 
-def folds_of(recipe: Recipe, runs: Sequence[Run]) -> list[Run]:
-    """One finished run of ``recipe`` for every development fold; raises RunError."""
-    found: dict[str, Run] = {}
-    for run in runs:
+def from_cache(clips: Iterable[Clip], cache: FeatureCache) -> HeldOutFeatures:
+    """Held-out features from a cache; clips: all that are available."""
+    by_id = {clip.clip_id: clip for clip in clips}
+    return lambda run: cache.compute(clips_of(by_id, run.info.test), run.info.recipe, "folds")
+
+
+def confidence_of(
+    recipe: Recipe, folder: Path, clips: Iterable[Clip], cache: FeatureCache
+) -> tuple[float, float]:
+    """Temperature and threshold by the development folds of ``recipe`` in ``folder``.
+
+    Raises RunError unless all of them are there.
+    """
+    folds: dict[str, Run] = {}
+    for run in find_runs(folder):
         if run.info.recipe == recipe and run.info.protocol == "speaker-independent":
-            found.setdefault(run.info.split, run)
-    if len(found) < len(DEVELOPMENT_FOLDS):
+            folds.setdefault(run.info.split, run)
+    if len(folds) < len(DEVELOPMENT_FOLDS):
         raise RunError(
-            f"{len(found)} of the {len(DEVELOPMENT_FOLDS)} development folds of {recipe.name} are "
+            f"{len(folds)} of the {len(DEVELOPMENT_FOLDS)} development folds of {recipe.name} are "
             f"trained: run `undertone-train fit --recipe {recipe.name}` first."
         )
-    return list(found.values())
+    return fit_on_held_out(list(folds.values()), from_cache(clips, cache))
 
 
-def calibrate(folds: Sequence[Run], features_of: FeaturesOf) -> tuple[float, float]:
-    """Temperature and threshold by the clips that each fold held out.
+def fit_on_held_out(folds: Sequence[Run], features_of: HeldOutFeatures) -> tuple[float, float]:
+    """Temperature and threshold, fitted on the clips that each fold held out.
 
-    Every training actor is judged once, by a network that never heard him or her, so that no
-    actor need be kept from the final training.
+    Every training actor is predicted once, by a network that was not trained on this actor, so
+    that the final training need not hold anyone out.
     """
-    return fit_confidence(Predictions.concatenate([_judged(fold, features_of) for fold in folds]))
+    return fit_confidence(Predictions.concatenate([_held_out(fold, features_of) for fold in folds]))
 
 
-def close(runs: Sequence[Run], features_of: FeaturesOf) -> list[Run]:
-    """Give each run that validated on nobody a temperature and a threshold; returns the others.
+def calibrate(runs: Sequence[Run], features_of: HeldOutFeatures) -> list[Run]:
+    """Save temperature and threshold for each run that has none; returns those still without.
 
-    They come from what the other folds of its recipe and seed said of the speakers that they
-    held out, all of whom are training actors here.  A run without such folds stays open.
+    They are fitted on the predictions of other folds, of the same recipe and seed, for the
+    speakers that those held out, as far as all of them are training speakers of this run. A run
+    without such folds stays uncalibrated.
     """
     groups: dict[tuple[Recipe, str, int], list[Run]] = defaultdict(list)
     for run in runs:
         groups[run.info.recipe, run.info.protocol, run.info.seed].append(run)
-    left = []
+    uncalibrated = []
     for group in groups.values():
         if all(run.calibration.temperature is not None for run in group):
             continue
-        judged = {run.folder: _judged(run, features_of) for run in group}
+        predictions = [_held_out(run, features_of) for run in group]
         for run in group:
             trained = set(run.info.train_speakers)
-            others = [each for each in judged.values() if set(each.speakers) <= trained]
+            others = [each for each in predictions if set(each.speakers) <= trained]
             if not others:
-                left.append(run)
+                uncalibrated.append(run)
                 continue
             temperature, threshold = fit_confidence(Predictions.concatenate(others))
             run.save(
@@ -68,13 +82,13 @@ def close(runs: Sequence[Run], features_of: FeaturesOf) -> list[Run]:
                     run.calibration, temperature=temperature, threshold=threshold
                 )
             )
-    return left
+    return uncalibrated
 
 
-def _judged(fold: Run, features_of: FeaturesOf) -> Predictions:
-    """What a fold's network says of the clips that it held out and that are heard."""
+def _held_out(fold: Run, features_of: HeldOutFeatures) -> Predictions:
+    """Predictions of a fold's network for the clips that it held out and that contain speech."""
     return predict(
-        [each for each in features_of(fold.info.test) if each.segments],
+        [each for each in features_of(fold) if each.segments],
         fold.info.labels,
         fold.info.recipe,
         fold.calibration.normalization,

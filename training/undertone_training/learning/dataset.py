@@ -1,102 +1,57 @@
-"""Training batches: a copy of each clip, a window of it, other voices, masks and mixtures.
+"""Training batches: a copy of each clip, a window of it, VTLP, noise, SpecAugment and mixup.
 
-Everything is drawn for a whole epoch at once, from the seed and the epoch's number.
+A whole epoch is drawn at once, from the seed and the epoch's number.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import keras
 import numpy as np
-from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from undertone.recognition.bundle import Normalization
-from undertone.recognition.classifier import heard, normalize
+from undertone.recognition.classifier import normalize
 from undertone.recognition.vocal_tract import vocal_tract
-from undertone.recognition.windows import split_windows
 from undertone_training.features.cache import ClipFeatures
-from undertone_training.learning.mel_noise import Background
+from undertone_training.features.windows import Array, variants_of
+from undertone_training.learning.distillation import Targets
+from undertone_training.learning.mel_noise import MelNoise
 from undertone_training.recipe import Recipe, Regularization
 
-Array = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
 _VOCAL_TRACTS = 15
-"""Different lengths of vocal tracts in an epoch, evenly spaced."""
-
-
-def fit_normalization(features: Sequence[ClipFeatures], recipe: Recipe) -> Normalization:
-    """Mean and deviation per coefficient over the windows of the training clips themselves."""
-    n = recipe.coefficients
-    unit = Normalization(recipe.level, (0.0,) * n, (1.0,) * n, recipe.steady_noise)
-    windows = np.concatenate([windows_of(clip, recipe.learnt, unit) for clip in features])
-    frames = windows.reshape(-1, windows.shape[-1]).astype(np.float64)
-    deviation = np.maximum(frames.std(axis=0), 1e-9)  # of a mel band it may be small
-    return replace(
-        unit, mean=tuple(frames.mean(axis=0).tolist()), deviation=tuple(deviation.tolist())
-    )
-
-
-def windows_of(features: ClipFeatures, recipe: Recipe, normalization: Normalization) -> Array:
-    """Every window that the device would classify of a clip, with every vocal tract.
-
-    Shape (vocal tracts * windows, frames, coefficients).
-    """
-    windows = [
-        split_windows(segment.astype(np.float64), recipe.cut) for segment in features.segments
-    ]
-    if not windows:
-        return np.empty((0, recipe.cut.frames, recipe.coefficients), np.float32)
-    given = heard(np.concatenate(windows), recipe.cut, normalization, recipe.mfcc)
-    return given.astype(np.float32)
-
-
-def variants_of(features: ClipFeatures) -> list[Array]:
-    """The frames of the clip, its segments one after another, and of each copy of it."""
-    own = [np.concatenate(features.segments)] if features.segments else []
-    return [*own, *features.copies]
-
-
-@dataclass(frozen=True, eq=False)
-class Lesson:
-    """Clips with what the network shall say of them.
-
-    targets: probabilities for each variant of each clip, shape (variants, labels).
-    weights: of each clip in the loss, shape (clips,).
-    n_core: the first clips, of which each epoch has all; the others take turns.
-    n_turn: how many of the others an epoch has.
-    """
-
-    features: Sequence[ClipFeatures]
-    targets: Sequence[Array]
-    weights: Array
-    n_core: int
-    n_turn: int = 0
+"""Different vocal tract lengths in an epoch, evenly spaced."""
 
 
 class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of one epoch after another; each epoch's draw depends on the seed and its number.
+    """The batches of one epoch after another; an epoch depends on the seed and its number only.
 
     A resumed run therefore sees the batches that the killed one would have seen.
     """
 
     def __init__(
-        self, lesson: Lesson, normalization: Normalization, recipe: Recipe, seed: int
+        self,
+        features: Sequence[ClipFeatures],
+        targets: Targets,
+        normalization: Normalization,
+        recipe: Recipe,
+        seed: int,
     ) -> None:
-        """An epoch has one window of each of its clips that was heard."""
+        """``targets``: of ``features``. An epoch has one window of each clip with speech."""
         super().__init__()
-        variants = [variants_of(clip) for clip in lesson.features]
+        variants = [variants_of(clip) for clip in features]
         usable = np.flatnonzero([len(each) for each in variants])
-        self._core, self._others = usable[usable < lesson.n_core], usable[usable >= lesson.n_core]
-        self._n_turn = min(lesson.n_turn, len(self._others))
+        labelled = usable < targets.n_labelled
+        self._labelled, self._unlabelled = usable[labelled], usable[~labelled]
+        self._n_unlabelled = min(targets.n_unlabelled, len(self._unlabelled))
         self._frames: Array = np.concatenate([one for each in variants for one in each])
-        self._targets: Array = np.concatenate(list(lesson.targets)).astype(np.float32)
+        self._targets: Array = np.concatenate(list(targets.probabilities)).astype(np.float32)
         lengths = np.array([len(one) for each in variants for one in each])
         self._lengths, self._starts = lengths, np.cumsum(lengths) - lengths
         self._counts = np.array([len(each) for each in variants])
         self._first = np.cumsum(self._counts) - self._counts
-        self._weights = lesson.weights
+        self._weights = targets.weights
         self._normalization = normalization
         self._recipe = recipe
         self._seed = seed
@@ -105,20 +60,21 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
             vocal_tract(recipe.mfcc, factor).astype(np.float32)
             for factor in np.linspace(1 - share, 1 + share, _VOCAL_TRACTS if share else 0)
         ]
-        self._background = Background(recipe.mfcc)
+        self._mel_noise = MelNoise(recipe.mfcc)
         self.start_at(0)
 
     def start_at(self, epoch: int) -> None:
-        """Make the batches of epoch number ``epoch``."""
+        """Continue with the batches of epoch number ``epoch``."""
         self._epoch = epoch
         self._drawn: tuple[Array, Array, Array] | None = None
 
     def __len__(self) -> int:
         """Full batches in an epoch, at least one."""
-        return max(1, (len(self._core) + self._n_turn) // self._recipe.schedule.batch_size)
+        n_clips = len(self._labelled) + self._n_unlabelled
+        return max(1, n_clips // self._recipe.schedule.batch_size)
 
     def on_epoch_end(self) -> None:
-        """Go on to the next epoch's."""
+        """Move on to the next epoch."""
         self.start_at(self._epoch + 1)
 
     def __getitem__(self, index: int) -> tuple[Array, Array, Array]:
@@ -135,19 +91,19 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         """A whole epoch."""
         regularization = self._recipe.regularization
         generator = np.random.default_rng([self._seed, self._epoch])
-        turn = generator.choice(self._others, self._n_turn, replace=False)
-        clips = generator.permutation(np.concatenate([self._core, turn]))
+        unlabelled = generator.choice(self._unlabelled, self._n_unlabelled, replace=False)
+        clips = generator.permutation(np.concatenate([self._labelled, unlabelled]))
         copies = self._counts[clips] - 1
         copied = (generator.random(len(clips)) >= regularization.own) & (copies > 0)
         variants = self._first[clips] + copied * (1 + generator.integers(np.maximum(copies, 1)))
         drawn = self._windows(variants, generator)
         if self._vocal_tracts:
-            voices = generator.integers(len(self._vocal_tracts), size=len(clips))
-            for voice, matrix in enumerate(self._vocal_tracts):
-                drawn[voices == voice] = drawn[voices == voice] @ matrix
+            lengths = generator.integers(len(self._vocal_tracts), size=len(clips))
+            for length, matrix in enumerate(self._vocal_tracts):
+                drawn[lengths == length] = drawn[lengths == length] @ matrix
         if regularization.background:
             noisy = generator.random(len(clips)) < regularization.background
-            drawn[noisy] = self._background.add(
+            drawn[noisy] = self._mel_noise.add(
                 drawn[noisy], regularization.background_snr_db, generator
             )
         windows: Array = normalize(drawn, self._normalization, self._recipe.mfcc).astype(np.float32)
@@ -160,17 +116,17 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         return windows, targets, weights
 
     def _windows(self, variants: Indices, generator: np.random.Generator) -> Array:
-        """A random stretch of each variant at a random tempo; a short one is repeated.
+        """A random excerpt of each variant at a random tempo; a short variant is repeated.
 
-        Shape (variants, frames, coefficients); frames between two of the variant's are
-        interpolated.
+        Shape (variants, frames, coefficients); frames that fall between two frames of the
+        variant are interpolated.
         """
         n, tempo = len(variants), self._recipe.regularization.tempo
         steps = generator.uniform(1 - tempo, 1 + tempo, (n, 1)) if tempo else np.ones((n, 1))
         lengths = self._lengths[variants][:, np.newaxis]
-        positions = steps * np.arange(self._recipe.cut.frames)
+        positions = steps * np.arange(self._recipe.windowing.frames)
         spare = lengths - 1 - positions[:, -1:]
-        # a long one from anywhere, a short one from its beginning or from anywhere
+        # a long variant starts anywhere, a short one at its first frame or anywhere
         anywhere = np.where(spare >= 0, spare, lengths * generator.integers(2, size=(n, 1)))
         positions = (positions + generator.random((n, 1)) * anywhere) % lengths
         if not tempo:
@@ -186,18 +142,18 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 def _mask(windows: Array, config: Regularization, generator: np.random.Generator) -> None:
-    """SpecAugment (Park et al. 2019), in place: stretches of time or coefficients become 0."""
+    """SpecAugment (Park et al. 2019), in place: ranges of frames or coefficients become 0."""
     n, frames, coefficients = windows.shape
 
-    def stretches(size: int, longest: int) -> NDArray[np.bool_]:
+    def ranges(size: int, longest: int) -> NDArray[np.bool_]:
         length = generator.integers(min(longest, size) + 1, size=(n, 1))
         start = generator.integers(size - length + 1)
         return (np.arange(size) >= start) & (np.arange(size) < start + length)
 
     for _ in range(config.time_masks):
-        windows[stretches(frames, config.longest_time_mask)] = 0
+        windows[ranges(frames, config.longest_time_mask)] = 0
     for _ in range(config.coefficient_masks):
-        masked = stretches(coefficients, config.longest_coefficient_mask)
+        masked = ranges(coefficients, config.longest_coefficient_mask)
         windows.transpose(0, 2, 1)[masked] = 0
 
 

@@ -1,6 +1,7 @@
-"""What a network shall say of its training clips: their labels, and what teachers say of them."""
+"""Training targets: the labels of the clips, and the soft targets of trained networks."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -12,100 +13,111 @@ from undertone.recognition.windows import split_windows
 from undertone_training.corpora.splits import PRE_TRAINING
 from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures
-from undertone_training.learning.dataset import Array, Lesson, variants_of
+from undertone_training.features.windows import Array, classes_of, variants_of
 from undertone_training.learning.runs import Run, RunInfo
 from undertone_training.networks import keras_logits
 from undertone_training.recipe import Recipe
 
 
-def classes_of(features: Sequence[ClipFeatures], labels: Sequence[str]) -> NDArray[np.int64]:
-    """Index of each clip's emotion in ``labels``."""
-    return np.array([labels.index(each.clip.emotion) for each in features], np.int64)
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What a network is trained to say of some clips: the labelled ones, then the unlabelled.
+
+    probabilities: for each variant of each clip, shape (variants, labels).
+    weights: of each clip in the loss, shape (clips,).
+    n_labelled: number of labelled clips; all of them are in every epoch.
+    n_unlabelled: how many of the unlabelled clips are in an epoch.
+    """
+
+    probabilities: Sequence[Array]
+    weights: Array
+    n_labelled: int
+    n_unlabelled: int = 0
 
 
-def lesson_of(
+def targets_of(
     info: RunInfo,
     train: Sequence[ClipFeatures],
-    strangers: Sequence[ClipFeatures],
+    unlabelled: Sequence[ClipFeatures],
     teachers: Sequence[Run],
-) -> Lesson:
-    """The lesson of a run: ``train`` by label and teachers, ``strangers`` by teachers alone.
+) -> Targets:
+    """Targets of ``train``, from labels and teachers, then of ``unlabelled``, from teachers alone.
 
-    Raises RunError where a teacher has learnt from a speaker that this run is not trained on, or
-    hears or names things otherwise.
+    Raises RunError for a teacher that was trained on speakers that this run is not trained on,
+    or that has other features or labels.
     """
     recipe, n_labels = info.recipe, len(info.labels)
-    require_fit_to_teach(info, teachers)
+    require_usable(teachers, info)
     classes = classes_of(train, info.labels)
-    targets: list[Array] = [
+    probabilities: list[Array] = [
         np.repeat(np.eye(n_labels, dtype=np.float32)[[one]], len(variants_of(clip)), axis=0)
         for one, clip in zip(classes, train, strict=True)
     ]
-    weights = np.ones(len(train) + len(strangers), np.float32)
+    weights = np.ones(len(train) + len(unlabelled), np.float32)
     if recipe.schedule.class_weights:
         weights[: len(train)] = _class_weights(classes, train, n_labels)
     if recipe.distillation.teachers:
         share = recipe.distillation.weight
-        taught = _taught([*train, *strangers], recipe, teachers)
-        targets = [
-            (1 - share) * own + share * said
-            for own, said in zip(targets, taught[: len(train)], strict=True)
-        ] + taught[len(train) :]
-    turn = round(recipe.distillation.turn * len(train)) if strangers else 0
-    return Lesson([*train, *strangers], targets, weights, len(train), turn)
+        soft = _soft_targets([*train, *unlabelled], recipe, teachers)
+        probabilities = [
+            (1 - share) * hard + share * taught
+            for hard, taught in zip(probabilities, soft[: len(train)], strict=True)
+        ] + soft[len(train) :]
+    n_unlabelled = round(recipe.distillation.turn * len(train)) if unlabelled else 0
+    return Targets(probabilities, weights, len(train), n_unlabelled)
+
+
+def require_usable(runs: Sequence[Run], info: RunInfo) -> None:
+    """Raise RunError if one of ``runs``, a teacher or a first stage of the run that ``info``
+    describes, was trained on speakers that this run is not trained on, or has other features or
+    labels.
+    """
+    for run in runs:
+        known = run.info
+        others = set(known.train_speakers) - set(info.train_speakers)
+        if (others and known.protocol != PRE_TRAINING) or set(known.train) & {
+            *info.test,
+            *info.validation,
+        }:
+            raise RunError(
+                f"{run.folder} can't teach here: it was trained on speakers that this run is "
+                "not trained on; train it on the same split."
+            )
+        if known.recipe.front_end != info.recipe.front_end or known.labels != info.labels:
+            raise RunError(
+                f"{run.folder} can't teach here: its features or its labels are not those of "
+                f"{info.recipe.name}; give both recipes the same."
+            )
 
 
 def _class_weights(
     classes: NDArray[np.int64], train: Sequence[ClipFeatures], n_labels: int
 ) -> NDArray[np.float64]:
-    """Each clip's weight, so that every emotion has the same sum of weights."""
-    heard = np.array([bool(variants_of(clip)) for clip in train])
-    counts = np.bincount(classes[heard], minlength=n_labels)
-    weights: NDArray[np.float64] = (heard.sum() / (n_labels * np.maximum(counts, 1)))[classes]
+    """Each clip's weight, so that the weights of every emotion have the same sum."""
+    usable = np.array([bool(variants_of(clip)) for clip in train])
+    counts = np.bincount(classes[usable], minlength=n_labels)
+    weights: NDArray[np.float64] = (usable.sum() / (n_labels * np.maximum(counts, 1)))[classes]
     return weights
 
 
-def require_fit_to_teach(info: RunInfo, teachers: Sequence[Run]) -> None:
-    """Raise RunError where one has learnt from a speaker that this run is not trained on, or
-    hears or names things otherwise.
-    """
-    for teacher in teachers:
-        known = teacher.info
-        strange = set(known.train_speakers) - set(info.train_speakers)
-        if (strange and known.protocol != PRE_TRAINING) or set(known.train) & {
-            *info.test,
-            *info.validation,
-        }:
-            raise RunError(
-                f"{teacher.folder} can't teach here: it was trained on speakers that this run is "
-                "not trained on; train it on the same split."
-            )
-        if known.recipe.front != info.recipe.front or known.labels != info.labels:
-            raise RunError(
-                f"{teacher.folder} can't teach here: its features or its labels are not those of "
-                f"{info.recipe.name}; give both recipes the same."
-            )
-
-
-def _taught(
+def _soft_targets(
     features: Sequence[ClipFeatures], recipe: Recipe, teachers: Sequence[Run]
 ) -> list[Array]:
     """The mean of the teachers' probabilities for each variant of each clip."""
     variants = [one for clip in features for one in variants_of(clip)]
-    said = [_said(variants, teacher) for teacher in teachers]
-    mean = np.mean(said, axis=0).astype(np.float32)
+    mean = np.mean([_probabilities(variants, each) for each in teachers], axis=0)
     counts = [len(variants_of(clip)) for clip in features]
-    return np.split(mean, np.cumsum(counts)[:-1])
+    return np.split(mean.astype(np.float32), np.cumsum(counts)[:-1])
 
 
-def _said(variants: Sequence[Array], teacher: Run) -> NDArray[np.float64]:
-    """Probabilities that one teacher gives to each variant, as the device judges: (n, labels)."""
+def _probabilities(variants: Sequence[Array], teacher: Run) -> NDArray[np.float64]:
+    """One teacher's probabilities for each variant, combined as on the device: (n, labels)."""
     recipe, normalization = teacher.info.recipe, teacher.calibration.normalization
     logits = keras_logits(keras.models.load_model(teacher.model, compile=False))
     rows: list[NDArray[np.float64]] = []
     for start in range(0, len(variants), 512):
         cuts = [
-            split_windows(one.astype(np.float64), recipe.cut)
+            split_windows(one.astype(np.float64), recipe.windowing)
             for one in variants[start : start + 512]
         ]
         windows = normalize(np.concatenate(cuts), normalization, recipe.mfcc).astype(np.float32)

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.recognition.bundle import Normalization
-from undertone.recognition.decision import combine, log_softmax
 from undertone_training.errors import RunError
-from undertone_training.evaluation.inference import unheard
 from undertone_training.features.cache import ClipFeatures
-from undertone_training.learning.dataset import TrainingBatches, fit_normalization, windows_of
-from undertone_training.learning.distillation import classes_of, lesson_of, require_fit_to_teach
+from undertone_training.features.windows import classes_of, fit_normalization, windows_of
+from undertone_training.learning.dataset import TrainingBatches
+from undertone_training.learning.distillation import require_usable, targets_of
+from undertone_training.learning.predict import predict
 from undertone_training.learning.runs import Calibration, Run, RunInfo
-from undertone_training.metrics import Predictions, fit_confidence
-from undertone_training.networks import WindowLogits, build, keras_logits
+from undertone_training.metrics import fit_confidence
+from undertone_training.networks import build, keras_logits
 from undertone_training.recipe import Recipe, Schedule
 
 
@@ -29,25 +29,27 @@ def fit(
     on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, logs: None,
     confidence: tuple[float, float] | None = None,
     teachers: Sequence[Run] = (),
-    strangers: Sequence[ClipFeatures] = (),
-    beginning: Run | None = None,
+    unlabelled: Sequence[ClipFeatures] = (),
+    initial: Run | None = None,
     checkpoint_every_s: float = 10.0,
 ) -> None:
-    """Train, or go on where a killed training stopped; leaves the finished run in its folder.
+    """Train, or continue an interrupted training, and leave the finished run in its folder.
 
-    ``on_epoch`` gets each epoch's number and figures.  Nothing here sees a test clip.
-    ``confidence``: temperature and threshold from elsewhere (see ``folds``); None fits them on
-    ``validation``, or leaves both open where there is none.
-    ``teachers`` teach beside the labels; ``strangers`` are clips that only they judge.
-    ``beginning`` is the run whose weights the training begins with.
-    ``checkpoint_every_s``: about so many seconds of a training are lost with it.
-    Raises RunError where no speech is heard in any clip of one side, where another run knows too
-    much, or where the beginning is another network.
+    Nothing here sees a test clip.
+
+    on_epoch: called with each epoch's number and metrics; what it raises ends the training.
+    confidence: temperature and threshold from elsewhere (see ``calibration``); None fits them on
+        ``validation``, or leaves both open without one.
+    teachers: give soft targets beside the labels, and the only ones of ``unlabelled`` clips.
+    initial: the run whose weights the training starts from.
+    checkpoint_every_s: the time between checkpoints; a kill loses about as much.
+    Raises RunError if no speech is detected in any clip of one side, if another run was trained
+    on speakers that it must not know, or if the initial network has other layers.
     """
     for side, clips in (("training", train), ("validation", validation)):
         if clips and not any(each.segments for each in clips):
             raise RunError(
-                f"No speech is heard in any of the {len(clips)} {side} clips: check that the "
+                f"No speech is detected in any of the {len(clips)} {side} clips: check that the "
                 "recordings in the data folder are what their names say."
             )
     recipe = info.recipe
@@ -55,10 +57,10 @@ def fit(
     run.save(info)
     keras.utils.set_random_seed(info.seed)
     normalization = fit_normalization(train, recipe)
-    lesson = lesson_of(info, train, strangers, teachers)
-    batches = TrainingBatches(lesson, normalization, recipe, info.seed)
+    targets = targets_of(info, train, unlabelled, teachers)
+    batches = TrainingBatches([*train, *unlabelled], targets, normalization, recipe, info.seed)
     epochs_done = run.epochs_done
-    model = _start_or_resume(run, epochs_done, info, len(batches), beginning)
+    model = _start_or_resume(run, epochs_done, info, len(batches), initial)
     batches.start_at(epochs_done)
     model.fit(
         batches,
@@ -86,16 +88,16 @@ def fit(
     run.best.unlink(missing_ok=True)
 
 
-def hear_anew(
+def recalibrate(
     run: Run,
     recipe: Recipe,
     validation: Sequence[ClipFeatures],
     confidence: tuple[float, float] | None = None,
 ) -> None:
-    """Give a finished run the vocal tracts of ``recipe``, which is the same otherwise.
+    """Give a finished run the vocal tract factors of ``recipe``, which is the same otherwise.
 
-    The weights stay.  Temperature and threshold are fitted anew, or left open, as by ``fit``; the
-    int8 model is removed, whose input has another range now.
+    The weights stay. Temperature and threshold are fitted again, or left open, as by ``fit``; the
+    int8 model, whose input range has changed, is removed.
     """
     info, calibration = msgspec.structs.replace(run.info, recipe=recipe), run.calibration
     if confidence is None and validation:
@@ -104,7 +106,7 @@ def hear_anew(
     temperature, threshold = confidence or (None, None)
     run.save(msgspec.structs.replace(calibration, temperature=temperature, threshold=threshold))
     run.tflite.unlink(missing_ok=True)
-    run.save(info)  # last: what was interrupted is done again
+    run.save(info)  # last, so that an interrupted call is repeated
 
 
 def _confidence(
@@ -113,11 +115,11 @@ def _confidence(
     validation: Sequence[ClipFeatures],
     normalization: Normalization,
 ) -> tuple[float, float]:
-    """Temperature and threshold by the validation clips."""
-    # a clip that the gate does not let through says nothing of the network's confidence
-    heard = [each for each in validation if each.segments]
+    """Temperature and threshold from the validation clips."""
+    # a clip without speech says nothing about the network's confidence
+    spoken = [each for each in validation if each.segments]
     logits = keras_logits(model)
-    return fit_confidence(predict(heard, info.labels, info.recipe, normalization, logits, 1.0))
+    return fit_confidence(predict(spoken, info.labels, info.recipe, normalization, logits, 1.0))
 
 
 def _validation_windows(
@@ -130,35 +132,6 @@ def _validation_windows(
     windows = [windows_of(each, recipe, normalization) for each in features]
     targets = np.eye(len(labels), dtype=np.float32)[classes_of(features, labels)]
     return np.concatenate(windows), np.repeat(targets, [len(each) for each in windows], axis=0)
-
-
-def predict(
-    features: Sequence[ClipFeatures],
-    labels: Sequence[str],
-    recipe: Recipe,
-    normalization: Normalization,
-    logits: WindowLogits,
-    temperature: float,
-) -> Predictions:
-    """Judge whole clips as the device does: the mean of their windows' log-probabilities.
-
-    A clip in which the gate hears no speech counts as heard wrong, as it would be there.
-    """
-    rows = []
-    truth = classes_of(features, labels)
-    for each, true_class in zip(features, truth, strict=True):
-        windows = windows_of(each, recipe, normalization)
-        if len(windows):
-            rows.append(np.exp(combine(list(log_softmax(logits(windows), temperature)))))
-        else:
-            rows.append(unheard(true_class, len(labels)))
-    return Predictions(
-        clip_ids=tuple(each.clip.clip_id for each in features),
-        speakers=tuple(each.clip.speaker for each in features),
-        truth=truth,
-        probabilities=np.array(rows),
-        labels=tuple(labels),
-    )
 
 
 def _compile(model: keras.Model, recipe: Recipe, steps_per_epoch: int) -> None:
@@ -206,7 +179,7 @@ def _callbacks(
         callbacks.append(_EarlyStopping(run, schedule))
     return [
         *callbacks,
-        _Checkpoint(run, checkpoint_every_s),  # after those that change what it keeps
+        _Checkpoint(run, checkpoint_every_s),  # after those that change what it saves
         keras.callbacks.LambdaCallback(on_epoch_end=on_epoch),
     ]
 
@@ -215,7 +188,7 @@ _BETTER = {"loss": "min", "accuracy": "max"}
 
 
 class _EarlyStopping(keras.callbacks.EarlyStopping):  # type: ignore[misc]
-    """Early stopping that remembers the best epoch and the patience of a killed training."""
+    """Early stopping that also continues from the best epoch of an interrupted training."""
 
     def __init__(self, run: Run, schedule: Schedule) -> None:
         super().__init__(
@@ -246,7 +219,7 @@ class _EarlyStopping(keras.callbacks.EarlyStopping):  # type: ignore[misc]
 
 
 class _Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
-    """Weights and optimizer now and then, so that a killed training goes on."""
+    """Saves weights and optimizer state now and then, so that a killed training can continue."""
 
     def __init__(self, run: Run, every_s: float) -> None:
         super().__init__()
@@ -267,28 +240,28 @@ class _Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def _start_or_resume(
-    run: Run, done: int, info: RunInfo, steps: int, beginning: Run | None
+    run: Run, done: int, info: RunInfo, steps: int, initial: Run | None
 ) -> keras.Model:
-    """The network as it was when the run was killed after ``done`` epochs, or at its beginning."""
+    """The compiled network as it was after ``done`` epochs, or with its initial weights."""
     if not done:
         run.history.unlink(missing_ok=True)
         model = build(info.recipe, len(info.labels), training=True)
-        if beginning:
-            _take_weights(model, info, beginning)
+        if initial:
+            _take_weights(model, info, initial)
         _compile(model, info.recipe, steps)
         return model
-    # the history is ahead of the checkpoint
+    # the history may be ahead of the checkpoint
     rows = run.history.read_text().splitlines(keepends=True)
     run.history.write_text("".join(rows[: done + 1]))
     return keras.models.load_model(run.checkpoint(done))
 
 
-def _take_weights(model: keras.Model, info: RunInfo, beginning: Run) -> None:
-    require_fit_to_teach(info, [beginning])
+def _take_weights(model: keras.Model, info: RunInfo, initial: Run) -> None:
+    require_usable([initial], info)
     try:
-        model.set_weights(keras.models.load_model(beginning.model, compile=False).get_weights())
+        model.set_weights(keras.models.load_model(initial.model, compile=False).get_weights())
     except ValueError as error:
         raise RunError(
-            f"{info.recipe.name} can't begin with {beginning.folder}: its network has other "
+            f"{info.recipe.name} can't begin with {initial.folder}: its network has other "
             "layers; give both recipes the same network, convolutions and pooling."
         ) from error

@@ -1,4 +1,4 @@
-"""Noise of a room behind the speech, made from the MFCC themselves: new noise in every epoch."""
+"""Room noise added to MFCC frames in the mel domain, so that every epoch has new noise."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,22 +16,22 @@ Array = NDArray[np.float32]
 
 _BANK_S = 60
 _COLOURS = 5
-"""Cosines over the mel scale that colour a noise."""
+"""Number of cosines over the mel scale that shape the spectrum of a noise."""
 
 
-class Background:
-    """Adds steady noise to windows of MFCC frames, each of its own colour.
+class MelNoise:
+    """Adds steady noise to windows of MFCC frames, with a different spectrum for each window.
 
-    The coefficients are turned back into energies in the mel filters, whose sum is the energy of
-    the frame (coefficient 0), the noise's energies are added, and the sum is made coefficients
-    again.  What lies between two noise frames is of a recording of white noise.
+    The coefficients are converted back to energies of the mel filters, whose sum is the energy
+    of the frame (coefficient 0); the energies of the noise are added, and the result is converted
+    to coefficients again. The noise varies from frame to frame as computed white noise does.
     """
 
     def __init__(self, config: MfccConfig, colour_deviation: float = 2.0) -> None:
-        """Record the white noise.
+        """Compute the frames of a minute of white noise.
 
         colour_deviation: standard deviation of the first cosine in nepers of energy (4.3 dB
-            each); the k-th has a k-th of it.  0 leaves the noise white.
+            each); that of the k-th is 1/k of it. 0 leaves the noise white.
         """
         self._to_mel = cepstrum_to_mel(config).astype(np.float32)
         self._to_cepstrum = mel_to_cepstrum(config).astype(np.float32)
@@ -47,7 +47,7 @@ class Background:
     def add(
         self, windows: Array, snr_db: tuple[float, float], generator: np.random.Generator
     ) -> Array:
-        """``windows``, shape (windows, frames, coefficients), each in noise.
+        """``windows``, shape (windows, frames, coefficients), with noise.
 
         snr_db: range of the ratio of a window's mean energy to that of the noise.
         """

@@ -1,14 +1,14 @@
-"""A run's folder: what went in, what came out, and where each file stands.
+"""A run's folder: what it was made from, what came of it, and where each file is.
 
 <runs>/<recipe>/<split>/seed<N>/
     run.json            the recipe, the split's clips, seed, commit, tool versions, machine
     checkpoint-N.keras  the network after N epochs, until the training is finished
-    best.npz            weights of the best epoch until then, for early stopping
+    best.npz            weights of the best epoch so far, for early stopping
     model.keras         the trained network
     calibration.json    normalisation, temperature, threshold (training actors only)
     history.csv         loss and accuracy of every epoch
     model.tflite        the quantised network, with quantization.json; or
-    unquantized.txt     why the converter could not make one
+    unquantized.txt     why the network could not be converted
     report/
 """
 
@@ -16,7 +16,7 @@ import csv
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -27,6 +27,7 @@ import msgspec
 from undertone.diagnostics.machine_state import processor
 from undertone.emotions import EMOTIONS
 from undertone.recognition.bundle import Normalization, Quantization
+from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.splits import PRE_TRAINING, Split
 from undertone_training.errors import RunError
 from undertone_training.recipe import Recipe
@@ -56,9 +57,10 @@ class RunInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was fitted on training actors beside the weights; seconds the training took.
+    """What was fitted on training actors beside the weights; seconds that the training took.
 
-    temperature, threshold: None until somebody is found who can tell (see ``folds``).
+    temperature, threshold: None while there are no predictions for held-out training speakers to
+        fit them on (see ``calibration``).
     """
 
     normalization: Normalization
@@ -68,7 +70,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def confidence(self) -> tuple[float, float]:
-        """Temperature and threshold; such as change and withhold nothing while they are open."""
+        """Temperature and threshold; while they are None, 1 and 0, which have no effect."""
         temperature, threshold = self.temperature, self.threshold
         return 1.0 if temperature is None else temperature, 0.0 if threshold is None else threshold
 
@@ -77,7 +79,7 @@ class Run:
     """One run's folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Name the files; touches nothing."""
+        """Name the files, without touching any."""
         self.folder = folder
         self.model = folder / "model.keras"
         self.history = folder / "history.csv"
@@ -88,7 +90,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether ``fit`` came to its end here."""
+        """Whether ``fit`` has finished here."""
         return (self.folder / "calibration.json").exists()
 
     @property
@@ -108,7 +110,7 @@ class Run:
 
     @property
     def epochs_done(self) -> int:
-        """Epochs behind a training that was killed and will go on; 0 before the first."""
+        """Epochs that an interrupted training has behind it; 0 before the first checkpoint."""
         return max((int(path.stem.partition("-")[2]) for path in self.checkpoints()), default=0)
 
     @property
@@ -117,19 +119,19 @@ class Run:
         return sha256(self.model.read_bytes()).hexdigest()
 
     def checkpoint(self, epochs: int) -> Path:
-        """Where the network after so many epochs stands."""
+        """The file of the network after so many epochs."""
         return self.folder / f"checkpoint-{epochs}.keras"
 
     def checkpoints(self) -> list[Path]:
-        """Those that are there: one, or two where a kill fell between them."""
+        """Those that exist: one, or two if a kill fell between writing and deleting."""
         return list(self.folder.glob("checkpoint-*[0-9].keras"))
 
     def require_same(self, info: RunInfo) -> None:
-        """Raise RunError where the folder holds a training by another recipe or on other clips."""
+        """Raise RunError if the folder has a training with another recipe or on other clips."""
         if not (self.folder / "run.json").exists():
             return
         before = self.info
-        if before.recipe.learnt != info.recipe.learnt:
+        if before.recipe.without_vocal_tracts != info.recipe.without_vocal_tracts:
             raise RunError(
                 f"{self.folder} holds a training by another recipe called {info.recipe.name}: "
                 "remove that folder, rename the recipe, or choose another place with --runs."
@@ -158,9 +160,9 @@ class Run:
             ) from error
 
     def epochs(self) -> dict[str, list[float]]:
-        """Loss and accuracy of every epoch, by the name of the figure.
+        """Loss and accuracy of every epoch, by the name of the metric.
 
-        Keras writes "NA" for what a training without validation does not have: left out.
+        Keras writes "NA" for the metrics of a missing validation; these are left out.
         """
         with self.history.open(newline="") as file:
             rows = list(csv.DictReader(file))
@@ -188,12 +190,12 @@ def describe(
     split: Split,
     seed: int,
     teachers: Sequence[Run] = (),
-    beginning: Run | None = None,
+    initial: Run | None = None,
 ) -> RunInfo:
-    """What a run of ``recipe`` on ``split`` will have been made from."""
+    """What a run of ``recipe`` on ``split`` is made from."""
     emotions = {clip.emotion for clip in split.train}
     if split.protocol == PRE_TRAINING:
-        emotions = set(EMOTIONS)  # the labels of who begins with it
+        emotions = set(EMOTIONS)  # the labels of the recipes that begin with it
     return RunInfo(
         recipe=recipe,
         seed=seed,
@@ -205,7 +207,7 @@ def describe(
                 {
                     *(clip.corpus for clip in split.train),
                     *recipe.distillation.corpora,
-                    *(beginning.info.corpora if beginning else ()),
+                    *(initial.info.corpora if initial else ()),
                 }
             )
         ),
@@ -218,20 +220,31 @@ def describe(
         tools=tool_versions(),
         machine=machine(),
         teachers=tuple(teacher.model_sha256 for teacher in teachers),
-        begun_with=beginning.model_sha256 if beginning else None,
+        begun_with=initial.model_sha256 if initial else None,
     )
 
 
 def find_runs(folder: Path) -> list[Run]:
-    """The finished runs in ``folder`` and below, in order of their paths; raises RunError."""
+    """The finished runs in and below ``folder``, ordered by path; raises RunError for none."""
     runs = [Run(path.parent) for path in sorted(folder.rglob("calibration.json"))]
     if not runs:
         raise RunError(f"There is no finished run in {folder}: run `undertone-train fit` first.")
     return runs
 
 
+def clips_of(clips: Mapping[str, Clip], ids: Sequence[str]) -> list[Clip]:
+    """The clips with these ids, in their order; raises RunError if one is not available."""
+    missing = [clip_id for clip_id in ids if clip_id not in clips]
+    if missing:
+        raise RunError(
+            f"{len(missing)} clips of the run are not in the data folder (the first is "
+            f"{missing[0]}): name the folder that it was trained from with --data."
+        )
+    return [clips[clip_id] for clip_id in ids]
+
+
 def commit() -> str:
-    """The source's commit, with "+changes" where the tree differs from it; or "unknown"."""
+    """The commit of the source, with "+changes" if the tree differs from it; or "unknown"."""
     try:
         here = Path(__file__).parent
         return "".join(_git(here))
@@ -251,7 +264,7 @@ def _git(folder: Path) -> Iterator[str]:
 
 
 def tool_versions() -> dict[str, str]:
-    """Versions of everything that shapes a model."""
+    """Versions of everything that affects a model."""
     names = ("undertone", "tensorflow", "keras", "numpy", "scipy", "python_speech_features",
              "pymicro-vad", "soxr", "audiomentations")  # fmt: skip
     versions: dict[str, Any] = {"python": platform.python_version()}
@@ -264,5 +277,5 @@ def tool_versions() -> dict[str, str]:
 
 
 def machine() -> str:
-    """The processor and how many cores, for a stated time to mean something."""
+    """The processor and its number of cores, without which a time means little."""
     return f"{processor()}, {os.cpu_count()} cores"

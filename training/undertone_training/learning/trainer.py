@@ -1,122 +1,166 @@
-"""What ``fit`` and ``tune`` share: one training with all that it learns from, and its bar."""
+"""The orchestration of one training: its split, its teachers, its features, and its run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import click
+from msgspec.structs import replace
 
-from undertone_training.cli import common
+from undertone.emotions import EMOTIONS
+from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.noise import NoiseRecordings
+from undertone_training.corpora.splits import PRE_TRAINING, Split, splits, whole
+from undertone_training.errors import RunError
+from undertone_training.features.cache import FeatureCache
+from undertone_training.learning.runs import Run, RunInfo, describe, find_runs
+from undertone_training.recipe import EVALUATED_CORPUS, Recipe
 
-if TYPE_CHECKING:
-    from undertone_training.corpora.clip import Clip
-    from undertone_training.corpora.noise import NoiseRecordings
-    from undertone_training.corpora.splits import Split
-    from undertone_training.learning.runs import Run, RunInfo
-    from undertone_training.recipe import Recipe
+Confidence = tuple[float, float]
+"""Temperature and threshold."""
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """Whom a run learns from, and the run whose weights it begins with."""
+class Training:
+    """One training: the run's folder, and the clips and other runs that it learns from.
 
-    split: "Split"
-    strangers: "Sequence[Clip]"
-    teachers: "Sequence[Run]"
-    beginning: "Run | None"
-
-
-def lesson_of(
-    runs: Path, recipe: "Recipe", split: "Split", seed: int, clips: "Sequence[Clip]"
-) -> Lesson:
-    """What a recipe learns from on a split: its clips, those of other corpora, and other runs.
-
-    These are the finished runs on the same split in ``runs``: all of a teacher, and that of the
-    same ``seed`` to begin with, which may be one on another corpus.  Raises RunError without.
+    unlabelled: clips of other corpora, whose targets come from ``teachers`` alone.
+    initial: the run whose weights the training starts from.
     """
-    from undertone_training.corpora.splits import PRE_TRAINING
-    from undertone_training.errors import RunError
-    from undertone_training.learning.runs import find_runs
 
-    def finished(name: str, below: Path) -> "list[Run]":
+    run: Run
+    info: RunInfo
+    split: Split
+    unlabelled: Sequence[Clip]
+    teachers: Sequence[Run]
+    initial: Run | None
+
+    @property
+    def needs_recalibration(self) -> bool:
+        """Whether the run is finished, but with other vocal tract factors."""
+        return self.run.finished and self.run.info.recipe != self.info.recipe
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.run.finished and not self.needs_recalibration
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Carries trainings out; holds what they have in common.
+
+    runs: the folder of all runs, in which teachers and initial runs are found.
+    """
+
+    clips: Sequence[Clip]
+    noise: NoiseRecordings
+    runs: Path
+    features: FeatureCache
+
+    def plan(self, recipe: Recipe, split: Split, seed: int, folder: Path | None = None) -> Training:
+        """The training of ``recipe`` on ``split``; its run is in ``folder``, or among the runs.
+
+        Teachers and the initial run are finished runs on the same split: all seeds of a teacher,
+        and the same seed of the initial run, which may also have been trained on another corpus.
+        Raises RunError if one is missing, or if the folder contains another training.
+        """
+        place = Path(split.name) / f"seed{seed}"
+        teachers = [
+            run
+            for name in recipe.distillation.teachers
+            for run in self._finished(name, Path(split.name))
+        ]
+        initial = None
+        if first := recipe.begins_with:
+            pre_trained = (self.runs / first / PRE_TRAINING).is_dir()
+            initial = self._finished(
+                first, Path(PRE_TRAINING) / place.name if pre_trained else place
+            )[0]
+        info = describe(recipe, split, seed, teachers, initial)
+        run = Run((folder or self.runs / recipe.name) / place)
+        run.require_same(info)
+        unlabelled = [clip for clip in self.clips if clip.corpus in recipe.distillation.corpora]
+        return Training(run, info, split, unlabelled, teachers, initial)
+
+    def train(
+        self,
+        training: Training,
+        confidence: Confidence | None = None,
+        on_epoch: Callable[[dict[str, float]], None] = lambda logs: None,
+    ) -> None:
+        """Train, or continue an interrupted training.
+
+        confidence: temperature and threshold; None fits them on the validation clips.
+        on_epoch: called with each epoch's metrics; what it raises ends the training.
+        """
+        from undertone_training.learning.fit import fit
+
+        run, info, split = training.run, training.info, training.split
+        recipe, compute = info.recipe, self.features.compute
+        train = compute(split.train, recipe, "features", self.noise)
+        validation = compute(split.validation, recipe, "validation")
+        fewer = replace(recipe.augmentation, copies=recipe.distillation.copies)
+        unlabelled = compute(
+            training.unlabelled, replace(recipe, augmentation=fewer), "unlabelled", self.noise
+        )
+
+        def count(epoch: int, logs: dict[str, float]) -> None:
+            validated = f" validation {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
+            step(f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}{validated}")
+            on_epoch(logs)
+
+        title = f"{recipe.name} {split.name} seed {info.seed}"
+        with self.features.progress(title, recipe.schedule.epochs, run.epochs_done) as step:
+            fit(
+                run,
+                info,
+                train,
+                validation,
+                count,
+                confidence,
+                training.teachers,
+                unlabelled,
+                training.initial,
+            )
+
+    def recalibrate(self, training: Training, confidence: Confidence | None = None) -> None:
+        """Give a finished run the recipe's vocal tract factors; its weights stay."""
+        from undertone_training.learning.fit import recalibrate
+
+        recipe = training.info.recipe
+        validation = self.features.compute(training.split.validation, recipe, "validation")
+        recalibrate(training.run, recipe, validation, confidence)
+
+    def _finished(self, name: str, below: Path) -> list[Run]:
+        folder = self.runs / name / below
         try:
-            return find_runs(runs / name / below)
+            return find_runs(folder)
         except RunError as error:
             raise RunError(
-                f"There is no finished run of the recipe {name} in {runs / name / below} to learn "
-                f"from: run `undertone-train fit --recipe {name}` with the same --protocol and "
-                "--seed first."
+                f"There is no finished run of the recipe {name} in {folder} to learn from: run "
+                f"`undertone-train fit --recipe {name}` with the same --protocol and --seed first."
             ) from error
 
-    teachers = [
-        run for name in recipe.distillation.teachers for run in finished(name, Path(split.name))
-    ]
-    beginning = None
-    if recipe.begins_with:
-        elsewhere = (runs / recipe.begins_with / PRE_TRAINING).is_dir()
-        name = PRE_TRAINING if elsewhere else split.name
-        beginning = finished(recipe.begins_with, Path(name) / f"seed{seed}")[0]
-    strangers = [clip for clip in clips if clip.corpus in recipe.distillation.corpora]
-    return Lesson(split, strangers, teachers, beginning)
+
+def splits_for(
+    recipe: Recipe, protocol: str, clips: Sequence[Clip], validate: bool = True
+) -> list[Split]:
+    """The splits that ``recipe`` is trained on under ``protocol``; raises SplitError.
+
+    validate False: holds nobody out for validation, whatever the recipe says.
+    """
+    if recipe.corpus != EVALUATED_CORPUS:
+        return [whole(clips, recipe.corpus)]
+    return splits(clips, protocol, recipe.song, recipe.validation_speakers if validate else 0)
 
 
-def hear_anew(
-    run: "Run",
-    recipe: "Recipe",
-    split: "Split",
-    cache: Path,
-    jobs: int | None,
-    confidence: tuple[float, float] | None = None,
-) -> None:
-    """Give a finished run the vocal tracts of ``recipe``; its weights stay."""
-    validation = common.features_of(split.validation, recipe, cache, jobs, "validation")
-    common.load_tensorflow()
-    from undertone_training.learning.fit import hear_anew
-
-    hear_anew(run, recipe, validation, confidence)
-    click.echo(f"{run.folder}: is heard with the recipe's vocal tracts now; quantize it again")
-
-
-def train(
-    run: "Run",
-    info: "RunInfo",
-    lesson: Lesson,
-    noise: "NoiseRecordings",
-    cache: Path,
-    jobs: int | None,
-    confidence: tuple[float, float] | None = None,
-    watch: Callable[[dict[str, float]], None] = lambda logs: None,
-) -> None:
-    """Train a run with a bar; ``watch`` gets each epoch's figures and may raise."""
-    from msgspec.structs import replace
-
-    recipe, split = info.recipe, lesson.split
-    train = common.features_of(split.train, recipe, cache, jobs, "features", noise)
-    validation = common.features_of(split.validation, recipe, cache, jobs, "validation")
-    few = replace(recipe.augmentation, copies=recipe.distillation.copies)
-    strangers = common.features_of(
-        lesson.strangers, replace(recipe, augmentation=few), cache, jobs, "strangers", noise
-    )
-    common.load_tensorflow()
-    from undertone_training.learning.fit import fit
-
-    def say(epoch: int, logs: dict[str, float]) -> None:
-        validated = f" validation {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
-        step(f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}{validated}")
-        watch(logs)
-
-    total, done = recipe.schedule.epochs, run.epochs_done
-    with common.progress(f"{recipe.name} {split.name} seed {info.seed}", total, done) as step:
-        fit(
-            run,
-            info,
-            train,
-            validation,
-            say,
-            confidence,
-            lesson.teachers,
-            strangers,
-            lesson.beginning,
+def shortcomings(recipe: Recipe, clips: Sequence[Clip]) -> Iterator[str]:
+    """What the network will lack: emotions without a clip, and embeddings without weights."""
+    known = {clip.emotion for clip in clips if clip.corpus == EVALUATED_CORPUS}
+    if absent := [emotion for emotion in EMOTIONS if emotion not in known]:
+        yield f"RAVDESS has no clip here that is {', '.join(absent)}: the network will not know it"
+    if recipe.features.startswith("five-kinds") and not recipe.vggish:
+        yield (
+            f"{recipe.name} goes without VGGish embeddings: `vggish` in the recipe names no file "
+            "of weights"
         )
-    click.echo(f"{run.folder}: trained in {run.calibration.fit_s:.0f} s")

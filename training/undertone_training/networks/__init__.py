@@ -15,25 +15,26 @@ from undertone.errors import ConfigError
 from undertone_training.networks.compact import compact
 from undertone_training.networks.spectral import spectral
 from undertone_training.recipe import Recipe
-from undertone_training.references import networks as references
 
 BUILDERS: dict[str, Callable[[Recipe, int], keras.Model]] = {
     "compact": compact,
     "spectral": spectral,
-    **references.BUILDERS,
 }
+"""By the name that a recipe gives; ``references.networks`` adds those of the reference systems
+when it is imported."""
+
 _COUNTED = (
     keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D,
 )  # fmt: skip
 
 WindowLogits = Callable[[NDArray[np.float32]], NDArray[np.float64]]
-"""Windows (n, frames, coefficients), normalised, to logits (n, classes)."""
+"""Normalised windows (n, frames, coefficients) to logits (n, classes)."""
 
 
 def build(recipe: Recipe, n_classes: int, training: bool = False) -> keras.Model:
-    """The untrained network of ``recipe``; raises ConfigError for one that does not exist.
+    """The untrained network of ``recipe``; raises ConfigError for an unknown one.
 
-    training: computes in the recipe's precision; else in float32, for the same weights.
+    training: computes in the recipe's precision, otherwise in float32; the weights are the same.
     """
     if recipe.network not in BUILDERS:
         raise ConfigError(
@@ -56,7 +57,7 @@ def keras_logits(model: keras.Model) -> WindowLogits:
 
 
 def multiply_accumulates(model: keras.Model) -> int:
-    """Multiply-accumulates of one window: those of convolutions and dense layers."""
+    """Multiply-accumulates of one window, in convolutions and dense layers."""
     total = 0
     for layer in model.layers:
         if isinstance(layer, _COUNTED):

@@ -1,8 +1,8 @@
 """The compact network: plain convolutions over time, then statistics over time.
 
-An MFCC's coefficients have no order in which neighbours mean more than others, so the
-convolutions run over time alone and see all coefficients at once.  This is several times
-cheaper than a two-dimensional network of the same accuracy, to train as to run.
+Neighbouring MFCC coefficients are not more closely related than distant ones, so the
+convolutions run over time only and see all coefficients at once. Training and inference are
+several times cheaper than with a two-dimensional network of the same accuracy.
 """
 
 from typing import Any
@@ -38,11 +38,11 @@ def _convolution(x: Any, channels: int, kernel: int) -> Any:
 
 
 def _pooled(x: Any, how: str) -> Any:
-    """From (frames, channels) to a vector; every way converts to full int8."""
+    """From (frames, channels) to a vector; each choice converts to full int8."""
     average = layers.GlobalAveragePooling1D()(x)
     if how == "average-max":
         return layers.Concatenate()([average, layers.GlobalMaxPooling1D()(x)])
-    if how == "statistics":  # mean and mean absolute deviation: a square would spoil the scale
+    if how == "statistics":  # mean and mean absolute deviation: a square would ruin the int8 scale
         centred = layers.Subtract()([x, layers.Reshape((1, x.shape[-1]))(average)])
         spread = layers.Add()(
             [layers.ReLU()(centred), layers.ReLU()(layers.Rescaling(-1.0)(centred))]

@@ -1,7 +1,7 @@
-"""A two-dimensional network: from cepstrum back to spectrum, then convolutions over both axes.
+"""A two-dimensional network: cepstrum back to spectrum, then convolutions over both axes.
 
-A matrix that starts as the inverse cosine transform gives the coefficients an order again in
-which neighbours belong together, so that a small kernel can find a formant wherever it is.
+A trainable matrix that is initialised as the inverse cosine transform turns the coefficients
+back into bands, so that a small kernel can find a formant at any frequency.
 """
 
 import keras

@@ -126,8 +126,10 @@ def system_of(run: Run, form: str) -> System:
     detect, hear = _hearing(run, form)
 
     def windows(spoken: Sequence[Samples]) -> Windows:
-        pieces = [split_windows(np.asarray(hear(each), np.float64), recipe.cut) for each in spoken]
-        given = heard(np.concatenate(pieces), recipe.cut, normalization, recipe.mfcc)
+        pieces = [
+            split_windows(np.asarray(hear(each), np.float64), recipe.windowing) for each in spoken
+        ]
+        given = heard(np.concatenate(pieces), recipe.windowing, normalization, recipe.mfcc)
         return given.astype(np.float32)
 
     return System(detect, windows, _keras(run) if form == "float" else _tflite(run))
@@ -137,7 +139,7 @@ def _hearing(
     run: Run, form: str
 ) -> tuple[Callable[[Samples], Sequence[Samples]], Callable[[Samples], NDArray[Any]]]:
     """From samples to the pieces with speech, and from one of them to its frames."""
-    front = run.info.recipe.front
+    front = run.info.recipe.front_end
     if not isinstance(front, MfccConfig):
         return _all_of_it, front.compute
     if form == "float":

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples
 from undertone.errors import RuntimeMissingError
+from undertone_training.recipe import EXTRACTORS
 from undertone_training.references import vggish
 
 Array = NDArray[np.float32]
@@ -77,6 +78,9 @@ class ReferenceFeatures(msgspec.Struct, frozen=True, dict=True):
             said = vggish.embedding(Path(self.weights), fixed(sound, SAMPLE_RATE_HZ))
             frames = np.hstack([frames, np.repeat(said[np.newaxis], len(frames), axis=0)])
         return np.ascontiguousarray(frames, np.float32)
+
+
+EXTRACTORS |= dict.fromkeys(SHAPES, ReferenceFeatures)
 
 
 def fixed(sound: Floats, rate_hz: int, offset_s: float = 0.0) -> Floats:

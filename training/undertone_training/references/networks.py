@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from undertone_training.networks import BUILDERS
 from undertone_training.recipe import Recipe
 
 
@@ -122,7 +123,7 @@ _L2 = keras.regularizers.L2(1e-4)
 
 
 def _window(recipe: Recipe) -> Any:
-    return keras.Input((recipe.cut.frames, recipe.coefficients))
+    return keras.Input((recipe.windowing.frames, recipe.coefficients))
 
 
 def _vector(recipe: Recipe) -> tuple[Any, Any]:
@@ -136,7 +137,7 @@ def _model(recipe: Recipe, window: Any, x: Any, n_classes: int) -> keras.Model:
     return keras.Model(window, logits, name=recipe.network.replace("-", "_"))
 
 
-BUILDERS = {
+BUILDERS |= {
     "mfcc-cnn": mfcc_cnn,
     "cnn-bigru": cnn_bigru,
     "cnn-lstm": cnn_lstm,

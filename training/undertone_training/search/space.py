@@ -1,10 +1,9 @@
-"""A search space: which keys of a recipe ``tune`` may change, and how far.
+"""A search space: which keys of a recipe ``tune`` may change, and their ranges.
 
 Search spaces are TOML files in ``spaces/``, with one table, ``[space]``; unknown keys, keys that
-no recipe has and values that the recipe doesn't take are errors that name the key.
+no recipe has and values that the recipe does not accept are errors that name the key.
 """
 
-import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib import resources
@@ -15,17 +14,18 @@ import msgspec
 import tomli_w
 
 from undertone.errors import ConfigError
+from undertone_training.errors import did_you_mean
 from undertone_training.recipe import Recipe
 
 Value = bool | int | float | str
 
 
-class Knob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How far one key may go: from ``low`` to ``high``, both possible, or one of ``choices``.
+class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The values of one key: from ``low`` to ``high``, both included, or one of ``choices``.
 
-    step: distance of the values from ``low`` on; none for every number, or every whole one.
+    step: distance between the values, from ``low`` on; None for every number, or every integer.
     log: drawn by its logarithm.
-    Raises ValueError for what is neither, or both.
+    Raises ValueError for neither of the two, or both.
     """
 
     low: int | float | None = None
@@ -35,7 +35,7 @@ class Knob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     choices: tuple[Value, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check that it is one of the two, and can be drawn from."""
+        """Check that it is one of the two, and not empty."""
         numbers = (self.low, self.high, self.step)
         if self.choices:
             if self.log or numbers != (None, None, None):
@@ -52,25 +52,24 @@ class Knob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def ends(self) -> tuple[Value, ...]:
-        """The values that a recipe must take for it to take all."""
+        """The values that a recipe must accept in order to accept all."""
         if self.low is None or self.high is None:
             return self.choices
         return (self.low, self.high, *([] if self.step is None else [self.low + self.step]))
 
     def __str__(self) -> str:
-        """For people: ``0.1 to 0.5``."""
+        """As in ``0.1 to 0.5``."""
         if self.choices:
             return ", ".join(map(str, self.choices))
         how = " by its logarithm" if self.log else f" by {self.step}" if self.step else ""
         return f"{self.low} to {self.high}{how}"
 
 
-Space = dict[str, Knob]
-"""The knobs by the dotted key of the recipe that each turns."""
-
+Space = dict[str, Parameter]
+"""By the dotted key of the recipe."""
 
 DEFAULT = "default"
-"""The space for recipes and networks that have none of their own."""
+"""The space for recipes and networks without one of their own."""
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,7 +82,7 @@ def names() -> list[str]:
 
 
 def name_for(recipe: Recipe) -> str:
-    """The packaged space of the recipe, else that of its network, else the one that fits all."""
+    """The packaged space of the recipe, otherwise of its network, otherwise the one for all."""
     return next((name for name in (recipe.name, recipe.network) if name in names()), DEFAULT)
 
 
@@ -111,7 +110,7 @@ def load(name_or_path: str | Path, recipe: Recipe) -> Space:
     space = {}
     for key, table in _flat(file.space):
         try:
-            space[key] = msgspec.convert(table, Knob)
+            space[key] = msgspec.convert(table, Parameter)
             for value in space[key].ends:
                 changed(recipe, {key: value})
         except (msgspec.ValidationError, ConfigError) as error:
@@ -123,14 +122,13 @@ def load(name_or_path: str | Path, recipe: Recipe) -> Space:
 
 
 def changed(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
-    """``recipe`` with other values by dotted keys; raises ConfigError where it takes one not."""
+    """``recipe`` with other values by dotted key; raises ConfigError if it does not accept one."""
     table = msgspec.to_builtins(recipe)
     keys = [key for key, _ in _leaves(table) if key != "name"]
     for key, value in values.items():
         if key not in keys:
-            near = difflib.get_close_matches(key, keys, n=1)
-            hint = f": did you mean {near[0]}?" if near else "."
-            raise ConfigError(f"no recipe has the key {key}{hint}")
+            near = did_you_mean(key, keys)
+            raise ConfigError(f"no recipe has the key {key}{f': {near}' if near else '.'}")
         *tables, last = key.split(".")
         inner = table
         for name in tables:
@@ -142,10 +140,10 @@ def changed(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
         raise ConfigError(f"{error}.") from error
 
 
-def whole(recipe: Recipe, key: str, knob: Knob) -> bool:
-    """Whether ``key`` takes whole numbers of a knob with ends, by the recipe and the knob."""
+def whole(recipe: Recipe, key: str, parameter: Parameter) -> bool:
+    """Whether the values of ``key`` between ``low`` and ``high`` are integers."""
     value = dict(_leaves(msgspec.to_builtins(recipe)))[key]
-    return not any(isinstance(each, float) for each in (value, *knob.ends))
+    return not any(isinstance(each, float) for each in (value, *parameter.ends))
 
 
 def to_toml(recipe: Recipe) -> str:
@@ -154,7 +152,7 @@ def to_toml(recipe: Recipe) -> str:
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Knobs by dotted key, quoted (``"a.b" = …``) or in tables (``a.b = …``, ``[space.a]``)."""
+    """Parameters by dotted key, quoted (``"a.b" = …``) or nested (``a.b = …``, ``[space.a]``)."""
     for key, value in table.items():
         tables = (
             isinstance(value, dict) and value and all(isinstance(v, dict) for v in value.values())

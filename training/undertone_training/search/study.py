@@ -1,30 +1,35 @@
-"""A search for a better recipe with Optuna: a folder that any number of processes may work on.
+"""A search for a better recipe with Optuna: a folder that several processes can work on.
 
 <study>/
-    study.log           every trial: what was drawn, the running mean of its folds, how it ended
-    <recipe>-<number>/  one trial, laid out as ``runs`` has it, with its recipe.toml
+    study.db            every trial: its values, the running mean of its folds, how it ended
+    <recipe>-<number>/  one trial, laid out as ``runs`` says, with its recipe.toml
     best.toml           the recipe of the best trial
     history.png         how the trials went, and importance.png, which keys made the difference
 
-A process that works on a trial holds a lock on its folder.  A trial that is begun and not locked
-was interrupted: the next process that looks for work goes on with it, before a new one is drawn.
+A process that works on a trial writes a heartbeat into the database. A trial whose heartbeat has
+stopped, or that was interrupted, is retried by the next process that looks for work, before a new
+one is drawn. Optuna gives a retry a new number; here it keeps that of the trial, and its folder.
 """
 
 import fcntl
 import math
+import sqlite3
+import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import IO
 
 import msgspec
 import optuna
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.samplers import TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import DatabaseError
 
 from undertone.errors import ConfigError
 from undertone_training.corpora.splits import DEVELOPMENT_FOLDS
@@ -32,24 +37,28 @@ from undertone_training.errors import RunError, TrialError
 from undertone_training.recipe import Recipe
 from undertone_training.search.space import Space, Value, changed, to_toml, whole
 
-LOG, BEST, RECIPE = "study.log", "best.toml", "recipe.toml"
+DATABASE, BEST, RECIPE = "study.db", "best.toml", "recipe.toml"
 
 PROTOCOL = "speaker-independent"
-"""What a trial is judged by: everything that is chosen is chosen on the development folds."""
+"""The protocol of a trial's figure: everything is chosen on the development folds."""
 
 _FIRST_UNPRUNED = 4
 """Trials that train all folds before any is pruned: a median of fewer says little."""
 
+_HEARTBEAT_S, _GRACE_S = 10, 60
+"""How often a trial's process writes its heartbeat, and after how long without one it is dead."""
+
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # the screen belongs to the program
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
-_STUDY, _QUESTION = "undertone", "question"
-"""Names in the log: of the study, and of what it asks."""
+_STUDY, _SPEC = "undertone", "specification"
+"""Names in the database: of the study, and of its specification."""
 
 
-class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a study asks: only trials with the same can be compared.
+class Specification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What all trials of a study have in common, without which they cannot be compared.
 
-    seed: of every training, and of the draws.  clips: a digest of what trains and judges.
+    seed: of every training, and of the sampler. clips: a digest of the training and test clips.
     """
 
     recipe: Recipe
@@ -60,19 +69,19 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Trial:
-    """One recipe that is tried, and the folder of its runs."""
+    """One recipe to try, and the folder of its runs."""
 
     recipe: Recipe
     folder: Path
 
 
 @dataclass(frozen=True)
-class Tried:
+class Result:
     """How one trial ended, or how far it is.
 
-    state: ``complete``, ``pruned`` or ``running``.
+    state: ``complete``, ``pruned``, ``running`` or ``interrupted``.
     uar: mean over the ``folds`` that were trained; None before the first.
-    reason: why the recipe can't be trained; empty for one that can.
+    reason: why the recipe cannot be trained; empty for one that can.
     """
 
     name: str
@@ -83,21 +92,42 @@ class Tried:
     reason: str = ""
 
 
-Judge = Callable[[Trial], Iterator[float]]
-"""Trains a trial's folds, one for each ``next``, and gives the UAR of each; or TrialError."""
+Evaluate = Callable[[Trial], Iterator[float]]
+"""Trains a trial's folds, one for each ``next``, and yields the UAR of each; raises TrialError."""
+
+
+class _NotNeeded(Exception):  # noqa: N818  nothing has failed
+    """Another process drew the last trial that was wanted."""
 
 
 class Search:
     """The study in one folder."""
 
-    def __init__(self, folder: Path, question: Question) -> None:
-        """Open or begin it; raises RunError where the folder can't be written or asks another."""
+    def __init__(
+        self,
+        folder: Path,
+        specification: Specification,
+        heartbeat_s: int = _HEARTBEAT_S,
+        grace_s: int = _GRACE_S,
+    ) -> None:
+        """Open or begin it.
+
+        heartbeat_s: between two heartbeats. grace_s: without one, after which a trial is retried.
+        Raises RunError if the folder cannot be written or contains another search.
+        """
         self.folder = folder
-        self._question = question
+        self._specification = specification
+        self._heartbeat_s, self._grace_s = heartbeat_s, grace_s
+        if (folder / "study.log").exists() and not (folder / DATABASE).exists():
+            raise RunError(
+                f"{folder} holds a search of an earlier version: choose another place with "
+                "--study, or remove that folder."
+            )
         try:
-            with _lock(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with self._locked():  # Optuna can't create one database twice at once
                 self._study = optuna.create_study(
-                    storage=JournalStorage(JournalFileBackend(str(folder / LOG))),
+                    storage=self._storage(),
                     study_name=_STUDY,
                     direction="maximize",
                     pruner=optuna.pruners.MedianPruner(_FIRST_UNPRUNED),
@@ -108,63 +138,74 @@ class Search:
             raise RunError(
                 f"{folder} can't be written ({error.strerror}): choose another place with --study."
             ) from error
-        except ValueError as error:
+        except DatabaseError as error:
             raise RunError(
-                f"{folder / LOG} is damaged ({error}): choose another place with --study."
+                f"{folder / DATABASE} can't be used ({error.orig}): choose another place with "
+                "--study."
             ) from error
 
     @property
-    def trials(self) -> list[FrozenTrial]:
-        """Every trial of every process until now, in order of their numbers."""
-        return self._study.get_trials(deepcopy=False)
+    def trials(self) -> dict[int, FrozenTrial]:
+        """The latest attempt at each trial of every process so far, by its number."""
+        numbers: dict[int, int] = {}  # by Optuna's number of the first attempt
+        trials = {}
+        for trial in self._study.get_trials(deepcopy=False):
+            first = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
+            number = numbers.setdefault(trial.number if first is None else first, len(numbers))
+            trials[number] = trial
+        return trials
 
     @property
     def finished(self) -> int:
-        """Trials that were judged to their end, or pruned."""
-        return sum(trial.state.is_finished() for trial in self.trials)
+        """Number of trials that are complete or pruned."""
+        return sum(_finished(trial) for trial in self.trials.values())
 
     @property
     def best(self) -> Recipe | None:
         """The recipe of the best trial; None before the first is complete."""
-        try:
-            return self._recipe(self._study.best_trial)
-        except ValueError:
-            return None
+        complete = [each for each in self.ranking() if each.state == "complete"]
+        return self._recipe(complete[0].name, complete[0].values) if complete else None
 
     def run(
         self,
         n_trials: int,
-        judge: Judge,
-        go_on: Callable[[], bool] = lambda: True,
-        after: Callable[[Tried], None] = lambda tried: None,
+        evaluate: Evaluate,
+        should_continue: Callable[[], bool] = lambda: True,
+        on_trial_end: Callable[[Result], None] = lambda result: None,
     ) -> None:
-        """Work until the study has ``n_trials`` finished ones, or ``go_on`` says no.
+        """Work until the study has ``n_trials`` finished trials, or ``should_continue`` says no.
 
-        ``go_on`` is asked before each trial, ``after`` told how each ended.
+        ``should_continue`` is called before each trial, ``on_trial_end`` with how each ended.
         """
-        while go_on():
-            claim = self._claim(n_trials)
-            if claim is None:
-                return
-            trial, held = claim
-            with held:
-                self._try(trial, judge)
-            after(self._tried(self.trials[trial.number]))
 
-    def tried(self) -> list[Tried]:
+        def objective(trial: optuna.Trial) -> float:
+            number = self._number(trial.number)
+            if number >= n_trials:
+                raise _NotNeeded
+            return self._evaluate(trial, number, evaluate)
+
+        def report(study: optuna.Study, trial: FrozenTrial) -> None:
+            if _finished(trial):
+                number = self._number(trial.number)
+                on_trial_end(self._result(number, trial))
+
+        while should_continue() and self._work_left(n_trials):
+            self._study.optimize(objective, n_trials=1, catch=_NotNeeded, callbacks=[report])
+
+    def results(self) -> list[Result]:
         """How the trials did, in order of their numbers."""
-        return [self._tried(trial) for trial in self.trials]
+        return [self._result(number, trial) for number, trial in self.trials.items()]
 
-    def ranking(self) -> list[Tried]:
+    def ranking(self) -> list[Result]:
         """How the trials did: complete ones first, then by UAR."""
-        return sorted(self.tried(), key=lambda each: (each.state != "complete", -(each.uar or 0)))
+        return sorted(self.results(), key=lambda each: (each.state != "complete", -(each.uar or 0)))
 
     def importances(self) -> dict[str, float]:
         """Share of each key in the differences between trials, highest first.
 
-        Empty where there are too few complete trials, or no differences, to tell.
+        Empty if there are too few complete trials, or too few differences, to tell.
         """
-        if sum(trial.state == TrialState.COMPLETE for trial in self.trials) < 2:
+        if sum(each.state == TrialState.COMPLETE for each in self.trials.values()) < 2:
             return {}
         evaluator = FanovaImportanceEvaluator(seed=0)  # Optuna's default needs many trials
         try:
@@ -173,72 +214,91 @@ class Search:
             return {}
         return {key: share for key, share in found.items() if math.isfinite(share)}
 
-    def _claim(self, n_trials: int) -> tuple[optuna.Trial, IO[bytes]] | None:
-        """An interrupted trial or else a new one, and its lock; None where enough are at work."""
-        with _lock(self.folder):
-            trials = self.trials
-            running = [trial for trial in trials if not trial.state.is_finished()]
-            if self.finished >= n_trials:
-                return None
-            for frozen in running:
-                if held := _try_lock(self._folder(frozen.number)):
-                    return optuna.Trial(self._study, frozen._trial_id), held
-            if self.finished + len(running) >= n_trials:
-                return None
-            self._study.sampler = _sampler(self._question, len(trials))
-            trial = self._study.ask()
-            draw(trial, self._question)
-            return trial, _lock(self._folder(trial.number))
+    def _storage(self) -> RDBStorage:
+        path = self.folder / DATABASE
+        return RDBStorage(
+            f"sqlite:///{DATABASE}",
+            # not by its URL, in which the name of a folder may not contain everything
+            {"creator": partial(sqlite3.connect, path, timeout=60, check_same_thread=False)},
+            heartbeat_interval=self._heartbeat_s,
+            grace_period=self._grace_s,
+        )
 
-    def _try(self, trial: optuna.Trial, judge: Judge) -> None:
-        """Judge the trial fold by fold, and tell the study how it ended."""
-        reported = self.trials[trial.number].intermediate_values
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other processes out."""
+        with (self.folder / "lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _work_left(self, n_trials: int) -> bool:
+        """Whether there is a trial to run; waits to see whether those of others are still alive."""
+        deadline_s = time.monotonic() + self._grace_s + self._heartbeat_s
+        while True:
+            fail_stale_trials(self._study)
+            with self._locked():  # each is retried once
+                for trial in self.trials.values():
+                    if trial.state == TrialState.FAIL:
+                        retry = RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)
+                        retry(self._study, trial)
+            trials = self.trials
+            states = [trials[number].state for number in range(n_trials) if number in trials]
+            if len(states) < n_trials or TrialState.WAITING in states:
+                return True
+            if TrialState.RUNNING not in states or time.monotonic() > deadline_s:
+                return False
+            time.sleep(self._heartbeat_s)
+
+    def _evaluate(self, trial: optuna.Trial, number: int, evaluate: Evaluate) -> float:
+        """Train the trial fold by fold; raises TrialPruned."""
+        reported = self.trials[number].intermediate_values
         uars: list[float] = []
         try:
-            draw(trial, self._question)  # one that was killed while it was drawn
-            recipe = self._recipe(self.trials[trial.number])
-            folder = self._folder(trial.number)
+            self._study.sampler = _sampler(self._specification, number)
+            values = draw(trial, self._specification)
+            recipe = self._recipe(self._name(number), values)
+            folder = self.folder / recipe.name
+            folder.mkdir(exist_ok=True)
             (folder / RECIPE).write_text(to_toml(recipe))
-            for uar in judge(Trial(recipe, folder)):
+            for uar in evaluate(Trial(recipe, folder)):
                 uars.append(uar)
                 if len(uars) not in reported:
                     trial.report(fmean(uars), len(uars))
                 if len(uars) < len(DEVELOPMENT_FOLDS) and trial.should_prune():
-                    self._study.tell(trial, state=TrialState.PRUNED)
-                    return
+                    raise optuna.TrialPruned
         except (ConfigError, TrialError) as error:  # settings that exclude each other, or diverge
             trial.set_user_attr("reason", str(error))
-            self._study.tell(trial, state=TrialState.PRUNED)
-            return
-        self._study.tell(trial, fmean(uars))
+            raise optuna.TrialPruned from error
+        return fmean(uars)
 
-    def _tried(self, trial: FrozenTrial) -> Tried:
+    def _result(self, number: int, trial: FrozenTrial) -> Result:
         folds = trial.intermediate_values
-        return Tried(
-            self._name(trial.number),
-            trial.state.name.lower(),
+        interrupted = trial.state in (TrialState.WAITING, TrialState.FAIL)
+        return Result(
+            self._name(number),
+            "interrupted" if interrupted else trial.state.name.lower(),
             folds[max(folds)] if folds else None,
             max(folds, default=0),
             trial.params,
             trial.user_attrs.get("reason", ""),
         )
 
-    def _recipe(self, trial: FrozenTrial) -> Recipe:
-        recipe = changed(self._question.recipe, trial.params)
-        return msgspec.structs.replace(recipe, name=self._name(trial.number))
+    def _recipe(self, name: str, values: Mapping[str, Value]) -> Recipe:
+        return msgspec.structs.replace(changed(self._specification.recipe, values), name=name)
 
     def _name(self, number: int) -> str:
-        return f"{self._question.recipe.name}-{number:03}"
+        return f"{self._specification.recipe.name}-{number:03}"
 
-    def _folder(self, number: int) -> Path:
-        return self.folder / self._name(number)
+    def _number(self, attempt: int) -> int:
+        """The number of the trial of which Optuna's number ``attempt`` is the latest attempt."""
+        return next(n for n, trial in self.trials.items() if trial.number == attempt)
 
     def _require_same(self) -> None:
-        """Keep the question of a new study; raise RunError where an old one asks another."""
-        asked = msgspec.json.decode(msgspec.json.encode(self._question))
-        before = self._study.user_attrs.get(_QUESTION)
+        """Keep the specification of a new study; raise RunError if an old one has another."""
+        wanted = msgspec.json.decode(msgspec.json.encode(self._specification))
+        before = self._study.user_attrs.get(_SPEC)
         if before is None:
-            self._study.set_user_attr(_QUESTION, asked)
+            self._study.set_user_attr(_SPEC, wanted)
             return
         for key, what in (
             ("recipe", "another recipe"),
@@ -246,63 +306,44 @@ class Search:
             ("seed", "another seed"),
             ("clips", "other clips"),
         ):
-            if before.get(key) != asked[key]:
+            if before.get(key) != wanted[key]:
                 raise RunError(
                     f"{self.folder} holds a search with {what}: choose another place with "
                     "--study, or remove that folder."
                 )
 
 
-def draw(trial: optuna.Trial, question: Question) -> dict[str, Value]:
-    """The trial's value of every key of the space: as it was drawn before, or drawn now."""
-    for key, knob in question.space.items():
-        if knob.low is None or knob.high is None:
-            trial.suggest_categorical(key, knob.choices)
-        elif whole(question.recipe, key, knob):
-            trial.suggest_int(
-                key, int(knob.low), int(knob.high), step=int(knob.step or 1), log=knob.log
-            )
+def draw(trial: optuna.Trial, specification: Specification) -> dict[str, Value]:
+    """The trial's value of every key of the space: the one drawn before, or a new one."""
+    for key, parameter in specification.space.items():
+        low, high = parameter.low, parameter.high
+        if low is None or high is None:
+            trial.suggest_categorical(key, parameter.choices)
+        elif whole(specification.recipe, key, parameter):
+            step = int(parameter.step or 1)
+            trial.suggest_int(key, int(low), int(high), step=step, log=parameter.log)
         else:
-            trial.suggest_float(key, knob.low, knob.high, step=knob.step, log=knob.log)
+            trial.suggest_float(key, low, high, step=parameter.step, log=parameter.log)
     return trial.params
 
 
 def preview(
-    question: Question, trials: Sequence[FrozenTrial], number: int
+    specification: Specification, trials: Sequence[FrozenTrial], number: int
 ) -> list[dict[str, Value]]:
-    """What ``number`` new trials after ``trials`` would be, were none of them judged."""
+    """What the next ``number`` new trials after ``trials`` would be, if none of them had ended."""
     study = optuna.create_study(direction="maximize")
-    study.add_trials(trials)
+    study.add_trials([trial for trial in trials if _finished(trial)])
     drawn = []
-    for _ in range(number):
-        study.sampler = _sampler(question, len(study.get_trials(deepcopy=False)))
-        drawn.append(draw(study.ask(), question))
+    for index in range(number):
+        study.sampler = _sampler(specification, len(trials) + index)
+        drawn.append(draw(study.ask(), specification))
     return drawn
 
 
-def _sampler(question: Question, drawn: int) -> TPESampler:
-    """Of one trial: an interrupted search draws what it would have drawn without."""
-    return TPESampler(seed=question.seed + drawn)
+def _finished(trial: FrozenTrial) -> bool:
+    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-def _lock(folder: Path) -> IO[bytes]:
-    """Wait for ``folder``: an open file that keeps others out of it until it is closed."""
-    file = _lock_file(folder)
-    fcntl.flock(file, fcntl.LOCK_EX)
-    return file
-
-
-def _try_lock(folder: Path) -> IO[bytes] | None:
-    """The same without waiting; None where another process has it."""
-    file = _lock_file(folder)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
-
-
-def _lock_file(folder: Path) -> IO[bytes]:
-    folder.mkdir(parents=True, exist_ok=True)
-    return (folder / "lock").open("ab")
+def _sampler(specification: Specification, number: int) -> TPESampler:
+    """That of one trial, so that an interrupted search draws what it would have drawn anyway."""
+    return TPESampler(seed=specification.seed + number)

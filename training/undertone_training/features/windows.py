@@ -1,0 +1,53 @@
+"""From the features of a clip to the windows that a network is trained and tested on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from undertone.recognition.bundle import Normalization
+from undertone.recognition.classifier import heard
+from undertone.recognition.windows import split_windows
+from undertone_training.features.cache import ClipFeatures
+from undertone_training.recipe import Recipe
+
+Array = NDArray[np.float32]
+
+
+def windows_of(features: ClipFeatures, recipe: Recipe, normalization: Normalization) -> Array:
+    """Every window of a clip that the device would classify, with every vocal tract factor.
+
+    Shape (vocal tract factors * windows, frames, coefficients).
+    """
+    windows = [
+        split_windows(segment.astype(np.float64), recipe.windowing) for segment in features.segments
+    ]
+    if not windows:
+        return np.empty((0, recipe.windowing.frames, recipe.coefficients), np.float32)
+    given = heard(np.concatenate(windows), recipe.windowing, normalization, recipe.mfcc)
+    return given.astype(np.float32)
+
+
+def variants_of(features: ClipFeatures) -> list[Array]:
+    """Frames of the clip, its segments one after another, and of each augmented copy."""
+    own = [np.concatenate(features.segments)] if features.segments else []
+    return [*own, *features.copies]
+
+
+def classes_of(features: Sequence[ClipFeatures], labels: Sequence[str]) -> NDArray[np.int64]:
+    """Index of each clip's emotion in ``labels``."""
+    return np.array([labels.index(each.clip.emotion) for each in features], np.int64)
+
+
+def fit_normalization(features: Sequence[ClipFeatures], recipe: Recipe) -> Normalization:
+    """Mean and deviation of each coefficient over the windows of the clips, without copies."""
+    n = recipe.coefficients
+    unit = Normalization(recipe.level, (0.0,) * n, (1.0,) * n, recipe.steady_noise)
+    plain = recipe.without_vocal_tracts
+    windows = np.concatenate([windows_of(clip, plain, unit) for clip in features])
+    frames = windows.reshape(-1, windows.shape[-1]).astype(np.float64)
+    deviation = np.maximum(frames.std(axis=0), 1e-9)  # that of a mel band may be tiny
+    return replace(
+        unit, mean=tuple(frames.mean(axis=0).tolist()), deviation=tuple(deviation.tolist())
+    )

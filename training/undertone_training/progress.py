@@ -1,0 +1,25 @@
+"""How the library tells a caller how far a long step is, without knowing a screen."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Step(Protocol):
+    """Called once for each unit of work that is done; ``note`` is shown beside it."""
+
+    def __call__(self, note: str = "") -> None:
+        """Count one."""
+
+
+class Progress(Protocol):
+    """Opens the display of one step of ``total`` units, of which ``done`` were done before."""
+
+    def __call__(self, description: str, total: int, done: int = 0) -> AbstractContextManager[Step]:
+        """Show ``description`` until the context ends."""
+
+
+@contextmanager
+def silent(description: str, total: int, done: int = 0) -> Iterator[Step]:
+    """A ``Progress`` that shows nothing."""
+    yield lambda note="": None

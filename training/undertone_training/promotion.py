@@ -1,0 +1,165 @@
+"""Whether a run may become the bundle that ships, and the bundle with its evidence.
+
+Above ``export`` because a bundle contains the figures of its evaluation and its model card.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from undertone.recognition.bundle import Bundle
+from undertone_training.corpora.clip import Clip
+from undertone_training.errors import PromotionError, RunError
+from undertone_training.evaluation.false_alarms import NoiseReport
+from undertone_training.evaluation.results import Pooled, file_name
+from undertone_training.evaluation.streaming import SNRS_DB, condition
+from undertone_training.export.bundle import (
+    Fidelity,
+    bundle_of,
+    require_small_loss,
+    with_figures,
+    write_bundle,
+)
+from undertone_training.features.cache import FeatureCache
+from undertone_training.learning.runs import Run, clips_of
+from undertone_training.recipe import Recipe
+from undertone_training.report import model_card, pictures
+
+EVIDENCE = "speaker-independent"
+"""The protocol whose report goes with the bundle."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A final run with the evidence for its recipe.
+
+    evidence: the folder that ``evaluate`` wrote the speaker-independent report into.
+    report: that of all folds of the first seed. figures: what its figures.json contains, with
+        the spread over the seeds.
+    """
+
+    run: Run
+    evidence: Path
+    report: Path
+    figures: Mapping[str, Any]
+
+    def fidelity(self, clips: Mapping[str, Clip], features: FeatureCache) -> Fidelity:
+        """How closely int8 follows float on the run's own clips; clips: all, by their ids."""
+        from undertone_training.evaluation.evaluate import fidelity
+
+        info = self.run.info
+        own = clips_of(clips, (*info.train, *info.validation))
+        speech = [clip for clip in own if clip.channel == "speech"]
+        return fidelity(self.run, features.compute(speech, info.recipe, "own clips"))
+
+    def bundle(self, name: str, fidelity: Fidelity) -> Bundle:
+        """The bundle with its figures; raises PromotionError, with these, if it is not faithful."""
+        from undertone_training.evaluation.evaluate import cost_of
+
+        fidelity.require()
+        info = self.run.info
+        bundle = bundle_of(self.run, name)
+        extra = {
+            **self.figures["extra"],
+            **msgspec.to_builtins(cost_of(self.run)),
+            "window_agreement": round(fidelity.window_agreement, 4),
+            "command": f"undertone-train fit --recipe {info.recipe.name} --protocol final "
+            f"{'' if info.validation else f'--confidence {self.evidence.name} '}"
+            f"--seed {info.seed}",
+            **_noise(self.run.report, bundle.manifest.model_sha256),
+        }
+        return with_figures(bundle, {**self.figures, "extra": extra})
+
+    def write(self, bundle: Bundle, folder: Path) -> None:
+        """Write ``bundle`` with its report and its model card."""
+        note = f"the weights that ship · {len(self.run.info.train_speakers)} speakers"
+        curves = pictures.png(pictures.curves(self.run.epochs(), note))
+        card = model_card(msgspec.to_builtins(bundle.manifest), self.report)
+        write_bundle(bundle, folder, self.report, curves, card)
+
+
+def candidate(run: Run, evidence: Path) -> Candidate:
+    """The run in question with its evidence.
+
+    Raises PromotionError for a run that is not final, or if int8 loses more than half a point of
+    UAR on the speakers that the folds held out; RunError without a report for its recipe.
+    """
+    info = run.info
+    if info.split != "final":
+        raise PromotionError(
+            f"{run.folder} was trained on the split {info.split}: promote a run of "
+            "`undertone-train fit --protocol final`, which was trained on all training actors."
+        )
+    report, figures = _evidence(evidence, info.recipe)
+    seeds = figures["extra"]["seeds"]
+    require_small_loss(seeds["float"]["uar"]["mean"], seeds["int8"]["uar"]["mean"])
+    return Candidate(run, evidence, report, figures)
+
+
+def _noise(folder: Path, model_sha256: str) -> dict[str, Any]:
+    """The false alarms of these very weights by kind, if ``evaluate --protocol noise`` was run."""
+    try:
+        report = NoiseReport.load(folder)
+    except FileNotFoundError:
+        return {}
+    if report.model_sha256 != model_sha256:
+        return {}
+    return {
+        "noise": {
+            each.sound: {
+                "protocol": f"noise, {each.sound}",
+                "duration_s": each.duration_s,
+                "false_segments": each.segments,
+                "named": each.named,
+            }
+            for each in report.totals()
+        }
+    }
+
+
+def _evidence(folder: Path, recipe: Recipe) -> tuple[Path, dict[str, Any]]:
+    """The report over all folds of the first seed, and its figures with the spread of seeds."""
+    try:
+        pooled = Pooled.load(folder / "report" / f"{EVIDENCE}.json")
+        report = folder / "report" / EVIDENCE / f"seed{pooled.seeds[0]}"
+        figures: dict[str, Any] = json.loads((report / "figures.json").read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"There is no {EVIDENCE} report in {folder}: run `undertone-train fit --recipe "
+            f"{recipe.name}`, `quantize` and `evaluate` first."
+        ) from error
+    if pooled.recipe != recipe:
+        raise RunError(
+            f"The report in {folder} is of the recipe {pooled.recipe.name} as it was then, not of "
+            "the one that the run was made from: train and evaluate its folds."
+        )
+    extra = figures["extra"]
+    extra["seeds"] = {"numbers": list(pooled.seeds), **msgspec.to_builtins(pooled.forms)}
+    if pooled.verdicts:
+        extra["verdicts"] = msgspec.to_builtins(pooled.verdicts)
+    if live := _live(folder, recipe):
+        extra["live"] = live
+    return report, figures
+
+
+def _live(folder: Path, recipe: Recipe) -> dict[str, Any]:
+    """What ``evaluate --protocol live`` found of the recipe, by condition, as far as it was run."""
+    found = {}
+    for name in map(condition, SNRS_DB):
+        try:
+            pooled = Pooled.load(folder / "report" / f"{file_name(name)}.json")
+        except FileNotFoundError:
+            continue
+        if pooled.recipe == recipe and pooled.live:
+            found[name] = {
+                "protocol": pooled.protocol,
+                "uar": msgspec.to_builtins(pooled.forms["int8"].uar),
+                "seeds": len(pooled.seeds),
+                "missed_clips": pooled.live.missed_clips,
+                "false_segments": pooled.live.false_segments,
+            }
+    return found

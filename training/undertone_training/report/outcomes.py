@@ -1,0 +1,176 @@
+"""The reports of evaluated models: a run's own, all folds of a recipe together, and a bundle's."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from undertone.recognition.bundle import Bundle
+from undertone_training.corpora.clip import Clip
+from undertone_training.evaluation.results import (
+    Outcome,
+    Pooled,
+    file_name,
+    mean_cost,
+    one_recipe,
+    pool,
+    same_folds,
+    total,
+)
+from undertone_training.evaluation.test_clips import shortfall
+from undertone_training.metrics import Predictions
+from undertone_training.report.write import write_report
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that was written: whose figures it shows, and its folder."""
+
+    title: str
+    predictions: Mapping[str, Predictions]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class PooledReports:
+    """The reports of one recipe under one protocol, one for each seed.
+
+    n_runs: number of runs that were put together. left_out: why other runs are not among them.
+    """
+
+    reports: Sequence[Report]
+    n_runs: int
+    left_out: Sequence[str]
+
+
+def write_run(outcome: Outcome, name: str) -> Report:
+    """Write the report of one run, as ``name`` in the run's report folder."""
+    run, info, calibration = outcome.run, outcome.run.info, outcome.run.calibration
+    folder = run.report / name
+    write_report(
+        folder,
+        f"{info.recipe.name}, {info.split}, seed {info.seed}",
+        outcome.protocol,
+        outcome.predictions,
+        run.epochs(),
+        {
+            "seed": info.seed,
+            "split": info.split,
+            "commit": info.commit,
+            "machine": info.machine,
+            "temperature": calibration.temperature,
+            "confidence_threshold": calibration.threshold,
+            **msgspec.to_builtins(outcome.cost),
+        },
+        outcome.clips,
+        [outcome.map] if outcome.map else [],
+    )
+    return Report(f"{run.folder} {outcome.protocol}", outcome.predictions, folder)
+
+
+def write_pooled(
+    folder: Path, outcomes: Sequence[Outcome], by_seed: bool = True
+) -> list[PooledReports]:
+    """Put together what belongs together, one recipe under one protocol, and write its reports.
+
+    They are in ``report/`` of the recipe's folder, or of ``folder`` if that is inside of it: one
+    over all folds of each seed, and one file with the spread over the seeds.
+
+    by_seed False: the runs were tested on the same clips, so that each is a replicate of its own,
+        and only the file is written.
+    Raises RunError for runs of different recipes with one name.
+    """
+    groups: dict[tuple[Path, str], list[Outcome]] = defaultdict(list)
+    for each in outcomes:
+        inside = len(each.run.folder.relative_to(folder).parts) < 2
+        home = folder if inside else each.run.folder.parent.parent
+        groups[home / "report", each.protocol].append(each)
+    return [
+        _write_group(place, protocol, group, by_seed) for (place, protocol), group in groups.items()
+    ]
+
+
+def _write_group(
+    folder: Path, protocol: str, group: Sequence[Outcome], by_seed: bool
+) -> PooledReports:
+    recipe = one_recipe(group)
+    name = file_name(protocol)
+    replicates, left_out = same_folds(group) if by_seed else ([[each] for each in group], [])
+    left_out = [f"{protocol}: {reason}" for reason in left_out]
+    if by_seed:
+        speakers = {speaker for each in replicates[0] for speaker in _speakers(each)}
+        protocol += shortfall(group[0].run.info.protocol, len(replicates[0]), len(speakers))
+    kept = [each for replicate in replicates for each in replicate]
+    cost = mean_cost([each.cost for each in kept])
+    splits = sorted({each.run.info.split for each in kept})
+    joined = [
+        {
+            form: Predictions.concatenate([each.predictions[form] for each in replicate])
+            for form in replicate[0].predictions
+        }
+        for replicate in replicates
+    ]
+    reports = []
+    for replicate, predictions in zip(replicates, joined, strict=True) if by_seed else ():
+        seed = replicate[0].run.info.seed
+        place = folder / name / f"seed{seed}"
+        write_report(
+            place,
+            recipe.name,
+            protocol,
+            predictions,
+            {},
+            {"seed": seed, "splits": splits, **msgspec.to_builtins(cost)},
+            [clip for each in replicate for clip in each.clips],
+            [each.map for each in replicate if each.map],
+        )
+        reports.append(Report(f"{recipe.name} {protocol} seed {seed}", predictions, place))
+    Pooled(
+        recipe,
+        protocol,
+        tuple(sorted({each.run.info.seed for each in kept})),
+        tuple(splits),
+        pool(joined),
+        cost,
+        total([each.live for each in kept if each.live]),
+        total([each.verdicts for each in kept if each.verdicts]),
+    ).save(folder / f"{name}.json")
+    return PooledReports(reports, len(group), left_out)
+
+
+def _speakers(outcome: Outcome) -> tuple[str, ...]:
+    """The speakers that a run was tested on."""
+    return next(iter(outcome.predictions.values())).speakers
+
+
+def write_bundle_report(
+    folder: Path,
+    bundle: Bundle,
+    runtime: str,
+    protocol: str,
+    predictions: Predictions,
+    clips: Sequence[Clip],
+) -> Report:
+    """Write the report of a bundle under one protocol, in ``folder``."""
+    manifest, training = bundle.manifest, bundle.manifest.training
+    place = folder / file_name(protocol)
+    by_form = {"int8": predictions}
+    write_report(
+        place,
+        f"{manifest.name} {manifest.version}",
+        protocol,
+        by_form,
+        {},
+        {
+            "recipe": training.recipe.get("name"),
+            "seed": training.seed,
+            "confidence_threshold": manifest.confidence_threshold,
+            "model_sha256": manifest.model_sha256,
+            "model_bytes": len(bundle.model),
+            "runtime": runtime,
+        },
+        clips,
+    )
+    return Report(f"{manifest.name} {protocol}", by_form, place)

@@ -1,0 +1,95 @@
+"""The trials of a search: their folds trained and tested, their reports, and what is left of it."""
+
+import hashlib
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.splits import Split, splits
+from undertone_training.errors import TrialError
+from undertone_training.evaluation.results import Outcome, Pooled, file_name, mean_cost, pool
+from undertone_training.evaluation.test_clips import shortfall
+from undertone_training.learning.trainer import Trainer
+from undertone_training.metrics import Predictions, figures
+from undertone_training.recipe import Recipe
+from undertone_training.report.pictures import png
+from undertone_training.report.search import history, importance
+from undertone_training.search.space import to_toml
+from undertone_training.search.study import BEST, PROTOCOL, Search, Trial
+
+
+def folds_of(recipe: Recipe, clips: Sequence[Clip]) -> list[Split]:
+    """The development folds, on which a trial is trained and tested."""
+    return splits(clips, PROTOCOL, recipe.song, recipe.validation_speakers)
+
+
+def digest(folds: Sequence[Split]) -> str:
+    """A short digest of the clips on each side of the folds."""
+    sides = (side for split in folds for side in (split.train, split.validation, split.test))
+    names = "\n".join(" ".join(clip.clip_id for clip in side) for side in sides)
+    return hashlib.sha256(names.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Trains and tests the folds of a trial; see ``study.Evaluate``."""
+
+    trainer: Trainer
+    seed: int
+
+    def __call__(self, trial: Trial) -> Iterator[float]:
+        """Yield the UAR of each fold's float model; writes the trial's report after the last."""
+        import keras
+
+        from undertone_training.evaluation.evaluate import cost_of, evaluate_run
+
+        outcomes = []
+        for split in folds_of(trial.recipe, self.trainer.clips):
+            training = self.trainer.plan(trial.recipe, split, self.seed, trial.folder)
+            keras.backend.clear_session()  # frees the memory of earlier trainings
+            if not training.run.finished:
+                self.trainer.train(training, on_epoch=_require_finite)
+            test = self.trainer.features.compute(split.test, trial.recipe, split.name)
+            predictions = evaluate_run(training.run, test, ("float",))
+            outcomes.append(
+                Outcome(training.run, split.protocol, predictions, cost_of(training.run))
+            )
+            yield figures(predictions["float"]).uar
+        _save_report(trial, outcomes, self.seed)
+
+
+def write_best(search: Search, note: str) -> None:
+    """Write the best recipe and the pictures into the search's folder, as far as there are any."""
+    if (best := search.best) is None:
+        return
+    files = {BEST: to_toml(best).encode()}
+    results = search.results()
+    complete = [each.state == "complete" for each in results]
+    files["history.png"] = png(history([each.uar for each in results], complete, note))
+    if shares := search.importances():
+        files["importance.png"] = png(importance(shares, note))
+    for name, content in files.items():
+        partial = search.folder / f"{name}.{os.getpid()}.part"
+        partial.write_bytes(content)
+        partial.replace(search.folder / name)  # other processes may write it, too
+
+
+def _require_finite(logs: dict[str, float]) -> None:
+    if not math.isfinite(logs["loss"]):
+        raise TrialError("the training diverged")
+
+
+def _save_report(trial: Trial, outcomes: Sequence[Outcome], seed: int) -> None:
+    """The trial's folds as one report, for ``compare``."""
+    joined = Predictions.concatenate([each.predictions["float"] for each in outcomes])
+    Pooled(
+        trial.recipe,
+        PROTOCOL + shortfall(PROTOCOL, len(outcomes), len(set(joined.speakers))),
+        (seed,),
+        tuple(each.run.info.split for each in outcomes),
+        pool([{"float": joined}]),
+        mean_cost([each.cost for each in outcomes]),
+    ).save(Path(trial.folder, "report", f"{file_name(PROTOCOL)}.json"))
