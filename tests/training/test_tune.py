@@ -17,7 +17,7 @@ from undertone_training import recipe as recipes
 from undertone_training.cli import undertone_train
 from undertone_training.corpora.splits import DEVELOPMENT_FOLDS
 from undertone_training.errors import RunError, TrialError
-from undertone_training.evaluation.comparison import rows_of
+from undertone_training.evaluation.results import rows_of
 from undertone_training.learning.runs import Run
 from undertone_training.report.pictures import png
 from undertone_training.report.search import importance
