@@ -1,7 +1,5 @@
-"""The TOML file of settings: read, checked, and handed to click as its default map."""
+"""The TOML file of settings: read, checked, and passed to click as its default map."""
 
-import difflib
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,54 +7,24 @@ from typing import Any
 import click
 
 from undertone.errors import ConfigError
-
-_LARGEST_FILE_BYTES = 2**20
+from undertone.support.suggestion import suggestion
+from undertone.support.toml import read_toml
 
 
 def load_default_map(path: Path, known: Mapping[str, click.Option]) -> dict[str, Any]:
     """The settings in the file at ``path``, each checked against the option of its name.
 
-    Raises FileNotFoundError where there is none, and ConfigError, which names the key or the
-    line, where it can't be read, is not TOML, or holds a key or a value that no option takes.
+    Raises FileNotFoundError if there is none, and ConfigError, which names the key or the line, if
+    it can't be read, is not TOML, or has a key or a value that no option accepts.
     """
     settings = read_toml(path)
     for key, value in settings.items():
         if key not in known:
-            raise ConfigError(f"{path}: there is no setting {key!r}{_suggestion(key, known)}")
+            usual = key.replace("-", "_").lower()
+            near = suggestion(usual, known, "`undertone config` lists all")
+            raise ConfigError(f"{path}: there is no setting {key!r}; {near}")
         _check(path, key, value, known[key])
     return settings
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a small TOML file.
-
-    Raises FileNotFoundError where there is none, and ConfigError, which names the line, where it
-    can't be read or is not TOML.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE_BYTES + 1)
-        if len(content) > _LARGEST_FILE_BYTES:
-            raise ConfigError(f"{path} is far too large for a file of settings")
-        return tomllib.loads(content.decode())
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ConfigError(f"Can't read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}, line {line}, is not UTF-8 text") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path} is not valid TOML: it is nested too deeply") from error
-
-
-def _suggestion(key: str, known: Mapping[str, click.Option]) -> str:
-    near = difflib.get_close_matches(key.replace("-", "_").lower(), known, n=1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return "; `undertone config` lists all"
 
 
 def _check(path: Path, key: str, value: object, option: click.Option) -> None:

@@ -1,1 +1,1 @@
-"""What the other folders use: a sandbox process, silenced native output, printable text, SVG."""
+"""Small tools: a sandbox process, native output, printable text, TOML, suggestions, SVG."""

@@ -285,7 +285,7 @@ def test_a_clipped_clip_still_gets_a_verdict(call, capsys, tmp_path):
         (["classify", clips()[0], ""], 2, "a path can't be empty"),
         (["classify", "x.wav", "--format", "xml"], 2, "xml"),
         (["classify", "x.wav", "--threshold", "2"], 2, "threshold"),
-        (["classify", "x.wav", "--model", "ravdess8-compakt"], 1, "did you mean ravdess8-compact"),
+        (["classify", "x.wav", "--model", "ravdess8-compakt"], 1, "did you mean 'ravdess8-compact"),
         (["listen", "--source", "nowhere.wav", "--fast"], 1, "nowhere.wav"),
         (["listen", "--source", "/", "--fast"], 1, "is a folder"),
         (["classify", "x.wav", "--jobs", "0"], 2, "jobs"),
