@@ -5,6 +5,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.axes import Axes
 
 import bench_figures
 import growth
@@ -31,9 +32,15 @@ def test_growth_measures_the_real_program(
     assert 0 < microphone["cpu_share"] < 1
     tables = "\n".join(bench_figures.of_growth(figures))
     assert "| 1 s |" in tables
-    picture = ElementTree.fromstring(bench_figures.growth_picture(figures))
-    bars = 1 + len(figures["files"]) + 1
-    assert len(picture.findall("{*}rect")) == 1 + bars  # and the paper
+    length_axes, files_axes, microphone_axes = bench_figures.growth_picture(figures).axes
+    assert heights(length_axes) == [length["peak_memory_bytes"] / 2**20]
+    assert heights(files_axes) == [one["files_per_s"] for one in figures["files"]]
+    assert heights(microphone_axes) == [100 * microphone["cpu_share"]]
+
+
+def heights(axes: Axes) -> list[float]:
+    """Of the bars."""
+    return [bar.get_height() for bar in axes.patches]
 
 
 def test_the_rate_is_that_of_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,5 +71,7 @@ def test_a_long_recording_is_the_sound_over_and_over(tmp_path: Path, seconds: fl
 
 def test_the_page_of_the_benchmark_is_what_the_measurements_say() -> None:
     assert bench_figures.PAGE.read_text() == bench_figures.current()
-    drawn = (bench_figures.PICTURES / "growth.svg").read_text()
-    assert drawn == bench_figures.growth_picture(bench_figures.growth())
+    picture = ElementTree.parse(bench_figures.PICTURES / "growth.svg")
+    described = picture.findtext(".//{http://purl.org/dc/elements/1.1/}description")
+    assert described
+    assert json.loads(described) == bench_figures.growth_bars(bench_figures.growth())

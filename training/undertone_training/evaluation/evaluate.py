@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from undertone.audio.files import read_blocks
 from undertone.recognition.classifier import Classifier
-from undertone_training.evaluation.embeddings import map_run
+from undertone_training.evaluation.embeddings import embed_run
 from undertone_training.evaluation.results import Cost, LiveCounts, Outcome, Verdicts
 from undertone_training.evaluation.streaming import SNRS_DB, condition, stream
 from undertone_training.evaluation.test_clips import RunTest
@@ -39,7 +39,7 @@ def evaluate(test: RunTest, features: FeatureCache) -> Outcome:
         cost_of(run),
         verdicts=Verdicts.of(shipped, run.calibration.confidence[1]),
         clips=test.clips,
-        map=map_run(run, clips),
+        map=embed_run(run, clips),
     )
 
 
