@@ -123,9 +123,14 @@ class Listener:
                 self._emit(item)
 
     def _hear(self, time_s: float, level: Level) -> None:
-        speaking, provisional = self._pipeline.speaking, self._pipeline.provisional
+        pipeline = self._pipeline
         status = LiveStatus(
-            time_s, self.listened_s, level.rms_dbfs, level.clips, speaking, provisional
+            time_s,
+            self.listened_s,
+            level.rms_dbfs,
+            level.clips,
+            pipeline.speaking,
+            pipeline.provisional,
         )
         for sink in self._sinks:
             self._guard(sink, partial(sink.observe, status))

@@ -1,15 +1,18 @@
+import io
 import logging
 import signal
 
 import pytest
+from rich.console import Console
 
+from undertone.cli.view import PlainView
 from undertone.events import Gap, SegmentHeard, SourceBack, SourceLost, Started, Stopped
 from undertone.journal import JournalLimits, JournalReader, JournalWriter
 from undertone.journal.sink import JournalSink
 from undertone.listener import Listener
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
-from undertone.recognition.pipeline import Pipeline
+from undertone.recognition.pipeline import Pipeline, classify
 from undertone.samples import demonstration
 from undertone.service.signals import ShutdownSignals
 
@@ -186,3 +189,39 @@ def test_a_sink_that_can_not_finish_makes_the_listening_incomplete(classifier):
     assert not listener.incomplete
     listener.run([], "a test")
     assert listener.incomplete
+
+
+class Counting:
+    """A classifier with a count of its inferences."""
+
+    def __init__(self, classifier):
+        self.manifest = classifier.manifest
+        self.count = 0
+        self._classifier = classifier
+
+    def logits(self, window):
+        self.count += 1
+        return self._classifier.logits(window)
+
+
+class Watching(Recorder):
+    """A sink that shows the provisional verdict."""
+
+    def observe(self, status):
+        self.moments.append(status.provisional())
+
+
+def test_windows_are_classified_for_a_verdict_or_for_who_watches(classifier, tmp_path):
+    """Provisional verdicts cost nothing where nobody sees them: in a file, or a service."""
+    counts = {}
+    for name, watching in (("headless", Recorder()), ("live view", Watching())):
+        counting = Counting(classifier)
+        sinks = [JournalSink(JournalWriter(tmp_path)), PlainView(Console(file=io.StringIO()))]
+        listen(counting, demonstration(), *sinks, watching)
+        counts[name] = counting.count
+    of_file = Counting(classifier)
+    verdicts = classify(demonstration(), of_file)
+    needed = sum(len(segment.windows) for segment in verdicts.segments)
+    assert counts["headless"] == of_file.count == needed
+    assert any(watching.moments)
+    assert counts["live view"] > needed

@@ -108,8 +108,9 @@ class LiveView:
     def observe(self, status: LiveStatus) -> None:
         """Take the present moment into the picture."""
         began = status.speaking and not (self._status and self._status.speaking)
-        if began or status.provisional:
-            self._verdict = status.provisional
+        provisional = status.provisional()
+        if began or provisional:
+            self._verdict = provisional
         self._status = status
 
     def close(self) -> None:

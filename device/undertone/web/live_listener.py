@@ -9,7 +9,7 @@ from threading import Lock, Thread
 
 from undertone.audio.microphone import Microphone
 from undertone.audio.realtime import Recording
-from undertone.events import Event, LiveStatus
+from undertone.events import Event, LiveStatus, Verdict
 from undertone.journal import JournalWriter
 from undertone.journal.sink import JournalSink
 from undertone.listener import Listener, SourceItem
@@ -29,6 +29,8 @@ class LiveListener:
         self.source = ""
         self.status: LiveStatus | None = None
         """The present moment, while it listens."""
+        self.provisional: Verdict | None = None
+        """On the segment that is under way at this moment."""
         self.events: deque[Event] = deque(maxlen=_REMEMBERED_EVENTS)
         self._thread: Thread | None = None
         self._stop = Flag()
@@ -80,6 +82,7 @@ class LiveListener:
 
     def observe(self, status: LiveStatus) -> None:
         """Remember the present moment."""
+        self.provisional = status.provisional()
         self.status = status
 
     def close(self) -> None:
