@@ -114,6 +114,11 @@ class Idle:
     time_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """A live source has given all that there is; its reader may rest before it asks for more."""
+
+
 Event = Started | SegmentHeard | Gap | SourceLost | SourceBack | Stopped
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,6 @@ from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissing
 from undertone.support.printable import printable
 
 if TYPE_CHECKING:
-    from undertone.audio.block import Block, Resting
-    from undertone.events import Gap, Idle
     from undertone.journal.writer import JournalLimits
     from undertone.listener import Sink, SourceItem
     from undertone.recognition.interpreter import RuntimeName
@@ -90,7 +89,7 @@ def command(
     """
     from rich.console import Console
 
-    from undertone.audio.block import never
+    from undertone.audio.block import REST_S
     from undertone.cli.view import ClippingWarning, LiveView, PlainView, Tally, summary
     from undertone.journal.sink import JournalSink
     from undertone.journal.writer import JournalWriter
@@ -106,10 +105,8 @@ def command(
     classifier = Classifier(bundle.load(model), runtime, threads)
     paced = console.is_terminal if realtime is None else realtime
     pipeline = Pipeline(classifier, threshold=threshold)
-    # on a terminal somebody watches the level
-    resting = never if console.is_terminal else lambda: pipeline.resting
     sleep = time.sleep if paced else None
-    chosen = _open(source, microphone, channel, gain_db, resting, sleep, began)
+    chosen = _open(source, microphone, channel, gain_db, sleep, began)
     day = date.today() if chosen.is_recording else None
     writer = JournalWriter(journal, limits, recording_day=day)
     tally = Tally()
@@ -119,7 +116,9 @@ def command(
     if manager:
         sinks.append(ServiceSink(manager))
     shutdown = signals.ShutdownSignals(service=manager is not None)
-    listener = Listener(pipeline, classifier.manifest, sinks, chosen.clock)
+    # on a terminal somebody watches the level
+    rest = None if console.is_terminal else partial(time.sleep, REST_S)
+    listener = Listener(pipeline, classifier.manifest, sinks, chosen.clock, rest)
     listener.run(shutdown.until_signal(chosen.items), chosen.name)
     console.print(summary(tally.heard, tally.seconds, listener.listened_s))
     console.print(
@@ -138,7 +137,6 @@ def _open(
     microphone: str | None,
     channel: int | None,
     gain_db: float,
-    resting: "Resting",
     sleep: Callable[[float], None] | None,
     began: datetime | None,
 ) -> _Source:
@@ -153,7 +151,7 @@ def _open(
                 "Standard input is closed: pipe sound into it, for example from "
                 "arecord -f S16_LE -r 16000 -c 1."
             )
-        pipe = Pipe(sys.stdin.fileno(), resting)
+        pipe = Pipe(sys.stdin.fileno())
         if began:
             return _recording("standard input", pipe, 0.0, None, began)
         return _Source("standard input", pipe)
@@ -167,7 +165,7 @@ def _open(
     if began:
         raise click.UsageError("--began is of a recording: name that with --source.")
     try:
-        return _microphone(microphone, channel, gain_db, resting)
+        return _microphone(microphone, channel, gain_db)
     except (NoMicrophoneError, RuntimeMissingError) as error:
         if source == "mic" or microphone is not None:
             raise
@@ -183,7 +181,7 @@ def _open(
 
 def _recording(
     name: str,
-    items: "Iterable[Block | Gap | Idle]",
+    items: "Iterable[SourceItem]",
     length_s: float,
     sleep: Callable[[float], None] | None,
     began: datetime | None,
@@ -210,10 +208,8 @@ def _recording(
     return _Source(name, recording, recording.now, is_recording=True)
 
 
-def _microphone(
-    name: str | None, channel: int | None, gain_db: float, resting: "Resting"
-) -> _Source:
+def _microphone(name: str | None, channel: int | None, gain_db: float) -> _Source:
     from undertone.audio.microphone import Microphone
 
-    opened = Microphone(name, channel, gain_db, resting)
+    opened = Microphone(name, channel, gain_db)
     return _Source(opened.name, opened)

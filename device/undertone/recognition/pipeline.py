@@ -16,9 +16,6 @@ from undertone.recognition.speech_gate import (
     reused_detector,
 )
 
-OVERLOADED_S = 2.0
-"""Sound that waits for the pipeline before it hurries: a fifth of what a microphone keeps."""
-
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedSegment:
@@ -40,8 +37,8 @@ class Pipeline:
     A segment with too little evidence that it is speech gets no verdict, and one that lacks a part
     of the spectrum that the model needs is ``uncertain``.
 
-    Behind a live source that is ahead of it, it is overloaded: windows no longer overlap, and short
-    segments get no provisional verdict.  Every segment still gets its verdict.
+    While the machine is overloaded, windows do not overlap, and short segments get no provisional
+    verdict.  Every segment still gets its verdict.
     """
 
     def __init__(
@@ -54,7 +51,7 @@ class Pipeline:
         self._threshold = manifest.confidence_threshold if threshold is None else threshold
         self._mfcc = Mfcc(manifest.mfcc)
         self._segment: SegmentTracker | None = None
-        self.overloaded = False
+        self._overloaded = False
 
     @property
     def speaking(self) -> bool:
@@ -62,10 +59,8 @@ class Pipeline:
         return self._gate.is_open
 
     @property
-    def resting(self) -> bool:
-        """Whether the next second brings no verdict, not even a provisional one, whatever is
-        heard: a live source may take its time.
-        """
+    def idle(self) -> bool:
+        """Whether the next second brings no verdict, not even a provisional one, whatever comes."""
         return self._gate.is_quiet
 
     def provisional(self) -> Verdict | None:
@@ -77,12 +72,12 @@ class Pipeline:
         segment = self._segment
         if segment is None or not segment.is_speech:
             return None
-        windows = segment.provisional(self.overloaded)
+        windows = segment.provisional(self._overloaded)
         return self._judge(windows, segment.missing_band) if windows else None
 
-    def process(self, block: Block) -> list[ClassifiedSegment]:
+    def process(self, block: Block, overloaded: bool = False) -> list[ClassifiedSegment]:
         """Take one block; return the segments that ended in it."""
-        self.overloaded = block.behind_s >= OVERLOADED_S
+        self._overloaded = overloaded
         return self._take(self._gate.process(block))
 
     def flush(self) -> list[ClassifiedSegment]:
@@ -95,12 +90,12 @@ class Pipeline:
             if part.first or self._segment is None:
                 self._segment = SegmentTracker(self._classifier, self._mfcc, part.time_s)
             segment = self._segment
-            segment.push(part.samples, self.overloaded)
+            segment.push(part.samples, self._overloaded)
             segment.is_speech = part.evidence.suffices
             if part.last:
                 self._segment = None
                 if segment.is_speech:
-                    segment.finish(self.overloaded)
+                    segment.finish(self._overloaded)
                     ended.append(self._classified(segment))
         return ended
 
