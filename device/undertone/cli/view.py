@@ -111,8 +111,9 @@ class LiveView:
     def observe(self, status: LiveStatus) -> None:
         """Show the current state."""
         began = status.speaking and not (self._status and self._status.speaking)
-        if began or status.provisional:
-            self._verdict = status.provisional
+        provisional = status.provisional()
+        if began or provisional:
+            self._verdict = provisional
         self._status = status
 
     def close(self) -> None:

@@ -78,7 +78,7 @@ def test_the_live_view_shows_what_is_heard_now():
     shown = console()
     view = LiveView(shown, "USB mic")
     view.handle(Started(0.0, "USB mic", "ravdess8-compact", "0" * 64, "1"))
-    view.observe(LiveStatus(1.0, 65.0, -20.0, False, True, HAPPY))
+    view.observe(LiveStatus(1.0, 65.0, -20.0, False, True, lambda: HAPPY))
     view.handle(segment(UNSURE))
     picture = Console(file=io.StringIO(), width=80)
     picture.print(view.render())
@@ -90,7 +90,7 @@ def test_the_live_view_shows_what_is_heard_now():
 
 def test_the_live_view_says_why_it_is_uncertain():
     view = LiveView(console(), "USB mic")
-    view.observe(LiveStatus(1.0, 65.0, -20.0, False, True, NARROW))
+    view.observe(LiveStatus(1.0, 65.0, -20.0, False, True, lambda: NARROW))
     picture = Console(file=io.StringIO(), width=80)
     picture.print(view.render())
     view.close()
