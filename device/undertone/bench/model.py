@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.bench.result import Accuracy, Model, Operator
 from undertone.recognition import bundle
@@ -101,6 +103,7 @@ def accuracy(manifest: Manifest) -> Accuracy | None:
         form = figures["forms"]["int8"]
         seeds = figures.get("extra", {}).get("seeds", {}).get("int8")
         of_seeds = {name: seeds[name]["mean"] for name in ("uar", "accuracy")} if seeds else form
-        return Accuracy(figures["protocol"], float(of_seeds["uar"]), float(of_seeds["accuracy"]))
-    except (KeyError, TypeError, ValueError, AttributeError):  # figures have no schema
-        return None
+        shares = {name: of_seeds[name] for name in ("uar", "accuracy")}
+        return msgspec.convert({"protocol": figures["protocol"], **shares}, Accuracy)
+    except (KeyError, TypeError, AttributeError, msgspec.ValidationError):
+        return None  # figures may be anything

@@ -15,6 +15,7 @@ from msgspec import Meta
 from undertone.audio.block import BLOCK_LENGTH, PIECE_LENGTH, SAMPLE_RATE_HZ
 from undertone.errors import BenchmarkError
 from undertone.recognition.interpreter import InstalledRuntime
+from undertone.support.regular_file import open_regular
 from undertone.support.strict import Strict
 
 SCHEMA_VERSION: Final = 2
@@ -271,7 +272,7 @@ def read(path: Path) -> Benchmark:
     Raises BenchmarkError, which names the key, if it can't be read or is not valid.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(_LARGEST_FILE_BYTES)
         return msgspec.json.decode(content, type=Benchmark)
     except OSError as error:

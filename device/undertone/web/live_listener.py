@@ -8,8 +8,7 @@ from threading import Event as Flag
 from threading import Lock, Thread
 
 from undertone import sources
-from undertone.audio.block import never
-from undertone.events import Event, LiveStatus
+from undertone.events import Event, LiveStatus, Verdict
 from undertone.journal import JournalWriter
 from undertone.journal.sink import JournalSink
 from undertone.listener import Listener, SourceItem
@@ -28,6 +27,8 @@ class LiveListener:
         self.source = ""
         self.status: LiveStatus | None = None
         """The current state, while it listens."""
+        self.provisional: Verdict | None = None
+        """Of the segment that is under way."""
         self.events: deque[Event] = deque(maxlen=_KEPT_EVENTS)
         self._thread: Thread | None = None
         self._stop = Flag()
@@ -80,6 +81,7 @@ class LiveListener:
 
     def observe(self, status: LiveStatus) -> None:
         """Keep the current state."""
+        self.provisional = status.provisional()
         self.status = status
 
     def close(self) -> None:
@@ -90,7 +92,7 @@ class LiveListener:
 def _open(settings: Settings, sample: bool) -> sources.Source:
     if sample:
         return sources.packaged_sample(time.sleep)
-    return sources.open_microphone(settings.microphone, settings.channel, settings.gain_db, never)
+    return sources.open_microphone(settings.microphone, settings.channel, settings.gain_db)
 
 
 def _until(stop: Flag, source: Iterable[SourceItem]) -> Iterator[SourceItem]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from undertone.errors import UndertoneError
-from undertone.events import LiveStatus, SegmentHeard, SourceLost, Started, Stopped
+from undertone.events import SegmentHeard, SourceLost, Started, Stopped
 from undertone.journal.format import JournalEvent, time_of
 from undertone.web import charts, model_selection
 from undertone.web.app_state import AppState, app_state
@@ -33,7 +33,7 @@ def _now() -> None:
     events = list(listener.events) if listener.listening else _written(state)
     segments = [event for event in events if isinstance(event, SegmentHeard)]
     st.caption(_state(listener, events))
-    _current(listener.status if listener.listening else None, segments)
+    _current(listener, segments)
     if segments:
         st.dataframe(
             [_row(segment) for segment in reversed(segments[-_LAST_SEGMENTS:])],
@@ -84,8 +84,9 @@ def _state(listener: LiveListener, events: Iterable[JournalEvent]) -> str:
     return state
 
 
-def _current(status: LiveStatus | None, segments: list[SegmentHeard]) -> None:
-    verdict = status.provisional if status else None
+def _current(listener: LiveListener, segments: list[SegmentHeard]) -> None:
+    status = listener.status if listener.listening else None
+    verdict = listener.provisional if status else None
     detail = "speaking"
     if verdict is None and segments:
         verdict = segments[-1].verdict
