@@ -1,13 +1,19 @@
 """Undertone's package metadata: two programs and the models, from one source tree.
 
-``package_dir`` maps a top-level name to each folder, so that a plain and an editable
-install both work.  The bare install is the device's; every extra adds one place.
+``package_dir`` maps a top-level name to each folder, so that both a plain and an editable install
+work.  Without extras only what the device needs is installed.
 """
 
 import re
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
+
+# pip checks python_requires last, after a long search that ends with another error
+if not (3, 11) <= sys.version_info < (3, 14):
+    found = "{}.{}".format(*sys.version_info)
+    sys.exit(f"Undertone needs Python 3.11, 3.12 or 3.13, and this is Python {found}.")
 
 ROOT = Path(__file__).parent
 VERSION = re.search(
@@ -18,14 +24,14 @@ REPOSITORY = "https://github.com/undertone/undertone"
 
 
 def package_index_readme() -> str:
-    """The README with absolute links: a package index has none of the files beside it."""
+    """The README with absolute links: a package index has no other files of the repository."""
     text = (ROOT / "README.md").read_text()
     text = re.sub(r"(!\[[^\]]*\]\()(?!https?:|#)", rf"\g<1>{REPOSITORY}/raw/HEAD/", text)
     return re.sub(r"(?<!!)(\[[^\]!]*\]\()(?!https?:|#)", rf"\g<1>{REPOSITORY}/blob/HEAD/", text)
 
 
 DEVICE = [
-    # tflite-runtime ends at CPython 3.11 and is built for NumPy 1; LiteRT takes over from 3.12.
+    # tflite-runtime supports CPython up to 3.11 and NumPy 1; LiteRT is used from 3.12 on.
     'tflite-runtime==2.14.0; python_version < "3.12"',
     'numpy>=1.26,<2; python_version < "3.12"',
     'ai-edge-litert>=2.1,<3; python_version >= "3.12"',
@@ -37,9 +43,9 @@ DEVICE = [
     "soxr>=0.4,<2",  # streaming resampler
     'pymicro-vad>=2,<3; platform_machine != "armv7l"',  # voice activity; no wheel for 32-bit Arm
     "msgspec>=0.19,<1",  # strict validation of manifests and recipes
-    "click>=8.1,<9",  # command line
+    "click>=8.4,<9",  # command line
     "rich>=13,<16",  # live view and tables
-    "platformdirs>=4,<5",  # where state and configuration live
+    "platformdirs>=4,<5",  # folders of state and configuration
 ]
 EXTRAS = {
     "litert": ["ai-edge-litert>=2.1,<3"],
@@ -56,6 +62,7 @@ EXTRAS = {
         "scikit-learn>=1.4,<2",  # figures, splits
         "threadpoolctl>=3.1,<4",  # one thread of linear algebra in each of many processes
         "matplotlib>=3.8,<4",
+        "jinja2>=3.1,<4",  # report pages and model cards from templates
         "pandas>=2.2,<4",
         "requests>=2.31,<3",  # downloads that go on where they stopped
         "optuna>=5,<6",  # the search for recipes
@@ -110,7 +117,7 @@ setup(
         "Typing :: Typed",
     ],
     license="MIT AND CC-BY-NC-SA-4.0",  # the code; the weights and the samples
-    license_files=["LICENSE"],
+    license_files=["LICENSE", "models/LICENSE.txt"],
     python_requires=">=3.11,<3.14",
     packages=[
         *find_packages("device", include=["undertone", "undertone.*"]),
@@ -124,8 +131,14 @@ setup(
     },
     package_data={
         "undertone": ["py.typed", "samples/*"],
-        "undertone_training": ["py.typed", "recipes/*.toml", "spaces/*.toml"],
-        "undertone_models": ["*/*", "*/report/*"],
+        "undertone_training": [
+            "py.typed",
+            "recipes/*.toml",
+            "spaces/*.toml",
+            "report/templates/*",
+        ],
+        # the web page shows one picture of the report; the rest stays in the repository
+        "undertone_models": ["LICENSE.txt", "*/*", "*/report/confusion-int8.png"],
     },
     exclude_package_data={"undertone_models": ["__pycache__/*"]},
     install_requires=DEVICE,

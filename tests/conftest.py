@@ -1,10 +1,13 @@
 """What holds for every test: whoever runs them, and on how many workers."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+from virtual_microphone import VirtualMicrophone, what_is_missing
 
 # a busy machine fails no test
 settings.register_profile("untimed", settings.default, deadline=None)
@@ -32,3 +35,33 @@ def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
         patch.setenv("XDG_STATE_HOME", str(home / "state"))
         yield
+
+
+@pytest.fixture(scope="session")
+def _virtual_microphone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualMicrophone]:
+    if missing := what_is_missing():
+        pytest.skip(missing)
+    folder = tmp_path_factory.mktemp("microphone")
+    folder.chmod(0o700)
+    microphone = VirtualMicrophone(folder)
+    yield microphone
+    microphone.kill()
+
+
+@pytest.fixture
+def virtual_microphone(_virtual_microphone: VirtualMicrophone) -> VirtualMicrophone:
+    """The session's microphone, running (a test may have killed it)."""
+    _virtual_microphone.start()
+    return _virtual_microphone
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_signals() -> Iterator[None]:
+    """A test that listens in this process leaves its signals as they were."""
+    kept = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)

@@ -1,6 +1,7 @@
-"""Write docs/benchmark.md's figures and pictures anew, from the measurements in docs/bench/.
+"""Write docs/benchmark.md's figures and pictures anew.
 
-``make bench`` and ``make growth`` run it.
+``make bench``, ``make growth`` and ``make figures`` run it.  The figures come from the measurements
+in docs/bench/, and from docs/soak/, written by ``make soak`` and ``make journal-scale``.
 """
 
 import json
@@ -8,26 +9,36 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
 from pages import rewritten, table
 from undertone.bench import plot, report, result
-from undertone.svg import add, picture, written
+from undertone.bench.result import Benchmark, Measurement
+from undertone_training.report.pictures import BLUE, INK, plain, sheet
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "benchmark.md"
 FOLDER = ROOT / "docs" / "bench"
+SOAKS = ROOT / "docs" / "soak"
 PICTURES = ROOT / "docs" / "pictures"
 BEGIN = "<!-- figures: written by tools/bench_figures.py -->"
 
 Rows = Sequence[Mapping[str, Any]]
 
-WIDTH, HEIGHT = 960, 320
-LEFT, TOP, BOTTOM, GAP = 64, 48, 48, 80
 
+def figures(
+    benchmarks: Iterable[Benchmark], growth: Mapping[str, Any], soak: Mapping[str, Any]
+) -> str:
+    """The page's part, without its markers.
 
-def figures(benchmarks: Iterable[result.Benchmark], growth: Mapping[str, Any]) -> str:
-    """The page's part, without its markers; ``growth`` as tools/growth.py printed it."""
-    parts = [report.markdown(report.tables(benchmark)) for benchmark in benchmarks]
-    return "\n".join([*parts, "\n\n".join(of_growth(growth))])
+    growth: as tools/growth.py printed it.
+    soak: ``file``, ``microphone`` and ``summary``, as the soaks printed them, or less of it.
+    """
+    blocks = []
+    for benchmark in benchmarks:
+        blocks += [*_cost(benchmark), report.markdown(report.tables(benchmark)).rstrip("\n")]
+    return "\n\n".join([*blocks, *of_growth(growth), *_endurance(soak)])
 
 
 def of_growth(growth: Mapping[str, Any]) -> Iterator[str]:
@@ -86,45 +97,113 @@ def of_growth(growth: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+def _cost(benchmark: Benchmark) -> Iterator[str]:
+    """What a machine pays with one thread, one row for each bundle and runtime."""
+    machine = benchmark.machine
+    head = [
+        f"Cost on one core: {machine.processor}, Python {machine.python}",
+        "file",
+        "one invoke, p50 / p99",
+        "silence",
+        "speech",
+        "memory",
+        "verdict after speech",
+        "cold start",
+    ]
+    alone = [one for one in benchmark.measurements if one.threads == 1]
+    yield "### In short"
+    yield table(head, (_cost_row(benchmark, one) for one in alone))
+    yield (
+        "*Silence* and *speech*: the share of a core that `undertone listen` takes while it "
+        "hears them in real time, and *memory* what it holds then; *verdict after speech*: the "
+        "longest from its end to its event, most of it the pause that ends a segment; *cold "
+        "start*: `undertone classify` of one clip from start to end."
+    )
+
+
+def _cost_row(benchmark: Benchmark, one: Measurement) -> Sequence[str]:
+    invoke = one.stages.invoke
+    return (
+        f"{one.bundle}, {one.runtime}",
+        f"{benchmark.model(one).file_bytes / 1024:.0f} KB",
+        f"{invoke.p50_ms:.3f} / {invoke.p99_ms:.3f} ms",
+        f"{100 * one.silence.cpu_share:.2f} %",
+        f"{100 * one.speech.cpu_share:.2f} %",
+        f"{one.speech.memory_bytes / 2**20:.0f} MB",
+        f"{one.event_delay_s + one.stages.event.max_ms / 1000:.2f} s",
+        f"{one.cold_start.p50_ms / 1000:.2f} s",
+    )
+
+
+def _endurance(soak: Mapping[str, Any]) -> Iterator[str]:
+    """How long it listened with faults thrown in, and what a long journal costs to sum up."""
+
+    def row(title: str, sound: str, run: Mapping[str, Any]) -> tuple[str, ...]:
+        thrown = sum(fault["thrown"] for fault in run["faults"].values())
+        told = sum(fault["in_the_journal"] for fault in run["faults"].values())
+        memory = run["memory"]
+        return (
+            title,
+            sound,
+            f"{run['lost']} lost, {run['doubled']} doubled, of {run['segments']:,}",
+            f"{told} of {thrown}",
+            f"{memory['settled_mb']:.1f} MB, then at most {memory['largest_growth_mb']:+.1f} MB",
+        )
+
+    rows = []
+    if run := soak.get("file"):
+        rows.append(row("a file, as fast as it can be heard", f"{run['audio_h']:.1f} h", run))
+    if run := soak.get("microphone"):
+        rows.append(row("a virtual microphone", f"{run['real_time_min']:.0f} min", run))
+    if rows:
+        yield "### Endurance"
+        head = ["listening to", "sound", "segments", "faults told in the journal", "memory"]
+        yield table(head, rows)
+        runs = [soak[name] for name in ("file", "microphone") if name in soak]
+        names = {name for run in runs for name in run["faults"]}
+        yield f"The faults: {', '.join(sorted(names))}."
+    if summary := soak.get("summary"):
+        without = soak["summary_without_stored_ones"]
+        yield (
+            f"`undertone journal summary` adds up {soak['events']:,} events "
+            f"({soak['size_mb'] / 1024:.1f} GB) in {summary['processor_s']:.1f} s of processor "
+            f"time and {summary['peak_memory_mb']:.0f} MB; where it has to read every line, in "
+            f"{without['processor_s']:.0f} s and {without['peak_memory_mb']:.0f} MB."
+        )
+
+
 def mb(size: int) -> str:
     """Bytes in MB."""
     return f"{size / 2**20:.1f} MB"
 
 
-def growth_picture(growth: Mapping[str, Any]) -> str:
+def growth_picture(growth: Mapping[str, Any]) -> Figure:
     """Memory by length, throughput by jobs, and the share of a core by microphones, as bars."""
-    root = picture(WIDTH, HEIGHT)
+    charts = growth_bars(growth)
+    drawn = sheet("Growth", f"{growth['machine']['processor']}", 10.0, 3.6)
+    for axes, (title, bars) in zip(drawn.subplots(1, len(charts)), charts.items(), strict=True):
+        plain(axes)
+        container = axes.bar(list(bars), list(bars.values()), 0.7, color=BLUE)
+        axes.bar_label(container, fmt="%.1f", padding=2, color=INK, size=9)
+        axes.set_title(title, color=INK, size=10)
+        axes.margins(y=0.12)
+    return drawn
+
+
+def growth_bars(growth: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """What ``growth_picture`` shows: by title, a value for each name."""
     most = max(one["files"] for one in growth["files"])
-    charts = (
-        (
-            "Peak memory in MB, by length",
-            [(f"{one['audio_s']} s", one["peak_memory_bytes"] / 2**20) for one in growth["length"]],
-        ),
-        (
-            f"Files a second, of {most:,}, by --jobs",
-            [(str(o["jobs"]), o["files_per_s"]) for o in growth["files"] if o["files"] == most],
-        ),
-        (
-            "% of one core, by microphones",
-            [(str(one["microphones"]), 100 * one["cpu_share"]) for one in growth["microphones"]],
-        ),
-    )
-    width = (WIDTH - LEFT - len(charts) * GAP + GAP) / len(charts)
-    for number, (title, bars) in enumerate(charts):
-        left = LEFT / 2 + number * (width + GAP)
-        add(root, "text", title, x=round(left, 1), y=28, font_weight="bold")
-        pitch = width / len(bars)
-        scale = (HEIGHT - TOP - BOTTOM - 20) / max(value for _, value in bars)
-        for index, (name, value) in enumerate(bars):
-            middle = round(left + (index + 0.5) * pitch, 1)
-            y, height = round(HEIGHT - BOTTOM - value * scale, 1), round(value * scale, 1)
-            x = round(middle - 0.35 * pitch, 1)
-            add(root, "rect", x=x, y=y, width=round(0.7 * pitch, 1), height=height, fill="#4C78A8")
-            shown = f"{value:.1f}"
-            add(root, "text", shown, x=middle, y=y - 6, text_anchor="middle", font_size=11)
-            bottom = HEIGHT - BOTTOM + 20
-            add(root, "text", name, x=middle, y=bottom, text_anchor="middle", font_size=11)
-    return written(root)
+    return {
+        "Peak memory in MB, by length": {
+            f"{one['audio_s']} s": one["peak_memory_bytes"] / 2**20 for one in growth["length"]
+        },
+        f"Files per second, of {most:,}, by --jobs": {
+            str(one["jobs"]): one["files_per_s"] for one in growth["files"] if one["files"] == most
+        },
+        "% of one core, by microphones": {
+            str(one["microphones"]): 100 * one["cpu_share"] for one in growth["microphones"]
+        },
+    }
 
 
 def benchmarks() -> list[result.Benchmark]:
@@ -138,16 +217,26 @@ def growth() -> dict[str, Any]:
     return found
 
 
+def soak() -> dict[str, Any]:
+    """What the soaks found."""
+    found: dict[str, Any] = {}
+    for path in sorted(SOAKS.glob("*.json")):
+        found |= json.loads(path.read_bytes())
+    return found
+
+
 def current() -> str:
     """The page as the measurements in this tree want it."""
-    return rewritten(PAGE.read_text(), BEGIN, figures(benchmarks(), growth()))
+    return rewritten(PAGE.read_text(), BEGIN, figures(benchmarks(), growth(), soak()))
 
 
 def main() -> None:
     """Rewrite the page and both pictures in place, and the schema."""
     PAGE.write_text(current())
     (FOLDER / "schema.json").write_text(result.schema())
-    (PICTURES / "growth.svg").write_text(growth_picture(growth()))
+    with mpl.rc_context({"svg.hashsalt": "undertone"}):  # the same picture is the same file
+        described = {"Date": None, "Description": json.dumps(growth_bars(growth()))}
+        growth_picture(growth()).savefig(PICTURES / "growth.svg", metadata=described)
     for benchmark in benchmarks():
         name = f"benchmark-{benchmark.machine.architecture}.svg"
         (PICTURES / name).write_text(plot.svg(benchmark))

@@ -18,15 +18,15 @@ import numpy as np
 import soundfile
 from rich.console import Console, RenderableType
 
-from undertone import bundle
 from undertone.audio.block import SAMPLE_RATE_HZ, Block
-from undertone.classifier import Classifier
 from undertone.cli.view import LiveView
 from undertone.emotions import EMOTIONS
 from undertone.events import Scores, SegmentHeard, Verdict
 from undertone.journal import JournalWriter
 from undertone.listener import Listener
-from undertone.pipeline import Pipeline
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.pipeline import Pipeline
 from undertone.samples import demonstration
 from web_page import PageServer, chromium
 

@@ -5,7 +5,7 @@
 
 present() {
     case $1 in
-        python3-venv) "${PYTHON:-python3}" -c 'import ensurepip, venv' ;;
+        python*-venv) "${PYTHON:-python3}" -c 'import ensurepip, venv' ;;
         libportaudio2) "${PYTHON:-python3}" -c '
 import sys
 from ctypes.util import find_library

@@ -1,19 +1,19 @@
-"""Write tests/device/golden.json anew, after a bundle was promoted."""
+"""Write tests/device/recognition/golden.json again, after a bundle was promoted."""
 
 import json
 from pathlib import Path
 
-from undertone import bundle
 from undertone.audio.files import read_blocks
-from undertone.classifier import Classifier
-from undertone.pipeline import classify
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.pipeline import classify
 from undertone.samples import clips
 
 
 def main() -> None:
     """Classify the packaged clips with the kernels that are the same on every processor."""
     golden = {name: _outputs(name) for name in bundle.installed_bundles()}
-    path = Path(__file__).parent.parent / "tests/device/golden.json"
+    path = Path(__file__).parent.parent / "tests/device/recognition/golden.json"
     path.write_text(json.dumps(golden, indent=2) + "\n")
 
 

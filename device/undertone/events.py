@@ -1,10 +1,10 @@
 """The values that travel from the pipeline to its sinks.
 
 Times are POSIX seconds; sinks write them as RFC 3339 with the UTC offset.  ``kind`` is the
-journal's key ``event``; live-only values (:class:`Hearing`) have none and are never stored.
+journal's key ``event``; live-only values (:class:`LiveStatus`) have none and are never stored.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -31,10 +31,14 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Scores judged by the bundle's threshold: ``verdict`` is the label or ``uncertain``."""
+    """Scores judged by the bundle's threshold: ``verdict`` is the label or ``uncertain``.
+
+    reason: why the sound can't be judged, whatever the scores say; None where it can.
+    """
 
     scores: Scores
     verdict: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +114,25 @@ class Idle:
     time_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """A live source has given all that there is; its reader may rest before it asks for more."""
+
+
 Event = Started | SegmentHeard | Gap | SourceLost | SourceBack | Stopped
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
-    """Now, for a live view only: level, clipping, the open segment's provisional verdict."""
+class LiveStatus:
+    """Now, for a live view only: level, clipping, the open segment's provisional verdict.
+
+    provisional: may run the classifier, so only a sink that shows the verdict calls it, and only
+        while it observes this status.
+    """
 
     time_s: float
     listened_s: float
     level_dbfs: float
     clips: bool
     speaking: bool
-    provisional: Verdict | None
+    provisional: Callable[[], Verdict | None]

@@ -2,40 +2,43 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Protocol
 
 from undertone import __version__
 from undertone.audio.block import Block
 from undertone.audio.level import SILENCE, Level, measure
-from undertone.bundle import Manifest
 from undertone.errors import UndertoneError
 from undertone.events import (
+    CaughtUp,
     Event,
     Gap,
-    Hearing,
     Idle,
+    LiveStatus,
     SegmentHeard,
     SourceBack,
     SourceLost,
     Started,
     Stopped,
 )
-from undertone.pipeline import Judged, Pipeline
+from undertone.recognition.bundle import Manifest
+from undertone.recognition.pipeline import ClassifiedSegment, Pipeline
 
 _log = logging.getLogger(__name__)
 
-SourceItem = Block | Gap | Idle | SourceLost | SourceBack
+OVERLOADED_S = 2.0
+"""Sound that waits for this machine before less of it is classified."""
+
+SourceItem = Block | Gap | CaughtUp | Idle | SourceLost | SourceBack
 
 
 class Sink(Protocol):
-    """Where events go; gets every one of them, and each moment of hearing."""
+    """Where events go; gets every one of them, and each moment of status."""
 
     def handle(self, event: Event) -> None:
         """Take one event."""
 
-    def hear(self, hearing: Hearing) -> None:
+    def observe(self, status: LiveStatus) -> None:
         """Look at the present moment; called after every block, and while a live source is idle."""
 
     def close(self) -> None:
@@ -55,24 +58,27 @@ class Listener:
         manifest: Manifest,
         sinks: Sequence[Sink],
         clock: Callable[[], float],
-        held: Callable[[], AbstractContextManager[None]] = nullcontext,
+        rest: Callable[[], None] | None = None,
     ) -> None:
         """``clock`` gives POSIX seconds; a block's own time is used for what it holds.
 
-        held: keeps a signal from ending the listening between two sinks of one event.
+        ``rest`` returns after half a second or so, and is called while nobody speaks to a live
+        source; None takes every block as soon as it is there.
         """
         self._pipeline = pipeline
         self._manifest = manifest
         self._sinks = sinks
         self._clock = clock
-        self._held = held
+        self._rest = rest
+        self._overloaded = False
         self._failing: set[int] = set()
-        self._heard_to_s = 0.0
         self.listened_s = 0.0
         self.segments = 0
+        self.incomplete = False
+        """Whether a sink could not finish, so that it lacks events."""
 
     def run(self, source: Iterable[SourceItem], name: str) -> None:
-        """Listen until ``source`` ends or KeyboardInterrupt; ``name`` of it for the journal.
+        """Listen until ``source`` ends or raises KeyboardInterrupt; ``name`` is for the journal.
 
         What the KeyboardInterrupt says, if it says anything, is the reason in the journal.
         """
@@ -87,34 +93,41 @@ class Listener:
                     version=__version__,
                 )
             )
+            reason = self._listen(source)
+        finally:
+            listened_s = round(self.listened_s, 3)
+            self._emit(Stopped(self._clock(), reason, listened_s, self.segments))
+            closed = [self._guard(sink, sink.close) for sink in self._sinks]
+            self.incomplete = not all(closed)
+
+    def _listen(self, source: Iterable[SourceItem]) -> str:
+        """Take all of ``source``, and the segment that is under way at its end; why it ended."""
+        try:
             for item in source:
-                with self._held():
-                    self._take(item)
-            reason = "end of source"
+                self._take(item)
+            return "end of source"
         except KeyboardInterrupt as interrupt:
-            reason = str(interrupt) or "interrupted"
+            return str(interrupt) or "interrupted"
         finally:
             self._report(self._pipeline.flush())
-            # a file can be heard faster than its sound lasts: its end is the later time
-            end_s = max(self._clock(), self._heard_to_s)
-            self._emit(Stopped(end_s, reason, round(self.listened_s, 3), self.segments))
-            for sink in self._sinks:
-                self._guard(sink, sink.close)
 
     def _take(self, item: SourceItem) -> None:
         match item:
             case Block():
-                hurried = self._pipeline.hurried
-                self._report(self._pipeline.process(item))
-                if self._pipeline.hurried and not hurried:
+                overloaded = item.behind_s >= OVERLOADED_S
+                if overloaded and not self._overloaded:
                     _log.warning(
                         "this machine is too busy: the listening is %.0f s late, and fewer "
-                        "windows are judged until it has caught up",
+                        "windows are classified until it has caught up",
                         item.behind_s,
                     )
+                self._overloaded = overloaded
+                self._report(self._pipeline.process(item, overloaded))
                 self.listened_s += item.duration_s
-                self._heard_to_s = item.time_s + item.duration_s
-                self._hear(self._heard_to_s, measure(item.samples))
+                self._hear(item.time_s + item.duration_s, measure(item.samples))
+            case CaughtUp():
+                if self._rest and self._pipeline.idle:
+                    self._rest()
             case Idle():
                 self._hear(item.time_s, SILENCE)
             case _:
@@ -122,14 +135,19 @@ class Listener:
                 self._emit(item)
 
     def _hear(self, time_s: float, level: Level) -> None:
-        speaking, provisional = self._pipeline.speaking, self._pipeline.provisional
-        hearing = Hearing(
-            time_s, self.listened_s, level.rms_dbfs, level.clips, speaking, provisional
+        pipeline = self._pipeline
+        status = LiveStatus(
+            time_s,
+            self.listened_s,
+            level.rms_dbfs,
+            level.clips,
+            pipeline.speaking,
+            pipeline.provisional,
         )
         for sink in self._sinks:
-            self._guard(sink, partial(sink.hear, hearing))
+            self._guard(sink, partial(sink.observe, status))
 
-    def _report(self, segments: Iterable[Judged]) -> None:
+    def _report(self, segments: Iterable[ClassifiedSegment]) -> None:
         for segment in segments:
             self.segments += 1
             self._emit(
@@ -147,12 +165,16 @@ class Listener:
         for sink in self._sinks:
             self._guard(sink, partial(sink.handle, event))
 
-    def _guard(self, sink: Sink, call: Callable[[], None]) -> None:
+    def _guard(self, sink: Sink, call: Callable[[], None]) -> bool:
+        """Whether ``call`` went well."""
         try:
             call()
-            self._failing.discard(id(sink))
         except Exception as error:
             if id(sink) not in self._failing:
                 self._failing.add(id(sink))
                 bug = not isinstance(error, UndertoneError)
-                _log.error("%s failed: %s", type(sink).__name__, error, exc_info=bug)
+                trouble = f"{type(sink).__name__} failed: {error}" if bug else error
+                _log.error("%s", trouble, exc_info=bug)
+            return False
+        self._failing.discard(id(sink))
+        return True

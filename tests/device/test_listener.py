@@ -1,15 +1,24 @@
+import io
 import logging
 import signal
+from dataclasses import replace
+from typing import ClassVar
 
+import numpy as np
 import pytest
+from rich.console import Console
 
-from undertone import bundle
-from undertone.classifier import Classifier
-from undertone.events import Gap, SegmentHeard, SourceBack, SourceLost, Started, Stopped
-from undertone.listener import Listener
-from undertone.pipeline import Pipeline
+from undertone.audio.block import Block
+from undertone.cli.view import PlainView
+from undertone.events import CaughtUp, Gap, SegmentHeard, SourceBack, SourceLost, Started, Stopped
+from undertone.journal import JournalLimits, JournalReader, JournalWriter
+from undertone.journal.sink import JournalSink
+from undertone.listener import OVERLOADED_S, Listener
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.pipeline import Pipeline, classify
 from undertone.samples import demonstration
-from undertone.service.signals import Endings
+from undertone.service.signals import ShutdownSignals
 
 
 class Recorder:
@@ -23,7 +32,7 @@ class Recorder:
     def handle(self, event):
         self.events.append(event)
 
-    def hear(self, hearing):
+    def observe(self, hearing):
         self.moments.append(hearing)
 
     def close(self):
@@ -36,7 +45,7 @@ class Broken:
     def handle(self, event):
         raise RuntimeError("broken sink")
 
-    def hear(self, hearing):
+    def observe(self, hearing):
         raise OSError("broken sink")
 
     def close(self):
@@ -86,8 +95,14 @@ def test_a_loss_ends_the_segment_and_is_passed_on(classifier):
     lost = SourceLost(5.0, "a test", "stream inactive")
     back = SourceBack(9.0, "a test", 4.0)
     gap = Gap(9.5, 160, "queue full")
-    recorder = listen(classifier, [*demonstration(), lost, back, gap])
-    assert recorder.events[-4:-1] == [lost, back, gap]
+    speaking = list(demonstration())[:23]  # up to the middle of the first clip's speech
+    for interruption in (lost, back, gap):
+        recorder = listen(classifier, [*speaking, interruption, *speaking])
+        _, segment, passed_on, *rest = recorder.events
+        assert isinstance(segment, SegmentHeard)
+        assert passed_on == interruption
+        assert [type(event) for event in rest] == [SegmentHeard, Stopped]
+        assert rest[0].duration_s == pytest.approx(segment.duration_s, abs=0.05)
 
 
 def test_ctrl_c_ends_with_everything_told(classifier):
@@ -113,26 +128,159 @@ def test_an_error_of_the_source_is_told_and_raised(classifier):
     assert recorder.closed == 1
 
 
-ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+class Signalling(Recorder):
+    """A sink in which eight signals come with every event, and at its end."""
+
+    def handle(self, event):
+        super().handle(event)
+        self.signal()
+
+    def close(self):
+        super().close()
+        self.signal()
+
+    def signal(self):
+        for _ in range(8):
+            signal.raise_signal(signal.SIGINT)
 
 
-def test_a_signal_between_two_sinks_takes_the_event_from_neither(classifier):
-    class Signalling(Recorder):
-        def handle(self, event):
-            super().handle(event)
-            if isinstance(event, SegmentHeard):
-                signal.raise_signal(signal.SIGTERM)
-
-    kept = {number: signal.getsignal(number) for number in ENDING}
-    first, second = Signalling(), Recorder()
-    try:
-        held = Endings(service=True).held
-        pipeline = Pipeline(classifier)
-        listener = Listener(pipeline, classifier.manifest, [first, second], lambda: 1000.0, held)
-        listener.run(demonstration(), "a test")
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
-    kinds = [event.kind for event in second.events]
-    assert kinds == ["start", "segment", "stop"]
+def test_signals_at_every_event_take_none_from_any_sink(classifier):
+    source = ShutdownSignals(service=False).until_signal(demonstration())
+    first = Signalling()
+    second = listen(classifier, source, first)
+    assert [event.kind for event in second.events] == ["start", "stop"]
     assert first.events == second.events
+    assert (first.closed, second.events[-1].reason) == (1, "interrupted")
+
+
+def test_the_end_of_a_source_is_not_disturbed(classifier):
+    source = ShutdownSignals(service=False).until_signal(list(demonstration())[:23])
+    first = Signalling()
+    first.handle = first.events.append
+    second = listen(classifier, source, first)
+    assert [event.kind for event in second.events] == ["start", "segment", "stop"]
+    assert first.events == second.events
+    assert second.events[-1].reason == "end of source"
+
+
+class Failing:
+    """A pipeline whose classifier fails with the last segment."""
+
+    def __init__(self, pipeline):
+        self._pipeline = pipeline
+
+    def __getattr__(self, name):
+        return getattr(self._pipeline, name)
+
+    def flush(self):
+        raise RuntimeError("no such kernel")
+
+
+@pytest.mark.parametrize("ending", [[], [KeyboardInterrupt], [OSError]])
+def test_an_error_in_the_last_segment_leaves_the_journal_whole(classifier, tmp_path, ending):
+    def source():
+        yield from list(demonstration())[:60]
+        for error in ending:
+            raise error
+
+    writer = JournalWriter(tmp_path, JournalLimits(flush_s=60))
+    sinks = [JournalSink(writer)]
+    listener = Listener(Failing(Pipeline(classifier)), classifier.manifest, sinks, lambda: 1000.0)
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        listener.run(source(), "a test")
+    records = [record.event for record in JournalReader(tmp_path)]
+    assert [event.kind for event in records] == ["start", "segment", "stop"]
+    assert records[-1].reason == "error"
+    JournalWriter(tmp_path).close()  # it is free again
+
+
+def test_a_sink_that_can_not_finish_makes_the_listening_incomplete(classifier):
+    listener = Listener(Pipeline(classifier), classifier.manifest, [Broken()], lambda: 0.0)
+    assert not listener.incomplete
+    listener.run([], "a test")
+    assert listener.incomplete
+
+
+class Counting:
+    """A classifier with a count of its inferences."""
+
+    def __init__(self, classifier):
+        self.manifest = classifier.manifest
+        self.count = 0
+        self._classifier = classifier
+
+    def logits(self, window):
+        self.count += 1
+        return self._classifier.logits(window)
+
+
+class Watching(Recorder):
+    """A sink that shows the provisional verdict."""
+
+    def observe(self, status):
+        self.moments.append(status.provisional())
+
+
+def test_windows_are_classified_for_a_verdict_or_for_who_watches(classifier, tmp_path):
+    """Provisional verdicts cost nothing where nobody sees them: in a file, or a service."""
+    counts = {}
+    for name, watching in (("headless", Recorder()), ("live view", Watching())):
+        counting = Counting(classifier)
+        sinks = [JournalSink(JournalWriter(tmp_path)), PlainView(Console(file=io.StringIO()))]
+        listen(counting, demonstration(), *sinks, watching)
+        counts[name] = counting.count
+    of_file = Counting(classifier)
+    verdicts = classify(demonstration(), of_file)
+    needed = sum(len(segment.windows) for segment in verdicts.segments)
+    assert counts["headless"] == of_file.count == needed
+    assert any(watching.moments)
+    assert counts["live view"] > needed
+
+
+def test_it_rests_only_while_nobody_speaks_and_nothing_waits(classifier):
+    """Rests that are longer than blocks are caught up with before the next one."""
+    rests = []
+    recorder = Recorder()
+    pipeline = Pipeline(classifier)
+
+    def rest():
+        rests.append(len(recorder.moments))
+
+    listener = Listener(pipeline, classifier.manifest, [recorder], lambda: 0.0, rest)
+    speech = list(demonstration())[:30]
+    quiet = [replace(block, samples=np.zeros_like(block.samples)) for block in speech[:10]]
+
+    def source():
+        for block in [*quiet, *speech]:
+            yield block
+            yield CaughtUp()
+        yield from quiet
+
+    listener.run(source(), "a test")
+    speaking = [number for number, moment in enumerate(recorder.moments, 1) if moment.speaking]
+    assert speaking
+    assert rests[:10] == list(range(1, 11))
+    assert not {*rests} & {*speaking}
+    assert rests[-1] <= len(quiet) + len(speech)
+
+
+def test_it_is_overloaded_as_long_as_sound_waits(classifier, caplog):
+    class Noting:
+        speaking = idle = False
+        overloaded: ClassVar = []
+
+        def provisional(self):
+            return None
+
+        def flush(self):
+            return []
+
+        def process(self, block, overloaded):
+            self.overloaded.append(overloaded)
+            return []
+
+    behind = [0.0, OVERLOADED_S - 0.1, OVERLOADED_S, OVERLOADED_S + 1, 0.1, OVERLOADED_S]
+    source = [Block(np.zeros(1600, np.int16), 0.1 * n, late) for n, late in enumerate(behind)]
+    Listener(Noting(), classifier.manifest, [], lambda: 0.0).run(source, "a test")
+    assert Noting.overloaded == [False, False, True, True, False, True]
+    assert len([one for one in caplog.records if "too busy" in one.message]) == 2

@@ -42,7 +42,7 @@ def test_the_microphone_is_listed(virtual_microphone: VirtualMicrophone) -> None
     plain = run(virtual_microphone.env, "devices")
     assert plain.stdout == "default\tdefault\tALSA\t32\t8, 16, 32, 44.1, 48 kHz\n"
     (device,) = map(
-        json.loads, run(virtual_microphone.env, "devices", "--json").stdout.splitlines()
+        json.loads, run(virtual_microphone.env, "devices", "--format", "json").stdout.splitlines()
     )
     assert device["supported_rates_hz"] == [8_000, 16_000, 32_000, 44_100, 48_000]
 
@@ -70,7 +70,7 @@ def test_a_machine_without_microphone_gets_one_sentence(no_microphone: dict[str,
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("undertone: No microphone was found")
     assert result.stderr.count("\n") == 1
-    assert run(no_microphone, "devices", "--json").stdout == ""
+    assert run(no_microphone, "devices", "--format", "json").stdout == ""
 
 
 def test_an_unknown_microphone_is_told_with_those_there_are(
@@ -85,7 +85,7 @@ def test_the_doctor_listens(
     virtual_microphone: VirtualMicrophone, no_microphone: dict[str, str]
 ) -> None:
     def findings(env: dict[str, str]) -> dict[str, str]:
-        lines = run(env, "doctor", "--json").stdout.splitlines()
+        lines = run(env, "doctor", "--format", "json").stdout.splitlines()
         return {finding["name"]: finding["status"] for finding in map(json.loads, lines)}
 
     healthy = findings(virtual_microphone.env)

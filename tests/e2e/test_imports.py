@@ -47,7 +47,7 @@ def test_help_imports_nothing_that_computes(program: str) -> None:
 
 def test_classifying_imports_nothing_of_training() -> None:
     loaded = modules_of(RUN, "classify", "--format", "json", str(clips()[0]))
-    assert "undertone.pipeline" in loaded
+    assert "undertone.recognition.pipeline" in loaded
     assert not loaded & (HEAVY | {"undertone_training", "sounddevice"})
 
 

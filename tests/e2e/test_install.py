@@ -31,10 +31,10 @@ sys.exit(status)
 """
 GOLDEN = """
 import json, sys
-from undertone import bundle
+from undertone.recognition import bundle
 from undertone.audio.files import read_blocks
-from undertone.classifier import Classifier
-from undertone.pipeline import classify
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.pipeline import classify
 from undertone.samples import clips
 
 def heard(name):
@@ -130,15 +130,27 @@ def test_the_wheel_holds_the_three_packages_whole_and_nothing_else(wheel: Path) 
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    of_the_repository = {
+        name
+        for name in ours
+        if name == "undertone_models/facts.toml"
+        or ("/report/" in name and name.startswith("undertone_models/"))
+    }
+    shown = {name for name in of_the_repository if name.endswith("/confusion-int8.png")}
     metadata = {name for name in names if ".dist-info/" in name}
-    assert names - metadata == ours
-    assert any(name.endswith("licenses/LICENSE") for name in metadata)
+    assert names - metadata == ours - of_the_repository | shown
+    assert len(shown) == 2  # on the web page, of each bundle
+    assert wheel.stat().st_size < 2 * 2**20
+    for licence in ("licenses/LICENSE", "licenses/models/LICENSE.txt"):
+        assert any(name.endswith(licence) for name in metadata)
     for needed in (
         "undertone/samples/README.md",  # their licence
+        "undertone_models/LICENSE.txt",
         "undertone_models/ravdess8-compact/model.tflite",
         "undertone_models/ravdess8-compact/README.md",
         "undertone_training/recipes/compact.toml",
         "undertone_training/spaces/compact.toml",
+        "undertone_training/report/templates/card.md",
     ):
         assert needed in names
 
@@ -169,7 +181,7 @@ def test_a_packaged_clip_is_classified_with_the_runtime_of_this_python(
 
 
 def test_the_reference_kernels_give_the_golden_outputs(installed: Installed) -> None:
-    golden = json.loads((ROOT / "tests/device/golden.json").read_text())
+    golden = json.loads((ROOT / "tests/device/recognition/golden.json").read_text())
     heard = json.loads(installed.run("python", "-c", GOLDEN).stdout)
     assert heard.keys() == golden.keys()
     for name, clips in heard.items():
@@ -179,7 +191,7 @@ def test_the_reference_kernels_give_the_golden_outputs(installed: Installed) -> 
 
 
 def test_the_doctor_finds_nothing_wrong_with_the_installation(installed: Installed) -> None:
-    lines = installed.run("undertone", "doctor", "--json").stdout.splitlines()
+    lines = installed.run("undertone", "doctor", "--format", "json").stdout.splitlines()
     status = {finding["name"]: finding["status"] for finding in map(json.loads, lines)}
     assert [status[name] for name in ("python", "runtime", "model")] == ["ok"] * 3
 

@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 import soundfile
 
-from undertone import bundle
+from undertone.recognition import bundle
 from undertone.samples import clips
 
 LISTEN = [sys.executable, "-m", "undertone.cli", "listen"]
@@ -178,11 +179,14 @@ def test_without_a_microphone_the_packaged_sample_is_heard(
     assert done.stderr.startswith("undertone: No microphone was found")
     assert "packaged sample" in done.stderr
     assert done.stderr.count("\n") == 2
-    *_, last = done.stdout.splitlines()
-    assert last == f"journal: {tmp_path / 'journal'}"
+    *_, told, last = done.stdout.splitlines()
+    assert told == f"journal: {tmp_path / 'journal'}"
+    assert last == "to show it: undertone journal show --recordings"
     (file,) = (tmp_path / "journal").glob("*.jsonl")
     events = [json.loads(line) for line in file.read_text().splitlines()]
     assert events[0]["source"] == "packaged sample"
+    assert all(event["recording"] for event in events)  # a demonstration was not heard
+    assert all(datetime.fromisoformat(event["time"]).timestamp() <= time.time() for event in events)
     assert [event["event"] for event in events].count("segment") >= len(clips())
 
 
@@ -208,6 +212,25 @@ def test_without_portaudio_one_sentence_says_how_to_get_it(
     assert "packaged sample" in done.stderr
 
 
+def test_a_pipe_with_something_else_than_sound_is_refused_in_one_sentence(
+    no_microphone: dict[str, str], tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "clip.mp3", soundfile.read(clips()[4])[0], 16_000)
+    with (tmp_path / "clip.mp3").open("rb") as compressed:
+        done = subprocess.run(
+            [*LISTEN, "--source", "-", "--journal", tmp_path / "journal"],
+            env=no_microphone,
+            stdin=compressed,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("undertone: The pipe carries MP3")
+    assert done.stderr.endswith("-f s16le -ar 16000 -ac 1 - | undertone listen --source -.\n")
+    assert done.stderr.count("\n") == 1
+
+
 def test_on_a_terminal_the_emotion_is_shown_and_ctrl_c_leaves_it_as_it_was(
     no_microphone: dict[str, str], tmp_path: Path
 ) -> None:
@@ -222,14 +245,14 @@ def test_on_a_terminal_the_emotion_is_shown_and_ctrl_c_leaves_it_as_it_was(
     assert terminal.stdin and terminal.stdout
     with limited(terminal):
         shown = b""
-        while b"last heard" not in shown:
+        while b"last segment" not in shown:
             more = terminal.stdout.read(65_536)
             assert more, shown.decode()
             shown += more
         terminal.stdin.write(b"\x03")
         rest, _ = terminal.communicate()
     picture = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", shown.decode(errors="replace"))
-    (headline,) = re.findall(r"([A-Z]+)  last heard", picture)
+    (headline,) = re.findall(r"([A-Z]+)  last segment", picture)
     assert headline.lower() in {*bundle.load().manifest.labels, "uncertain"}
     assert "█" in picture
     assert "\x1b[?25l" in shown.decode(errors="replace")  # the cursor is hidden ...

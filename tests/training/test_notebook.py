@@ -7,7 +7,7 @@ import nbclient
 import nbformat
 import pytest
 
-from undertone import bundle
+from undertone.recognition import bundle
 
 NOTEBOOK = Path(__file__).parents[2] / "training" / "notebooks" / "ravdess.ipynb"
 

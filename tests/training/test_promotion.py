@@ -8,10 +8,11 @@ import msgspec
 import pytest
 from miniature import Pipeline, assert_drawn, train
 
-from undertone import bundle, samples
 from undertone import cli as device_cli
+from undertone import samples
 from undertone.cli import run
 from undertone.emotions import EMOTIONS
+from undertone.recognition import bundle
 from undertone_training.evaluation.results import Pooled
 from undertone_training.networks import build
 

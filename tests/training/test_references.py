@@ -15,9 +15,9 @@ import pytest
 import soundfile
 
 from undertone import samples
-from undertone.classifier import dequantize, quantize
 from undertone.cli import run
-from undertone.interpreter import Int8Interpreter
+from undertone.recognition.classifier import dequantize, quantize
+from undertone.recognition.interpreter import Int8Interpreter
 from undertone_training import recipe as recipes
 from undertone_training.cli import undertone_train
 from undertone_training.corpora.splits import splits

@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jinja2 import UndefinedError
 from matplotlib.image import imread
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, classification_report
 
 from undertone.emotions import EMOTIONS
 from undertone_training.corpora import AudioRef, Clip
-from undertone_training.evaluation.maps import map_of
+from undertone_training.evaluation.embeddings import map_embeddings
 from undertone_training.metrics import Predictions, figures
 from undertone_training.report import pictures
-from undertone_training.report.breakdown import breakdown
+from undertone_training.report.breakdown import breakdown, read_breakdown
 from undertone_training.report.card import model_card
+from undertone_training.report.facts import Development, Facts
 from undertone_training.report.write import write_report
 
 PROTOCOL = "speaker-independent"
@@ -86,7 +88,7 @@ def clip(number: int) -> Clip:
 
 CLIPS = [clip(number) for number in range(160)]
 EMBEDDED = np.random.default_rng(2).normal(size=(12, 6)) + 4 * np.eye(6)[np.arange(12) // 2]
-MAP = map_of("fold-1, seed 0", [*EMOTIONS, *EMOTIONS][:12], EMBEDDED)
+MAP = map_embeddings("fold-1, seed 0", [*EMOTIONS, *EMOTIONS][:12], EMBEDDED)
 assert MAP
 BY_FORM = {"float": predictions(), "int8": predictions(noise=0.2)}
 
@@ -197,17 +199,17 @@ def test_the_breakdown_has_the_figures_of_each_speaker_and_kind(
 
 def test_a_kind_that_no_clip_or_all_clips_have_is_no_part() -> None:
     spoken = {each.clip_id: replace(each, intensity=None) for each in CLIPS if each.sex == "male"}
-    assert {part.kind for part in breakdown(BY_FORM["int8"], spoken)} == {"speaker"}
-    assert {part.kind for part in breakdown(BY_FORM["int8"], {})} == {"speaker"}
+    assert {*breakdown(BY_FORM["int8"], spoken)["kind"]} == {"speaker"}
+    assert {*breakdown(BY_FORM["int8"], {})["kind"]} == {"speaker"}
 
 
 def test_a_map_is_the_same_at_every_call_and_keeps_neighbours() -> None:
-    again = map_of("x", MAP.emotions, EMBEDDED)
+    again = map_embeddings("x", MAP.emotions, EMBEDDED)
     assert again
     assert np.array_equal(again.points, MAP.points)
     corners = np.repeat(10 * np.eye(3), 30, axis=0)
     crowd = np.random.default_rng(3).normal(size=(90, 3)) * 0.1 + corners
-    placed = map_of("x", ["sad"] * 90, crowd)
+    placed = map_embeddings("x", ["sad"] * 90, crowd)
     assert placed
     distances = np.linalg.norm(placed.points[:, None] - placed.points[None], axis=2)
     np.fill_diagonal(distances, np.inf)
@@ -216,7 +218,7 @@ def test_a_map_is_the_same_at_every_call_and_keeps_neighbours() -> None:
 
 @pytest.mark.parametrize("embedded", [np.eye(4), np.ones((20, 3))])
 def test_of_few_or_equal_embeddings_there_is_no_map(embedded: np.ndarray) -> None:
-    assert map_of("x", ["sad"] * len(embedded), embedded) is None
+    assert map_embeddings("x", ["sad"] * len(embedded), embedded) is None
 
 
 class Page(HTMLParser):
@@ -319,6 +321,7 @@ def test_a_random_split_is_called_inflated(tmp_path: Path) -> None:
     assert "speaker-dependent, 5 classes: inflated" in page
 
 
+DEVELOPMENT = Development(("ab" * 32,), 77, ("It was another recipe.",))
 MANIFEST: dict[str, Any] = {
     "name": "ravdess8-compact",
     "version": "1",
@@ -349,13 +352,18 @@ MANIFEST: dict[str, Any] = {
 }
 
 
+def card(report: tuple[Path, dict[str, Any]], facts: Facts | None = None, **changes: object) -> str:
+    folder, returned = report
+    return model_card({**MANIFEST, "figures": returned, **changes}, folder, facts)
+
+
 def test_the_cards_first_line_is_the_figure_with_protocol_and_interval(
     report: tuple[Path, dict[str, Any]],
 ) -> None:
     int8 = figures(BY_FORM["int8"])
     assert int8.uar_interval95 is not None
     low, high = int8.uar_interval95
-    title, first = [line for line in model_card(MANIFEST, report[1]).splitlines() if line][:2]
+    title, first = [line for line in card(report).splitlines() if line][:2]
 
     assert title == "# ravdess8-compact"
     assert first.startswith(f"**{100 * int8.uar:.1f} % UAR, speaker-independent**")
@@ -388,7 +396,7 @@ def test_the_cards_first_line_is_the_figure_with_protocol_and_interval(
     ],
 )
 def test_the_card_says(report: tuple[Path, dict[str, Any]], fact: str) -> None:
-    assert fact in " ".join(model_card(MANIFEST, report[1]).split())
+    assert fact in " ".join(card(report).split())
 
 
 def test_the_card_tells_whether_the_weights_heard_the_tested_speakers(
@@ -399,10 +407,26 @@ def test_the_card_tells_whether_the_weights_heard_the_tested_speakers(
         "train_speakers": ["21", "22"],
         "validation_speakers": ["23"],
     }
-    unheard = model_card({**MANIFEST, "training": others}, report[1])
+    assert "have no figure of their own" in card(report)
+    assert "have no figure of their own" not in card(report, training=others)
 
-    assert "have no figure of their own" in model_card(MANIFEST, report[1])
-    assert "have no figure of their own" not in unheard
+
+def test_the_card_says_what_weakens_its_figures(report: tuple[Path, dict[str, Any]]) -> None:
+    rows = read_breakdown(report[0]).set_index("value")["uar"]
+    better, worse = sorted(["female", "male"], key=rows.get, reverse=True)
+    names = {"female": "Women", "male": "Men"}
+    speakers = [rows[name] for name in ("01", "02", "03", "04")]
+    plain, known = card(report), card(report, Facts(DEVELOPMENT))
+
+    for text in (plain, known):
+        assert f"{names[better]} are recognised better than {names[worse].lower()}" in text
+        assert f"{100 * rows[better]:.1f} % UAR against {100 * rows[worse]:.1f} %" in text
+        assert f"from {100 * min(speakers):.1f} % to {100 * max(speakers):.1f} %" in text
+        assert "This model was not tested apart from development." in text
+    assert "About 77 variants" in known
+    assert "does not give the weights in this folder.**\n\n- It was another recipe.\n" in known
+    assert "variants" not in plain
+    assert "does not give the weights" not in plain
 
 
 def test_the_card_shows_the_seeds_the_live_test_and_the_noise_where_they_are_known(
@@ -425,25 +449,25 @@ def test_the_card_shows_the_seeds_the_live_test_and_the_noise_where_they_are_kno
             "x": {"protocol": "noise, x", "duration_s": 1200.0, "false_segments": 2, "named": 1}
         },
     }
-    card = model_card(MANIFEST, {**report[1], "extra": extra})
+    text = card(report, figures={**report[1], "extra": extra})
 
-    first = card.splitlines()[2]
+    first = text.splitlines()[2]
     assert first.startswith("**58.1 ± 0.6 % UAR, speaker-independent**")
     assert "over 3 seeds; 95 % interval 51.0 to 64.0 %" in first
-    assert "over the seeds 0, 1, 2: 58.1 ± 0.6 % (float), 58.1 ± 0.6 % (int8)." in card
-    assert "| live, 20 dB | 50.0 ± 1.0 % | 2 | 3 | 4 |" in card
-    assert "| noise, x | 20 | 2 | 1 |" in card
+    assert "over the seeds 0, 1, 2: 58.1 ± 0.6 % (float), 58.1 ± 0.6 % (int8)." in text
+    assert "| live, 20 dB | 50.0 ± 1.0 % | 2 | 3 | 4 |" in text
+    assert "| noise, x | 20 | 2 | 1 |" in text
 
 
 def test_the_card_reads_what_the_report_wrote(report: tuple[Path, dict[str, Any]]) -> None:
     folder, returned = report
     read = json.loads((folder / "figures.json").read_text("utf-8"))
 
-    assert model_card(MANIFEST, read) == model_card(MANIFEST, returned)
+    assert card(report, figures=read) == card(report, figures=returned)
 
 
 def test_a_key_that_is_missing_is_named(report: tuple[Path, dict[str, Any]]) -> None:
     without = {key: value for key, value in MANIFEST.items() if key != "commit"}
 
-    with pytest.raises(KeyError, match="commit"):
-        model_card(without, report[1])
+    with pytest.raises(UndefinedError, match="commit"):
+        model_card({**without, "figures": report[1]}, report[0])

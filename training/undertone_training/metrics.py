@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn import metrics
 
-from undertone.tracker import log_softmax
+from undertone.recognition.decision import log_softmax
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

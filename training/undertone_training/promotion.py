@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from undertone.bundle import Bundle
+from undertone.recognition.bundle import Bundle
 from undertone_training.corpora.clip import Clip
 from undertone_training.errors import PromotionError, RunError
 from undertone_training.evaluation.false_alarms import NoiseReport
@@ -76,10 +76,9 @@ class Candidate:
 
     def write(self, bundle: Bundle, folder: Path) -> None:
         """Write ``bundle`` with its report and its model card."""
-        figures = bundle.manifest.figures
         note = f"the weights that ship · {len(self.run.info.train_speakers)} speakers"
         curves = pictures.png(pictures.curves(self.run.epochs(), note))
-        card = model_card(msgspec.to_builtins(bundle.manifest), figures)
+        card = model_card(msgspec.to_builtins(bundle.manifest), self.report)
         write_bundle(bundle, folder, self.report, curves, card)
 
 

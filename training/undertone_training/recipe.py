@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from undertone.audio.block import Samples
 from undertone.errors import ConfigError
-from undertone.mfcc import MfccConfig
-from undertone.windows import WindowConfig
+from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.windows import WindowConfig
 from undertone_training.errors import did_you_mean
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -181,7 +181,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     corpus: the training corpus: RAVDESS, which a protocol splits, or all of another corpus, as a
         first stage for other recipes.
     song: adds the training actors' RAVDESS song to their speech.
-    level, steady_noise: see ``undertone.bundle.Normalization``.
+    level, steady_noise: see ``undertone.recognition.bundle.Normalization``.
     features: "device", or those of a reference system (``EXTRACTORS``), which have windows and
         coefficients of their own: ``mfcc`` and ``window`` are then ignored.
     vggish: for these, a file of VGGish weights whose embeddings are appended; "" for none.

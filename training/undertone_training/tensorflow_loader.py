@@ -3,7 +3,7 @@
 import importlib
 import os
 
-from undertone.quiet import STDERR, silenced
+from undertone.support.native_output import STDERR, silenced
 
 
 def load_tensorflow() -> None:

@@ -1,18 +1,21 @@
-"""Sound from files and from a pipe, in constant memory however long it is."""
+"""Sound from files, in constant memory however long it is."""
 
 import logging
 import os
-import struct
+import re
+import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import numpy as np
 
-from undertone.audio.block import REST_S, SAMPLE_RATE_HZ, Block, Resting, Samples, never, to_int16
-from undertone.audio.resample import Resampler, to_mono
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples, to_int16
+from undertone.audio.resample import Resampler
 from undertone.errors import AudioSourceError, RuntimeMissingError
-from undertone.quiet import mute_c_stderr
+from undertone.support.native_output import mute_c_stderr
 
 # fmt: off
 AUDIO_SUFFIXES = frozenset({
@@ -20,16 +23,23 @@ AUDIO_SUFFIXES = frozenset({
     ".rf64", ".snd", ".voc", ".w64", ".wav", ".wave",
 })
 # fmt: on
-"""Endings by which a folder's audio files are known.
+"""ShutdownSignals by which a folder's audio files are known.
 
 libsndfile reads a few more kinds, but their endings (``.mat``, ``.raw``) mean other things too.
 """
 
 # A rate or a number of channels outside these is a damaged header, and could fill the memory.
-_LOWEST_RATE_HZ = 2_000
-_HIGHEST_RATE_HZ = 768_000
-_MOST_CHANNELS = 64
-_LONGEST_CHUNK_BYTES = 2**20  # of what a WAV header says beside the sound
+LOWEST_RATE_HZ = 2_000
+HIGHEST_RATE_HZ = 768_000
+MOST_CHANNELS = 64
+_UNKNOWN_FRAMES = 2**63 - 1  # what libsndfile says of a FLAC that was streamed
+
+_SIZES_TOLD_AND_FOUND = re.compile(
+    r"^ *(?:RIFF|RIFX|riff|Riff size|data|FORM|SSND|BODY|Data Size) *: (\d+) \(should be (\d+)\)",
+    re.MULTILINE,
+)
+"""What libsndfile says of a file that is shorter than its header.  It says the like of rates that
+encoders of ADPCM round in their own way, which is no damage."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,13 +51,38 @@ def read_blocks(path: str | Path, block_s: float = 0.1) -> Iterator[Block]:
     averaged.  A file that is cut off or damaged on the way is read to that point, and a
     warning is logged.
 
-    Raises AudioSourceError, with the file named, where it is missing, empty, not audio or may
-    not be read, or holds values that are not numbers.
+    Raises AudioSourceError, with the file named, where it is missing, empty, not audio, a pipe or
+    may not be read, or holds values that are not numbers.
     """
+    with _open(path) as file:
+        yield from read_sound(file, str(path), block_s)
+
+
+def length_s(path: str | Path) -> float:
+    """How long the sound of a file is, as its header says; counted where that says nothing.
+
+    Raises AudioSourceError as :func:`read_blocks` does.
+    """
+    with _open(path) as file, _opened(file, str(path)) as sound:
+        if 0 < sound.frames < _UNKNOWN_FRAMES:
+            length: float = sound.frames / sound.samplerate
+            return length
+    return sum(block.duration_s for block in read_blocks(path))
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[BinaryIO]:
+    """The file at ``path``; what the system refuses becomes an AudioSourceError."""
     path = Path(path)
     try:
+        kind = path.stat().st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # a pipe could be waited for for ever
+            raise AudioSourceError(
+                f"{path} is a pipe or a device, not a file: give its sound to "
+                f"`undertone listen --source -`."
+            )
         with path.open("rb") as file:
-            yield from read_sound(file, str(path), block_s)
+            yield file
     except FileNotFoundError:
         raise AudioSourceError(
             f"{path} does not exist (any more): check the name and the folder."
@@ -72,6 +107,19 @@ def read_sound(file: IO[bytes], name: str, block_s: float = 0.1) -> Iterator[Blo
 
     It is read through its descriptor, by libsndfile itself, and stays open.
     """
+    with _opened(file, name) as sound:
+        pieces = _pieces(name, sound, max(1, round(sound.samplerate * block_s)))
+        empty = True
+        for block in _resampled(pieces, sound.samplerate):
+            empty = False
+            yield block
+        if empty:
+            raise AudioSourceError(f"{name} holds no sound: record it or copy it again.")
+
+
+@contextmanager
+def _opened(file: IO[bytes], name: str) -> Iterator[Any]:
+    """The SoundFile of an open file; its header is one that can be believed."""
     soundfile = _soundfile()
     if not os.fstat(file.fileno()).st_size:
         raise AudioSourceError(f"{name} is empty: record it or copy it again.")
@@ -83,88 +131,45 @@ def read_sound(file: IO[bytes], name: str, block_s: float = 0.1) -> Iterator[Blo
             f"convert it to WAV or FLAC, for example with ffmpeg."
         ) from error
     with sound:
-        if not _LOWEST_RATE_HZ <= sound.samplerate <= _HIGHEST_RATE_HZ:
+        if not LOWEST_RATE_HZ <= sound.samplerate <= HIGHEST_RATE_HZ:
             raise AudioSourceError(
                 f"{name} claims a sample rate of {sound.samplerate} Hz, so that its header must "
                 f"be damaged: record it or copy it again."
             )
-        if sound.channels > _MOST_CHANNELS:
+        if sound.channels > MOST_CHANNELS:
             raise AudioSourceError(
                 f"{name} claims {sound.channels} channels, so that its header must be damaged: "
                 f"record it or copy it again."
             )
-        pieces = _pieces(name, sound, max(1, round(sound.samplerate * block_s)))
-        empty = True
-        for block in _resampled(pieces, sound.samplerate):
-            empty = False
-            yield block
-        if empty:
-            raise AudioSourceError(f"{name} holds no sound: record it or copy it again.")
+        yield sound
 
 
-def read_pcm(
-    stream: BinaryIO,
-    sample_rate_hz: int = SAMPLE_RATE_HZ,
-    channels: int = 1,
-    block_s: float = 0.1,
-    resting: Resting = never,
-) -> Iterator[Block]:
-    """Raw int16 little-endian PCM from a buffered stream as mono Blocks, timed from its start.
-
-    ``arecord`` and others put a WAV header in front: then the header's rate and channels hold.
-    An incomplete last sample is dropped.  While ``resting``, a block has ``REST_S`` of sound.
-
-    Raises AudioSourceError where the stream is empty or its WAV header is not of 16-bit PCM.
-    """
-    head = stream.read(4)
-    if head == b"RIFF":
-        sample_rate_hz, channels = _read_wav_header(stream)
-        head = b""
-
-    def size() -> int:
-        seconds = REST_S if resting() else block_s
-        return max(1, round(sample_rate_hz * seconds)) * channels * 2
-
-    def pieces() -> Iterator[Samples]:
-        data = head + stream.read(size() - len(head))
-        while data:
-            whole = np.frombuffer(data, "<i2", len(data) // (2 * channels) * channels)
-            yield to_mono(whole, channels)
-            data = stream.read(size())
-
-    empty = True
-    for block in _resampled(pieces(), sample_rate_hz):
-        empty = False
-        yield block
-    if empty:
-        raise AudioSourceError(
-            "No sound came in on the pipe: see whether the program in front of it runs, "
-            "for example arecord -f S16_LE -r 16000 -c 1."
-        )
-
-
-def find_audio_files(paths: Iterable[str | Path]) -> list[Path]:
+def find_audio_files(paths: Iterable[str | Path]) -> tuple[list[Path], Counter[str]]:
     """The audio files that ``paths`` name, in their order; folders are walked, sorted by name.
+
+    Also how many other files the folders hold, by their suffix in small letters.
 
     A path that is no folder is always taken.  A folder that has no audio file, or can't be
     entered, stands in the list itself, so that reading it tells what is wrong with it and
     the others are still read.  Hidden files and links to folders are left out.
     """
     found: list[Path] = []
+    others: Counter[str] = Counter()
     for path in map(Path, paths):
-        found.extend((_walk(path) or [path]) if path.is_dir() else [path])
-    return found
+        found.extend(_walk(path, others) or [path])
+    return found, others
 
 
-def _walk(folder: Path) -> list[Path]:
+def _walk(folder: Path, others: Counter[str]) -> list[Path]:
     found: list[Path] = []
-    closed: list[OSError] = []
+    closed: list[OSError] = []  # also where ``folder`` is none
     for parent, _, names in os.walk(folder, onerror=closed.append):
-        found += [
-            Path(parent, name)
-            for name in names
-            if Path(name).suffix.lower() in AUDIO_SUFFIXES and not name.startswith(".")
-        ]
+        for path in (Path(parent, name) for name in names if not name.startswith(".")):
+            suffix = path.suffix.lower()
+            if suffix in AUDIO_SUFFIXES:
+                found.append(path)
+            else:
+                others[suffix] += 1
     return sorted(found + [Path(error.filename) for error in closed])
 
 
@@ -182,7 +187,9 @@ def _soundfile() -> Any:
 def _pieces(name: str, sound: Any, frames: int) -> Iterator[Samples]:
     """Mono pieces of ``frames`` samples at the file's own rate; warns where the file ends early."""
     read = 0
-    cut = "(should be" in sound.extra_info  # a header that promises more than there is
+    cut = any(
+        int(told) > int(found) for told, found in _SIZES_TOLD_AND_FOUND.findall(sound.extra_info)
+    )
     while True:
         try:
             piece = sound.read(frames, dtype="float32", always_2d=True)
@@ -219,26 +226,3 @@ def _resampled(pieces: Iterable[Samples], sample_rate_hz: int) -> Iterator[Block
         if len(samples):
             yield Block(samples, given / SAMPLE_RATE_HZ)
             given += len(samples)
-
-
-def _read_wav_header(stream: BinaryIO) -> tuple[int, int]:
-    """Rate and channels of a WAV stream whose ``RIFF`` has been read; leaves it at its samples."""
-    stream.read(8)  # the length, unknown in a pipe, and "WAVE"
-    rate = channels = bits = encoding = 0
-    name = b""
-    while len(head := stream.read(8)) == 8:
-        name, length = struct.unpack("<4sI", head)
-        if name == b"data":
-            break
-        if length > _LONGEST_CHUNK_BYTES:
-            break
-        body = stream.read(length + length % 2)
-        if name == b"fmt " and len(body) >= 16:
-            encoding, channels, rate, _, _, bits = struct.unpack("<HHIIHH", body[:16])
-    fits = _LOWEST_RATE_HZ <= rate <= _HIGHEST_RATE_HZ and 1 <= channels <= _MOST_CHANNELS
-    if encoding not in (1, 0xFFFE) or bits != 16 or name != b"data" or not fits:
-        raise AudioSourceError(
-            "The WAV stream on the pipe is not 16-bit PCM: record it with "
-            "arecord -f S16_LE -r 16000 -c 1."
-        )
-    return rate, channels

@@ -1,7 +1,7 @@
 """Sound from a microphone, for ever: what is lost is told, and what can come back does."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -10,25 +10,26 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from undertone.audio.block import REST_S, SAMPLE_RATE_HZ, Block, Resting, amplify, never
-from undertone.audio.continuity import Continuity
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, amplify
+from undertone.audio.capture import Capture
 from undertone.audio.portaudio import CHUNK_S, Deliver, PortAudioInput, Stream
-from undertone.audio.resample import Resampler, to_mono
-from undertone.audio.watchdog import Lost, Reopen, State, Watchdog, WatchdogConfig
+from undertone.audio.resample import to_mono
+from undertone.audio.timeline import Chunk, steady_clock
+from undertone.audio.watchdog import Back, Lost, Reopen, State, Watchdog, WatchdogConfig
 from undertone.errors import AudioSourceError
-from undertone.events import Gap, Idle, SourceBack, SourceLost
-from undertone.text import printable
+from undertone.events import CaughtUp, Gap, Idle, SourceBack, SourceLost
+from undertone.support.printable import printable
 
-QUEUE_S = 10.0
-"""Seconds of sound that wait for a slow reader (an SD card can stall for some) before a drop."""
-
-LOOK_S = 5.0
-"""How often a sound server is asked whether it still gives the same microphone."""
+QUEUE_S = 60.0
+"""Seconds of sound that wait for a slow reader (an SD card can stall for some) before a drop, and
+that come at once after this process was stopped for a while."""
 
 PATIENCE_S = 1.0
 """How long a hanging sound server may hold up the reader: SIGTERM has to end it within 2 s."""
 
 Clock = Callable[[], float]
+
+_Item = Block | Gap | SourceLost | SourceBack
 
 
 class Input(Protocol):
@@ -52,16 +53,16 @@ class Input(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Chunk:
+class _Delivered:
     """What one callback delivered; ``dropped`` frames before it found the queue full.
 
-    ``end_s`` is when it came by the wall clock, ``arrived_s`` by the steady one.
+    ``arrived_s`` is when it came by the steady clock, ``time_s`` by the wall clock.
     """
 
     data: bytes
     frames: int
-    end_s: float
     arrived_s: float
+    time_s: float
     dropped: int
     overflowed: bool
 
@@ -72,29 +73,33 @@ class _Inbox:
     def __init__(self, clock: Clock, steady_clock: Clock) -> None:
         self._clock = clock
         self._steady_clock = steady_clock
-        self._chunks: SimpleQueue[_Chunk] = SimpleQueue()
+        self._queue: SimpleQueue[_Delivered] = SimpleQueue()
         self._dropped = 0
 
     def deliver(self, data: bytes, frames: int, overflowed: bool) -> None:
         """Called from the audio thread, the only one that puts, so that qsize() bounds it."""
-        if self._chunks.qsize() >= QUEUE_S / CHUNK_S:
+        if self._queue.qsize() >= QUEUE_S / CHUNK_S:
             self._dropped += frames
             return
-        now_s = self._clock(), self._steady_clock()
-        self._chunks.put(_Chunk(data, frames, *now_s, self._dropped, overflowed))
-        self._dropped = 0
+        now_s = self._steady_clock(), self._clock()
+        self._queue.put(_Delivered(data, frames, *now_s, self.take_dropped(), overflowed))
 
-    def take(self, timeout_s: float) -> _Chunk | None:
-        """The oldest chunk, waited for, or None."""
+    def take(self, timeout_s: float) -> _Delivered | None:
+        """The oldest delivery, waited for, or None."""
         try:
-            return self._chunks.get(timeout=timeout_s)
+            return self._queue.get(timeout=timeout_s)
         except Empty:
             return None
+
+    def take_dropped(self) -> int:
+        """Frames that were dropped since the last delivery; the stream's end is told of them."""
+        dropped, self._dropped = self._dropped, 0
+        return dropped
 
     @property
     def waiting_s(self) -> float:
         """Sound that waits to be taken."""
-        return self._chunks.qsize() * CHUNK_S
+        return self._queue.qsize() * CHUNK_S
 
 
 class _Opened:
@@ -102,22 +107,20 @@ class _Opened:
 
     def __init__(self, source: Input, clock: Clock, steady_clock: Clock) -> None:
         self.inbox = _Inbox(clock, steady_clock)
-        self.continuity = Continuity()
         self.last_data = b""
         self.given_up = False
         """Whether it gives another microphone's sound, which nobody may hear."""
-        self.last_end_s = clock()
+        self.begun = False
         self.stream = source.open(self.inbox.deliver)
         self.rate_hz = self.stream.sample_rate_hz
-        self.resampler = Resampler(self.rate_hz)
 
 
 class Microphone:
-    """Iterate it for ``Block | Gap | Idle | SourceLost | SourceBack``; it never ends by itself.
+    """Iterate it for ``Block | Gap | CaughtUp | Idle | SourceLost | SourceBack``, without end.
 
-    Block times are POSIX seconds of ``clock``, taken as the sound arrives.  ``Gap.lost_samples``
-    counts at ``SAMPLE_RATE_HZ``; where the driver overflowed it is an estimate.  After a loss
-    the same device is opened again, never another one.
+    Block times are POSIX seconds of ``clock``, at which the sound was captured: see Timeline.
+    ``Gap.lost_samples`` counts at ``SAMPLE_RATE_HZ``; unless the queue was full it is an estimate.
+    After a loss the same device is opened again, never another one.
     """
 
     def __init__(
@@ -125,12 +128,10 @@ class Microphone:
         device: str | None = None,
         channel: int | None = None,
         gain_db: float = 0.0,
-        resting: Resting = never,
         *,
         clock: Clock = time.time,
-        steady_clock: Clock = time.monotonic,
+        steady_clock: Clock = steady_clock,
         source: Input | None = None,
-        sleep: Callable[[float], None] = time.sleep,
         poll_s: float = 0.2,
         watchdog: WatchdogConfig | None = None,
     ) -> None:
@@ -139,12 +140,9 @@ class Microphone:
         device: part of its name; None is the system's default input.
         channel: which of several, from 0; None mixes them.
         gain_db: how much louder the sound is made.
-        resting: while it says so, sound is taken every ``REST_S`` and not as it comes.
-        steady_clock: for the watchdog; ``clock`` may jump when a machine without a
+        steady_clock: for every length; ``clock`` may jump when a machine without a
             real-time clock learns the time.
-        sleep: how it rests.
-        poll_s: how often the stream is looked after, and how soon ``close`` is seen; a rest
-            comes on top.
+        poll_s: how often the stream is looked after, and how soon ``close`` is seen.
 
         Raises NoMicrophoneError, RuntimeMissingError, AudioSourceError (see PortAudioInput).
         After this no loss is ever an exception.
@@ -152,8 +150,6 @@ class Microphone:
         self._input = source or PortAudioInput(device, channel)
         self._channel = channel
         self._gain_db = gain_db
-        self._resting = resting
-        self._sleep = sleep
         self._clock = clock
         self._steady_clock = steady_clock
         self._poll_s = poll_s
@@ -162,7 +158,8 @@ class Microphone:
         self._helper: Thread | None = None
         self._opened = _Opened(self._input, clock, steady_clock)
         self._watchdog = Watchdog(steady_clock(), watchdog)
-        self._look_s = 0.0
+        self._capture = Capture()
+        self._back_s: float | None = None  # when sound came back that has not been given yet
 
     @property
     def name(self) -> str:
@@ -170,7 +167,7 @@ class Microphone:
         return self._input.name
 
     def close(self) -> None:
-        """End the iteration within ``poll_s`` and a rest; from any thread or signal handler."""
+        """End the iteration within ``poll_s``; from any thread or signal handler."""
         self._closing = True
         if not self._iterating:
             self._release()
@@ -188,69 +185,92 @@ class Microphone:
         """Close."""
         self.close()
 
-    def __iter__(self) -> Iterator[Block | Gap | Idle | SourceLost | SourceBack]:
+    def __iter__(self) -> Iterator[Block | Gap | CaughtUp | Idle | SourceLost | SourceBack]:
         """What the microphone gives until ``close``; once only, since its end closes it."""
         self._iterating = True
         try:
             while not self._closing:
                 opened = self._opened
-                chunk = opened.inbox.take(self._poll_s)
-                heard = chunk and not opened.given_up
-                if chunk and heard:
-                    yield from self._take(opened, chunk)
+                delivered = opened.inbox.take(self._poll_s)
+                heard = delivered and not opened.given_up
+                idle = True
+                if delivered and heard:
+                    for item in self._take(opened, delivered):
+                        idle = False
+                        yield item
                 if not heard or self._watchdog.state is not State.LISTENING:
                     yield from self._look_after(opened)
+                elif not opened.inbox.waiting_s:
+                    yield CaughtUp()
+                if idle:
                     yield Idle(self._clock())
-                elif self._resting() and not opened.inbox.waiting_s:
-                    self._sleep(REST_S)
+            yield from self._end(self._opened)
         finally:
             self._iterating = False
             self._release()
 
-    def _take(
-        self, opened: _Opened, chunk: _Chunk
-    ) -> Iterator[Block | Gap | SourceLost | SourceBack]:
-        samples = np.frombuffer(chunk.data, np.int16)
+    def _take(self, opened: _Opened, delivered: _Delivered) -> Iterator[_Item]:
+        samples = np.frombuffer(delivered.data, np.int16)
         samples = to_mono(samples, opened.stream.channels, self._channel)
-        start_s = chunk.end_s - len(samples) / opened.rate_hz
-        frozen = chunk.data == opened.last_data or bool((samples == samples[:1]).all())
-        opened.last_data = chunk.data
-        change = self._watchdog.samples(self._steady_clock(), frozen)
+        duration_s = delivered.frames / opened.rate_hz
+        frozen = delivered.data == opened.last_data or bool((samples == samples[:1]).all())
+        opened.last_data = delivered.data
+        change = self._watchdog.samples(self._steady_clock(), duration_s, frozen)
         if isinstance(change, Lost):
             yield from self._lose(opened, change)
-        elif change:
-            opened.continuity = Continuity()  # the loss has told what is missing
-            yield SourceBack(start_s, self.name, change.missed_s)
-        elif self._watchdog.state is State.LISTENING:
-            yield from _gaps(opened, chunk, start_s)
-        opened.last_end_s = chunk.end_s
-        if chunk.arrived_s >= self._look_s:
-            self._look_s = chunk.arrived_s + LOOK_S
-            if other := self._input.moved_to():
-                opened.given_up = True
-                yield from self._lose(
-                    opened, self._watchdog.replaced(self._steady_clock(), printable(other))
-                )
-                self._with_patience(opened.stream.close)
-        if self._watchdog.state is State.LISTENING:
-            held_s = opened.resampler.held_s
-            resampled = opened.resampler.process(amplify(samples, self._gain_db))
-            if len(resampled):
-                yield Block(resampled, start_s - held_s, opened.inbox.waiting_s)
+        elif isinstance(change, Back):
+            self._back_s = delivered.time_s - duration_s
+        if self._watchdog.state is State.LISTENING and (other := self._input.moved_to()):
+            opened.given_up = True
+            lost = self._watchdog.replaced(self._steady_clock(), printable(other))
+            yield from self._lose(opened, lost)
+            self._with_patience(opened.stream.close)
+        if self._watchdog.state is not State.LISTENING:
+            return
+        if not opened.begun:
+            opened.begun = True
+            self._capture.begin(opened.rate_hz)
+        chunk = Chunk(
+            amplify(samples, self._gain_db),
+            duration_s,
+            delivered.arrived_s,
+            delivered.time_s,
+            dropped_s=delivered.dropped / opened.rate_hz,
+            overflowed=delivered.overflowed,
+        )
+        yield from self._give(self._capture.push(chunk, opened.inbox.waiting_s))
 
-    def _look_after(self, opened: _Opened) -> Iterator[Block | SourceLost]:
+    def _look_after(self, opened: _Opened) -> Iterator[_Item]:
         now_s = self._steady_clock()
         if self._helper and self._helper.is_alive():  # its stream must not be touched
             return
+        yield from self._give(self._capture.settle(now_s))
         change = self._watchdog.tick(now_s, opened.stream.active)
         if isinstance(change, Lost):
             yield from self._lose(opened, change)
         elif isinstance(change, Reopen):
             self._with_patience(self._reopen)
 
-    def _lose(self, opened: _Opened, loss: Lost) -> Iterator[Block | SourceLost]:
-        yield from _break_off(opened)
+    def _lose(self, opened: _Opened, loss: Lost) -> Iterator[_Item]:
+        yield from self._end(opened)
+        self._back_s = None
         yield SourceLost(self._clock(), self.name, loss.reason)
+
+    def _end(self, opened: _Opened) -> Iterator[_Item]:
+        """All that is still held of a stream, and what the full queue kept out last."""
+        yield from self._give(self._capture.end(opened.inbox.take_dropped() / opened.rate_hz))
+
+    def _give(self, items: Iterable[Block | Gap]) -> Iterator[_Item]:
+        """``items``, of which a gap that a loss made is part of the return."""
+        for item in items:
+            if self._back_s is None:
+                yield item
+                continue
+            missed_s = item.lost_samples / SAMPLE_RATE_HZ if isinstance(item, Gap) else 0.0
+            yield SourceBack(self._back_s, self.name, missed_s)
+            self._back_s = None
+            if isinstance(item, Block):
+                yield item
 
     def _reopen(self) -> None:
         self._opened.stream.close()
@@ -276,29 +296,3 @@ class Microphone:
             self._helper.start()
         self._helper.join(PATIENCE_S)
         return not self._helper.is_alive()
-
-
-def _gaps(opened: _Opened, chunk: _Chunk, start_s: float) -> Iterator[Block | Gap]:
-    stood_still_s = opened.continuity.missing_s(chunk.arrived_s, chunk.frames / opened.rate_hz)
-    if chunk.dropped:
-        missing_s = chunk.dropped / opened.rate_hz
-        reason = "the listening fell behind the microphone"
-    elif chunk.overflowed:
-        missing_s = max(0.0, start_s - opened.last_end_s)
-        reason = "the sound driver overflowed"
-    elif stood_still_s:
-        missing_s = stood_still_s
-        reason = "the sound stood still"
-    else:
-        return
-    opened.continuity = Continuity()
-    yield from _break_off(opened)
-    yield Gap(start_s - missing_s, round(missing_s * SAMPLE_RATE_HZ), reason)
-
-
-def _break_off(opened: _Opened) -> Iterator[Block]:
-    """What the resampler still holds of the sound before a hole."""
-    held_s = opened.resampler.held_s
-    rest = opened.resampler.process(np.empty(0, np.int16), last=True)
-    if len(rest):
-        yield Block(rest, opened.last_end_s - held_s)

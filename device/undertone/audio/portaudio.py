@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from undertone.audio.block import SAMPLE_RATE_HZ
-from undertone.audio.soundserver import heard_source
+from undertone.audio.pulse import HeardSource
 from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
-from undertone.quiet import mute_c_stderr
+from undertone.support.native_output import mute_c_stderr
 
 PROBED_RATES_HZ = (8_000, 16_000, 32_000, 44_100, 48_000)
 CHUNK_S = 0.1
@@ -75,7 +75,7 @@ def list_inputs() -> list[InputDevice]:
     ]
 
 
-def choose(devices: Sequence[InputDevice], wanted: str | None) -> InputDevice:
+def choose_device(devices: Sequence[InputDevice], wanted: str | None) -> InputDevice:
     """The default device, or the one whose name is or contains ``wanted`` (any case).
 
     Raises NoMicrophoneError where ``devices`` is empty and AudioSourceError where none or
@@ -127,6 +127,7 @@ class PortAudioInput:
         self._device: InputDevice | None = None
         self._alone = False
         self._source: str | None = None  # what a sound server gave at first
+        self._heard: HeardSource | None = None
 
     @property
     def name(self) -> str:
@@ -143,12 +144,13 @@ class PortAudioInput:
         sounddevice = _sounddevice()
         devices = _inputs(sounddevice)
         if self._device is None:
-            device = choose(devices, self._wanted)
+            device = choose_device(devices, self._wanted)
             self._alone = sum(_kind(other) == _kind(device) for other in devices) == 1
         else:
             device = same_device(devices, self._device, self._alone)
         stream = _open(sounddevice, device, self._channel, deliver)
-        source = heard_source()
+        stream.heard = self._heard = HeardSource()
+        source = self._heard.name
         if source and self._source and source != self._source:
             stream.close()
             raise AudioSourceError(
@@ -161,7 +163,7 @@ class PortAudioInput:
 
     def moved_to(self) -> str | None:
         """The other microphone that a sound server gives instead by now, or None."""
-        source = heard_source() if self._source else None
+        source = self._heard.name if self._heard else None
         return source if source != self._source else None
 
     def refresh(self) -> None:
@@ -194,6 +196,7 @@ class _PortAudioStream:
     ) -> None:
         self.sample_rate_hz = sample_rate_hz
         self.channels = channels
+        self.heard: HeardSource | None = None
         self._errors = sounddevice.PortAudioError
         self._closed = False
 
@@ -225,6 +228,8 @@ class _PortAudioStream:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
+            if self.heard:
+                self.heard.close()
             self._stream.abort()
             self._stream.close()
 

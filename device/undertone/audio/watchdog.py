@@ -18,6 +18,9 @@ delay.
 from dataclasses import dataclass
 from enum import Enum, auto
 
+_LONGEST_LOOK_S = 0.5
+"""Of the time between two ticks, so much counts at most."""
+
 
 @dataclass(frozen=True)
 class WatchdogConfig:
@@ -52,9 +55,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Back:
-    """The source has just come back, ``missed_s`` seconds after its last sound."""
-
-    missed_s: float
+    """The source has just come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,38 +70,44 @@ class Watchdog:
         """``now_s`` and all later times are of one steady clock."""
         self.config = config or WatchdogConfig()
         self.state = State.LISTENING
-        self._samples_s = now_s  # when the last samples came
-        self._sound_s = now_s  # when the last samples came that were not frozen
-        self._lost_s = now_s  # since when there is nothing to listen to, while not LISTENING
+        self._told_s = now_s  # when anything was told last
+        self._without_s = 0.0  # time without samples that the owner was there to see
+        self._frozen_s = 0.0  # sound since the last that was not frozen
         self._reopen_s = now_s  # when to reopen next, while not LISTENING
         self._delay_s = self.config.first_delay_s
 
-    def samples(self, now_s: float, frozen: bool) -> Lost | Back | None:
-        """Samples came in; ``frozen`` where they have one value, or are those before again."""
-        self._samples_s = now_s
+    def samples(self, now_s: float, duration_s: float, frozen: bool) -> Lost | Back | None:
+        """``duration_s`` of samples came in.
+
+        frozen: whether they have one value, or are those before again.
+        """
+        self._told_s = now_s
+        self._without_s = 0.0
+        self._frozen_s = self._frozen_s + duration_s if frozen else 0.0
         if self.state is State.LISTENING:
-            if not frozen:
-                self._sound_s = now_s
-            elif now_s - self._sound_s >= self.config.frozen_s:
-                reason = f"digital silence, or a frozen sound, for {self.config.frozen_s:.0f} s"
-                return self._lose(now_s, State.SILENT, self._sound_s, reason)
-            return None
+            if self._frozen_s < self.config.frozen_s:
+                return None
+            reason = f"digital silence, or a frozen sound, for {self.config.frozen_s:.0f} s"
+            return self._lose(now_s, State.SILENT, reason)
         if frozen and self.state is State.SILENT:
             return None
         self.state = State.LISTENING
-        self._sound_s = now_s
+        self._frozen_s = 0.0
         self._delay_s = self.config.first_delay_s
-        return Back(now_s - self._lost_s)
+        return Back()
 
     def replaced(self, now_s: float, by: str) -> Lost:
         """What comes is the sound of another source; its samples must not be told from now on."""
-        return self._lose(now_s, State.LOST, now_s, f"the sound server gave {by} instead")
+        return self._lose(now_s, State.LOST, f"the sound server gave {by} instead")
 
     def tick(self, now_s: float, active: bool) -> Lost | Reopen | None:
         """Time has passed without samples or without sound; call it a few times a second.
 
         active: whether the stream says that it runs.
         """
+        # what was captured while the owner itself was stopped, or away, is still to come
+        self._without_s += min(now_s - self._told_s, _LONGEST_LOOK_S)
+        self._told_s = now_s
         if self.state is not State.LISTENING:
             if now_s < self._reopen_s:
                 return None
@@ -108,14 +115,13 @@ class Watchdog:
             self._reopen_s = now_s + self._delay_s
             return Reopen()
         if not active:
-            return self._lose(now_s, State.LOST, self._samples_s, "its stream ended")
-        if now_s - self._samples_s >= self.config.no_samples_s:
+            return self._lose(now_s, State.LOST, "its stream ended")
+        if self._without_s >= self.config.no_samples_s:
             reason = f"no samples for {self.config.no_samples_s:.0f} s"
-            return self._lose(now_s, State.LOST, self._samples_s, reason)
+            return self._lose(now_s, State.LOST, reason)
         return None
 
-    def _lose(self, now_s: float, state: State, since_s: float, reason: str) -> Lost:
+    def _lose(self, now_s: float, state: State, reason: str) -> Lost:
         self.state = state
-        self._lost_s = since_s
         self._reopen_s = now_s + self._delay_s
         return Lost(reason)

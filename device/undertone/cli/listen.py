@@ -3,30 +3,24 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from undertone.cli import options
+from undertone.cli.output import notice
 from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
-from undertone.text import printable
+from undertone.support.printable import printable
 
 if TYPE_CHECKING:
-    from undertone.audio.block import Resting
-    from undertone.interpreter import RuntimeName
     from undertone.journal.writer import JournalLimits
-    from undertone.listener import Sink, SourceItem
-
-
-@dataclass(frozen=True)
-class _Source:
-    """What is listened to, and what the journal calls it."""
-
-    name: str
-    items: "Iterable[SourceItem]"
+    from undertone.listener import Sink
+    from undertone.recognition.interpreter import RuntimeName
+    from undertone.sources import Source
 
 
 @click.command(
@@ -41,14 +35,21 @@ Examples:
 @click.option(
     "--source",
     metavar="mic|FILE|-",
-    help="A microphone, an audio file, or raw 16 kHz mono int16 PCM on stdin.  "
-    "Default: the microphone, and the packaged sample where there is none.",
+    help="A microphone, an audio file, or 16-bit PCM on stdin: WAV, or raw 16 kHz mono.  "
+    "Default: the microphone, or the packaged sample if there is none.",
 )
 @click.option(
     "--realtime/--fast",
     default=None,
-    help="Play a file at the speed of its sound, or as fast as it can be heard.  "
+    help="Play a file in real time, or process it as fast as possible.  "
     "Default: real time on a terminal.",
+)
+@click.option(
+    "--began",
+    type=options.Moment(),
+    metavar="WHEN",
+    help="When the recording (a file or a pipe) began: 2026-11-20T08:15, or 2h (ago).  "
+    "Default: a file ends now.",
 )
 @options.microphone
 @options.channel
@@ -61,6 +62,7 @@ Examples:
 def command(
     source: str | None,
     realtime: bool | None,
+    began: datetime | None,
     microphone: str | None,
     channel: int | None,
     gain_db: float,
@@ -70,49 +72,54 @@ def command(
     threads: int,
     journal: Path,
     limits: "JournalLimits",
-) -> None:
-    """Listen, show the emotions that are heard and write them to the journal; Ctrl-C ends it.
+) -> int:
+    """Listen, show the emotions in the speech, and write them to the journal, until Ctrl-C.
 
     No audio is stored and nothing leaves this machine.
     """
     from rich.console import Console
 
-    from undertone import bundle
-    from undertone.audio.block import never
-    from undertone.classifier import Classifier
-    from undertone.cli.view import ClippingWarning, LiveView, PlainView, Tally, summary
+    from undertone.audio.block import REST_S
+    from undertone.cli.view import ClippingWarning, LiveView, PlainView, SegmentCounter, summary
     from undertone.journal.sink import JournalSink
     from undertone.journal.writer import JournalWriter
     from undertone.listener import Listener
-    from undertone.pipeline import Pipeline
+    from undertone.recognition import bundle
+    from undertone.recognition.classifier import Classifier
+    from undertone.recognition.pipeline import Pipeline
+    from undertone.service import signals
     from undertone.service.notify import service_manager
-    from undertone.service.signals import Endings, start_anew
     from undertone.service.sink import ServiceSink
 
     console = Console()
     classifier = Classifier(bundle.load(model), runtime, threads)
-    paced = console.is_terminal if realtime is None else realtime
+    in_real_time = console.is_terminal if realtime is None else realtime
     pipeline = Pipeline(classifier, threshold=threshold)
-    # on a terminal somebody watches the level
-    resting = never if console.is_terminal else lambda: pipeline.resting
-    sleep = time.sleep if paced else None
-    chosen = _open(source, microphone, channel, gain_db, resting, sleep)
-    writer = JournalWriter(journal, limits)
-    tally = Tally()
+    sleep = time.sleep if in_real_time else None
+    chosen = _open(source, microphone, channel, gain_db, sleep, began)
+    day = date.today() if chosen.is_recording else None
+    writer = JournalWriter(journal, limits, recording_day=day)
+    counter = SegmentCounter()
     view: Sink = LiveView(console, chosen.name) if console.is_terminal else PlainView(console)
-    sinks: list[Sink] = [JournalSink(writer), tally, view, ClippingWarning()]
+    sinks: list[Sink] = [JournalSink(writer), counter, view, ClippingWarning()]
     manager = service_manager(os.environ)
     if manager:
         sinks.append(ServiceSink(manager))
-    endings = Endings(service=manager is not None)
-    listener = Listener(pipeline, classifier.manifest, sinks, time.time, endings.held)
-    listener.run(chosen.items, chosen.name)
-    console.print(summary(tally.heard, tally.seconds, listener.listened_s))
+    shutdown = signals.ShutdownSignals(service=manager is not None)
+    # on a terminal somebody watches the level
+    rest = None if console.is_terminal else partial(time.sleep, REST_S)
+    listener = Listener(pipeline, classifier.manifest, sinks, chosen.clock, rest)
+    listener.run(shutdown.until_signal(chosen.items), chosen.name)
+    console.print(summary(counter.segments, counter.speech_s, listener.listened_s))
     console.print(
         f"journal: {printable(str(journal))}", highlight=False, markup=False, soft_wrap=True
     )
-    if endings.reload:
-        start_anew()
+    if chosen.is_recording:
+        console.print("to show it: undertone journal show --recordings", highlight=False)
+    if shutdown.reload:
+        signals.start_anew()
+    signals.ignore()
+    return int(listener.incomplete)
 
 
 def _open(
@@ -120,13 +127,11 @@ def _open(
     microphone: str | None,
     channel: int | None,
     gain_db: float,
-    resting: "Resting",
     sleep: Callable[[float], None] | None,
-) -> _Source:
-    """The source that is asked for; ``sleep`` gives a file the pace of its sound."""
-    from undertone.audio.files import read_blocks, read_pcm
-    from undertone.audio.pace import as_if_now
-    from undertone.samples import demonstration
+    began: datetime | None,
+) -> "Source":
+    """What ``--source`` names; the packaged sample if it names nothing and no microphone opens."""
+    from undertone import sources
 
     if source == "-":
         if sys.stdin is None:
@@ -134,32 +139,16 @@ def _open(
                 "Standard input is closed: pipe sound into it, for example from "
                 "arecord -f S16_LE -r 16000 -c 1."
             )
-        sound = read_pcm(sys.stdin.buffer, resting=resting)
-        return _Source("standard input", as_if_now(sound, time.time, None))
+        return sources.open_pipe(sys.stdin.fileno(), "standard input", began)
     if source not in (None, "mic"):
-        if Path(source).is_dir():
-            raise AudioSourceError(
-                f"{source} is a folder: name one audio file of it, or run `undertone classify` on "
-                "the folder."
-            )
-        return _Source(source, as_if_now(read_blocks(source), time.time, sleep))
+        return sources.open_file(source, sleep, began)
+    if began:
+        raise click.UsageError("--began needs a recording: name one with --source.")
     try:
-        return _microphone(microphone, channel, gain_db, resting)
+        return sources.open_microphone(microphone, channel, gain_db)
     except (NoMicrophoneError, RuntimeMissingError) as error:
         if source == "mic" or microphone is not None:
             raise
-        click.echo(
-            f"undertone: {error}\n"
-            "Playing the packaged sample instead, about 40 s of RAVDESS clips.",
-            err=True,
-        )
-        return _Source("packaged sample", as_if_now(demonstration(), time.time, sleep))
-
-
-def _microphone(
-    name: str | None, channel: int | None, gain_db: float, resting: "Resting"
-) -> _Source:
-    from undertone.audio.microphone import Microphone
-
-    opened = Microphone(name, channel, gain_db, resting)
-    return _Source(opened.name, opened)
+        notice(str(error))
+        notice("playing the packaged sample instead, about 40 s of RAVDESS clips")
+        return sources.packaged_sample(sleep)

@@ -1,11 +1,19 @@
 """What was heard and when, in files that survive a power cut."""
 
-from undertone.journal.format import DiskRefused, EventsLost, Record, parse_line, to_line
+from undertone.journal.format import (
+    DaysRemoved,
+    DiskRefused,
+    EventsLost,
+    Record,
+    parse_line,
+    to_line,
+)
 from undertone.journal.reader import JournalReader
 from undertone.journal.summary import Summary
 from undertone.journal.writer import JournalLimits, JournalWriter
 
 __all__ = [
+    "DaysRemoved",
     "DiskRefused",
     "EventsLost",
     "JournalLimits",

@@ -1,9 +1,13 @@
-"""The journal as tables for other programs: one row an event, one column a key."""
+"""The journal as tables for other programs: one row an event, one column a key.
+
+Each label has a column of its own, ``score_happy``; a journal with more labels than any model
+has would make tables a thousand times its size, and has one column ``scores`` instead.
+"""
 
 import csv
 import importlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -11,32 +15,49 @@ from typing import Any, BinaryIO, TextIO
 from undertone.emotions import EMOTIONS
 from undertone.errors import RuntimeMissingError
 from undertone.events import SegmentHeard
-from undertone.journal.format import Record, to_line
+from undertone.journal.format import Record
 from undertone.journal.reader import JournalReader
+from undertone.support.printable import printable
 
+FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
+"""The format of an export by the suffix of its file."""
+
+_MOST_LABELS = 64
 _ROWS_AT_ONCE = 10_000
+_TEXT_AT_ONCE = 2**22
+"""Characters: a line of a journal can hold 64 KB."""
+
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+"""What a spreadsheet takes a cell for a formula by: OWASP, *CSV Injection*.  A tab and a carriage
+return are on that list too, and are not printable."""
+
 _TIMES = ("time", "start")
 _WHOLE = ("lost_samples", "lost_events", "segments")
 _NUMBERS = ("confidence", "duration_s", "level_dbfs", "listened_s", "missed_s", "refused_s")
 
 
 def write_csv(reader: JournalReader, output: TextIO) -> None:
-    """All records of ``reader``, which is read twice: the header must know every column."""
+    """All records of ``reader``, which is read twice: the header must know every column.
+
+    Text is harmless to who looks at it: control characters become "�", and an apostrophe comes
+    before what a spreadsheet would take for a formula.
+    """
     columns = _columns(reader)
-    writer = csv.DictWriter(output, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_rows(reader))
+    writer = csv.writer(output, lineterminator="\n")
+    writer.writerow(map(_cell, columns))
+    for row in _rows(reader, columns):
+        writer.writerow(_cell(row.get(column)) for column in columns)
 
 
 def write_json(records: Iterable[Record], output: TextIO) -> None:
     """All records as in the journal's files: one JSON object a line."""
-    output.writelines(to_line(record.event, record.time.tzinfo) + "\n" for record in records)
+    output.writelines(record.line() + "\n" for record in records)
 
 
 def write_parquet(reader: JournalReader, output: Path | BinaryIO) -> None:
     """All records of ``reader``, in constant memory: times as UTC timestamps, numbers as numbers.
 
-    Raises RuntimeMissingError without pyarrow.
+    Text is as it was written.  Raises RuntimeMissingError without pyarrow.
     """
     try:
         pyarrow: Any = importlib.import_module("pyarrow")
@@ -51,51 +72,72 @@ def write_parquet(reader: JournalReader, output: Path | BinaryIO) -> None:
             return pyarrow.timestamp("ms", tz="UTC")
         if column in _WHOLE:
             return pyarrow.int64()
+        if column == "recording":
+            return pyarrow.bool_()
         number = column in _NUMBERS or column.startswith("score_")
         return pyarrow.float64() if number else pyarrow.string()
 
-    schema = pyarrow.schema([(column, type_of(column)) for column in _columns(reader)])
+    columns = _columns(reader)
+    schema = pyarrow.schema([(column, type_of(column)) for column in columns])
     with parquet.ParquetWriter(output, schema) as writer:
-        for rows in _batches(map(_with_times, _rows(reader))):
+        for rows in _batches(_rows(reader, columns)):
+            for row in rows:
+                row |= {key: datetime.fromisoformat(row[key]) for key in _TIMES if key in row}
             writer.write_table(pyarrow.Table.from_pylist(rows, schema))
 
 
 def _columns(reader: JournalReader) -> list[str]:
-    """Every key of the records, then the score of each label; the emotions' in their order."""
+    """Every key of the records, then the score of each label; the emotions' in their order.
+
+    More than ``_MOST_LABELS`` labels are one column, ``scores``.
+    """
     labels: set[str] = set()
     columns = ["time", "event"]
     for record in reader:
-        if isinstance(record.event, SegmentHeard):
+        if isinstance(record.event, SegmentHeard) and len(labels) <= _MOST_LABELS:
             labels.update(record.event.verdict.scores.probabilities)
         columns += [key for key in _as_written(record) if key not in columns]
     reader.damaged = 0
+    if len(labels) > _MOST_LABELS:
+        return columns
     known = [label for label in EMOTIONS if label in labels]
     scores = [f"score_{label}" for label in [*known, *sorted(labels.difference(known))]]
     return [*(column for column in columns if column != "scores"), *scores]
 
 
-def _rows(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+def _rows(records: Iterable[Record], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Each record, by column; ``scores`` as JSON where that is one of them."""
     for record in records:
         row = _as_written(record)
-        scores = row.pop("scores", {})
-        yield row | {f"score_{label}": share for label, share in scores.items()}
+        if scores := row.pop("scores", None):
+            if "scores" in columns:
+                row["scores"] = json.dumps(scores, ensure_ascii=False)
+            else:
+                row |= {f"score_{label}": share for label, share in scores.items()}
+        yield row
 
 
 def _as_written(record: Record) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(to_line(record.event, record.time.tzinfo))
+    values: dict[str, Any] = json.loads(record.line())
     return values
 
 
-def _with_times(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {key: datetime.fromisoformat(row[key]) for key in _TIMES if key in row}
+def _cell(value: Any) -> Any:
+    """``value`` as it may stand in a table that a person opens; numbers stay as they are."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     batch: list[dict[str, Any]] = []
+    length = 0
     for row in rows:
         batch.append(row)
-        if len(batch) == _ROWS_AT_ONCE:
+        length += sum(len(value) for value in row.values() if isinstance(value, str))
+        if len(batch) == _ROWS_AT_ONCE or length >= _TEXT_AT_ONCE:
             yield batch
-            batch = []
+            batch, length = [], 0
     if batch:
         yield batch

@@ -1,13 +1,15 @@
-"""The names of the journal's files: ``2026-11-21.jsonl``, then ``2026-11-21.1.jsonl`` and on."""
+"""The journal's files: ``2026-11-21.jsonl``, then ``2026-11-21.1.jsonl`` and on."""
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-_NAME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\.([1-9][0-9]{0,5}))?\.jsonl")
+from undertone.support.regular_file import open_regular
 
+_NAME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\.([1-9][0-9]{0,5}))?\.jsonl")
 
 _LONGEST_LINE = 64 * 1024
 """Bytes: a hundred times what the writer makes of a segment."""
@@ -50,7 +52,7 @@ def read_lines(path: Path) -> Iterator[bytes]:
 
     A last line without its newline is still being written, and is left out.  Raises OSError.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while line := file.readline(_LONGEST_LINE):
             if line.endswith(b"\n"):
                 yield line
@@ -58,3 +60,20 @@ def read_lines(path: Path) -> Iterator[bytes]:
                 while line and not line.endswith(b"\n"):
                     line = file.readline(_LONGEST_LINE)
                 yield b""
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Make ``content`` the whole of a small file beside the journal's; raises OSError.
+
+    A power cut leaves the old content or the new.
+    """
+    part = path.with_name(f"{path.name}.part")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    try:
+        with os.fdopen(os.open(part, flags, 0o640), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

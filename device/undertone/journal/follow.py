@@ -1,4 +1,4 @@
-"""The newest records of a journal that is being written, read on from where one was."""
+"""The newest records of what is heard, read on from where one was while it is written."""
 
 import os
 from collections import deque
@@ -7,13 +7,17 @@ from pathlib import Path
 
 from undertone.journal.files import journal_files
 from undertone.journal.format import Record, parse_line
+from undertone.support.regular_file import open_regular
 
 _LONGEST_STEP_BYTES = 2**18
 """Read at a time: a page that was not looked at for days begins with what is newest."""
 
 
 class Follower:
-    """Keeps the newest records of a journal, each line read once, however long its files are."""
+    """Keeps the newest records of a journal, each line read once, however long its files are.
+
+    Recordings that are listened to are left out: they are not heard now.
+    """
 
     def __init__(self, folder: Path, keep: int) -> None:
         """Nothing is read yet; there need be no journal yet."""
@@ -42,7 +46,7 @@ class Follower:
 
     def _read_on(self, path: Path) -> None:
         """Take in the whole lines from the position on; the last may still be being written."""
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, os.SEEK_END)
             start = max(self._position, size - _LONGEST_STEP_BYTES)
             file.seek(start)
@@ -51,4 +55,4 @@ class Follower:
             lines[0] = b""  # its beginning was skipped
         self._position = size - len(lines[-1])
         records = map(parse_line, filter(None, lines[:-1]))
-        self._newest.extend(record for record in records if record)
+        self._newest.extend(record for record in records if record and not record.recording)

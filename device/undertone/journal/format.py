@@ -59,15 +59,36 @@ class DiskRefused:
     reason: str
 
 
-JournalEvent = Event | EventsLost | DiskRefused
+@dataclass(frozen=True, slots=True)
+class DaysRemoved:
+    """The journal's own note: files of these days were removed because of their age or size.
+
+    days: dates with commas between them, in the order in which they were written.
+    """
+
+    kind: ClassVar[str] = "days-removed"
+    time_s: float
+    days: str
+    reason: str
+
+
+JournalEvent = Event | EventsLost | DiskRefused | DaysRemoved
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An event as read back; ``time`` keeps the UTC offset that held where it was written."""
+    """An event as read back; ``time`` keeps the UTC offset that held where it was written.
+
+    ``recording``: it is about a recording, at that recording's own time.
+    """
 
     time: datetime
     event: JournalEvent
+    recording: bool = False
+
+    def line(self) -> str:
+        """The record as it stands in the journal's files, without its newline."""
+        return to_line(self.event, self.time.tzinfo, self.recording)
 
 
 Time = Annotated[datetime, Meta(tz=True)]
@@ -78,10 +99,11 @@ _Seconds = Annotated[float, Meta(ge=0, lt=_LARGEST_NUMBER)]
 _AS_READ: dict[Any, Any] = {str: str, float: _Seconds, int: _Count}
 
 
-class Line(msgspec.Struct, frozen=True, tag_field="event", gc=False):
+class Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", gc=False):
     """What every line holds, whatever its kind; each kind has a struct of its own below."""
 
     time: Time
+    recording: bool = False
 
 
 class SegmentLine(Line, frozen=True, tag=SegmentHeard.kind, gc=False):
@@ -95,6 +117,7 @@ class SegmentLine(Line, frozen=True, tag=SegmentHeard.kind, gc=False):
     level_dbfs: _Number
     model: str
     model_sha256: str
+    reason: str | None = None
 
 
 def _line_of(cls: type[JournalEvent]) -> type[Line]:
@@ -109,7 +132,7 @@ def _line_of(cls: type[JournalEvent]) -> type[Line]:
 
 _EVENTS: dict[type[Line], type[JournalEvent]] = {
     _line_of(cls): cls
-    for cls in (Started, Gap, SourceLost, SourceBack, Stopped, EventsLost, DiskRefused)
+    for cls in (Started, Gap, SourceLost, SourceBack, Stopped, EventsLost, DiskRefused, DaysRemoved)
 }
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Union[SegmentLine, *_EVENTS])
 
@@ -122,9 +145,15 @@ def time_of(event: JournalEvent, zone: tzinfo | None = None) -> datetime:
     return _local(time_s, zone)
 
 
-def to_line(event: JournalEvent, zone: tzinfo | None = None) -> str:
-    """``event`` as one line of JSON without its newline; times in ``zone`` (None: local)."""
+def to_line(event: JournalEvent, zone: tzinfo | None = None, recording: bool = False) -> str:
+    """``event`` as one line of JSON without its newline; times in ``zone`` (None: local).
+
+    Only the lines of a ``recording`` say so.  Every character is printable, so that files can be
+    looked at on a terminal.
+    """
     values: dict[str, object] = {"event": event.kind, "time": _stamp(time_of(event, zone))}
+    if recording:
+        values["recording"] = True
     if isinstance(event, SegmentHeard):
         values |= _segment_values(event, zone)
     else:
@@ -133,7 +162,13 @@ def to_line(event: JournalEvent, zone: tzinfo | None = None) -> str:
             for field in fields(event)
             if field.name != "time_s"
         }
-    return json.dumps(values, ensure_ascii=False, allow_nan=False)
+    line = json.dumps(values, ensure_ascii=False, allow_nan=False)
+    if line.isprintable():
+        return line
+    # JSON leaves most of what moves a terminal's cursor or reverses its text as it is.
+    return "".join(
+        character if character.isprintable() else json.dumps(character)[1:-1] for character in line
+    )
 
 
 def read_line(line: bytes | str) -> Line | None:
@@ -142,25 +177,25 @@ def read_line(line: bytes | str) -> Line | None:
         read = _decoder.decode(line)
     except (ValueError, RecursionError):  # DecodeError and UnicodeDecodeError are ValueErrors
         return None
-    if not _is_a_time(read.time):
+    if not is_a_time(read.time):
         return None
     if type(read) is SegmentLine:
         if not read.scores or read.label != max(read.scores, key=read.scores.__getitem__):
             return None
-        if not _is_a_time(read.start):
+        if not is_a_time(read.start):
             return None
     return read
 
 
-def _is_a_time(time: datetime) -> bool:
-    """Whether this program may have written it; no other zone takes it out of the calendar."""
+def is_a_time(time: datetime) -> bool:
+    """Whether a journal may hold it; no other zone takes it out of the calendar."""
     return 1900 <= time.year < 9000
 
 
 def parse_line(line: bytes | str) -> Record | None:
     """The record in ``line``, or None where it is not a whole event."""
     read = read_line(line)
-    return None if read is None else Record(read.time, _event(read))
+    return None if read is None else Record(read.time, _event(read), read.recording)
 
 
 def kind_of(line: Line) -> type[JournalEvent]:
@@ -174,11 +209,12 @@ def _event(line: Line) -> JournalEvent:
             time_s=line.start.timestamp(),
             duration_s=line.duration_s,
             level_dbfs=line.level_dbfs,
-            verdict=Verdict(Scores(line.scores), line.verdict),
+            verdict=Verdict(Scores(line.scores), line.verdict, line.reason),
             model=line.model,
             model_sha256=line.model_sha256,
         )
     values = msgspec.structs.asdict(line)
+    del values["recording"]
     return _EVENTS[type(line)](values.pop("time").timestamp(), **values)
 
 
@@ -186,9 +222,11 @@ def _segment_values(event: SegmentHeard, zone: tzinfo | None) -> dict[str, objec
     scores = event.verdict.scores
     # Most probable first: rounding may make two scores equal, and the first one is the label.
     ranked = sorted(scores.probabilities.items(), key=lambda score: -score[1])
+    reason = event.verdict.reason
     return {
         "label": scores.label,
         "verdict": event.verdict.verdict,
+        **({} if reason is None else {"reason": _clean(reason)}),
         "confidence": _finite(scores.confidence, digits=4),
         "scores": {label: _finite(probability, digits=4) for label, probability in ranked},
         "start": _stamp(_local(event.time_s, zone)),

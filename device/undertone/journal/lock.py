@@ -3,34 +3,46 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from undertone.errors import JournalError
 
+_HOLDER = ".lock"
+"""The file that says which process it is.  The lock is on the folder itself, so that whoever
+deletes this file lets nobody in."""
+
 
 def acquire(folder: Path) -> int:
-    """The descriptor that holds the lock on ``folder`` until it is closed.
+    """A descriptor of ``folder`` that holds the lock on it until it is closed.
 
-    It is open for reading only, so that the card can still be remounted read-only.
     Raises JournalError where another process holds it, and OSError.
     """
-    path = folder / ".lock"
-    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o640)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.write_text(f"{os.getpid()}\n")
-    except BlockingIOError:
-        holder = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
+    except OSError as error:
         os.close(descriptor)
-        raise JournalError(
-            f"The journal in {folder} is being written by another undertone (process {holder}): "
-            "stop that one, or choose another folder with --journal."
-        ) from None
-    except OSError:
-        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise JournalError(
+                f"The journal in {folder} is being written by another undertone "
+                f"(process {_holder(folder)}): "
+                "stop that one, or choose another folder with --journal."
+            ) from None
         raise
+    with suppress(OSError):  # a disk that refuses it refuses events too, and they can wait
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        with os.fdopen(os.open(_HOLDER, flags, 0o640, dir_fd=descriptor), "w") as holder:
+            holder.write(f"{os.getpid()}\n")
     return descriptor
+
+
+def is_held(descriptor: int, folder: Path) -> bool:
+    """Whether the lock is still that of ``folder``, which may have been deleted or replaced."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), folder.stat())
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
@@ -41,3 +53,11 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _holder(folder: Path) -> str:
+    try:
+        with (folder / _HOLDER).open(errors="replace") as holder:
+            return holder.read(20).strip() or "unknown"
+    except OSError:
+        return "unknown"

@@ -1,12 +1,15 @@
-"""Emotions over time as a picture: an SVG of stacked bars."""
+"""Emotions over time as a picture: an SVG of stacked bars.
+
+It is written with :mod:`undertone.support.svg`, because matplotlib must not be needed on a Pi.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from undertone.emotions import EMOTIONS, colour
 from undertone.journal.summary import Counts, Summary
-from undertone.svg import Element, add, picture, written
-from undertone.text import printable
+from undertone.support.printable import printable
+from undertone.support.svg import Element, add, picture, written
 
 WIDTH, CHART_HEIGHT = 960, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 40, 48

@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from undertone.errors import JournalError
-from undertone.journal import index
+from undertone.journal import summary_cache
 from undertone.journal.files import JournalFile, journal_files, read_lines
-from undertone.journal.format import Record, parse_line, read_line
+from undertone.journal.format import Line, Record, parse_line, read_line
 from undertone.journal.summary import Summary
 
 _DAY_S = 86_400
@@ -19,18 +19,30 @@ _ZONES_S = _DAY_S
 class JournalReader:
     """The records of a journal, in the order in which they were written, in constant memory.
 
-    Reading raises JournalError where there is no journal or it can't be read.
+    What was heard and recordings never come out together: their times have nothing to do with
+    each other.  Reading raises JournalError where there is no journal or it can't be read.
     """
 
     def __init__(
-        self, folder: Path, *, since_s: float | None = None, until_s: float | None = None
+        self,
+        folder: Path,
+        *,
+        since_s: float | None = None,
+        until_s: float | None = None,
+        recordings: bool = False,
     ) -> None:
-        """Only records from ``since_s`` to before ``until_s`` (POSIX seconds) come out."""
+        """Only records from ``since_s`` to before ``until_s`` (POSIX seconds) come out.
+
+        They are of what was heard, or of the ``recordings`` that were listened to.
+        """
         self.folder = folder
         self.damaged = 0
         """Lines skipped so far that are no events."""
         self._since_s = float("-inf") if since_s is None else since_s
         self._until_s = float("inf") if until_s is None else until_s
+        self.is_unbounded = since_s is None and until_s is None
+        """Whether records of any time come out."""
+        self.recordings = recordings
 
     def __iter__(self) -> Iterator[Record]:
         """All records, oldest first."""
@@ -51,16 +63,17 @@ class JournalReader:
         """All records summed up: of a closed file, its stored summary is enough."""
         total = Summary()
         for file in self._files():
-            known = index.load(file.path) if self._holds_all_of(file) else None
+            known = None
+            if self._holds_all_of(file):
+                known = summary_cache.load(file.path, self.recordings)
             total.follow(known or self._summary_of(file.path))
         return total
 
     def _summary_of(self, path: Path) -> Summary:
         summary = Summary()
-        unbounded = self._since_s == float("-inf") and self._until_s == float("inf")
         for content in _lines(path):
             line = read_line(content)
-            if unbounded or line is None or self._holds(line.time):
+            if line is None or self._holds(line):
                 summary.add(line)
         return summary
 
@@ -73,6 +86,8 @@ class JournalReader:
             ) from None
         except OSError as error:
             raise _unreadable(self.folder, error) from error
+        if self.recordings:  # their times are not those of the days on which they were listened to
+            return files
         return [
             file
             for file in files
@@ -81,20 +96,23 @@ class JournalReader:
         ]
 
     def _holds_all_of(self, file: JournalFile) -> bool:
-        return (
-            self._since_s <= _start_s(file.day) - _ZONES_S
+        return self.is_unbounded or (
+            not self.recordings
+            and self._since_s <= _start_s(file.day) - _ZONES_S
             and _start_s(file.day) + _DAY_S + _ZONES_S <= self._until_s
         )
 
-    def _holds(self, time: datetime) -> bool:
-        return self._since_s <= time.timestamp() < self._until_s
+    def _holds(self, line: Line | Record) -> bool:
+        if line.recording != self.recordings:
+            return False
+        return self.is_unbounded or self._since_s <= line.time.timestamp() < self._until_s
 
     def _records(self, path: Path) -> Iterator[Record]:
         for line in _lines(path):
             record = parse_line(line)
             if record is None:
                 self.damaged += 1
-            elif self._holds(record.time):
+            elif self._holds(record):
                 yield record
 
 

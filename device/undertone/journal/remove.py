@@ -4,7 +4,7 @@ from datetime import date
 from pathlib import Path
 
 from undertone.errors import JournalError
-from undertone.journal import index
+from undertone.journal import summary_cache
 from undertone.journal.files import journal_files
 from undertone.journal.lock import locked
 
@@ -21,7 +21,7 @@ def remove_day(folder: Path, day: date) -> int:
             raise JournalError(f"The journal in {folder} holds nothing of {day}.")
         with locked(folder):
             for file in files:
-                index.path_of(file.path).unlink(missing_ok=True)
+                summary_cache.path_of(file.path).unlink(missing_ok=True)
                 file.path.unlink(missing_ok=True)
     except OSError as error:
         raise JournalError(

@@ -1,5 +1,6 @@
 """What a stretch of the journal amounts to: added up line by line, or summary by summary."""
 
+import json
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -7,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from undertone.events import Gap, SegmentHeard, SourceBack, SourceLost, Started, Stopped
-from undertone.journal.format import DiskRefused, EventsLost, Line, Time, kind_of
+from undertone.journal.format import DaysRemoved, DiskRefused, EventsLost, Line, Time, kind_of
 
 Count = Annotated[int, Meta(ge=0)]
 Counts = dict[str, Count]
@@ -140,12 +141,21 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
         tally = self.verdicts.get(verdict)
         return tally.segments / self.segments if tally else 0.0
 
+    def to_json(self) -> str:
+        """One JSON object: every count under its name, and the total segments and seconds."""
+        values = msgspec.to_builtins(self)
+        del values["runs"]
+        totals = {"segments": self.segments, "listened_s": round(self.listened_s, 3)}
+        return json.dumps(totals | values)
+
     def add(self, line: Line | None) -> None:
         """Count the next line; None is a damaged one."""
         if line is None:
             self.damaged += 1
             return
         time, kind = line.time, kind_of(line)
+        if kind is DaysRemoved:  # which says nothing of what was listened to
+            return
         values: Any = line  # its other fields are those of its kind
         if kind is SegmentHeard:
             verdict = values.verdict

@@ -6,22 +6,36 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 
 from undertone.errors import JournalError
-from undertone.journal import index
+from undertone.journal import summary_cache
 from undertone.journal.files import JournalFile, journal_files
-from undertone.journal.format import DiskRefused, EventsLost, JournalEvent, time_of, to_line
-from undertone.journal.lock import acquire
+from undertone.journal.format import (
+    DaysRemoved,
+    DiskRefused,
+    EventsLost,
+    JournalEvent,
+    time_of,
+    to_line,
+)
+from undertone.journal.lock import acquire, is_held
+from undertone.journal.retention import RunningDays, StoredFile, clock_is_trusted, due
+from undertone.support.regular_file import open_regular, regular_descriptor
 
 _log = logging.getLogger(__name__)
 
 _MB = 2**20
 _BATCH_BYTES = 64 * 1024
 """Written at a time: what a nearly full disk refuses as a whole it may take in parts."""
+
+_RETRY_S = 1.0
+"""At least so long after a refusal the disk is tried again."""
 
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 """Troubles of the disk, which may pass; any other at start is a mistake of the user's."""
@@ -61,15 +75,22 @@ class JournalWriter:
         folder: Path,
         limits: JournalLimits | None = None,
         *,
+        recording_day: date | None = None,
         clock: Callable[[], float] = time.monotonic,
         zone: tzinfo | None = None,
         report: Callable[[str], None] = _log.warning,
+        wall_clock: Callable[[], float] = time.time,
+        trusted: Callable[[], bool] = clock_is_trusted,
     ) -> None:
         """``clock`` gives seconds that never go back; ``zone`` None is the local one.
 
+        recording_day: what is written is a recording that is listened to on this day; every line
+        says that it is one, and is in the files of this day, whatever its own time is.
         ``report`` is told in one sentence when the disk begins to refuse events and when it
-        takes them again.  Raises JournalError where the folder can't be made or is being
-        written by another process.
+        takes them again.  ``wall_clock`` gives POSIX seconds, and ``trusted`` says whether they
+        are right, as far as anybody knows; both are asked before old days are removed.
+
+        Raises JournalError where the folder can't be made or is being written by another process.
         """
         self.folder = folder
         self.limits = limits or JournalLimits()
@@ -77,17 +98,23 @@ class JournalWriter:
         """Why nothing can be written at the moment."""
         self.mended_bytes = 0
         """Length of the half-written lines that a crash had left."""
+        self._recording_day = recording_day
         self._clock = clock
         self._zone = zone
         self._report = report
-        self._lock: int | None = None
+        self._wall_clock = wall_clock
+        self._trusted = trusted
+        self._lock: int | None = None  # a descriptor of the folder
         self._mended = False
+        self._running_days = RunningDays(folder / ".running-days", clock)
         self._pending: deque[_Line] = deque()
         self._lost = 0
         self._lost_at_s = 0.0
         self._refused_since_s: float | None = None  # by the clock
         self._due: float | None = None  # when the next writing is due, by the clock
-        self._unfinished: tuple[Path, int] | None = None  # file, and its end before an attempt
+        self._unfinished: tuple[str, int] | None = None  # file, and its end before an attempt
+        self._begun: JournalFile | None = None  # a new file: others may have to go
+        self._summing = Thread()
         try:
             self._open()
         except OSError as error:
@@ -99,19 +126,24 @@ class JournalWriter:
                 ) from error
             self._fail(error)
 
+    @property
+    def wait_s(self) -> float | None:
+        """Seconds until :meth:`tick` has something to do; None while nothing waits."""
+        return None if self._due is None else max(0.0, self._due - self._clock())
+
     def write(self, event: JournalEvent) -> None:
         """Take one event; :meth:`tick` brings it to the disk."""
         when = time_of(event, self._zone)
-        data = to_line(event, self._zone).encode() + b"\n"
+        data = self._encoded(event)
         if len(self._pending) >= self.limits.pending_events:
             self._lost += 1
             self._lost_at_s = self._pending.popleft().time_s
-        self._pending.append(_Line(when.timestamp(), when.date(), data))
+        self._pending.append(_Line(when.timestamp(), self._recording_day or when.date(), data))
         if self._due is None:
             self._due = self._clock() + self.limits.flush_s
 
     def tick(self) -> None:
-        """Write what has waited for long enough; call it several times a second."""
+        """Write what has waited for long enough; call it after :attr:`wait_s` at the latest."""
         if self._due is not None and self._clock() >= self._due:
             self.flush()
 
@@ -119,14 +151,17 @@ class JournalWriter:
         """Write all that waits, down to the disk; what it refuses is kept and tried again."""
         time.tzset()  # the device may have been carried to another time zone
         try:
-            self._open()
             self._roll_back()
+            self._open()
             while self._pending:
                 self._write_batch()
+            if self._begun:
+                self._keep_limits(self._begun)
+                self._begun = None
         except (OSError, JournalError) as error:
             self._fail(error)
             return
-        self._due = None
+        self._due = self._refused_since_s = None
         if self.problem is not None:
             self.problem = None
             self._report(f"the journal in {self.folder} is being written again")
@@ -138,29 +173,38 @@ class JournalWriter:
                 self.flush()
             if self._pending:
                 count = len(self._pending) + self._lost
-                raise JournalError(f"{self.problem}: the last {count} events are lost.")
+                events = "event is" if count == 1 else f"{count} events are"
+                raise JournalError(f"{self.problem}: the last {events} lost.")
         finally:
             self._release()
 
     def _open(self) -> None:
-        """Make the folder, lock it and cut half-written lines off, as far as not yet done."""
+        """Make the folder, lock it and cut half-written lines off, as far as not yet done.
+
+        It may have been deleted, or replaced by another, which has to be locked anew.
+        """
+        if self._lock is not None and not is_held(self._lock, self.folder):
+            self._release()
         if self._lock is None:
             self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
             self._lock = acquire(self.folder)
         if not self._mended:
-            for file in journal_files(self.folder):
-                if cut := mend(file.path):
+            files = journal_files(self.folder)
+            for file in files:
+                if cut := cut_partial_line(file.path):
                     self.mended_bytes += cut
                     _log.warning("%s: cut a half-written line of %d bytes off", file.path, cut)
+            self._running_days.load(file.day for file in files)
             self._mended = True
 
     def _release(self) -> None:
+        self._mended = False
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def _fail(self, error: Exception) -> None:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        reason = (isinstance(error, OSError) and error.strerror) or str(error).rstrip(".")
         if self.problem is None:
             self._report(
                 f"can't write the journal in {self.folder}: {reason}; "
@@ -168,7 +212,7 @@ class JournalWriter:
             )
         self.problem = f"can't write the journal in {self.folder}: {reason}"
         now_s = self._clock()
-        self._due = now_s + self.limits.flush_s
+        self._due = now_s + max(self.limits.flush_s, _RETRY_S)
         if self._refused_since_s is None:
             self._refused_since_s = now_s
 
@@ -177,99 +221,123 @@ class JournalWriter:
         day = self._pending[0].day
         batch = self._notes()
         size = sum(map(len, batch))
+        batch_bytes = min(_BATCH_BYTES, self._file_bytes)
         count = 0
         for line in self._pending:
-            if count and (line.day != day or size + len(line.data) > self._batch_bytes):
+            if count and (line.day != day or size + len(line.data) > batch_bytes):
                 break
             batch.append(line.data)
             size += len(line.data)
             count += 1
-        self._append(self._file_for(day, size).path, b"".join(batch))
+        file, is_new = self._file_for(day, size)
+        self._append(file.path.name, b"".join(batch))
+        if is_new:
+            self._begun = file
         rest = deque(islice(self._pending, count, None))
         # Together: a signal's exception in between would lose events or write them twice.
         self._pending, self._unfinished = rest, None
         self._lost = 0
         self._refused_since_s = None
+        self._running_days.note(day)
 
     @property
-    def _batch_bytes(self) -> int:
-        return min(_BATCH_BYTES, int(self.limits.max_mb * _MB))
+    def _file_bytes(self) -> int:
+        return int(min(self.limits.max_mb, self.limits.keep_mb) * _MB)
 
     def _notes(self) -> list[bytes]:
         """What the disk has cost since the last batch that it took, as lines."""
-        notes: list[JournalEvent] = []
+        notes = []
         if self._lost:
             reason = self.problem or "more events than the memory kept for them"
-            notes.append(EventsLost(self._lost_at_s, self._lost, reason))
+            notes.append(self._encoded(EventsLost(self._lost_at_s, self._lost, reason)))
         if self.problem and self._refused_since_s is not None:
             refused_s = self._clock() - self._refused_since_s
-            notes.append(DiskRefused(self._pending[0].time_s, refused_s, self.problem))
-        return [to_line(note, self._zone).encode() + b"\n" for note in notes]
+            note = DiskRefused(self._pending[0].time_s, refused_s, self.problem)
+            notes.append(self._encoded(note))
+        return notes
 
-    def _append(self, path: Path, data: bytes) -> None:
+    def _encoded(self, event: JournalEvent) -> bytes:
+        of_recording = self._recording_day is not None and not isinstance(event, DaysRemoved)
+        return to_line(event, self._zone, of_recording).encode() + b"\n"
+
+    def _append(self, name: str, data: bytes) -> None:
         """Bring ``data`` to the disk; until it is taken off the list, :meth:`_roll_back` undoes it.
 
-        The file is opened for each batch: it may have been removed or its card remounted.
+        The file is opened for each batch, in the folder that is locked: it may have been removed,
+        or the folder replaced.
         """
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-        descriptor = os.open(path, flags, 0o640)
+        descriptor = regular_descriptor(name, flags, 0o640, dir_fd=self._lock)
         try:
             end = os.fstat(descriptor).st_size
-            self._unfinished = (path, end)
+            self._unfinished = (name, end)
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        if not end:
-            _fsync_folder(self.folder)
+        if not end and self._lock is not None:
+            os.fsync(self._lock)  # a new file's name is on the disk only when its folder is
 
     def _roll_back(self) -> None:
         """Cut off what a failed attempt left, so that no line is halved or doubled."""
         if self._unfinished:
-            path, end = self._unfinished
-            if path.exists() and path.stat().st_size > end:
-                os.truncate(path, end)
+            name, end = self._unfinished
+            with suppress(FileNotFoundError):
+                descriptor = os.open(name, os.O_WRONLY | os.O_NOFOLLOW, dir_fd=self._lock)
+                try:
+                    if os.fstat(descriptor).st_size > end:
+                        os.ftruncate(descriptor, end)
+                finally:
+                    os.close(descriptor)
             self._unfinished = None
 
-    def _file_for(self, day: date, size: int) -> JournalFile:
-        """The newest file of ``day``, or a new one where it has no room for ``size`` bytes."""
-        today = [file for file in journal_files(self.folder) if file.day == day]
-        if not today:
-            self._begin(day)
-            return JournalFile.at(self.folder, day, 0)
-        newest = today[-1]
-        if newest.path.stat().st_size + size <= self.limits.max_mb * _MB:
-            return newest
-        self._begin(day)
-        return JournalFile.at(self.folder, day, newest.index + 1)
+    def _file_for(self, day: date, size: int) -> tuple[JournalFile, bool]:
+        """The newest file of ``day``, or one that is new where that has no room for ``size``."""
+        files = [file for file in journal_files(self.folder) if file.day == day]
+        if files and files[-1].path.stat().st_size + size <= self._file_bytes:
+            return files[-1], False
+        return JournalFile.at(self.folder, day, files[-1].index + 1 if files else 0), True
 
-    def _begin(self, today: date) -> None:
-        """Before a new file: sum up the one before it, and remove those that are too many.
+    def _keep_limits(self, begun: JournalFile) -> None:
+        """Remove what is too old or too much now that ``begun`` is there, and sum up the rest.
 
-        The oldest go, until what stays and one full new file keep the limits.  The age is that
-        on the last day but one of the journal: a clock that jumps ahead for an hour must not
-        take years with it.
+        What is removed is said first.
         """
-        files = journal_files(self.folder)
-        if files:
-            index.store(files[-1].path)
-        days = sorted({today, *(file.day for file in files)})
-        today = days[-2] if len(days) > 1 else today
-        sizes = [file.path.stat().st_size for file in files]
-        excess = sum(sizes) - (self.limits.keep_mb - self.limits.max_mb) * _MB
-        for file, size in zip(files, sizes, strict=True):
-            if excess <= 0 and (today - file.day).days <= self.limits.keep_days:
-                break
-            file.path.unlink(missing_ok=True)
-            index.path_of(file.path).unlink(missing_ok=True)
-            excess -= size
+        now_s = self._wall_clock()
+        days = self._running_days
+        closed = [file for file in journal_files(self.folder) if file != begun]
+        removals = due(
+            [StoredFile(one, one.path.stat().st_size, days.written(one.day)) for one in closed],
+            datetime.fromtimestamp(now_s, UTC).astimezone(self._zone).date(),
+            days.today,
+            keep_days=self.limits.keep_days,
+            keep_mb=self.limits.keep_mb,
+            clock_is_trusted=self._trusted,
+        )
+        notes = [
+            self._encoded(DaysRemoved(now_s, removal.dates, removal.reason)) for removal in removals
+        ]
+        if notes:
+            self._append(begun.path.name, b"".join(notes))
+            self._unfinished = None
+        gone = [file for removal in removals for file in removal.files]
+        for file in gone:
+            for path in (file.path, summary_cache.path_of(file.path)):
+                with suppress(FileNotFoundError):
+                    os.unlink(path.name, dir_fd=self._lock)
+        kept = [file for file in closed if file not in gone]
+        days.keep({begun.day, *(file.day for file in kept)})
+        if not self._summing.is_alive():
+            paths = [file.path for file in kept]
+            self._summing = Thread(target=summary_cache.store_missing, args=(paths,), daemon=True)
+            self._summing.start()
 
 
-def mend(path: Path) -> int:
+def cut_partial_line(path: Path) -> int:
     """Cut a half-written last line off ``path``; return its length in bytes."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)
         end = size
         while end:
@@ -283,12 +351,3 @@ def mend(path: Path) -> int:
     if end < size:
         os.truncate(path, end)
     return size - end
-
-
-def _fsync_folder(folder: Path) -> None:
-    """A new file's name is on the disk only when its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,77 +3,80 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 RELOAD = "reload"
 """Why a listening ends that begins anew: the reason in the journal's ``stop``."""
 
+_Item = TypeVar("_Item")
 
-class Endings:
-    """Turns the first SIGTERM or SIGHUP into a KeyboardInterrupt, which ends a Listener.
 
-    Those after it interrupt nothing, so that the rest can be written; Ctrl-C still does.
-    While they are ``held`` none of them cuts a deed short: the first waits for its end.
+class ShutdownSignals:
+    """Ends a source at the first SIGTERM, SIGHUP or Ctrl-C.
+
+    A signal interrupts nothing but the wait for the source's next item, so that whatever is being
+    done with the last one comes to its end.  Later signals are only noted; Ctrl-\\ (SIGQUIT) still
+    ends a program that hangs.
     """
 
     def __init__(self, *, service: bool) -> None:
-        """Catch both from now on; call it from the main thread.
+        """Catch them from now on; call it from the main thread.
 
         service: SIGHUP asks for a reload; elsewhere it says that the terminal has gone.
         """
         self._service = service
-        self._received: set[int] = set()
-        self._holding = False
-        self._waiting: KeyboardInterrupt | None = None
+        self._received: list[int] = []
+        self._waiting = False
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._end)
+            signal.signal(number, self._take)
         if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as in the background of a script
-            signal.signal(signal.SIGINT, self._interrupt)
+            signal.signal(signal.SIGINT, self._take)
 
     @property
     def reload(self) -> bool:
-        """Whether a service was sent SIGHUP, and no SIGTERM with it."""
-        return self._service and self._received == {signal.SIGHUP}
+        """Whether a service was sent SIGHUP, and nothing else."""
+        return self._service and {*self._received} == {signal.SIGHUP}
 
-    def _end(self, number: int, frame: FrameType | None) -> None:
-        first = not self._received
-        self._received.add(number)
-        if first:
-            reload = self._service and number == signal.SIGHUP
-            self._raise(KeyboardInterrupt(*([RELOAD] if reload else [])))
+    def until_signal(self, source: Iterable[_Item]) -> Iterator[_Item]:
+        """The items of ``source`` until a signal comes, which is a KeyboardInterrupt here."""
+        items = iter(source)
+        while True:
+            self._waiting = True
+            try:
+                if self._received:
+                    raise self._interrupt()
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                self._waiting = False
+            yield item
 
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Ctrl-C; who presses it again while the first one waits means it."""
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        self._received.append(number)
         if self._waiting:
-            raise KeyboardInterrupt
-        self._raise(KeyboardInterrupt())
+            self._waiting = False  # whatever catches the interrupt is not interrupted
+            raise self._interrupt()
 
-    def _raise(self, interrupt: KeyboardInterrupt) -> None:
-        if not self._holding:
-            raise interrupt
-        self._waiting = interrupt
+    def _interrupt(self) -> KeyboardInterrupt:
+        reload = self._service and self._received[0] == signal.SIGHUP
+        return KeyboardInterrupt(*([RELOAD] if reload else []))
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Let what is done in here come to its end first."""
-        self._holding = True
-        try:
-            yield
-        finally:
-            self._holding = False
-        if self._waiting:
-            interrupt, self._waiting = self._waiting, None
-            raise interrupt
+
+def ignore() -> None:
+    """Let no signal disturb the end of the interpreter, which gives them up one by one."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def start_anew() -> NoReturn:
     """Run the same command line in the same process from its beginning.
 
     Call it when everything is closed.  What a pipe in front of this program had already given
-    to it (8 KiB at most) is lost; a microphone loses what is said in the meantime.
+    to it (a block, or two seconds after a stall) is lost; a microphone loses what is said in the
+    meantime.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the new run catches it
     sys.stdout.flush()

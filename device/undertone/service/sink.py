@@ -3,7 +3,15 @@
 import time
 from collections.abc import Callable
 
-from undertone.events import Event, Hearing, SegmentHeard, SourceBack, SourceLost, Started, Stopped
+from undertone.events import (
+    Event,
+    LiveStatus,
+    SegmentHeard,
+    SourceBack,
+    SourceLost,
+    Started,
+    Stopped,
+)
 from undertone.service.notify import Notifier
 from undertone.service.signals import RELOAD
 
@@ -48,7 +56,7 @@ class ServiceSink:
             case Stopped():
                 self._manager.send("STOPPING=1", f"STATUS=Ended: {event.reason}")
 
-    def hear(self, hearing: Hearing) -> None:
+    def observe(self, status: LiveStatus) -> None:
         """Say that the service is ready, once, and then that it is alive, twice as often as due."""
         now_s = self._clock()
         if not self._ready:

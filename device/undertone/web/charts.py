@@ -1,4 +1,4 @@
-"""Every chart of the pages: values in, an Altair chart out, in the colours of the emotions."""
+"""The charts of the pages: values in, an Altair chart out, in the colours of the emotions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -8,33 +8,33 @@ import altair as alt
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.bundle import Manifest
 from undertone.emotions import colour
 from undertone.events import SegmentHeard, Verdict
 from undertone.journal import Record
 from undertone.journal.plot import in_order, short_name
 from undertone.journal.summary import Counts
-from undertone.pipeline import Judged
-from undertone.tracker import combine
-from undertone.web.sketch import Rows, Sketch
+from undertone.recognition.bundle import Manifest
+from undertone.recognition.decision import combine
+from undertone.recognition.pipeline import ClassifiedSegment
+from undertone.web.preview import Preview, Rows
 
 NO_SPEECH = "no speech"
 _AXIS, _LEGEND = 40, 90
-"""Pixels that they take from the height of a chart."""
+"""Pixels of a chart's height that they use."""
 
 _MOST_WINDOWS = 300
 _PICTURE_WIDTH = 800
 _DEVIATIONS = 2.5
-"""From the mean of the training windows to an end of the colours of the MFCC."""
+"""Standard deviations from the mean of the training windows to either end of the colour scale."""
 
 _EVERY_LABEL = alt.Axis(title=None, labelOverlap=False)
 
 _COLD_TO_WARM = ((0.0, (13, 42, 99)), (0.5, (140, 140, 150)), (1.0, (253, 213, 84)))
-"""Dark blue, grey, yellow: told apart by brightness alone."""
+"""Dark blue, grey, yellow: distinguishable by brightness alone."""
 
 
 def probabilities(verdict: Verdict) -> alt.Chart:
-    """One bar for each emotion, with its share."""
+    """A bar for the probability of each emotion."""
     shares = verdict.scores.probabilities
     labels = in_order(shares)
     return _chart(
@@ -53,39 +53,41 @@ def probabilities(verdict: Verdict) -> alt.Chart:
     )
 
 
-def waveform(sketch: Sketch, segments: Sequence[Judged]) -> alt.Chart:
-    """The loudness of a recording over time, its segments in the colours of their verdicts.
+def waveform(preview: Preview, segments: Sequence[ClassifiedSegment]) -> alt.Chart:
+    """The amplitude of a recording over time, with its segments in the colours of their verdicts.
 
-    Its columns overlap a little: side by side they would show the page between them.
+    The columns overlap a little, so that the page does not show between them.
     """
-    pitch_s = sketch.duration_s / len(sketch.peaks)
-    heard = _verdicts_at(segments, (np.arange(len(sketch.peaks)) + 0.5) * pitch_s)
+    pitch_s = preview.duration_s / len(preview.peaks)
+    verdicts = _verdicts_at(segments, (np.arange(len(preview.peaks)) + 0.5) * pitch_s)
     rows = [
         {
             "from": i * pitch_s,
             "to": (i + 1.3) * pitch_s,
             "high": peak,
             "low": -peak,
-            "heard": told,
+            "verdict": verdict,
         }
-        for i, (peak, told) in enumerate(zip(sketch.peaks.tolist(), heard, strict=True))
+        for i, (peak, verdict) in enumerate(zip(preview.peaks.tolist(), verdicts, strict=True))
     ]
-    loudest = max(float(sketch.peaks.max()), 0.01)
+    loudest = max(float(preview.peaks.max()), 0.01)
     return _chart(
         rows,
         alt.MarkDef("rect", opacity=1),
         160 + _LEGEND,
-        x=_seconds(sketch.duration_s),
+        x=_seconds(preview.duration_s),
         x2="to:Q",
         y=alt.Y("low:Q", axis=None, scale=alt.Scale(domain=[-loudest, loudest])),
         y2="high:Q",
-        color=_colours("heard", heard),
-        tooltip=["heard:N", alt.Tooltip("from:Q", format=".2f", title="second")],
+        color=_colours("verdict", verdicts),
+        tooltip=["verdict:N", alt.Tooltip("from:Q", format=".2f", title="second")],
     )
 
 
-def windows(segments: Sequence[Judged], manifest: Manifest, length_s: float) -> alt.Chart:
-    """What each window sounded like: the stronger a colour, the more probable."""
+def windows(
+    segments: Sequence[ClassifiedSegment], manifest: Manifest, length_s: float
+) -> alt.Chart:
+    """The probabilities of each window: the stronger the colour, the more probable the emotion."""
     frame_s = manifest.mfcc.hop_length / manifest.mfcc.sample_rate_hz
     window_s, hop_s = manifest.window.frames * frame_s, manifest.window.hop * frame_s
     found = [
@@ -122,7 +124,7 @@ def windows(segments: Sequence[Judged], manifest: Manifest, length_s: float) -> 
 
 
 def mfcc_picture(mfcc: Rows) -> NDArray[np.uint8]:
-    """MFCC as pixels, shape (height, width, 3): time to the right, the first at the bottom."""
+    """MFCC as pixels, shape (height, width, 3): time to the right, coefficient 1 at the bottom."""
     share = np.clip(mfcc.T[::-1] / (2 * _DEVIATIONS) + 0.5, 0, 1)
     stops = [stop for stop, _ in _COLD_TO_WARM]
     channels = [np.interp(share, stops, [rgb[i] for _, rgb in _COLD_TO_WARM]) for i in range(3)]
@@ -131,7 +133,7 @@ def mfcc_picture(mfcc: Rows) -> NDArray[np.uint8]:
 
 
 def over_time(bars: Mapping[str, Counts]) -> alt.Chart:
-    """Segments in each hour or day, stacked; ``bars`` as :func:`journal.plot.over_time` has it."""
+    """Segments in each hour or day, stacked; ``bars`` from :func:`journal.plot.over_time`."""
     names = {short_name(when): counts for when, counts in bars.items()}
     axis = alt.Axis(labelAngle=0, labelOverlap=True)
     x = alt.X("when:O", title=None, sort=list(names), axis=axis)
@@ -139,7 +141,7 @@ def over_time(bars: Mapping[str, Counts]) -> alt.Chart:
 
 
 def by_hour(hours: Mapping[int, Counts]) -> alt.Chart:
-    """What part of the segments of each hour of the day had which verdict."""
+    """The share of each verdict in the segments of each hour of the day."""
     bars = {f"{hour:02}": hours.get(hour, {}) for hour in range(24)}
     axis = alt.Axis(labelAngle=0, labelOverlap=True)
     x = alt.X("when:O", title="hour of the day", axis=axis)
@@ -148,18 +150,18 @@ def by_hour(hours: Mapping[int, Counts]) -> alt.Chart:
 
 
 def strip(records: Iterable[Record], day: date) -> alt.Chart:
-    """Every segment of ``day`` at its time there, a row for each verdict."""
+    """Every segment of ``day`` at its local time, in a row for each verdict."""
     rows: list[dict[str, Any]] = [
         {
             "time": record.time.replace(tzinfo=None).isoformat(timespec="seconds"),
-            "heard": record.event.verdict.verdict,
+            "verdict": record.event.verdict.verdict,
             "confidence": record.event.verdict.scores.confidence,
             "seconds": record.event.duration_s,
         }
         for record in records
         if isinstance(record.event, SegmentHeard)
     ]
-    verdicts = in_order(row["heard"] for row in rows)
+    verdicts = in_order(row["verdict"] for row in rows)
     return _chart(
         rows,
         alt.MarkDef("tick", thickness=2, opacity=1),
@@ -170,11 +172,11 @@ def strip(records: Iterable[Record], day: date) -> alt.Chart:
             scale=alt.Scale(domain=[f"{day}T00:00:00", f"{day}T23:59:59"]),
             axis=alt.Axis(format="%H:%M", labelOverlap=True),
         ),
-        y=alt.Y("heard:N", sort=verdicts, axis=_EVERY_LABEL),
-        color=_colours("heard", verdicts, legend=False),
+        y=alt.Y("verdict:N", sort=verdicts, axis=_EVERY_LABEL),
+        color=_colours("verdict", verdicts, legend=False),
         tooltip=[
             alt.Tooltip("time:T", format="%H:%M:%S"),
-            "heard:N",
+            "verdict:N",
             alt.Tooltip("confidence:Q", format=".0%"),
             alt.Tooltip("seconds:Q", format=".1f"),
         ],
@@ -184,7 +186,7 @@ def strip(records: Iterable[Record], day: date) -> alt.Chart:
 def _stacked(bars: Mapping[str, Counts], x: alt.X, y: alt.Y) -> alt.Chart:
     verdicts = in_order({verdict for counts in bars.values() for verdict in counts})
     rows = [
-        {"when": when, "heard": verdict, "segments": counts.get(verdict, 0), "order": number}
+        {"when": when, "verdict": verdict, "segments": counts.get(verdict, 0), "order": number}
         for when, counts in bars.items()
         for number, verdict in enumerate(verdicts)
     ]
@@ -194,14 +196,14 @@ def _stacked(bars: Mapping[str, Counts], x: alt.X, y: alt.Y) -> alt.Chart:
         220 + _LEGEND,
         x=x,
         y=y,
-        color=_colours("heard", verdicts),
+        color=_colours("verdict", verdicts),
         order="order:Q",
-        tooltip=["when:O", "heard:N", "segments:Q"],
+        tooltip=["when:O", "verdict:N", "segments:Q"],
     )
 
 
-def _verdicts_at(segments: Sequence[Judged], times_s: NDArray[np.float64]) -> list[str]:
-    """What is heard at each of ``times_s``."""
+def _verdicts_at(segments: Sequence[ClassifiedSegment], times_s: NDArray[np.float64]) -> list[str]:
+    """The verdict on the segment at each of ``times_s``."""
     starts = np.array([segment.time_s for segment in segments])
     places = np.searchsorted(starts, times_s, side="right") - 1
     return [

@@ -1,4 +1,4 @@
-"""How text and verdicts look on every page."""
+"""The look of text and verdicts on every page."""
 
 import re
 from html import escape
@@ -6,8 +6,8 @@ from html import escape
 import streamlit as st
 
 from undertone.emotions import COLOURS, colour
-from undertone.svg import add, picture, written
-from undertone.text import printable
+from undertone.support.printable import printable
+from undertone.support.svg import add, picture, written
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])")
 
@@ -15,12 +15,12 @@ _BARS = (12, 24, 40, 28, 60, 36, 20, 48)
 
 
 def plain(text: str) -> str:
-    """``text`` from outside, so that Markdown shows it as it is: no link, picture or formula."""
+    """``text`` from outside, escaped so that Markdown shows it as it is, without links."""
     return _MARKUP.sub(r"\\\1", printable(text))
 
 
 def icon() -> str:
-    """The picture in the browser's tab, as SVG: a bar for each emotion."""
+    """The icon in the browser's tab, as SVG: a bar for each emotion."""
     root = picture(64, 64)
     for number, (name, height) in enumerate(zip(COLOURS, _BARS, strict=True)):
         add(
@@ -36,11 +36,11 @@ def icon() -> str:
     return written(root)
 
 
-def headline(verdict: str, told: str) -> None:
-    """A verdict in large letters beside its colour; ``told`` stands behind it, smaller."""
+def headline(verdict: str, detail: str) -> None:
+    """Show a verdict in large letters beside its colour, and ``detail`` after it, smaller."""
     st.html(
         '<div data-testid="verdict" style="display:flex;flex-wrap:wrap;align-items:baseline;'
         'gap:.5rem"><span style="align-self:center;width:1.6rem;height:1.6rem;border-radius:.3rem;'
         f'background:{colour(verdict)}"></span><span style="font-size:2rem;font-weight:600">'
-        f"{escape(printable(verdict))}</span><span>{escape(printable(told))}</span></div>"
+        f"{escape(printable(verdict))}</span><span>{escape(printable(detail))}</span></div>"
     )

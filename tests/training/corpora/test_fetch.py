@@ -269,7 +269,7 @@ def test_help_lists_every_command_and_a_misspelt_one_suggests_the_nearest():
         assert line in text
     result = CliRunner().invoke(undertone_train, ["fetsh"])
     assert result.exit_code == 2
-    assert "did you mean 'fetch'?" in result.output
+    assert "Did you mean 'fetch'?" in result.output
 
 
 def test_a_missing_training_library_is_told_with_the_command_that_installs_it(tmp_path):

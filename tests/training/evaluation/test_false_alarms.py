@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from undertone import bundle
 from undertone.audio.block import SAMPLE_RATE_HZ, Block
-from undertone.classifier import Classifier
 from undertone.cli import run
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.speech_gate import SpeechGate, pymicro_vad_detector, segments
 from undertone.samples import clips
-from undertone.speech import SpeechGate, pymicro_vad_detector, segments
 from undertone_training.cli import undertone_train
 from undertone_training.corpora.synthetic_sounds import DURATION_S, NAMES, synthesise
 from undertone_training.evaluation.false_alarms import NoiseReport, play, sounds

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from miniature import Pipeline
 
-from undertone import bundle
 from undertone.audio.files import read_blocks
-from undertone.classifier import Classifier
-from undertone.classifier import heard as network_input
-from undertone.pipeline import classify
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.classifier import heard as network_input
+from undertone.recognition.pipeline import classify
 from undertone_training.evaluation.inference import through_device
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.features.windows import windows_of

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from miniature import Pipeline
 
-from undertone import bundle
+from undertone.recognition import bundle
 from undertone_training.corpora import scan
 from undertone_training.errors import SplitError
 from undertone_training.evaluation.test_clips import require_held_out, shortfall

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from miniature import Pipeline, small
 
-from undertone.classifier import dequantize, quantize
-from undertone.interpreter import Int8Interpreter
+from undertone.recognition.classifier import dequantize, quantize
+from undertone.recognition.interpreter import Int8Interpreter
 from undertone_training.export.quantize import convert
 from undertone_training.networks import build, multiply_accumulates
 

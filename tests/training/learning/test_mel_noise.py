@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from undertone import samples
-from undertone.mfcc import Mfcc, MfccConfig
+from undertone.recognition.mfcc import Mfcc, MfccConfig
 from undertone_training.learning.mel_noise import MelNoise
 
 CONFIG = MfccConfig()

@@ -9,7 +9,7 @@ import click
 from undertone_training.cli import common
 
 if TYPE_CHECKING:
-    from undertone.classifier import Classifier
+    from undertone.recognition.classifier import Classifier
     from undertone_training.evaluation.results import LiveCounts, Outcome
     from undertone_training.learning.runs import Run
     from undertone_training.metrics import Predictions
@@ -75,7 +75,7 @@ def command(
     Each run gets a report of its own; the folds of one recipe and protocol are put together in
     the recipe's folder, report/, with mean and deviation over seeds.
     """
-    from undertone.bundle import MANIFEST_FILE
+    from undertone.recognition.bundle import MANIFEST_FILE
     from undertone_training.learning.runs import find_runs
 
     if side == "validation" and protocol != "own":
@@ -156,8 +156,8 @@ def _evaluate_runs(
 
 def _evaluate_bundle(folder: Path, data: Path, protocol: str, to: Path | None) -> None:
     """Test the bundle itself, through the device path."""
-    from undertone import bundle
-    from undertone.classifier import Classifier
+    from undertone.recognition import bundle
+    from undertone.recognition.classifier import Classifier
     from undertone_training.evaluation.inference import through_device
     from undertone_training.evaluation.test_clips import bundle_tests
     from undertone_training.report.outcomes import write_bundle_report
@@ -179,7 +179,7 @@ def _evaluate_bundle(folder: Path, data: Path, protocol: str, to: Path | None) -
 
 
 def _evaluate_in_noise(runs: "Sequence[Run]", data: Path) -> None:
-    from undertone.classifier import Classifier
+    from undertone.recognition.classifier import Classifier
     from undertone_training.export.bundle import bundle_of
 
     for run in runs:

@@ -27,7 +27,7 @@ def command(data: Path, corpora: tuple[str, ...], output: Path) -> None:
     overview.html shows all of it and works offline; clips.csv is the table of the clips with
     path, labels and duration.
     """
-    from undertone.mfcc import MfccConfig
+    from undertone.recognition.mfcc import MfccConfig
     from undertone_training.corpora import scan
     from undertone_training.report.overview import summary, write_overview
 

@@ -13,7 +13,7 @@ import numpy as np
 from undertone.audio.block import Samples, to_int16
 from undertone.audio.resample import Resampler
 from undertone.errors import AudioSourceError
-from undertone.text import printable
+from undertone.support.printable import printable
 
 Sex = Literal["male", "female"]
 Channel = Literal["speech", "song"]

@@ -10,8 +10,8 @@ import numpy as np
 
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.audio.files import read_blocks
-from undertone.classifier import Classifier
 from undertone.events import UNCERTAIN
+from undertone.recognition.classifier import Classifier
 from undertone_training.corpora import noise
 from undertone_training.corpora.synthetic_sounds import NAMES, Sound, synthesise
 from undertone_training.evaluation.results import NOISE_FILE, read_report, save_report

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.audio.block import Block
-from undertone.classifier import Classifier
 from undertone.events import Scores
-from undertone.pipeline import classify
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.pipeline import classify
 from undertone_training.corpora.clip import Clip
 from undertone_training.learning.predict import predictions_of
 from undertone_training.metrics import Predictions

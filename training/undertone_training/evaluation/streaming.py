@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.audio.block import BLOCK_LENGTH, SAMPLE_RATE_HZ, Block, Samples
-from undertone.classifier import Classifier
-from undertone.pipeline import Judged, Pipeline
-from undertone.speech import FRAME_LENGTH
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.pipeline import ClassifiedSegment, Pipeline
+from undertone.recognition.speech_gate import FRAME_LENGTH
 from undertone_training.corpora.clip import Clip
 from undertone_training.evaluation.inference import row_of
 from undertone_training.learning.predict import predictions_of
@@ -70,10 +70,10 @@ def stream(
     return _matched(clips, spans, segments, classifier, len(recording) / SAMPLE_RATE_HZ)
 
 
-def segments_in(recording: Samples, classifier: Classifier) -> list[Judged]:
+def segments_in(recording: Samples, classifier: Classifier) -> list[ClassifiedSegment]:
     """The segments that the device finds and classifies in ``recording``, block by block."""
     pipeline = Pipeline(classifier)
-    segments: list[Judged] = []
+    segments: list[ClassifiedSegment] = []
     for first in range(0, len(recording), BLOCK_LENGTH):
         block = Block(recording[first : first + BLOCK_LENGTH], first / SAMPLE_RATE_HZ)
         segments += pipeline.process(block)
@@ -128,7 +128,7 @@ def in_noise(
 def _matched(
     clips: Sequence[Clip],
     spans: Sequence[tuple[int, int]],
-    segments: Sequence[Judged],
+    segments: Sequence[ClassifiedSegment],
     classifier: Classifier,
     recording_s: float,
 ) -> StreamResult:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from undertone.bundle import Manifest, Training
+from undertone.recognition.bundle import Manifest, Training
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.splits import DEVELOPMENT_FOLDS, PUBLISHED_FOLDS, TEST_ACTORS
 from undertone_training.errors import SplitError

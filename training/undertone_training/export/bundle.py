@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from undertone import __version__
-from undertone.bundle import (
+from undertone.recognition.bundle import (
     MANIFEST_FILE,
     MODEL_FILE,
     SCHEMA_VERSION,

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.bundle import Normalization, Quantization
-from undertone.classifier import dequantize, quantize
-from undertone.interpreter import Int8Interpreter
-from undertone.quiet import STDERR, STDOUT, silenced
+from undertone.recognition.bundle import Normalization, Quantization
+from undertone.recognition.classifier import dequantize, quantize
+from undertone.recognition.interpreter import Int8Interpreter
+from undertone.support.native_output import STDERR, STDOUT, silenced
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.features.windows import windows_of
 from undertone_training.learning.runs import Run

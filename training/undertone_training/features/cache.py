@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
-from undertone.mfcc import Mfcc, MfccConfig
-from undertone.speech import GateConfig, SpeechGate, pymicro_vad_detector, segments
+from undertone.recognition.mfcc import Mfcc, MfccConfig
+from undertone.recognition.speech_gate import GateConfig, SpeechGate, pymicro_vad_detector, segments
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.noise import NoiseRecordings
 from undertone_training.errors import RunError

@@ -6,9 +6,9 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from undertone.bundle import Normalization
-from undertone.classifier import heard
-from undertone.windows import cut
+from undertone.recognition.bundle import Normalization
+from undertone.recognition.classifier import heard
+from undertone.recognition.windows import split_windows
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.recipe import Recipe
 
@@ -20,7 +20,9 @@ def windows_of(features: ClipFeatures, recipe: Recipe, normalization: Normalizat
 
     Shape (vocal tract factors * windows, frames, coefficients).
     """
-    windows = [cut(segment.astype(np.float64), recipe.windowing) for segment in features.segments]
+    windows = [
+        split_windows(segment.astype(np.float64), recipe.windowing) for segment in features.segments
+    ]
     if not windows:
         return np.empty((0, recipe.windowing.frames, recipe.coefficients), np.float32)
     given = heard(np.concatenate(windows), recipe.windowing, normalization, recipe.mfcc)

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.bundle import Normalization
-from undertone.classifier import normalize
-from undertone.voices import vocal_tract
+from undertone.recognition.bundle import Normalization
+from undertone.recognition.classifier import normalize
+from undertone.recognition.vocal_tract import vocal_tract
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.features.windows import Array, variants_of
 from undertone_training.learning.distillation import Targets

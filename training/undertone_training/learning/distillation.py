@@ -7,9 +7,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.classifier import normalize
-from undertone.tracker import combine, log_softmax
-from undertone.windows import cut
+from undertone.recognition.classifier import normalize
+from undertone.recognition.decision import combine, log_softmax
+from undertone.recognition.windows import split_windows
 from undertone_training.corpora.splits import PRE_TRAINING
 from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures
@@ -117,7 +117,8 @@ def _probabilities(variants: Sequence[Array], teacher: Run) -> NDArray[np.float6
     rows: list[NDArray[np.float64]] = []
     for start in range(0, len(variants), 512):
         cuts = [
-            cut(one.astype(np.float64), recipe.windowing) for one in variants[start : start + 512]
+            split_windows(one.astype(np.float64), recipe.windowing)
+            for one in variants[start : start + 512]
         ]
         windows = normalize(np.concatenate(cuts), normalization, recipe.mfcc).astype(np.float32)
         logs = log_softmax(logits(windows))

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.bundle import Normalization
+from undertone.recognition.bundle import Normalization
 from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.features.windows import classes_of, fit_normalization, windows_of

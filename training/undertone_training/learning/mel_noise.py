@@ -4,8 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.audio.block import SAMPLE_RATE_HZ
-from undertone.mfcc import Mfcc, MfccConfig
-from undertone.spectra import cepstrum_to_mel, mel_energies, mel_frames, mel_to_cepstrum
+from undertone.recognition.cepstrum import (
+    cepstrum_to_mel,
+    mel_energies,
+    mel_frames,
+    mel_to_cepstrum,
+)
+from undertone.recognition.mfcc import Mfcc, MfccConfig
 
 Array = NDArray[np.float32]
 

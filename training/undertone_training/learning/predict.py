@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.bundle import Normalization
-from undertone.tracker import combine, log_softmax
+from undertone.recognition.bundle import Normalization
+from undertone.recognition.decision import combine, log_softmax
 from undertone_training.corpora.clip import Clip
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.features.windows import windows_of

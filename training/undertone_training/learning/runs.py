@@ -24,9 +24,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from undertone.board import processor
-from undertone.bundle import Normalization, Quantization
+from undertone.diagnostics.machine_state import processor
 from undertone.emotions import EMOTIONS
+from undertone.recognition.bundle import Normalization, Quantization
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.splits import PRE_TRAINING, Split
 from undertone_training.errors import RunError

@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.audio.block import Block, Samples
-from undertone.classifier import Classifier, heard, quantize
-from undertone.interpreter import Int8Interpreter
-from undertone.mfcc import MfccConfig
-from undertone.windows import cut
+from undertone.recognition.classifier import Classifier, heard, quantize
+from undertone.recognition.interpreter import Int8Interpreter
+from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.windows import split_windows
 from undertone_training.errors import RunError
 from undertone_training.learning.runs import Run
 from undertone_training.references.features import fixed
@@ -126,7 +126,9 @@ def system_of(run: Run, form: str) -> System:
     detect, hear = _hearing(run, form)
 
     def windows(spoken: Sequence[Samples]) -> Windows:
-        pieces = [cut(np.asarray(hear(each), np.float64), recipe.windowing) for each in spoken]
+        pieces = [
+            split_windows(np.asarray(hear(each), np.float64), recipe.windowing) for each in spoken
+        ]
         given = heard(np.concatenate(pieces), recipe.windowing, normalization, recipe.mfcc)
         return given.astype(np.float32)
 
@@ -142,7 +144,7 @@ def _hearing(
         return _all_of_it, front.compute
     if form == "float":
         return _all_of_it, lambda samples: _librosa_mfcc(samples, front)
-    from undertone.mfcc import Mfcc
+    from undertone.recognition.mfcc import Mfcc
     from undertone_training.features.cache import speech_of
 
     return lambda samples: [samples[a:b] for a, b in speech_of(samples)], Mfcc(front).compute
@@ -187,7 +189,7 @@ def _tflite(run: Run) -> Callable[[Windows], object]:
 def _whole(run: Run, form: str, system: System) -> Callable[[Samples], object]:
     """All stages one after another; the device's own path where it can go there."""
     if form == "int8" and run.info.recipe.features == "device":
-        from undertone.pipeline import classify
+        from undertone.recognition.pipeline import classify
         from undertone_training.export.bundle import bundle_of
 
         classifier = Classifier(bundle_of(run, run.info.recipe.name))
@@ -230,7 +232,7 @@ def _measured(run: Run, form: str, calls: int, process_start_s: float) -> Measur
 
 def machine() -> dict[str, str]:
     """The processor and Python that the figures are of."""
-    from undertone.board import processor
+    from undertone.diagnostics.machine_state import processor
 
     return {"processor": processor(), "python": platform.python_version()}
 

@@ -11,7 +11,7 @@ from python_speech_features import base
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples
 from undertone.emotions import EMOTIONS, colour
-from undertone.mfcc import Mfcc, MfccConfig
+from undertone.recognition.mfcc import Mfcc, MfccConfig
 from undertone_training.corpora.clip import Clip
 from undertone_training.features.cache import speech_of
 from undertone_training.report.pictures import INK, plain, sheet

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from undertone.bundle import Bundle
+from undertone.recognition.bundle import Bundle
 from undertone_training.corpora.clip import Clip
 from undertone_training.evaluation.results import (
     Outcome,

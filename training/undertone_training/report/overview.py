@@ -1,21 +1,22 @@
 """The overview of corpora: a table of their clips, pictures, and one page of all."""
 
-from collections.abc import Callable, Mapping, Sequence
-from html import escape
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.emotions import EMOTIONS
 from undertone.errors import AudioSourceError
-from undertone.mfcc import MfccConfig
+from undertone.recognition.mfcc import MfccConfig
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.table import table
 from undertone_training.errors import CorpusError
-from undertone_training.report import dataset, document, examples
+from undertone_training.report import dataset, examples
 from undertone_training.report.breakdown import KINDS
 from undertone_training.report.pictures import png
+from undertone_training.report.template import Picture, render
 
 
 def write_overview(
@@ -38,18 +39,18 @@ def write_overview(
         raise CorpusError(f"None of the {len(clips)} clips can be read: {unreadable[0]}")
     frame = table(readable)
     frame["duration_s"] = [round(durations_s[clip.clip_id], 3) for clip in readable]
-    sections = []
+    corpora = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         frame.to_csv(folder / "clips.csv", index=False)
         for corpus, part in frame.groupby("corpus", sort=False):
             own = [clip for clip in readable if clip.corpus == corpus]
             drawn = _draw(own, part, config)
-            for name, (_, content) in drawn.items():
-                (folder / f"{corpus}-{name}.png").write_bytes(content)
-            sections.append(_section(str(corpus), part, list(drawn.values())))
-        sections.append(_missing([*unreadable, *left_out]))
-        page = document.document("The clips at hand", summary(frame), "\n".join(sections))
+            for picture in drawn:
+                (folder / f"{corpus}-{picture.name}.png").write_bytes(picture.png)
+            corpora.append(_section(str(corpus), part, drawn))
+        left_out = [*unreadable, *left_out]
+        page = render("overview.html", summary=summary(frame), corpora=corpora, left_out=left_out)
         (folder / "overview.html").write_text(page, encoding="utf-8")
     except OSError as error:
         raise CorpusError(
@@ -72,10 +73,7 @@ def _measure(
     return durations_s, unreadable
 
 
-def _draw(
-    clips: Sequence[Clip], frame: pd.DataFrame, config: MfccConfig
-) -> Mapping[str, tuple[str, bytes]]:
-    """Caption and PNG of each picture by its name."""
+def _draw(clips: Sequence[Clip], frame: pd.DataFrame, config: MfccConfig) -> list[Picture]:
     note = f"{clips[0].corpus} · {summary(frame)}"
     shown = [examples.Example(clip, clip.source.read()) for clip in examples.chosen(clips)]
     ids = ", ".join(each.clip.clip_id for each in shown)
@@ -93,7 +91,7 @@ def _draw(
             examples.examples(shown, note, config),
         ),
     }
-    return {name: (caption, png(picture)) for name, (caption, picture) in drawn.items()}
+    return [Picture(name, caption, png(picture)) for name, (caption, picture) in drawn.items()]
 
 
 def summary(frame: pd.DataFrame) -> str:
@@ -106,44 +104,21 @@ def summary(frame: pd.DataFrame) -> str:
     )
 
 
-def _section(corpus: str, frame: pd.DataFrame, drawn: Sequence[tuple[str, bytes]]) -> str:
-    """A corpus on the page: what it lacks, a row for each emotion, the pictures."""
-    remarks = []
-    lacking = [emotion for emotion in EMOTIONS if emotion not in set(frame["emotion"])]
-    if lacking:
-        remarks.append(f"No clips of: {', '.join(lacking)}.")
-    if frame["speaker"].nunique() == 1:
-        remarks.append("One speaker alone: nothing can be tested on a stranger.")
-    return "\n".join(
-        [
-            f"<h2>{escape(corpus)}</h2>",
-            f"<p>{escape(summary(frame))}. {escape(' '.join(remarks))}</p>",
-            _counts(frame),
-            f"<h2>Pictures of {escape(corpus)}</h2>",
-            document.pictures(drawn),
-        ]
-    )
-
-
-def _counts(frame: pd.DataFrame) -> str:
-    """Clips of each emotion, by sex, intensity and channel, and how long they are."""
-    kinds = [(kind, value) for kind in KINDS for value in sorted(frame[kind].dropna().unique())]
-
-    def row(name: str, part: pd.DataFrame) -> list[str]:
-        counts = [f"{(part[kind] == value).sum():,}" for kind, value in kinds]
-        mean_s = f"{part['duration_s'].mean():.2f} s"
-        return [name, f"{len(part):,}", str(part["speaker"].nunique()), *counts, mean_s]
-
-    rows = [
-        row(document.emotion(emotion), frame[frame["emotion"] == emotion])
-        for emotion in dataset.emotions_of(frame)
-    ]
-    head = ["", "clips", "speakers", *(escape(str(value)) for _, value in kinds), "mean duration"]
-    return document.table(head, [*rows, row("all", frame)])
-
-
-def _missing(reasons: Sequence[str]) -> str:
-    if not reasons:
-        return ""
-    lines = "\n".join(f"<li>{escape(reason)}</li>" for reason in reasons)
-    return f"<h2>Left out</h2>\n<ul>\n{lines}\n</ul>"
+def _section(corpus: str, frame: pd.DataFrame, drawn: Sequence[Picture]) -> dict[str, Any]:
+    """A corpus on the page: what it lacks, a row for each emotion and one for all, the pictures."""
+    with_all = pd.concat([frame, frame.assign(emotion="all")]).groupby("emotion")
+    columns = {"clips": with_all.size(), "speakers": with_all["speaker"].nunique()}
+    for kind in KINDS:
+        columns |= with_all[kind].value_counts().unstack(fill_value=0).items()
+    emotions = dataset.emotions_of(frame)
+    counts = pd.DataFrame(columns).loc[[*emotions, "all"]]
+    return {
+        "name": corpus,
+        "summary": summary(frame),
+        "lacking": [emotion for emotion in EMOTIONS if emotion not in emotions],
+        "one_speaker": frame["speaker"].nunique() == 1,
+        "columns": list(counts),
+        "rows": dict(zip(counts.index, counts.to_numpy().tolist(), strict=True)),
+        "mean_s": with_all["duration_s"].mean().to_dict(),
+        "drawn": drawn,
+    }

@@ -1,8 +1,5 @@
 """What a reader must know to weigh a figure: what its protocol means, what people reach."""
 
-from collections.abc import Mapping
-from typing import Any
-
 LISTENERS_ACCURACY = 0.62
 """Mean accuracy of human listeners on RAVDESS speech (Livingstone & Russo 2018)."""
 
@@ -15,17 +12,6 @@ _MEANINGS = {
     "live": "played through the whole device path, with pauses and noise",
     "noise": "sounds in which nobody speaks, through the whole device path",
 }
-
-NOISE_HEAD = ("protocol", "minutes", "false segments", "of these named an emotion")
-"""Over the rows that ``noise_row`` makes."""
-
-
-def noise_row(kind: Mapping[str, Any]) -> list[str]:
-    """``protocol``, ``duration_s``, ``false_segments`` and ``named`` of a kind, as people read
-    them.
-    """
-    minutes = f"{kind['duration_s'] / 60:.0f}"
-    return [kind["protocol"], minutes, str(kind["false_segments"]), str(kind["named"])]
 
 
 def meaning(protocol: str) -> str:
@@ -51,12 +37,3 @@ def percent_interval(interval: tuple[float, float] | None) -> str:
         return "no interval: one speaker"
     low, high = interval
     return f"{100 * low:.1f} to {100 * high:.1f} %"
-
-
-def verdicts(counts: Mapping[str, int]) -> str:
-    """What a threshold gives and costs: ``clips``, those with ``verdicts``, and ``right`` ones."""
-    given, right = counts["verdicts"] / counts["clips"], counts["right"] / counts["verdicts"]
-    return (
-        f"At the confidence threshold {percent(given)} of the clips get a verdict, and "
-        f"{percent(right)} of these verdicts are right; the others are *uncertain*"
-    )

@@ -1,0 +1,5 @@
+"""``python -m undertone``."""
+
+from undertone.cli import main
+
+main()

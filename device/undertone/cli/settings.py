@@ -1,0 +1,48 @@
+"""The TOML file of settings: read, checked, and passed to click as its default map."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from undertone.errors import ConfigError
+from undertone.support.suggestion import suggestion
+from undertone.support.toml import read_toml
+
+
+def load_default_map(path: Path, known: Mapping[str, click.Option]) -> dict[str, Any]:
+    """The settings in the file at ``path``, each checked against the option of its name.
+
+    Raises FileNotFoundError if there is none, and ConfigError, which names the key or the line, if
+    it can't be read, is not TOML, or has a key or a value that no option accepts.
+    """
+    settings = read_toml(path)
+    for key, value in settings.items():
+        if key not in known:
+            usual = key.replace("-", "_").lower()
+            near = suggestion(usual, known, "`undertone config` lists all")
+            raise ConfigError(f"{path}: there is no setting {key!r}; {near}")
+        _check(path, key, value, known[key])
+    return settings
+
+
+def _check(path: Path, key: str, value: object, option: click.Option) -> None:
+    if isinstance(option.type, click.types.IntParamType):
+        wanted, fits = "a whole number", isinstance(value, int)
+    elif isinstance(option.type, click.types.FloatParamType):
+        wanted, fits = "a number", isinstance(value, int | float)
+    else:
+        wanted, fits = "text in quotes", isinstance(value, str)
+    if not fits or isinstance(value, bool):
+        raise ConfigError(f"{path}: {key} must be {wanted}, not {_shown(value)}")
+    try:
+        option.type.convert(value, option, None)
+    except click.BadParameter as error:
+        raise ConfigError(f"{path}: {key}: {error.message}") from error
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "a table" if isinstance(value, dict) else repr(value)

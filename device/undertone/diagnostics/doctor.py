@@ -1,0 +1,324 @@
+"""Looks for what is missing on this machine, and says how to fix it.
+
+Each check is a function of what it looks at and returns a Finding, or None where it does not
+apply to this machine.
+"""
+
+import grp
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+import undertone
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
+from undertone.audio.level import measure
+from undertone.audio.microphone import Microphone
+from undertone.audio.portaudio import InputDevice, choose_device, list_inputs
+from undertone.diagnostics.machine_state import Run, run, throttling
+from undertone.errors import (
+    AudioSourceError,
+    NoMicrophoneError,
+    RuntimeMissingError,
+    UndertoneError,
+)
+from undertone.events import SourceLost
+from undertone.paths import DEFAULT_BUNDLE
+from undertone.recognition import bundle
+from undertone.recognition.interpreter import installed_runtimes
+
+Status = Literal["ok", "warning", "problem"]
+
+_LEAST_FREE_BYTES = 100 * 2**20  # a journal's default limit, twice
+_WHO_HOLDS_IT = (
+    "close the program that `fuser -v /dev/snd/*` shows, unless it is a sound server (pipewire, "
+    "pulseaudio); then `undertone devices --meter`"
+)
+_ANOTHER_FOLDER = "name a folder of your own with --journal"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; unless it is ok, ``remedy`` says how to fix it.
+
+    The remedy is a command, or a sentence with commands between backticks.  No command in it may
+    do harm, whoever follows it and however wrong the check is: it changes nothing that belongs to
+    others, deletes nothing that can't be had again, and ends no program.
+    """
+
+    name: str
+    status: Status
+    sentence: str
+    remedy: str | None = None
+
+
+def diagnose(model: str, wanted: str | None, journal: Path) -> Iterator[Finding]:
+    """Every check in turn; ``model`` names a bundle, ``wanted`` the microphone (None: default)."""
+    yield check_python(sys.version_info[:2])
+    runtime = check_runtime(installed_runtimes(), metadata.version("numpy"))
+    yield runtime
+    if runtime.status != "problem":  # else the model could take this program down with it
+        yield check_model(lambda: bundle.load(model).open().runtime, model)
+    sound, devices = check_portaudio(list_inputs)
+    yield sound
+    findings: list[Finding | None] = []
+    if sound.status == "ok":
+        microphone = check_microphone(devices, wanted)
+        findings.append(microphone)
+        if microphone.status == "ok":
+            findings.append(check_rate(choose_device(devices, wanted)))
+            findings.append(check_level(lambda: _listen(wanted, seconds=1.0)))
+    findings.append(check_audio_group(_groups(), bool(devices)))
+    findings.append(check_journal_folder(journal))
+    findings.append(check_clock(run))
+    findings.append(check_power(run))
+    yield from (finding for finding in findings if finding)
+
+
+def check_python(version: tuple[int, int]) -> Finding:
+    """Python 3.11 to 3.13, for which the runtimes have wheels."""
+    shown = ".".join(map(str, version))
+    if (3, 11) <= version <= (3, 13):
+        return Finding("python", "ok", f"Python {shown}.")
+    return Finding(
+        "python",
+        "problem",
+        f"Python {shown} is not supported; 3.11 to 3.13 are.",
+        "install Undertone with python3.11, python3.12 or python3.13",
+    )
+
+
+def check_runtime(runtimes: Sequence[str], numpy_version: str) -> Finding:
+    """A TFLite runtime, and a NumPy that it can live with."""
+    if not runtimes:
+        package = "tflite-runtime" if sys.version_info < (3, 12) else "ai-edge-litert"
+        return Finding(
+            "runtime", "problem", "No TFLite runtime is installed.", _pip_install(package)
+        )
+    if runtimes[0] == "tflite-runtime" and int(numpy_version.partition(".")[0]) >= 2:
+        return Finding(
+            "runtime",
+            "problem",
+            f"tflite-runtime is built for NumPy 1 and dies with NumPy {numpy_version}.",
+            _pip_install("numpy<2"),
+        )
+    return Finding("runtime", "ok", f"{runtimes[0]} with NumPy {numpy_version}.")
+
+
+def check_model(open_model: Callable[[], str], name: str) -> Finding:
+    """The bundle loads, and the runtime takes its model; ``open_model`` names the runtime."""
+    try:
+        return Finding("model", "ok", f"{name} loads with {open_model()}.")
+    except UndertoneError as error:
+        packaged = f"undertone doctor --model {DEFAULT_BUNDLE}"
+        remedy = _reinstallation() if name == DEFAULT_BUNDLE else packaged
+        return Finding("model", "problem", str(error), remedy)
+    except Exception as error:  # a broken installation fails in any way, the doctor never
+        broken = f"{name} can't be loaded ({type(error).__name__}: {error})."
+        return Finding("model", "problem", broken, _reinstallation())
+
+
+def check_portaudio(
+    inputs: Callable[[], list[InputDevice]],
+) -> tuple[Finding, list[InputDevice]]:
+    """PortAudio loads; also the inputs that it sees."""
+    try:
+        return Finding("portaudio", "ok", "PortAudio is installed."), inputs()
+    except RuntimeMissingError:
+        missing = "PortAudio, which reads the microphone, is missing."
+        return Finding("portaudio", "problem", missing, "sudo apt install libportaudio2"), []
+
+
+def check_microphone(devices: Sequence[InputDevice], wanted: str | None) -> Finding:
+    """There is a microphone, and the chosen one is among them."""
+    try:
+        chosen = choose_device(devices, wanted)
+    except NoMicrophoneError:
+        none = "No microphone was found."
+        return Finding("microphone", "problem", none, "plug one in; `arecord -l` lists the cards")
+    except AudioSourceError as error:
+        return Finding("microphone", "problem", str(error), "undertone devices")
+    others = f", {len(devices) - 1} more" if len(devices) > 1 else ""
+    return Finding("microphone", "ok", f"{chosen.name}{others}.")
+
+
+def check_rate(device: InputDevice) -> Finding:
+    """The microphone takes the models' rate, or one above it that can be resampled."""
+    rates = device.supported_rates_hz
+    if SAMPLE_RATE_HZ in rates:
+        return Finding("sample rate", "ok", f"{device.name} opens at 16 kHz.")
+    if rates and rates[-1] < SAMPLE_RATE_HZ:
+        return Finding(
+            "sample rate",
+            "warning",
+            f"{device.name} opens at {rates[-1] / 1000:g} kHz only, and the models need 16: it "
+            "may be a telephone headset.",
+            "undertone devices",
+        )
+    if rates:
+        return Finding(
+            "sample rate", "ok", f"{device.name} opens at {rates[-1] / 1000:g} kHz; resampled."
+        )
+    return Finding(
+        "sample rate",
+        "warning",
+        f"{device.name} opens at none of the usual rates: it may be in use.",
+        _WHO_HOLDS_IT,
+    )
+
+
+def check_level(listen: Callable[[], Samples]) -> Finding:
+    """A second of sound is neither digital silence nor cut off at full scale."""
+    try:
+        samples = listen()
+    except AudioSourceError as error:
+        return Finding("level", "problem", str(error), _WHO_HOLDS_IT)
+    if not len(samples):
+        nothing = "The microphone opens, but gives no samples."
+        return Finding("level", "problem", nothing, _WHO_HOLDS_IT)
+    level = measure(samples)
+    shown = f"{level.rms_dbfs:.0f} dBFS, peak {level.peak_dbfs:.0f}"
+    if level.peak_dbfs == -np.inf:
+        silent = "The microphone gives only digital silence: it may be muted."
+        return Finding("level", "warning", silent, "alsamixer")
+    if level.clips:
+        return Finding("level", "warning", f"The sound is clipped ({shown}).", "alsamixer")
+    return Finding("level", "ok", f"The microphone hears {shown}.")
+
+
+def check_audio_group(groups: Collection[str], sees_inputs: bool) -> Finding | None:
+    """Sound cards belong to the group ``audio``, unless the desktop hands them out."""
+    if "audio" in groups or "root" in groups:
+        return Finding("group audio", "ok", "This user may use the sound cards.")
+    if sees_inputs:
+        return None
+    return Finding(
+        "group audio",
+        "warning",
+        "This user is not in the group audio and may see no sound card.",
+        '`sudo usermod -aG audio "$USER"`, then log in again',
+    )
+
+
+def check_journal_folder(folder: Path) -> Finding:
+    """The folder of the journal can be written, or made, and its disk has room."""
+    meant = Path(os.path.realpath(folder))  # what a command would change behind a ".." or a link
+    there = next(path for path in (meant, *meant.parents) if os.path.lexists(path))
+    if not os.access(there, os.F_OK) or not there.is_dir():
+        return Finding(
+            "journal",
+            "problem",
+            f"{folder} can't be written, because {there} is no folder that can be reached.",
+            _ANOTHER_FOLDER,
+        )
+    quoted = shlex.quote(str(there))
+    if os.statvfs(there).f_flag & os.ST_RDONLY:
+        return Finding(
+            "journal",
+            "problem",
+            f"The disk of {folder} is read-only: a card may be worn out.",
+            f"name a folder on another disk with --journal; `findmnt -T {quoted}` and "
+            "`sudo dmesg --level=err,warn` may say why",
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        if there != meant and os.access(there, os.X_OK):  # so that it really is not there
+            remedy = f'sudo install -d -m 750 -o "$USER" {shlex.quote(str(meant))}'
+        elif there.stat().st_uid == os.geteuid():
+            remedy = f"chmod u+rwx {quoted}"
+        else:
+            remedy = _ANOTHER_FOLDER
+        return Finding("journal", "problem", f"{folder} can't be written by this user.", remedy)
+    free = shutil.disk_usage(there).free
+    shown = f"{free / 2**20:,.0f} MiB free"
+    if free < _LEAST_FREE_BYTES:
+        return Finding(
+            "journal",
+            "warning",
+            f"The disk of {folder} is almost full ({shown}).",
+            "`sudo apt clean` deletes downloaded packages; "
+            f"`du -xh --max-depth=2 {shlex.quote(str(_mount_point(there)))} | sort -h` shows what "
+            "else is large",
+        )
+    return Finding("journal", "ok", f"{folder} can be written, {shown}.")
+
+
+def check_clock(run: Run) -> Finding | None:
+    """The journal's times are worth something; a Pi has no clock of its own."""
+    answer = run(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
+    if answer is None or answer.strip() not in ("yes", "no"):
+        return None
+    if answer.strip() == "yes":
+        return Finding("clock", "ok", "The clock is synchronised.")
+    return Finding(
+        "clock",
+        "warning",
+        "The clock is not synchronised, so that the journal's times may be wrong.",
+        "sudo timedatectl set-ntp true",
+    )
+
+
+def check_power(run: Run) -> Finding | None:
+    """A Raspberry Pi is not slowed down by a weak supply or by heat."""
+    power = throttling(run)
+    if power is None:
+        return None
+    if not power.now and not power.since_boot:
+        return Finding("power", "ok", "Supply and temperature are fine.")
+    told = (
+        f"Now {', '.join(power.now)}."
+        if power.now
+        else f"Since boot it was that {', '.join(power.since_boot)}."
+    )
+    remedy = "use the official power supply and cool the processor"
+    return Finding("power", "warning", told, remedy)
+
+
+def _pip_install(*arguments: str) -> str:
+    """The command that changes this program's own environment, and no other."""
+    command = shlex.join((sys.executable, "-m", "pip", "install", *arguments))
+    own = sys.prefix == sys.base_prefix or os.access(sys.prefix, os.W_OK)
+    return command if own else f"sudo {command}"
+
+
+def _reinstallation() -> str:
+    """How this program is installed again: by its source, since an index may know another one."""
+    again = ("--force-reinstall", "-c", "constraints.txt")
+    source = Path(undertone.__file__).parents[2]
+    if (source / "setup.py").exists():  # as `make run` installs it
+        return f"cd {shlex.quote(str(source))} && {_pip_install(*again, '-e', '.')}"
+    return f"in the folder of Undertone's source: `{_pip_install(*again, '.')}`"
+
+
+def _mount_point(path: Path) -> Path:
+    return next(above for above in (path, *path.parents) if above.is_mount())
+
+
+def _groups() -> set[str]:
+    names = set()
+    for number in {os.getegid(), *os.getgroups()}:
+        try:
+            names.add(grp.getgrgid(number).gr_name)
+        except KeyError:  # a group without a name
+            continue
+    return names
+
+
+def _listen(wanted: str | None, seconds: float) -> Samples:
+    """The first ``seconds`` that the microphone gives; none where it gives nothing or is lost."""
+    heard: list[Samples] = []
+    with Microphone(wanted) as microphone:
+        for item in microphone:
+            if isinstance(item, SourceLost):
+                break
+            if isinstance(item, Block):
+                heard.append(item.samples)
+            if sum(map(len, heard)) >= seconds * SAMPLE_RATE_HZ:
+                break
+    return np.concatenate(heard) if heard else np.empty(0, np.int16)

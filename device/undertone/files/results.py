@@ -1,0 +1,68 @@
+"""What became of files, for other programs: one JSON object or one row of CSV a file."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+from undertone.events import Verdict
+from undertone.files.batch import FileResult
+
+
+def to_line(result: FileResult) -> str:
+    """One line of JSON, in ASCII: a path need not be valid Unicode."""
+    return json.dumps(_values(result))
+
+
+def write_csv(results: Iterable[FileResult], labels: Sequence[str], output: TextIO) -> None:
+    """Write a table: one row per file, with a column for the score of each label."""
+    columns = ["path", "label", "verdict", "confidence", *labels, "segments", "error", "reason"]
+    writer = csv.writer(output)
+    writer.writerow(columns)
+    writer.writerows(_row(result, labels) for result in results)
+
+
+def _row(result: FileResult, labels: Sequence[str]) -> list[Any]:
+    values = _values(result)
+    scores = values.get("scores", {})
+    return [
+        values["path"],
+        values.get("label"),
+        values.get("verdict"),
+        values.get("confidence"),
+        *(scores.get(label) for label in labels),
+        len(values.get("segments", [])),
+        values.get("error"),
+        values.get("reason"),
+    ]
+
+
+def _values(result: FileResult) -> dict[str, Any]:
+    if result.verdict is None:
+        return {"path": str(result.path), "error": result.error}
+    return {
+        "path": str(result.path),
+        **_scores(result.verdict.overall, result.verdict.verdict),
+        "segments": [
+            {
+                "start_s": round(segment.time_s, 3),
+                "duration_s": round(segment.duration_s, 3),
+                "level_dbfs": round(segment.level_dbfs, 1),
+                **_scores(segment.verdict, segment.verdict.verdict),
+            }
+            for segment in result.verdict.segments
+        ],
+    }
+
+
+def _scores(verdict: Verdict | None, word: str) -> dict[str, Any]:
+    if verdict is None:
+        return {"label": None, "verdict": word, "confidence": None, "scores": {}}
+    reason = {} if verdict.reason is None else {"reason": verdict.reason}
+    return {
+        "label": verdict.scores.label,
+        "verdict": word,
+        **reason,
+        "confidence": round(verdict.scores.confidence, 4),
+        "scores": {label: round(share, 4) for label, share in verdict.scores.probabilities.items()},
+    }

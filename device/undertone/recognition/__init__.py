@@ -1,0 +1,1 @@
+"""From blocks of samples to verdicts: speech gate, MFCC, windows, classifier, decision."""

@@ -1,0 +1,254 @@
+"""The bundle: everything the device must know about a model, checked before it is used.
+
+A bundle is a folder with ``model.tflite`` and ``manifest.json`` (and a model card and a
+report for people).  Nothing of it is trusted: every field of the manifest is validated,
+the model's bytes must have the manifest's SHA-256, and the loaded model's shapes, labels
+and quantisation must be those that the manifest states.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from undertone.errors import BundleError
+from undertone.paths import DEFAULT_BUNDLE as DEFAULT_BUNDLE
+from undertone.recognition.interpreter import Int8Interpreter, RuntimeName, TensorInfo, try_out
+from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.windows import WindowConfig
+from undertone.support.regular_file import open_regular
+from undertone.support.strict import Strict
+from undertone.support.suggestion import suggestion
+
+SCHEMA_VERSION: Final = 1
+MODEL_FILE = "model.tflite"
+MANIFEST_FILE = "manifest.json"
+
+_LARGEST_MODEL_BYTES = 16 * 2**20
+_LARGEST_MANIFEST_BYTES = 2**20
+
+_MOST_VALUES = 2**20
+"""Energies in the mel filters of one window with all its vocal tracts, 8 MB; a shipped model has
+18,432."""
+
+_MOST_VALUES_PER_S = 2**22
+"""The same of all windows that begin within a second."""
+
+Positive = Annotated[float, Meta(ge=1e-6, le=1e6)]
+"""Not ``gt=0``: msgspec compares with the next number, a subnormal one, which is zero where
+tflite-runtime for Arm was imported; zero would pass."""
+Coefficient = Annotated[float, Meta(ge=-1e6, le=1e6)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+ZeroPoint = Annotated[int, Meta(ge=-128, le=127)]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Name = Annotated[str, Meta(pattern=r"^[\w.+-]{1,100}\Z")]
+"""Of a bundle, as ``undertone-train promote`` takes it and more."""
+Label = Annotated[str, Meta(pattern=r"^\w[\w .'/+-]{0,49}\Z")]
+Text = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]{0,200}\Z")]
+"""On one line, without what moves a terminal's cursor."""
+Texts = Annotated[tuple[Text, ...], Meta(max_length=10_000)]
+
+
+class Normalization(Strict, frozen=True):
+    """What is done to a window before the network: noise, level, then mean and deviation.
+
+    level: ``energy-mean`` subtracts from coefficient 0 its mean over the window, which takes
+        the microphone's gain out; ``none`` leaves it.
+    mean, deviation: per coefficient, over the training windows.
+    steady_noise: ``subtracted`` as in ``denoising``, or ``kept``.
+    """
+
+    level: Literal["energy-mean", "none"]
+    mean: tuple[Coefficient, ...]
+    deviation: tuple[Positive, ...]
+    steady_noise: Literal["kept", "subtracted"] = "kept"
+
+
+class Quantization(Strict, frozen=True):
+    """Per-tensor int8 quantisation: real = scale * (value - zero_point)."""
+
+    input_scale: Positive
+    input_zero_point: ZeroPoint
+    output_scale: Positive
+    output_zero_point: ZeroPoint
+
+
+class Training(Strict, frozen=True):
+    """Where the weights come from."""
+
+    corpora: Texts
+    train_speakers: Texts
+    validation_speakers: Texts
+    recipe: dict[str, Any]
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    licence: Text
+
+
+class Manifest(Strict, frozen=True):
+    """The contract between training and device; one JSON object.
+
+    labels: in the order of the model's outputs, which are logits.
+    temperature: logits are divided by it before the softmax.
+    confidence_threshold: below it the verdict is ``uncertain``.
+    figures: the report's figures, each with its protocol.
+    """
+
+    schema_version: Literal[1]
+    name: Name
+    version: Text
+    model_sha256: Sha256
+    labels: Annotated[tuple[Label, ...], Meta(min_length=2, max_length=100)]
+    mfcc: MfccConfig
+    window: WindowConfig
+    normalization: Normalization
+    quantization: Quantization
+    temperature: Positive
+    confidence_threshold: Probability
+    training: Training
+    figures: dict[str, Any]
+    tools: dict[Text, Text]
+    commit: Text
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where fields contradict each other."""
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels must differ from each other")
+        n = self.mfcc.n_coefficients
+        if len(self.normalization.mean) != n or len(self.normalization.deviation) != n:
+            raise ValueError(f"normalization must have {n} means and deviations")
+        values = len(self.window.vocal_tracts) * self.window.frames * self.mfcc.n_filters
+        windows_per_s = self.mfcc.sample_rate_hz / self.mfcc.hop_length / self.window.hop
+        if values > _MOST_VALUES or values * windows_per_s > _MOST_VALUES_PER_S:
+            raise ValueError(
+                "window and mfcc must make at most "
+                f"{_MOST_VALUES:,} energies a window (frames x filters x vocal tracts) and "
+                f"{_MOST_VALUES_PER_S:,} a second"
+            )
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A validated manifest and the model's bytes, whose SHA-256 fits it."""
+
+    folder: Path
+    manifest: Manifest
+    model: bytes
+
+    def open(
+        self,
+        runtime: RuntimeName = "auto",
+        threads: int = 1,
+        reference_kernels: bool = False,
+    ) -> Int8Interpreter:
+        """The model ready to invoke; raises BundleError where it is not what the manifest says."""
+        try_out(self.model, runtime, threads, reference_kernels)
+        interpreter = Int8Interpreter(self.model, runtime, threads, reference_kernels)
+        manifest, wanted = self.manifest, self.manifest.quantization
+        window = (1, manifest.window.frames, manifest.mfcc.n_coefficients)
+        _match("input", interpreter.input, window, wanted.input_scale, wanted.input_zero_point)
+        scores = (1, len(manifest.labels))
+        _match("output", interpreter.output, scores, wanted.output_scale, wanted.output_zero_point)
+        return interpreter
+
+
+def load(name_or_path: str | Path = DEFAULT_BUNDLE) -> Bundle:
+    """Read and check the bundle of that name (an installed one) or in that folder.
+
+    Raises BundleError with one sentence that says what does not fit.
+    """
+    folder = _find(name_or_path)
+    manifest = parse_manifest(_read(folder / MANIFEST_FILE, _LARGEST_MANIFEST_BYTES), folder)
+    model = _read(folder / MODEL_FILE, _LARGEST_MODEL_BYTES)
+    if hashlib.sha256(model).hexdigest() != manifest.model_sha256:
+        raise BundleError(
+            f"{folder / MODEL_FILE} is not the model that its manifest describes (its SHA-256 "
+            "differs): it is damaged or was replaced; install the bundle again."
+        )
+    return Bundle(folder, manifest, model)
+
+
+def installed_bundles() -> dict[str, Path]:
+    """Folders of the bundles that came with the program, by name."""
+    root = Path(str(resources.files("undertone_models")))
+    return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{MANIFEST_FILE}"))}
+
+
+def parse_manifest(content: bytes, folder: Path) -> Manifest:
+    """Validate a manifest's JSON field by field; an error names the key."""
+    try:
+        version = msgspec.json.decode(content, type=_SchemaVersion).schema_version
+        if version != SCHEMA_VERSION:
+            raise BundleError(
+                f"The bundle in {folder} has schema version {version}, this program reads "
+                f"{SCHEMA_VERSION}: install a bundle and a program of the same version."
+            )
+        return msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BundleError(
+            f"The manifest in {folder} is not valid: {error}. Install the bundle again."
+        ) from error
+
+
+def manifest_json(manifest: Manifest) -> bytes:
+    """The manifest as indented JSON, as it is stored."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+class _SchemaVersion(msgspec.Struct):
+    schema_version: int
+
+
+def _find(name_or_path: str | Path) -> Path:
+    installed = installed_bundles()
+    if str(name_or_path) in installed:
+        return installed[str(name_or_path)]
+    folder = Path(name_or_path)
+    if os.path.isfile(folder / MANIFEST_FILE):  # noqa: PTH113  False for what can be no name, too
+        return folder
+    if os.path.isdir(folder):  # noqa: PTH112
+        raise BundleError(
+            f"{folder} is no bundle, since it has no {MANIFEST_FILE}: name the folder that "
+            "`undertone-train promote` made, or an installed bundle."
+        )
+    known = f"installed are: {', '.join(installed) or 'none'}."
+    near = suggestion(str(name_or_path), installed, known)
+    raise BundleError(f"There is no bundle called {name_or_path}: {near}")
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with open_regular(path) as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise BundleError(
+            f"{path} can't be read ({error.strerror}): install the bundle again, or see to its "
+            "permissions."
+        ) from error
+    if len(content) > limit:
+        raise BundleError(
+            f"{path} is larger than {limit // 2**20} MiB, the most that it may have: install "
+            "the bundle again."
+        )
+    return content
+
+
+def _match(
+    what: str, tensor: TensorInfo, shape: tuple[int, ...], scale: float, zero_point: int
+) -> None:
+    if tensor.dtype != "int8":
+        raise BundleError(f"The model's {what} is {tensor.dtype}, not int8: quantise it fully.")
+    if tensor.shape != shape:
+        raise BundleError(
+            f"The model's {what} has the shape {tensor.shape}, its manifest says {shape}: "
+            "labels or windows do not match; build the bundle again."
+        )
+    if abs(tensor.scale - scale) > 1e-6 * scale or tensor.zero_point != zero_point:
+        raise BundleError(
+            f"The model's {what} quantisation is not what its manifest says: "
+            "build the bundle again."
+        )

@@ -1,0 +1,91 @@
+"""Window in, logits out: normalise, quantise, invoke, dequantise, for each vocal tract."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from undertone.recognition.bundle import Bundle, Normalization, Quantization
+from undertone.recognition.cepstrum import Floats
+from undertone.recognition.interpreter import RuntimeName
+from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.spectral_subtraction import subtract_steady_noise
+from undertone.recognition.vocal_tract import with_vocal_tracts
+from undertone.recognition.windows import WindowConfig, Windows
+
+Logits = NDArray[np.float64]
+
+
+def normalize(windows: Floats, normalization: Normalization, config: MfccConfig) -> Windows:
+    """Take noise and gain out and standardise; ``windows`` of shape (..., frames, coefficients).
+
+    config: of the frames.
+    """
+    mean = np.array(normalization.mean)
+    if normalization.steady_noise == "subtracted":
+        windows = subtract_steady_noise(windows, config)
+    if normalization.level == "energy-mean":
+        windows = windows.copy()
+        windows[..., 0] -= windows[..., 0].mean(axis=-1, keepdims=True)
+    standard: Windows = (windows - mean) / np.array(normalization.deviation)
+    return standard
+
+
+def heard(
+    windows: Floats, shape: WindowConfig, normalization: Normalization, config: MfccConfig
+) -> Windows:
+    """What the network gets of ``windows``: (vocal tracts * windows, frames, coefficients).
+
+    windows: one, or several in a row.  shape: with which vocal tracts.  config: of the frames.
+    """
+    voices = with_vocal_tracts(windows, shape.vocal_tracts, config)
+    return normalize(voices.reshape(-1, *windows.shape[-2:]), normalization, config)
+
+
+def quantize(values: NDArray[np.floating[Any]], scale: float, zero_point: int) -> NDArray[np.int8]:
+    """Real values to int8, clipped at the ends of its range."""
+    quantized: NDArray[np.int8] = np.clip(np.rint(values / scale + zero_point), -128, 127).astype(
+        np.int8
+    )
+    return quantized
+
+
+def dequantize(values: NDArray[np.int8], scale: float, zero_point: int) -> Logits:
+    """Int8 values to the real values that they stand for."""
+    real: Logits = scale * (values.astype(np.float64) - zero_point)
+    return real
+
+
+class Classifier:
+    """A bundle's model with all that stands around it."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        runtime: RuntimeName = "auto",
+        threads: int = 1,
+        reference_kernels: bool = False,
+    ) -> None:
+        """Open the model; raises BundleError and RuntimeMissingError."""
+        self.manifest = bundle.manifest
+        self._interpreter = bundle.open(runtime, threads, reference_kernels)
+        self.runtime = self._interpreter.runtime
+        self._quantization: Quantization = bundle.manifest.quantization
+
+    def logits(self, window: Windows) -> Logits:
+        """Logits in the order of the manifest's labels; ``window`` (frames, coefficients)."""
+        return self.invoke(self.prepare(window))
+
+    def prepare(self, window: Windows) -> NDArray[np.int8]:
+        """One window of MFCCs as int8 input, shape (vocal tracts, frames, coefficients)."""
+        manifest, quantization = self.manifest, self._quantization
+        standard = heard(window, manifest.window, manifest.normalization, manifest.mfcc)
+        return quantize(standard, quantization.input_scale, quantization.input_zero_point)
+
+    def invoke(self, prepared: NDArray[np.int8]) -> Logits:
+        """Logits of one prepared window: the mean over its vocal tracts, shape (labels,)."""
+        quantization = self._quantization
+        output = np.concatenate([self._interpreter.invoke(each[np.newaxis]) for each in prepared])
+        said = dequantize(output, quantization.output_scale, quantization.output_zero_point)
+        mean: Logits = said.mean(axis=0)
+        return mean

@@ -1,0 +1,41 @@
+"""From the windows of a segment (or of a whole file) to one verdict."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from undertone.events import UNCERTAIN, Scores, Verdict
+
+LogProbabilities = NDArray[np.float64]
+
+
+def log_softmax(logits: NDArray[np.floating[Any]], temperature: float = 1.0) -> LogProbabilities:
+    """Logarithm of the softmax of ``logits / temperature`` over the last axis."""
+    scaled = np.asarray(logits, np.float64) / temperature
+    shifted = scaled - scaled.max(axis=-1, keepdims=True)
+    logs: LogProbabilities = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return logs
+
+
+def combine(windows: Sequence[LogProbabilities]) -> LogProbabilities:
+    """The windows' mean log-probabilities, made a distribution again; shape (labels,)."""
+    return log_softmax(np.mean(windows, axis=0))
+
+
+def judge(
+    windows: Sequence[LogProbabilities],
+    labels: Sequence[str],
+    threshold: float,
+    reason: str | None = None,
+) -> Verdict:
+    """The verdict on at least one window's log-probabilities, each of shape (labels,).
+
+    threshold: confidence below which the verdict is ``uncertain``, never a guess.
+    reason: why it is ``uncertain`` whatever the confidence.
+    """
+    probabilities = np.exp(combine(windows))
+    scores = Scores(dict(zip(labels, probabilities.tolist(), strict=True)))
+    certain = reason is None and scores.confidence >= threshold
+    return Verdict(scores, scores.label if certain else UNCERTAIN, reason)

@@ -1,0 +1,154 @@
+"""The device path from Blocks to judged segments; every program goes through it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from undertone.audio.block import Block
+from undertone.events import NO_SPEECH, Verdict
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.decision import LogProbabilities, judge
+from undertone.recognition.mfcc import Mfcc
+from undertone.recognition.segment_tracker import SegmentTracker
+from undertone.recognition.speech_gate import (
+    SpeechGate,
+    SpeechPart,
+    pymicro_vad_detector,
+    reused_detector,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifiedSegment:
+    """One segment of speech with its verdict; ``time_s`` as in Block.
+
+    windows: log-probabilities of each window, for a verdict on several segments.
+    """
+
+    time_s: float
+    duration_s: float
+    level_dbfs: float
+    verdict: Verdict
+    windows: tuple[LogProbabilities, ...]
+
+
+class Pipeline:
+    """Speech gate, MFCC, windows, classifier and decision in one line, for one stream at a time.
+
+    A segment with too little evidence that it is speech gets no verdict, and one that lacks a part
+    of the spectrum that the model needs is ``uncertain``.
+
+    While the machine is overloaded, windows do not overlap, and short segments get no provisional
+    verdict.  Every segment still gets its verdict.
+    """
+
+    def __init__(
+        self, classifier: Classifier, gate: SpeechGate | None = None, threshold: float | None = None
+    ) -> None:
+        """``threshold`` None takes the bundle's; ``gate`` None makes the device's own."""
+        manifest = classifier.manifest
+        self._classifier = classifier
+        self._gate = gate or SpeechGate(detector=pymicro_vad_detector())
+        self._threshold = manifest.confidence_threshold if threshold is None else threshold
+        self._mfcc = Mfcc(manifest.mfcc)
+        self._segment: SegmentTracker | None = None
+        self._overloaded = False
+
+    @property
+    def speaking(self) -> bool:
+        """Whether a segment is under way."""
+        return self._gate.is_open
+
+    @property
+    def idle(self) -> bool:
+        """Whether the next second brings no verdict, not even a provisional one, whatever comes."""
+        return self._gate.is_quiet
+
+    def provisional(self) -> Verdict | None:
+        """The verdict on the segment under way so far; None before its first hop, and while it may
+        be no speech.
+
+        Asking may run the classifier, once a hop.
+        """
+        segment = self._segment
+        if segment is None or not segment.is_speech:
+            return None
+        windows = segment.provisional(self._overloaded)
+        return self._judge(windows, segment.missing_band) if windows else None
+
+    def process(self, block: Block, overloaded: bool = False) -> list[ClassifiedSegment]:
+        """Take one block; return the segments that ended in it."""
+        self._overloaded = overloaded
+        return self._take(self._gate.process(block))
+
+    def flush(self) -> list[ClassifiedSegment]:
+        """End of the stream, or a hole in it: classify the segment under way."""
+        return self._take(self._gate.flush())
+
+    def _take(self, parts: Iterable[SpeechPart]) -> list[ClassifiedSegment]:
+        ended = []
+        for part in parts:
+            if part.first or self._segment is None:
+                self._segment = SegmentTracker(self._classifier, self._mfcc, part.time_s)
+            segment = self._segment
+            segment.push(part.samples, self._overloaded)
+            segment.is_speech = part.evidence.suffices
+            if part.last:
+                self._segment = None
+                if segment.is_speech:
+                    segment.finish(self._overloaded)
+                    ended.append(self._classified(segment))
+        return ended
+
+    def _classified(self, segment: SegmentTracker) -> ClassifiedSegment:
+        return ClassifiedSegment(
+            segment.start_s,
+            segment.duration_s,
+            segment.level_dbfs,
+            self._judge(segment.windows, segment.missing_band),
+            tuple(segment.windows),
+        )
+
+    def _judge(self, windows: Sequence[LogProbabilities], reason: str | None) -> Verdict:
+        return judge(windows, self._classifier.manifest.labels, self._threshold, reason)
+
+    def overall(self, segments: Sequence[ClassifiedSegment]) -> Verdict:
+        """One verdict on segments, at least one: on those that can be judged, if any can."""
+        counted = [one for one in segments if one.verdict.reason is None] or segments
+        windows = [window for one in counted for window in one.windows]
+        return self._judge(windows, counted[0].verdict.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class FileVerdict:
+    """What a whole recording sounds like: one verdict over all windows that can be judged, and its
+    segments.
+
+    ``verdict`` is the label, ``uncertain`` or ``no-speech``; ``overall`` is None without speech.
+    """
+
+    verdict: str
+    overall: Verdict | None
+    segments: tuple[ClassifiedSegment, ...]
+
+
+def classify(
+    blocks: Iterable[Block],
+    classifier: Classifier,
+    threshold: float | None = None,
+    watch: Callable[[Block, Sequence[ClassifiedSegment]], None] | None = None,
+) -> FileVerdict:
+    """Judge a finite stream of blocks, as the listening device would; one stream at a time.
+
+    watch: shown each block when it is heard, and the segments so far.
+    """
+    pipeline = Pipeline(classifier, SpeechGate(detector=reused_detector()), threshold)
+    segments: list[ClassifiedSegment] = []
+    for block in blocks:
+        segments += pipeline.process(block)
+        if watch:
+            watch(block, segments)
+    segments += pipeline.flush()
+    if not segments:
+        return FileVerdict(NO_SPEECH, None, ())
+    overall = pipeline.overall(segments)
+    return FileVerdict(overall.verdict, overall, tuple(segments))

@@ -1,0 +1,91 @@
+"""From the frames of one segment to the fixed windows that the network takes."""
+
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from undertone.recognition.mfcc import Frames
+
+Windows = NDArray[np.float64]
+
+_MOST_FRAMES = 2048
+
+_VocalTract = Annotated[float, Meta(ge=0.5, le=2)]
+
+
+class WindowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Length and hop of a window in frames, how a shorter segment fills one, and who speaks in it.
+
+    padding: ``repeat`` plays the segment again until the window is full, so that no made-up
+        silence reaches the network or its int8 input scale.
+    vocal_tracts: a window is heard with each of these factors on its spectrum (see ``voices``),
+        and the mean of the logits counts.
+    """
+
+    frames: int = 96
+    hop: int = 32
+    padding: Literal["repeat"] = "repeat"
+    vocal_tracts: Annotated[tuple[_VocalTract, ...], Meta(min_length=1, max_length=16)] = (1.0,)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, naming the field, where no window can be cut."""
+        if not 1 <= self.frames <= _MOST_FRAMES:
+            raise ValueError(f"frames must be from 1 to {_MOST_FRAMES}")
+        if not 1 <= self.hop <= self.frames:
+            raise ValueError("hop must be from 1 to frames")
+
+
+class WindowCutter:
+    """Frames of one segment in, windows out as they fill.
+
+    Windows start every ``hop`` frames.  The last one ends with the segment's last frame, so
+    that every frame is in a window; a segment shorter than one window makes one, padded.
+    """
+
+    def __init__(self, config: WindowConfig, n_coefficients: int) -> None:
+        """Start at the beginning of a segment."""
+        self.config = config
+        self.frames = 0
+        """Frames of the segment so far."""
+        self._latest: Frames = np.empty((0, n_coefficients))  # at most a window of them
+        self._next_start = 0
+
+    def push(self, frames: Frames) -> list[Windows]:
+        """Take frames, shape (n, coefficients); return each window that is now full."""
+        kept = np.concatenate([self._latest, frames])
+        first = self.frames - len(self._latest)
+        self.frames += len(frames)
+        full = []
+        while self._next_start + self.config.frames <= self.frames:
+            start = self._next_start - first
+            full.append(kept[start : start + self.config.frames])
+            self._next_start += self.config.hop
+        self._latest = kept[-self.config.frames :]
+        return full
+
+    def partial(self) -> Windows | None:
+        """The frames so far as one padded window, while none is full yet; None without any."""
+        short = 0 < self.frames < self.config.frames
+        return pad(self._latest, self.config) if short else None
+
+    def flush(self) -> list[Windows]:
+        """End of the segment: the last window, unless one ended with the last frame."""
+        covered = self._next_start - self.config.hop + self.config.frames
+        if not self.frames or (self._next_start and covered == self.frames):
+            return []
+        return [pad(self._latest, self.config)]
+
+
+def pad(frames: Frames, config: WindowConfig) -> Windows:
+    """One window of the frames of a segment no longer than it, (frames, coefficients)."""
+    window: Windows = frames[np.arange(config.frames) % len(frames)]
+    return window
+
+
+def split_windows(frames: Frames, config: WindowConfig) -> Windows:
+    """All windows of a whole segment; shape (windows, frames, coefficients)."""
+    cutter = WindowCutter(config, frames.shape[1])
+    return np.stack([*cutter.push(frames), *cutter.flush()])

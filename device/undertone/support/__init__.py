@@ -1,0 +1,1 @@
+"""Small tools: a sandbox process, native output, printable text, TOML, suggestions, SVG."""

@@ -1,0 +1,489 @@
+"""`undertone bench`: what it measures, and what becomes of the figures."""
+
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import msgspec
+import numpy as np
+import pytest
+
+from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ
+from undertone.bench import limits, report, result, sounds
+from undertone.bench.compare import compare, other_machine
+from undertone.bench.machine import Sensors
+from undertone.bench.model import accuracy, describe, graph
+from undertone.bench.plot import svg
+from undertone.bench.result import Benchmark, State
+from undertone.bench.truncate_model import truncate
+from undertone.cli import run, undertone
+from undertone.errors import BenchmarkError, ConfigError
+from undertone.recognition import bundle
+from undertone.recognition.interpreter import Int8Interpreter, installed_runtimes
+from undertone.recognition.speech_gate import GateConfig
+
+
+@pytest.fixture(params=installed_runtimes())
+def runtime(request):
+    """Each that is installed, but tflite-runtime beside TensorFlow: see the last test."""
+    if request.param == "tflite-runtime" and "tensorflow" in sys.modules:
+        pytest.skip("it opens no model where TensorFlow was imported first")
+    return request.param
+
+
+def call(*arguments):
+    return run(undertone, "undertone", ["bench", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """One real run of the command, as short as can be."""
+    path = tmp_path_factory.mktemp("bench") / "tiny.json"
+    status = call(
+        *("ravdess8-tiny", "--runs", 2, "--seconds", 0.2), *("--format", "json", "--output", path)
+    )
+    assert status == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def measured(stored):
+    return result.read(stored)
+
+
+def changed(benchmark, **stages):
+    """``benchmark`` with other medians: ``changed(benchmark, invoke=2.0)``."""
+    replace = msgspec.structs.replace
+    (one,) = benchmark.measurements
+    new = {name: replace(getattr(one.stages, name), p50_ms=ms) for name, ms in stages.items()}
+    return replace(benchmark, measurements=(replace(one, stages=replace(one.stages, **new)),))
+
+
+@pytest.fixture(scope="module")
+def on_one_and_two(measured):
+    """``measured``, and the same as if it had been measured with two threads, too."""
+    (one,) = measured.measurements
+    two = msgspec.structs.replace(one, threads=2)
+    return msgspec.structs.replace(measured, measurements=(one, two))
+
+
+def test_every_figure_is_there_and_finite(measured):
+    (one,) = measured.measurements
+    figures = measured.figures(one)
+    assert list(figures) == result.figure_names()
+    assert all(math.isfinite(value) and value >= 0 for value in figures.values())
+    for name in ("stages.path.p50_ms", "cold_start.p50_ms", "speech.cpu_share", "real_time_factor"):
+        assert figures[name] > 0
+    for stage in result.Stages.__struct_fields__:
+        of_one = getattr(one.stages, stage)
+        assert 0 < of_one.p50_ms <= of_one.p90_ms <= of_one.p99_ms <= of_one.max_ms
+
+
+def test_the_end_of_speech_is_told_after_the_pause_that_ends_a_segment(measured):
+    (one,) = measured.measurements
+    pause_s, block_s = GateConfig().pause_s, 0.1
+    assert pause_s <= one.event_delay_s <= pause_s + block_s + 0.01
+    # what ends a segment is part of the path, and more than the median of it
+    assert one.stages.path.p50_ms < one.stages.event.p50_ms <= one.stages.path.max_ms
+
+
+def test_the_detector_is_part_of_the_listening(measured):
+    (one,) = measured.measurements
+    (one,) = changed(measured, detector=2.0).measurements  # for a block
+    busy = msgspec.structs.replace(one, speech=msgspec.structs.replace(one.speech, cpu_share=0.05))
+    blocks = len(list(sounds.blocks(np.zeros(60 * SAMPLE_RATE_HZ, np.int16))))
+    minute_s = 0.05 * 60
+    assert busy.cpu_share_without_detector == pytest.approx((minute_s - blocks * 0.002) / 60)
+
+
+def test_what_mfcc_saves_is_told_for_a_second_of_sound(measured):
+    (one,) = changed(measured, mfcc=0.3, window_mfcc=5.0).measurements
+    pieces = 60 * SAMPLE_RATE_HZ / PIECE_LENGTH  # of a minute, in which there are 60 windows
+    assert one.mfcc_saving == pytest.approx(60 * 5.0 / (pieces * 0.3))
+
+
+def test_memory_grows_with_what_is_loaded(measured):
+    memory = measured.measurements[0].memory
+    steps = [memory.python_bytes, memory.libraries_bytes, memory.runtime_bytes, memory.model_bytes]
+    assert steps == sorted(steps)
+    assert 2**20 < memory.python_bytes < memory.libraries_bytes / 1.5
+    assert memory.peak_bytes >= max(*steps, memory.listening_bytes)
+
+
+def test_a_benchmark_survives_json_and_has_the_schema(stored, measured):
+    assert result.to_json(measured) == stored.read_text()
+    jsonschema = pytest.importorskip("jsonschema")  # not where the device's tests run alone
+    described = json.loads(result.schema())
+    jsonschema.validate(json.loads(stored.read_text()), described)
+    broken = json.loads(stored.read_text())
+    broken["measurements"][0]["threads"] = 0
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(broken, described)
+
+
+def test_the_schema_is_printed(capsys):
+    assert call("--schema") == 0
+    assert capsys.readouterr().out == result.schema()
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "millions"),
+    [("ravdess8-compact", 120_440, 4.05), ("ravdess8-tiny", 36_040, 1.49)],
+)
+def test_the_work_is_counted_as_training_counts_it(name, parameters, millions):
+    """Millions of multiply-accumulates of one invocation; a window takes one for each voice."""
+    loaded = bundle.load(name)
+    model, manifest = describe(loaded.folder), loaded.manifest
+    extra = manifest.figures["extra"]
+    assert model.multiply_accumulates == extra["multiply_accumulates"]
+    of_one = model.multiply_accumulates / len(manifest.window.vocal_tracts)
+    assert of_one / 1e6 == pytest.approx(millions, abs=0.005)
+    assert model.parameters == extra["parameters"] == parameters
+    assert model.parameters < model.file_bytes < 150 * 1024
+    assert model.accuracy is not None
+    assert model.accuracy.uar == extra["seeds"]["int8"]["uar"]["mean"]
+
+
+@pytest.mark.parametrize(
+    "forms", [None, {}, [1], {"int8": None}, {"int8": {"uar": 10**400, "accuracy": "nan"}}]
+)
+def test_figures_that_are_none_are_left_out(forms):
+    manifest = msgspec.structs.replace(
+        bundle.load().manifest, figures={"protocol": "p", "forms": forms}
+    )
+    assert accuracy(manifest) is None
+
+
+def test_the_arena_holds_at_least_the_tensors_of_the_largest_operator(runtime):
+    seen = graph(bundle.load("ravdess8-tiny"), runtime)
+    computed = {seen.output(operator) for operator in seen.operators}
+    largest = max(
+        sum(
+            int(np.prod(seen.tensors[number]["shape"]))
+            for number in {*operator["inputs"].tolist(), *operator["outputs"].tolist()}
+            if number in computed
+        )
+        for operator in seen.operators
+    )
+    assert largest <= seen.arena_bytes <= 4 * largest
+
+
+def test_a_model_cut_short_gives_what_the_whole_one_had_there(runtime):
+    model = bundle.load("ravdess8-tiny").model
+    seen = graph(bundle.load("ravdess8-tiny"), runtime)
+    values = np.random.default_rng(0).integers(-128, 128, (1, 96, 40), np.int8)
+    before = values
+    for count, operator in enumerate(seen.operators, 1):
+        short = Int8Interpreter(truncate(model, count, seen.output(operator)), runtime)
+        shape = tuple(seen.tensors[seen.output(operator)]["shape"])
+        assert short.output.shape == shape
+        after = short.invoke(values)
+        if operator["op_name"] == "RESHAPE":
+            np.testing.assert_array_equal(after.ravel(), before.ravel())
+        if operator["op_name"] == "MAX_POOL_2D":
+            pairs = before.reshape(1, 1, shape[2], 2, shape[3])
+            np.testing.assert_array_equal(after, pairs.max(axis=3))
+        before = after
+    np.testing.assert_array_equal(after, Int8Interpreter(model, runtime).invoke(values))
+
+
+def test_a_comparison_has_the_ratios(measured):
+    slower = changed(measured, invoke=3 * measured.measurements[0].stages.invoke.p50_ms)
+    ((one, figures),) = compare(measured, slower)
+    assert one == slower.measurements[0]
+    ratios = {figure.name: figure.ratio for figure in figures}
+    assert ratios["stages.invoke.p50_ms"] == pytest.approx(3)
+    assert ratios["model.file_bytes"] == ratios["stages.mfcc.p50_ms"] == 1
+    assert other_machine(measured, slower) is None
+
+
+def test_what_cannot_be_compared_is_told(measured):
+    (one,) = measured.measurements
+    other = msgspec.structs.replace(
+        measured, measurements=(msgspec.structs.replace(one, threads=7),)
+    )
+    with pytest.raises(BenchmarkError, match="in common"):
+        list(compare(measured, other))
+    pi = msgspec.structs.replace(measured.machine, processor="Raspberry Pi 5")
+    elsewhere = msgspec.structs.replace(measured, machine=pi)
+    assert "Raspberry Pi 5" in (other_machine(measured, elsewhere) or "")
+
+
+def test_a_comparison_is_printed_in_every_form(stored, measured, tmp_path, capsys):
+    slower = tmp_path / "slower.json"
+    slower.write_text(result.to_json(changed(measured, mfcc=8.0)))
+    found = {}
+    for form in ("table", "json", "markdown"):
+        assert call("--compare", stored, slower, "--format", form) == 0
+        found[form] = capsys.readouterr().out
+    (one,) = json.loads(found["json"])
+    assert one["bundle"] == "ravdess8-tiny"
+    assert one["figures"]["stages.mfcc.p50_ms"]["b"] == 8.0
+    assert set(one["figures"]) == set(result.figure_names())
+    assert re.search(r"\| stages\.mfcc\.p50_ms \| .* \| 8 \|", found["markdown"])
+    assert "stages.mfcc.p50_ms" in found["table"]
+
+
+def test_limits_that_are_kept_and_broken(stored, measured, tmp_path, capsys):
+    path = tmp_path / "limits.toml"
+    (tmp_path / "before.json").write_text(result.to_json(changed(measured, mfcc=1.0)))
+    (tmp_path / "now.json").write_text(result.to_json(changed(measured, mfcc=3.0, invoke=0.2)))
+    path.write_text(
+        'baseline = "before.json"\n'
+        "[at_most]\nstages.invoke.p50_ms = 0.2\nmodel.file_bytes = 46_080\n"
+        "[ratio_at_most]\nstages.mfcc.p50_ms = 3\nmodel.arena_bytes = 1\n"
+    )
+    assert call("--read", tmp_path / "now.json", "--check", path) == 0
+    assert capsys.readouterr().err == ""
+    path.write_text(path.read_text().replace("= 3", "= 2.9").replace("= 0.2", "= 0.1"))
+    assert call("--read", tmp_path / "now.json", "--check", path) == 1
+    printed = capsys.readouterr()
+    first, second = printed.err.splitlines()
+    title = measured.measurements[0].title
+    assert first == f"undertone: {title}: stages.invoke.p50_ms is 0.2, above 0.1"
+    assert second == (
+        f"undertone: {title}: stages.mfcc.p50_ms is 3, above 2.9 times the baseline's 1"
+    )
+    assert "whole path" in printed.out
+
+
+def test_a_measurement_that_the_baseline_lacks_breaks_a_limit(measured, on_one_and_two):
+    against = limits.Limits({}, {"model.arena_bytes": 1.0}, measured, None)
+    assert list(limits.broken(measured, against)) == []
+    (told,) = limits.broken(on_one_and_two, against)
+    assert "2 threads" in told
+
+
+def test_limits_may_be_for_one_number_of_threads(on_one_and_two):
+    figures = {"model.file_bytes": 1.0}
+    (told,) = limits.broken(on_one_and_two, limits.Limits(figures, {}, None, 2))
+    assert "2 threads: model.file_bytes" in told
+    assert len(list(limits.broken(on_one_and_two, limits.Limits(figures, {}, None, None)))) == 2
+    (told,) = limits.broken(on_one_and_two, limits.Limits(figures, {}, None, 3))
+    assert "nothing was measured with threads = 3" in told
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("at_mots = 1", "did you mean 'at_most'"),
+        ("at_most = 1", "a table of figures"),
+        ("[at_most]\nstages.invoke.p50 = 1", "did you mean 'stages.invoke.p50_ms'"),
+        ("[at_most]\nfoo = 1", "no figure 'foo'"),
+        ('[at_most]\nreal_time_factor = "low"', "must be a number"),
+        ("[at_most]\nreal_time_factor = nan", "must be a number"),
+        ("[at_most]\nreal_time_factor = true", "must be a number"),
+        ("[ratio_at_most]\nreal_time_factor = 2", "must be set together"),
+        ('baseline = "x.json"', "must be set together"),
+        ("baseline = 3\n[ratio_at_most]\nreal_time_factor = 2", "must be set together"),
+        ('threads = "one"\n[at_most]\nreal_time_factor = 2', "threads must be a whole number"),
+        ("threads = 0", "threads must be a whole number"),
+        ("= 3", "not valid TOML"),
+    ],
+)
+def test_limits_that_are_wrong_are_one_sentence(tmp_path, capsys, content, said):
+    path = tmp_path / "limits.toml"
+    path.write_text(content)
+    assert call("--check", path) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert str(path) in line
+
+
+def test_every_figure_can_be_limited(tmp_path):
+    wanted = {name: 1.5 + number for number, name in enumerate(result.figure_names())}
+    path = tmp_path / "limits.toml"
+    path.write_text("[at_most]\n" + "\n".join(f"{name} = {most}" for name, most in wanted.items()))
+    assert limits.load(path).at_most == wanted
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """A bundle whose manifest vouches for a model that no runtime takes."""
+    import hashlib
+
+    folder = tmp_path / "damaged"
+    shutil.copytree(bundle.load("ravdess8-tiny").folder, folder)
+    model = b"TFL3" * 100
+    (folder / bundle.MODEL_FILE).write_bytes(model)
+    manifest = bundle.load("ravdess8-tiny").manifest
+    sha256 = hashlib.sha256(model).hexdigest()
+    manifest = msgspec.structs.replace(manifest, name="damaged", model_sha256=sha256)
+    (folder / bundle.MANIFEST_FILE).write_bytes(bundle.manifest_json(manifest))
+    return folder
+
+
+def test_a_bundle_that_does_not_load_is_one_sentence(damaged, tmp_path, capsys):
+    for name, said in ((damaged, "damaged"), (tmp_path, "is no bundle"), ("nosuch", "nosuch")):
+        assert call(name) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert said in line
+
+
+def test_two_bundles_of_one_name_are_refused(tmp_path, capsys):
+    shutil.copytree(bundle.load("ravdess8-tiny").folder, tmp_path / "copy")
+    assert call("ravdess8-tiny", tmp_path / "copy") == 1
+    assert "Two of the bundles are called ravdess8-tiny" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--runs", "0"], "--runs"),
+        (["--seconds", "0"], "--seconds"),
+        (["--threads", "0"], "--threads"),
+        (["--threads", "1,x"], "--threads"),
+        (["--runtime", "onnx"], "--runtime"),
+    ],
+)
+def test_a_wrong_command_line_is_status_2(arguments, said, capsys):
+    assert call(*arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--output", "--plot"])
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_measured(
+    option, tmp_path, capsys
+):
+    assert call(option, tmp_path / "nowhere" / "x") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Can't write" in line
+    assert "No such file or directory" in line
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[" * 100_000, b'{"schema_version": 1}'])
+def test_what_is_no_benchmark_is_one_sentence(content, tmp_path, capsys):
+    path = tmp_path / "x.json"
+    path.write_bytes(content)
+    assert call("--read", path) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(path) in line
+    assert call("--read", tmp_path / "gone.json") == 1
+
+
+def answers(**found):
+    return lambda command: found.get(command[1])
+
+
+def files(root, contents):
+    for name, text in contents.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_a_machine_without_sensors_gives_null(tmp_path):
+    sensors = Sensors(tmp_path, run=lambda command: None)
+    assert sensors.state() == State(None, None, None, None)
+    machine = sensors.machine(sensors.state())
+    assert (machine.governor, machine.memory_bytes, machine.throttled_since_boot) == (None,) * 3
+    assert machine.cores == len(os.sched_getaffinity(0))
+
+
+def test_a_raspberry_pi_tells_its_state(tmp_path):
+    cpu = "sys/devices/system/cpu"
+    files(
+        tmp_path,
+        {
+            "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\0",
+            "proc/loadavg": "0.08 0.03 0.01 1/123 456\n",
+            "proc/meminfo": "MemTotal:        1893076 kB\nMemFree: 1 kB\n",
+            f"{cpu}/cpu0/cpufreq/scaling_governor": "ondemand\n",
+            f"{cpu}/cpu1/cpufreq/scaling_governor": "ondemand\n",
+            f"{cpu}/cpu0/cpufreq/scaling_cur_freq": "600000\n",
+            f"{cpu}/cpu1/cpufreq/scaling_cur_freq": "1500000\n",
+            "sys/class/thermal/thermal_zone0/temp": "48312\n",
+        },
+    )
+    sensors = Sensors(tmp_path, answers(get_throttled="throttled=0x50004\n"))
+    state = sensors.state()
+    assert state == State(1500.0, 48.3, ("the processor is throttled",), 0.08)
+    machine = sensors.machine(state)
+    assert machine.processor == "Raspberry Pi 4 Model B Rev 1.4"
+    assert machine.governor == "ondemand"
+    assert machine.memory_bytes == 1893076 * 1024
+    assert machine.throttled_since_boot == (
+        "the supply voltage is too low",
+        "the processor is throttled",
+    )
+
+
+def test_sensors_that_talk_nonsense_give_null(tmp_path):
+    files(
+        tmp_path,
+        {
+            "proc/cpuinfo": "cpu MHz : fast\n",
+            "sys/class/thermal/thermal_zone0/temp": "hot",
+            "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "",
+        },
+    )
+    sensors = Sensors(tmp_path, answers(get_throttled="?", measure_temp="temp=51.5'C\n"))
+    assert sensors.state() == State(None, 51.5, None, None)
+
+
+def test_every_form_shows_the_same_benchmark(stored, measured, tmp_path, capsys):
+    picture = tmp_path / "bench.svg"
+    assert call("--read", stored, "--format", "markdown", "--plot", picture) == 0
+    page = capsys.readouterr().out
+    for table in report.tables(measured):
+        assert f"### {table.title}" in page
+        assert all(len(row) == len(table.head) for row in table.rows)
+    assert "| invoke the model |" in page
+    assert call("--read", stored, "--output", tmp_path / "bench.txt") == 0
+    assert "invoke the model" in (tmp_path / "bench.txt").read_text()
+    assert call("--read", stored, "--format", "json") == 0
+    assert capsys.readouterr().out == stored.read_text()
+    root = ElementTree.fromstring(picture.read_text())
+    assert len(root.findall("{*}g/{*}circle")) == 1
+
+
+def test_a_picture_has_a_circle_for_each_measurement_and_room_for_strange_names(
+    measured, tmp_path, capsys
+):
+    replace = msgspec.structs.replace
+    (one,), (model,) = measured.measurements, measured.models
+    untested = replace(model, bundle="<b>\x1b & co", accuracy=None, file_bytes=1)
+    many: Benchmark = replace(
+        measured,
+        models=(model, untested),
+        measurements=(one, replace(one, threads=2), replace(one, bundle=untested.bundle)),
+    )
+    root = ElementTree.fromstring(svg(many))
+    assert len(root.findall("{*}g/{*}circle")) == 3
+    circles = root.findall("{*}g/{*}circle")
+    assert len({circle.get("r") for circle in circles}) == 2
+    assert "not evaluated" in "".join(root.itertext())
+    (tmp_path / "strange.json").write_text(result.to_json(many))
+    for form in ("table", "markdown"):
+        assert call("--read", tmp_path / "strange.json", "--format", form) == 0
+        assert "\x1b" not in capsys.readouterr().out
+
+
+def test_wrong_limits_do_not_hide_behind_a_wrong_baseline(tmp_path):
+    path = tmp_path / "limits.toml"
+    path.write_text('baseline = "gone.json"\n[ratio_at_most]\nreal_time_factor = 2\n')
+    with pytest.raises(BenchmarkError, match=r"gone\.json"):
+        limits.load(path)
+    with pytest.raises(ConfigError, match="no limits file"):
+        limits.load(tmp_path / "gone.toml")
+
+
+@pytest.mark.skipif("tflite-runtime" not in installed_runtimes(), reason="not installed")
+def test_tflite_runtime_in_a_process_without_tensorflow():
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        __file__,
+        "-k",
+        "tflite-runtime and not process",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout

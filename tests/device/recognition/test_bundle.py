@@ -1,0 +1,198 @@
+"""A bundle is hostile input: whatever does not fit is refused with a sentence that says what."""
+
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from undertone.errors import BundleError
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
+
+
+@pytest.fixture
+def copy(tmp_path):
+    folder = tmp_path / "copied"
+    shutil.copytree(bundle.installed_bundles()[bundle.DEFAULT_BUNDLE], folder)
+    return folder
+
+
+def edit(folder, **changes):
+    """Set keys of the manifest, given as ``outer__inner=value``."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for key, value in changes.items():
+        *outer, last = key.split("__")
+        target = manifest
+        for name in outer:
+            target = target[name]
+        target[last] = value
+    path.write_text(json.dumps(manifest))
+
+
+def replace_model(folder, content):
+    (folder / "model.tflite").write_bytes(content)
+    edit(folder, model_sha256=hashlib.sha256(content).hexdigest())
+
+
+def test_every_installed_bundle_loads_and_opens():
+    assert bundle.DEFAULT_BUNDLE in bundle.installed_bundles()
+    for name in bundle.installed_bundles():
+        loaded = bundle.load(name)
+        assert loaded.manifest.name == name
+        assert len(loaded.model) <= 150 * 1024
+        Classifier(loaded)
+
+
+def test_a_copy_loads_by_path(copy):
+    assert bundle.load(copy).manifest == bundle.load().manifest
+    assert bundle.load(str(copy)).model == bundle.load().model
+
+
+def test_a_manifest_survives_its_own_json():
+    manifest = bundle.load().manifest
+    again = bundle.parse_manifest(bundle.manifest_json(manifest), bundle.load().folder)
+    assert again == manifest
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"schema_version": 2}, "schema version 2"),
+        ({"surprise": 1}, "surprise"),
+        ({"window__frames": "many"}, "window.frames"),
+        ({"window__frames": 0}, "frames must be from 1"),
+        ({"window__frames": 2**30, "window__hop": 1}, "frames must be from 1"),
+        ({"window__frames": 2048, "window__vocal_tracts": [1.0] * 16}, "energies a window"),
+        ({"window__frames": 2048, "window__hop": 1}, "a second"),
+        ({"mfcc__frame_length": 2**30, "mfcc__fft_length": 2**30}, "frame_length must be from"),
+        ({"mfcc__fft_length": 2**30}, "fft_length must be from"),
+        ({"mfcc__hop_length": 1}, "hop_length must be from"),
+        ({"mfcc__sample_rate_hz": 10**400}, "sample_rate_hz must be 16000"),
+        ({"mfcc__sample_rate_hz": 8000, "mfcc__high_hz": 4000}, "sample_rate_hz must be 16000"),
+        ({"mfcc__lifter": 2**64}, "lifter must be from"),
+        ({"mfcc__lifter": 2}, "lifter must leave something"),
+        ({"mfcc__preemphasis": 1e300}, "preemphasis must be from"),
+        ({"mfcc__energy_floor": 2**15}, "energy_floor must be from"),
+        ({"mfcc__n_coefficients": 12.5}, "n_coefficients"),
+        ({"mfcc__fft_length": 256}, "fft_length"),
+        ({"temperature": -1}, "temperature"),
+        ({"temperature": None}, "temperature"),
+        ({"confidence_threshold": 1.5}, "confidence_threshold"),
+        ({"labels": ["happy"] * 8}, "labels must differ"),
+        ({"labels": "happy"}, "labels"),
+        ({"labels": ["happy", "sad\x1b[2J"]}, "labels"),
+        ({"labels": ["happy", "s" * 1000]}, "labels"),
+        ({"name": "../../elsewhere"}, "name"),
+        ({"name": "two\nlines"}, "name"),
+        ({"commit": "c" * 1000}, "commit"),
+        ({"temperature": 1e-300}, "temperature"),
+        ({"normalization__mean": [0.0]}, "means"),
+        ({"normalization__deviation": [0.0] * 40}, "deviation"),
+        ({"normalization__mean": [1e300] * 40}, "mean"),
+        ({"quantization__output_scale": 1.7e308}, "output_scale"),
+        ({"quantization__input_zero_point": 300}, "input_zero_point"),
+        ({"model_sha256": "abc"}, "model_sha256"),
+        ({"model_sha256": "0" * 64}, "SHA-256"),
+    ],
+)
+def test_an_edited_manifest_is_refused_by_key(copy, changes, said):
+    edit(copy, **changes)
+    with pytest.raises(BundleError, match=said):
+        bundle.load(copy)
+
+
+@pytest.mark.parametrize(
+    "key", ["labels", "mfcc", "quantization", "temperature", "training", "commit", "model_sha256"]
+)
+def test_a_missing_key_is_named(copy, key):
+    path = copy / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest[key]
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=key):
+        bundle.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"labels": ["happy", "sad"]}, "labels or windows"),
+        ({"window__frames": 32, "window__hop": 8}, "labels or windows"),
+        ({"quantization__input_scale": 1.0}, "input quantisation"),
+        ({"quantization__output_zero_point": 3}, "output quantisation"),
+    ],
+)
+def test_a_model_that_is_not_what_the_manifest_says_is_not_opened(copy, changes, said):
+    edit(copy, **changes)
+    with pytest.raises(BundleError, match=said):
+        Classifier(bundle.load(copy))
+
+
+@pytest.mark.parametrize("content", [b"", b"TFL3", b"\0" * 1000, b"not a model " * 5000])
+def test_a_model_that_is_none_is_refused(copy, content):
+    replace_model(copy, content)
+    with pytest.raises(BundleError, match="can't be loaded"):
+        Classifier(bundle.load(copy))
+
+
+def test_a_truncated_model_is_refused_before_any_runtime_sees_it(copy):
+    model = copy / "model.tflite"
+    model.write_bytes(model.read_bytes()[:-1000])
+    with pytest.raises(BundleError, match="SHA-256"):
+        bundle.load(copy)
+
+
+def test_a_huge_model_is_not_read_into_memory(copy):
+    with (copy / "model.tflite").open("r+b") as file:
+        file.truncate(40 * 2**30)  # sparse: takes no room on the disk
+    with pytest.raises(BundleError, match="larger than 16 MiB"):
+        bundle.load(copy)
+
+
+def test_missing_files_and_names_are_said(copy, tmp_path):
+    (copy / "model.tflite").unlink()
+    with pytest.raises(BundleError, match=r"model\.tflite can't be read"):
+        bundle.load(copy)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BundleError, match="is no bundle"):
+        bundle.load(tmp_path / "empty")
+    with pytest.raises(BundleError, match="did you mean 'ravdess8-compact"):
+        bundle.load("ravdess8-compct")
+    for no_path in ("x" * 5000, "null\0"):
+        with pytest.raises(BundleError, match="There is no bundle called"):
+            bundle.load(no_path)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
+def test_any_bytes_as_a_manifest_give_a_bundle_error(content):
+    with pytest.raises(BundleError):
+        bundle.parse_manifest(content, bundle.load().folder)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_a_damaged_manifest_is_refused_or_still_valid(data):
+    """Any one byte changed: an error of ours, or a manifest that passes every check."""
+    content = bytearray(bundle.manifest_json(bundle.load().manifest))
+    index = data.draw(st.integers(0, len(content) - 1))
+    content[index] = data.draw(st.integers(0, 255))
+    try:
+        manifest = bundle.parse_manifest(bytes(content), bundle.load().folder)
+    except BundleError:
+        return
+    # nothing of it is dropped or changed on the way
+    assert json.loads(bundle.manifest_json(manifest)) == json.loads(content)
+
+
+def test_int8_conversion_clips_at_both_ends():
+    from undertone.recognition.classifier import dequantize, quantize
+
+    values = quantize(np.array([-1e9, -0.26, 0.0, 0.24, 1e9]), 0.5, 3)
+    assert values.tolist() == [-128, 2, 3, 3, 127]
+    assert dequantize(values, 0.5, 3)[2] == 0.0

@@ -1,0 +1,222 @@
+"""The device path with the shipped model, and its numbers pinned."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from undertone.audio.block import Block
+from undertone.audio.files import read_blocks
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.decision import combine, judge, log_softmax
+from undertone.recognition.pipeline import Pipeline, classify
+from undertone.recognition.speech_gate import GateConfig, SpeechGate
+from undertone.samples import clips
+
+GOLDEN = Path(__file__).with_name("golden.json")
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """The shipped model on the kernels that are the same bit for bit on every processor."""
+    return Classifier(bundle.load(), reference_kernels=True)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return Classifier(bundle.load())
+
+
+def test_every_shipped_bundle_has_golden_outputs():
+    assert json.loads(GOLDEN.read_text()).keys() == bundle.installed_bundles().keys()
+
+
+@pytest.mark.parametrize("name", bundle.installed_bundles())
+def test_golden_outputs(name):
+    """tools/update_golden.py writes them anew after a bundle is promoted."""
+    reference = Classifier(bundle.load(name), reference_kernels=True)
+    found = {
+        clip.name: classify(read_blocks(clip), reference).overall.scores.probabilities
+        for clip in clips()
+    }
+    golden = json.loads(GOLDEN.read_text())[name]
+    assert golden["model_sha256"] == reference.manifest.model_sha256, "promoted without new golden"
+    assert list(found) == list(golden["probabilities"])
+    for clip, probabilities in found.items():
+        assert probabilities == pytest.approx(golden["probabilities"][clip], abs=1e-4)
+
+
+def test_fast_kernels_give_the_same_verdicts(classifier, reference):
+    for clip in clips():
+        fast = classify(read_blocks(clip), classifier).overall.scores
+        slow = classify(read_blocks(clip), reference).overall.scores
+        assert fast.label == slow.label
+        assert fast.probabilities == pytest.approx(slow.probabilities, abs=0.05)
+
+
+def test_block_lengths_make_no_difference(classifier):
+    coarse = classify(read_blocks(clips()[3], block_s=1.0), classifier)
+    fine = classify(read_blocks(clips()[3], block_s=0.013), classifier)
+    assert fine.overall == coarse.overall
+    assert len(fine.segments) == len(coarse.segments) == 1
+
+
+def test_gain_makes_no_difference(classifier):
+    """Turned down by 20 dB, a clip that was not quiet already sounds the same to the network."""
+    for clip in (clips()[2], clips()[4], clips()[5]):
+        samples = np.concatenate([block.samples for block in read_blocks(clip)])
+        loud = classify([Block(samples, 0.0)], classifier).overall.scores
+        quiet = classify([Block(samples // 10, 0.0)], classifier).overall.scores
+        assert quiet.probabilities == pytest.approx(loud.probabilities, abs=0.2)
+
+
+def sound(seconds, syllables):
+    """Noise that is steady, or swells and fades four times a second."""
+    time_s = np.arange(round(16000 * seconds)) / 16000
+    noise = np.random.default_rng(0).normal(0, 3000, len(time_s))
+    swell = 0.05 + np.sin(4 * np.pi * time_s) ** 2 if syllables else 1.0
+    return (noise * swell).astype(np.int16)
+
+
+def test_provisional_verdicts_come_while_someone_speaks(classifier):
+    """A gate that is always open: a verdict stands after the first full window, before the end."""
+    pipeline = Pipeline(classifier, SpeechGate(detector=lambda frame: 1.0))
+    pipeline.process(Block(np.zeros(16000, np.int16), 0.0))
+    assert pipeline.provisional() is None
+    assert pipeline.process(Block(sound(5, syllables=True), 1.0)) == []
+    assert pipeline.speaking
+    assert pipeline.provisional() is not None
+    assert len(pipeline.flush()) == 1
+    assert pipeline.provisional() is None
+
+
+def test_the_provisional_verdict_ends_with_its_segment(classifier):
+    """Speech goes on behind a cut: until it is long enough to be a segment, it has no verdict."""
+    gate = SpeechGate(GateConfig(longest_s=4.0), lambda frame: 1.0)
+    pipeline = Pipeline(classifier, gate)
+    pipeline.process(Block(np.zeros(16000, np.int16), 0.0))
+    speech = sound(5, syllables=True)
+    for start in range(0, len(speech), 1600):
+        if pipeline.process(Block(speech[start : start + 1600], 1 + start / 16000)):
+            break
+    assert pipeline.speaking
+    assert pipeline.provisional() is None
+
+
+def test_what_deceives_the_detector_but_is_steady_has_no_verdict(classifier):
+    pipeline = Pipeline(classifier, SpeechGate(detector=lambda frame: 1.0))
+    pipeline.process(Block(np.zeros(16000, np.int16), 0.0))
+    pipeline.process(Block(sound(5, syllables=False), 1.0))
+    assert pipeline.speaking
+    assert pipeline.provisional() is None
+    assert pipeline.flush() == []
+
+
+@pytest.mark.parametrize(("detected_frames", "heard"), [(20, 0), (30, 1)])
+def test_what_deceives_the_detector_for_a_moment_has_no_verdict(classifier, detected_frames, heard):
+    answers = iter([1.0] * detected_frames)
+    gate = SpeechGate(detector=lambda frame: next(answers, 0.0))
+    pipeline = Pipeline(classifier, gate)
+    pipeline.process(Block(sound(0.7, syllables=True), 0.0))
+    assert pipeline.speaking
+    assert len(pipeline.flush()) == heard
+
+
+def test_silence_has_no_verdict(classifier):
+    result = classify([Block(np.zeros(48000, np.int16), 0.0)], classifier)
+    assert (result.verdict, result.overall, result.segments) == ("no-speech", None, ())
+
+
+def test_below_the_threshold_the_verdict_is_uncertain(classifier):
+    certain = classify(read_blocks(clips()[4]), classifier, threshold=0.0)
+    never = classify(read_blocks(clips()[4]), classifier, threshold=1.0)
+    assert certain.verdict == certain.overall.scores.label
+    assert never.verdict == "uncertain"
+    assert never.overall.scores == certain.overall.scores
+
+
+def test_judging_is_the_normalised_geometric_mean():
+    windows = [log_softmax(np.log([0.5, 0.5])), log_softmax(np.log([0.8, 0.2]))]
+    probabilities = np.exp(combine(windows))
+    expected = np.sqrt([0.5 * 0.8, 0.5 * 0.2])
+    np.testing.assert_allclose(probabilities, expected / expected.sum())
+    assert judge(windows, ("a", "b"), 0.5).verdict == "a"
+    assert judge(windows, ("a", "b"), 0.9).verdict == "uncertain"
+
+
+def test_temperature_softens():
+    logits = np.array([2.0, 0.0])
+    np.testing.assert_allclose(np.exp(log_softmax(logits)).sum(), 1)
+    assert log_softmax(logits, 2.0)[0] < log_softmax(logits)[0]
+
+
+def test_a_short_sentence_has_a_provisional_verdict_before_its_end(classifier):
+    seen = []
+    pipeline = Pipeline(classifier)
+    for block in read_blocks(clips()[4]):
+        ended = pipeline.process(block)
+        if not ended and (verdict := pipeline.provisional()):
+            seen.append(verdict)
+    assert seen
+    assert len({verdict.scores.confidence for verdict in seen}) <= 4  # once a hop, not a block
+
+
+def tenths(samples):
+    """A recording in blocks of a tenth of a second."""
+    return [
+        Block(samples[start : start + 1600], start / 16_000)
+        for start in range(0, len(samples), 1600)
+    ]
+
+
+class Counting:
+    """The shipped model, with a count of its inferences."""
+
+    def __init__(self, classifier):
+        self.manifest = classifier.manifest
+        self.count = 0
+        self._classifier = classifier
+
+    def logits(self, window):
+        self.count += 1
+        return self._classifier.logits(window)
+
+
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_when_overloaded_it_classifies_fewer_windows_of_the_same_segments(classifier, times):
+    clip = np.concatenate([block.samples for block in read_blocks(clips()[4])])
+    speech = np.tile(clip[11_000:53_000], times)
+    pause = np.random.default_rng(0).normal(0, 5, 24_000).astype(np.int16)
+    sound = np.concatenate([pause, speech, pause, speech, pause])
+
+    def classified(overloaded):
+        counting = Counting(classifier)
+        pipeline = Pipeline(counting)
+        segments = []
+        for block in tenths(sound):
+            segments += pipeline.process(block, overloaded)
+            pipeline.provisional()
+        return counting.count, segments
+
+    often, segments = classified(overloaded=False)
+    seldom, while_overloaded = classified(overloaded=True)
+    assert seldom < often
+    assert [(one.time_s, one.duration_s) for one in while_overloaded] == [
+        (one.time_s, one.duration_s) for one in segments
+    ]
+    assert len(segments) == 2
+
+
+@pytest.mark.parametrize("clip", clips(), ids=lambda clip: clip.stem)
+def test_a_verdict_comes_soon_after_the_end_of_speech(classifier, clip):
+    pipeline = Pipeline(classifier)
+    spoken = np.concatenate([block.samples for block in read_blocks(clip)])
+    waits_s = [
+        block.time_s + block.duration_s - (segment.time_s + segment.duration_s)
+        for block in tenths(np.append(spoken, np.zeros(16_000, np.int16)))
+        for segment in pipeline.process(block)
+    ]
+    assert waits_s
+    assert max(waits_s) <= 0.6

@@ -1,0 +1,237 @@
+"""Every page, clicked through in a real browser."""
+
+import json
+import os
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from undertone.emotions import EMOTIONS
+from undertone.events import Scores, SegmentHeard, Started, Stopped, Verdict
+from undertone.journal import to_line
+from undertone.samples import clips
+
+PAGES = {"/": "Classify recordings", "/live": "Live", "/model": "Models"}
+
+
+def verdict_of(page: Any) -> str:
+    return str(page.get_by_test_id("verdict").inner_text())
+
+
+def settle(page: Any) -> None:
+    """Wait until the script has run: what it replaces is on the page until then."""
+    page.locator("[data-test-script-state=notRunning]").wait_for()
+
+
+def classified_by_the_command(clip: Path) -> dict[str, Any]:
+    from click.testing import CliRunner
+
+    from undertone import cli
+
+    done = CliRunner().invoke(cli.undertone, ["classify", "--format", "json", str(clip)])
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_packaged_clip_is_classified_as_by_the_command(visit: Any) -> None:
+    page = visit()
+    page.get_by_role("radio", name="angry").click()
+    page.get_by_text("MFCC over time").wait_for()
+    known = classified_by_the_command(clips()[4])
+    assert verdict_of(page).split() == [known["verdict"], f"{known['confidence']:.0%}"]
+    assert page.get_by_test_id("stAudio").count() == 1
+    assert page.get_by_test_id("stVegaLiteChart").count() == 2
+
+
+def test_several_files_are_classified_and_exported(visit: Any) -> None:
+    page = visit()
+    chosen = clips()[3:6]
+    page.locator("input[type=file]").set_input_files(chosen)
+    page.get_by_test_id("stDataFrame").wait_for()
+    page.get_by_text("MFCC over time").wait_for()
+    settle(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="JSON", exact=True).click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    known = [classified_by_the_command(clip) for clip in chosen]
+    assert [json.loads(line) for line in lines] == [
+        each | {"path": Path(each["path"]).name} for each in known
+    ]
+    settle(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    rows = Path(download.value.path()).read_text().splitlines()
+    assert [row.partition(",")[0] for row in rows] == ["path", *(clip.name for clip in chosen)]
+
+
+@pytest.mark.corpora
+def test_clips_of_the_corpus(visit: Any) -> None:
+    data = os.environ.get("UNDERTONE_DATA")
+    found = sorted(Path(data).rglob("03-01-0?-02-0?-0?-1?.*")) if data else []
+    if not found:
+        pytest.skip("UNDERTONE_DATA names no folder with RAVDESS")
+    page = visit()
+    chosen = random.Random(0).sample(found, 3)
+    for clip in chosen:
+        page.locator("input[type=file]").set_input_files(clip)
+        page.get_by_role("heading", name=clip.name).wait_for()
+        known = classified_by_the_command(clip)
+        page.get_by_test_id("verdict").get_by_text(f"{known['confidence']:.0%}").wait_for()
+        assert verdict_of(page).startswith(known["verdict"])
+        page.get_by_role("button", name=f"Remove {clip.name}").click()
+        page.get_by_test_id("verdict").wait_for(state="detached")
+
+
+def test_sound_of_the_microphone_is_recorded_and_classified(visit: Any) -> None:
+    page = visit()
+    page.get_by_role("button", name="Record").click()
+    timer = page.get_by_test_id("stAudioInputWaveformTimeCode")
+    timer.get_by_text("00:05").wait_for()
+    page.get_by_role("button", name="Stop recording").click()
+    page.get_by_role("heading", name=".wav").wait_for()
+    page.get_by_text("MFCC over time").wait_for()
+    assert verdict_of(page).split()[0] in (*EMOTIONS, "uncertain")  # the clip may be cut anywhere
+
+
+def test_a_long_recording_shows_its_windows(visit: Any, tmp_path: Path) -> None:
+    import numpy as np
+    import soundfile
+
+    from undertone.samples import demonstration
+
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.concatenate([block.samples for block in demonstration()]), 16_000)
+    page = visit()
+    page.locator("input[type=file]").set_input_files(path)
+    page.get_by_text("MFCC over time").wait_for()
+    assert page.get_by_test_id("stVegaLiteChart").count() == 3
+
+
+def test_the_live_page_listens_and_stops(visit: Any, journal: Path) -> None:
+    page = visit("/live")
+    page.get_by_role("button", name="Play the packaged sample").click()
+    page.get_by_text("Listening to packaged sample").wait_for()
+    page.get_by_text("Level:").wait_for()
+    page.get_by_test_id("verdict").wait_for()
+    other = visit("/live")  # another visitor sees the same listener
+    other.get_by_text("Listening to packaged sample").wait_for()
+    other.get_by_role("button", name="Stop listening").click()
+    page.get_by_text("Not listening").wait_for()
+    (file,) = journal.glob("*.jsonl")
+    events = [json.loads(line) for line in file.read_text().splitlines()]
+    assert (events[0]["event"], events[0]["source"]) == ("start", "packaged sample")
+    assert (events[-1]["event"], events[-1]["reason"]) == ("stop", "stopped on the page")
+
+
+def test_a_page_that_does_not_listen_shows_who_does(visit: Any, journal: Path) -> None:
+    from undertone.journal import JournalWriter
+
+    writer = JournalWriter(journal)
+    page = visit("/live")
+    page.get_by_role("button", name="Play the packaged sample").click()
+    page.get_by_text("is being written by another undertone").wait_for()
+    now = datetime.now().timestamp()
+    writer.write(Started(now, "the kitchen", "m", "0" * 64, "1"))
+    scores = Scores({"happy": 0.9, "sad": 0.1})
+    writer.write(SegmentHeard(now, 1.0, -20.0, Verdict(scores, "happy"), "m", "0" * 64))
+    writer.flush()
+    page.get_by_text("Another program is listening to the kitchen").wait_for()
+    page.get_by_test_id("verdict").get_by_text("happy").wait_for()
+    writer.close()
+
+
+@pytest.fixture
+def a_week(journal: Path) -> list[str]:
+    """A made week in the journal, long ago; its days."""
+    chance = random.Random(0)
+    journal.mkdir(exist_ok=True)
+    days = []
+    for number in range(7):
+        day = datetime(2025, 3, 3 + number, 12, tzinfo=UTC)
+        lines = [to_line(Started(day.timestamp(), "USB", "m", "0" * 64, "1"))]
+        for hour in range(6):
+            shares = [chance.random() for _ in EMOTIONS]
+            scores = {
+                emotion: share / sum(shares)
+                for emotion, share in zip(EMOTIONS, shares, strict=True)
+            }
+            label = max(scores, key=scores.__getitem__)
+            time = (day + timedelta(hours=hour)).timestamp()
+            verdict = Verdict(Scores(scores), label)
+            lines.append(to_line(SegmentHeard(time, 2.0, -30.0, verdict, "m", "0" * 64)))
+        lines.append(to_line(Stopped(time + 3, "end", 18_000.0, 6)))
+        days.append(f"{day:%Y-%m-%d}")
+        (journal / f"{days[-1]}.jsonl").write_text("\n".join(lines) + "\n")
+    return days
+
+
+def go_to(page: Any, day: str) -> None:
+    field = page.get_by_test_id("stDateInput")
+    for part, value in zip(("year", "month", "day"), day.split("-"), strict=True):
+        field.get_by_role("spinbutton", name=part).click()
+        page.keyboard.type(value)
+    page.keyboard.press("Escape")
+    settle(page)
+
+
+def test_the_journal_is_viewed_exported_and_a_day_deleted(
+    visit: Any, journal: Path, a_week: list[str]
+) -> None:
+    page = visit("/journal")
+    go_to(page, a_week[-1])
+    page.get_by_text("Each segment").wait_for()
+    page.get_by_test_id("stMetricValue").get_by_text("6", exact=True).wait_for()
+    page.get_by_role("radio", name="week").click()
+    page.get_by_test_id("stMetricValue").get_by_text("42", exact=True).wait_for()
+    settle(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    rows = Path(download.value.path()).read_text().splitlines()
+    assert len(rows) == 1 + 7 * 8
+
+    page.get_by_role("radio", name="day").click()
+    page.get_by_role("button", name="Delete this day").click()
+    sure = page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True)
+    assert sure.is_disabled()
+    assert (journal / f"{a_week[-1]}.jsonl").exists()
+    page.get_by_role("dialog").get_by_text("I am sure").click()
+    page.wait_for_function("button => !button.disabled", arg=sure.element_handle())
+    sure.click()
+    page.get_by_text(f"{a_week[-1]} was deleted").wait_for()
+    assert not (journal / f"{a_week[-1]}.jsonl").exists()
+    assert (journal / f"{a_week[-2]}.jsonl").exists()
+
+
+def test_the_other_model_is_looked_at_measured_and_used(visit: Any) -> None:
+    page = visit("/model")
+    page.get_by_text("ravdess8-tiny", exact=True).click()
+    page.get_by_text("44 KB").wait_for()
+    page.get_by_text("Confusion matrix").wait_for()
+    page.get_by_text("Model card").click()
+    page.get_by_role("heading", name="ravdess8-tiny").wait_for()
+    page.get_by_role("button", name="Measure latency").click()
+    page.get_by_text("Milliseconds, from").wait_for(timeout=120_000)  # it waits for the disk
+    page.get_by_role("link", name="Classify").click()
+    page.get_by_role("radio", name="angry").click()
+    page.get_by_test_id("verdict").wait_for()
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/journal"])
+def test_a_phone_shows_each_page_without_scrolling_sideways(visit: Any, path: str) -> None:
+    page = visit(path, width=390, scheme="dark")
+    if path == "/":
+        page.get_by_role("radio", name="calm").click()
+        page.get_by_text("MFCC over time").wait_for()
+    page.wait_for_function(
+        "document.querySelector('[data-testid=stMain]').scrollWidth <= 390"  # once it is laid out
+    )
+
+
+def test_the_pages_lead_to_each_other_on_a_phone(visit: Any) -> None:
+    page = visit("/", width=390)
+    for name, title in (("Live", PAGES["/live"]), ("Model", PAGES["/model"])):
+        page.get_by_role("link", name=name).click()
+        page.get_by_role("heading", name=title).wait_for()

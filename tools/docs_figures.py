@@ -1,0 +1,362 @@
+"""Write the figures of README.md, docs/accuracy.md and the model cards anew, never by hand.
+
+``make figures`` runs it.  The figures come from the manifests and reports in models/; what else is
+known of the weights from models/facts.toml; the reference systems from
+docs/references/table.json, written by ``undertone-train compare --references``.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bench_figures
+from pages import rewritten, table
+from undertone.recognition import bundle
+from undertone_training.report import model_card
+from undertone_training.report.breakdown import read_breakdown
+from undertone_training.report.facts import Facts, IndependentTest
+from undertone_training.report.facts import load as load_facts
+from undertone_training.report.protocols import (
+    LISTENERS_ACCURACY,
+    percent,
+    percent_interval,
+    percent_spread,
+)
+from undertone_training.report.template import macros
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+ACCURACY = ROOT / "docs" / "accuracy.md"
+REFERENCES = ROOT / "docs" / "references" / "table.json"
+FACTS = ROOT / "models" / "facts.toml"
+BEGIN = "<!-- figures: written by tools/docs_figures.py -->"
+
+Row = tuple[str, str, str]
+
+_LEAVE_ONE_OUT = "speaker-independent, leave one speaker out"
+_ACTOR_FOLDS = "speaker-independent, actor folds"
+LISTENERS: Row = (
+    "Human listeners (Livingstone & Russo 2018)",
+    "listening test",
+    f"about {100 * LISTENERS_ACCURACY:.0f} % accuracy",
+)
+PUBLISHED: tuple[Row, ...] = (
+    ("XLS-R 300M, frozen, linear", _LEAVE_ONE_OUT, "81.9 % UAR"),
+    ("xlsr-wav2vec2, fine-tuned (Luna-Jiménez 2022)", "published-folds", "81.8 % accuracy"),
+    ("WavLM-Large (EmoBox)", _ACTOR_FOLDS, "72.0 %"),
+    ("HuBERT-base (EmoBox)", _ACTOR_FOLDS, "66.2 %"),
+    ("1D CNN, 132.8 k parameters, 6 emotions only", "2 unseen actors", "66.5 % accuracy"),
+    ("ComParE features, linear", _LEAVE_ONE_OUT, "63.6 % UAR"),
+    (
+        "ResLSTM-SA, 46.8 k parameters (DSPA 2026)",
+        "speaker-independent, 5 folds",
+        "62.3 ± 1.2 % UAR",
+    ),
+    ("eGeMAPS features, linear", _LEAVE_ONE_OUT, "53.1 % UAR"),
+    ("MFCC and prosody, linear", _LEAVE_ONE_OUT, "50.5 % UAR"),
+    ("TIM-Net", "*speaker-dependent*: random clips, 10 folds; inflated", "90.1 %"),
+)
+"""Others on RAVDESS speech, 8 emotions unless it is said otherwise, as their authors report."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One bundle that was tested, and all that is known of its figures.
+
+    breakdown: the rows of its report's breakdown.csv.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    breakdown: Sequence[Mapping[str, Any]]
+    facts: Facts
+
+    @property
+    def name(self) -> str:
+        """The bundle's name."""
+        return str(self.manifest["name"])
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """What its evaluation found."""
+        figures: Mapping[str, Any] = self.manifest["figures"]
+        return figures
+
+
+def models() -> list[Model]:
+    """The bundles of this tree that were tested, the default first."""
+    known = load_facts(FACTS)
+    found = []
+    for path in sorted((ROOT / "models").glob(f"*/{bundle.MANIFEST_FILE}")):
+        manifest = json.loads(path.read_bytes())
+        if manifest["figures"]:
+            breakdown = read_breakdown(path.parent / "report").to_dict("records")
+            of_it = known.of(manifest["model_sha256"])
+            found.append(Model(path.parent, manifest, breakdown, of_it))
+    return found
+
+
+def pages() -> dict[Path, str]:
+    """Every file that this command writes, as the bundles in this tree want it."""
+    found = models()
+    references = json.loads(REFERENCES.read_bytes())
+    return {
+        README: rewritten(README.read_text(), BEGIN, readme(found)),
+        ACCURACY: rewritten(ACCURACY.read_text(), BEGIN, accuracy(found, references)),
+        **{
+            each.folder / "README.md": model_card(each.manifest, each.folder / "report", each.facts)
+            for each in found
+        },
+    }
+
+
+def readme(models: Sequence[Model]) -> str:
+    """The README's part, without its markers: six rows, and what weakens them.
+
+    Raises KeyError for a key that is missing.
+    """
+    tests = [each.facts.independent for each in models]
+    rows = [
+        [
+            "people whom it was not trained on, in a studio",
+            _protocol(models[0].figures),
+            *(f"**{_uar_of_seeds(each)}**" for each in models),
+        ],
+        [
+            "the same clips in one long recording, a quiet room",
+            "live, no noise",
+            *(_live(each, "live, no noise") for each in models),
+        ],
+        [
+            "the same in a noisy room",
+            "live, 10 dB SNR",
+            *(_live(each, "live, room noise at 10 dB SNR") for each in models),
+        ],
+        [
+            "four people who played no part in development",
+            "final",
+            *(percent(test.held_out.uar) if test else "–" for test in tests),
+        ],
+        [
+            "other corpora and languages, four emotions only",
+            "cross-corpus",
+            *(_lowest_and_highest(test) if test else "–" for test in tests),
+        ],
+        ["human listeners", "listening test", *[LISTENERS[2]] * len(models)],
+    ]
+    first = models[0]
+    blocks = [
+        table(["UAR, int8 model", "protocol", *(f"`{one.name}`" for one in models)], rows, left=2),
+        "UAR is the mean over the emotions of the share of clips that are recognised correctly. "
+        "Guessing gives 12.5 % with eight emotions and 25 % with four.",
+    ]
+    if first.facts.development:
+        women, men = (
+            next(row["uar"] for row in first.breakdown if row["value"] == sex)
+            for sex in ("female", "male")
+        )
+        blocks.append(
+            f"Take the figures with care: about {first.facts.development.variants_judged} variants "
+            "were tested on the speakers of the first row before the best was kept, and the noise "
+            "of the third was known by then. Women are recognised better than men "
+            f"({100 * women:.0f} % against {100 * men:.0f} %), and confidence is calibrated for "
+            "RAVDESS only. "
+            "[More about that](docs/accuracy.md#how-far-these-figures-can-be-trusted)."
+        )
+    return "\n\n".join(blocks)
+
+
+def accuracy(models: Sequence[Model], references: Mapping[str, Any]) -> str:
+    """The part of docs/accuracy.md, without its markers.
+
+    references: what ``undertone-train compare --references`` wrote as JSON, or empty.
+    Raises KeyError for a key that is missing.
+    """
+    caveats = macros("caveats.md")
+    ours = [row for each in models for row in _compared(each.figures, each.name)]
+    development = models[0].facts.development
+    blocks = [
+        "## New speakers",
+        table(
+            ["RAVDESS speech, 8 emotions, sound alone", "protocol", "figure"],
+            [LISTENERS, *ours, *PUBLISHED],
+            left=2,
+        ),
+        "UAR is the mean of the eight recalls; guessing gives 12.5 %. Systems were tested on "
+        "different speakers and folds, so a difference of a few points between rows means little. "
+        "Where no measure is named, the source does not say which.",
+        "## The int8 models side by side",
+        _side_by_side(models),
+        "*Live*: the same held-out clips in one long recording with pauses, played through the "
+        "whole device path.",
+        "## Each emotion",
+        *(_each_emotion(each) for each in models),
+        *(
+            f"![Confusion matrix of {each.name}, int8, {each.figures['protocol']}]"
+            f"(../models/{each.folder.name}/report/confusion-int8.png)"
+            for each in models
+        ),
+        "## How far these figures can be trusted",
+        caveats.selection(development) if development else "",
+        *(f"`{each.name}`: {caveats.speakers(each.breakdown)}" for each in models),
+        *_elsewhere(models),
+        *_instead(references),
+    ]
+    return "\n\n".join(filter(None, blocks))
+
+
+def _elsewhere(models: Sequence[Model]) -> Iterator[str]:
+    """What was measured apart from development."""
+    for each in models:
+        if test := each.facts.independent:
+            yield f"## Other speakers, languages and sound: `{each.name}`"
+            yield macros("caveats.md").independent(test)
+    if untested := [f"`{each.name}`" for each in models if not each.facts.independent]:
+        yield f"Not tested apart from development: {', '.join(untested)}."
+
+
+def _uar_of_seeds(model: Model) -> str:
+    return percent_spread(**model.figures["extra"]["seeds"]["int8"]["uar"])
+
+
+def _live(model: Model, condition: str) -> str:
+    return percent_spread(**model.figures["extra"]["live"][condition]["uar"])
+
+
+def _lowest_and_highest(test: IndependentTest) -> str:
+    """UAR of four emotions on the corpora that it was not trained on."""
+    uars = [each.four_emotions for each in test.corpora if each.four_emotions]
+    return percent_interval((min(uars), max(uars)))
+
+
+def _compared(figures: Mapping[str, Any], name: str) -> list[Row]:
+    return [
+        (f"**{name}**, {form}", _protocol(figures), _reached(figures, form))
+        for form in reversed(figures["forms"])
+    ]
+
+
+def _each_emotion(model: Model) -> str:
+    form = list(model.figures["forms"])[-1]
+    rows = [
+        [
+            row["label"],
+            *("–" if row[k] is None else percent(row[k]) for k in ("precision", "recall", "f1")),
+            str(row["support"]),
+        ]
+        for row in model.figures["forms"][form]["per_class"]
+    ]
+    head = f"{model.name}, {form}, {model.figures['protocol']}"
+    return table([head, "precision", "recall", "F1", "clips"], rows)
+
+
+def _reached(figures: Mapping[str, Any], form: str) -> str:
+    """UAR and accuracy: of all seeds where there are several, else of the one."""
+    one, seeds = figures["forms"][form], figures["extra"].get("seeds")
+    if not seeds or len(seeds["numbers"]) < 2:
+        return f"**{percent(one['uar'])} UAR**, {percent(one['accuracy'])} accuracy"
+    uar, accuracy = (percent_spread(**seeds[form][name]) for name in ("uar", "accuracy"))
+    return f"**{uar} UAR**, {accuracy} accuracy; {len(seeds['numbers'])} seeds"
+
+
+def _protocol(figures: Mapping[str, Any]) -> str:
+    return f"{figures['protocol']}, {count(len(figures['extra']['splits']), 'fold')}"
+
+
+def _side_by_side(models: Sequence[Model]) -> str:
+    """What each bundle reaches and is, the int8 model's figures; the cards have the others."""
+    columns = [dict(_rows(each.figures)) for each in models]
+    titles = dict.fromkeys(title for column in columns for title in column)
+    rows = ([title, *(column.get(title, "") for column in columns)] for title in titles)
+    return table(["The int8 model", *(f"`{each.name}`" for each in models)], rows)
+
+
+def _rows(figures: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    one = list(figures["forms"].values())[-1]
+    extra = figures["extra"]
+    seed = f", seed {extra['seed']}" if "seed" in extra else ""
+    yield "protocol of the next figures", f"{_protocol(figures)}{seed}"
+    yield "UAR", percent(one["uar"])
+    yield "95 % interval of the UAR, over actors", percent_interval(one["uar_interval95"])
+    yield "macro F1", percent(one["macro_f1"])
+    yield "expected calibration error", f"{one['ece']:.3f}"
+    if counts := extra.get("verdicts"):
+        yield "clips that get a verdict", percent(counts["verdicts"] / counts["clips"])
+        yield "verdicts that are right", percent(counts["right"] / counts["verdicts"])
+    for live in extra.get("live", {}).values():
+        seeds = count(live["seeds"], "seed")
+        yield f"UAR, {live['protocol']}", f"{percent_spread(**live['uar'])}; {seeds}"
+    if noise := extra.get("noise"):
+        minutes = sum(kind["duration_s"] for kind in noise.values()) / 60
+        false = sum(kind["false_segments"] for kind in noise.values())
+        yield "sounds in which nobody speaks, taken for speech", f"{false} in {minutes:.0f} min"
+    yield "parameters", f"{extra['parameters']:,}"
+    yield "multiply-accumulates of a window", f"{extra['multiply_accumulates'] / 1e6:.2f} million"
+    yield "`model.tflite`", f"{extra['model_bytes'] / 1024:.1f} KB"
+
+
+def _instead(references: Mapping[str, Any]) -> Iterable[str]:
+    """The reference systems beside ours: accuracy, and what they take as times ours."""
+    if not references:
+        return
+
+    def reached(figures: Mapping[str, Any] | None, form: str, what: str) -> str:
+        spread = figures and figures[f"{form}_{what}"]
+        return percent_spread(**spread) if spread else "–"
+
+    def row(system: Mapping[str, Any], form: str) -> tuple[str, ...]:
+        ours = system["published"] is None
+        name, ratios = system["recipe"], system["ratios"][form]
+        if ours:
+            name = f"**{name}**, {form}" if form == "int8" else f"{name}, librosa and Keras"
+        # ours behind librosa is a cost alone: nobody trained it on librosa's features
+        independent = None if ours and form == "float" else system["independent"]
+        return (
+            name,
+            reached(independent, form, "uar"),
+            ", ".join(reached(each, form, "accuracy") for each in system["dependent"]) or "–",
+            *(f"{ratios[what]:.1f} x" for what in ("file", "latency", "whole", "memory")),
+        )
+
+    rows = [
+        row(system, form)
+        for system in references["systems"]
+        for form in (("int8", "float") if system["published"] is None else ("float",))
+        if form in system["ratios"]
+    ]
+    own = next(one for one in references["systems"][0]["cost"] if one["form"] == "int8")
+    detection, whole = (own[stage]["p50_ms"] for stage in ("detection", "whole"))
+    head = [
+        "Beside what you would pick instead", "*speaker-independent* UAR",
+        "*speaker-dependent* accuracy, inflated", "file", "features + inference",
+        "with speech detection", "memory",
+    ]  # fmt: skip
+    yield "## Compared with other systems"
+    yield table(head, rows)
+    yield (
+        "Five published systems and LIGHT-SERNet, rebuilt and trained on the same clips, as they "
+        "are used: librosa and a float Keras model. File, latency of 3 s of sound (one thread) and "
+        "peak memory are times ours, measured in one run. Ours alone looks for the speech first, "
+        f"which takes {detection:.0f} of its {whole:.0f} ms. "
+        "[The reference systems](references.md) tells how they were rebuilt and what their "
+        "authors report. What has a ± is of several seeds, the rest of one; two validation actors "
+        "choose the epoch of theirs."
+    )
+
+
+def count(number: int, thing: str) -> str:
+    """A number with its noun."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def main() -> None:
+    """Rewrite the files in place, and docs/benchmark.md with its pictures."""
+    for path, text in pages().items():
+        path.write_text(text)
+    bench_figures.main()
+
+
+if __name__ == "__main__":
+    main()

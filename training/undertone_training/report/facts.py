@@ -1,0 +1,88 @@
+"""What is known about the shipped weights beyond their measured figures: models/facts.toml."""
+
+from pathlib import Path
+
+import msgspec
+
+
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A frozen struct that refuses unknown keys."""
+
+
+class Development(_Strict, frozen=True):
+    """How the weights came about.
+
+    model_sha256: the models that this is true of.
+    variants_judged: about how many variants were tested on the folds whose figures are reported.
+    not_reproducible: why the command and the commit on the card give other weights, a sentence
+        or more each; empty where they give these.
+    """
+
+    model_sha256: tuple[str, ...]
+    variants_judged: int
+    not_reproducible: tuple[str, ...] = ()
+
+
+class Corpus(_Strict, frozen=True):
+    """UAR on a corpus, from 0 to 1; None where it was not computed.
+
+    emotions: labels that the corpus and the model share; uar: of all of them.
+    four_emotions: of angry, happy, sad, and neutral with calm.
+    activation: of angry, happy, fearful and surprised against neutral, calm and sad.
+    """
+
+    name: str
+    emotions: int
+    uar: float
+    four_emotions: float | None = None
+    activation: float | None = None
+
+
+class Condition(_Strict, frozen=True):
+    """UAR of the eight emotions of RAVDESS under a condition, from 0 to 1."""
+
+    name: str
+    uar: float
+
+
+class IndependentTest(_Strict, frozen=True):
+    """Figures measured apart from development, on clips that the developers do not have.
+
+    version: of the program that was tested.
+    verdicts_right: share of the verdicts on actors 21-24 that are right;
+        verdicts_right_elsewhere: lowest and highest share on the other corpora.
+    missed_clips, false_segments (fewest, most): in the recordings of 20 minutes.
+    held_out: actors 21-24 of RAVDESS; corpora: others than RAVDESS.
+    conditions: of the held-out actors' clips.
+    """
+
+    model_sha256: str
+    version: str
+    verdicts_right: float
+    verdicts_right_elsewhere: tuple[float, float]
+    missed_clips: int
+    false_segments: tuple[int, int]
+    held_out: Corpus
+    corpora: tuple[Corpus, ...]
+    conditions: tuple[Condition, ...]
+
+
+class Facts(_Strict, frozen=True):
+    """What is known of one model; None: nothing."""
+
+    development: Development | None = None
+    independent: IndependentTest | None = None
+
+    def of(self, model_sha256: str) -> "Facts":
+        """Only what holds for the model with this SHA-256."""
+        development, independent = self.development, self.independent
+        if development and model_sha256 not in development.model_sha256:
+            development = None
+        if independent and model_sha256 != independent.model_sha256:
+            independent = None
+        return Facts(development, independent)
+
+
+def load(path: Path) -> Facts:
+    """Read the file; raises OSError, and msgspec.DecodeError for what does not fit."""
+    return msgspec.toml.decode(path.read_bytes(), type=Facts)
