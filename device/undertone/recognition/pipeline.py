@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ, Block, Samples
-from undertone.events import NO_SPEECH, Verdict
+from undertone.emotions import NO_SPEECH
+from undertone.events import Verdict
 from undertone.recognition.bandwidth import missing_band
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import LogProbabilities, judge, log_softmax

@@ -24,7 +24,7 @@ from undertone.support.printable import printable
 from undertone.web import charts, model_selection
 from undertone.web.app_state import AppState, app_state
 from undertone.web.models import Model
-from undertone.web.theme import headline, plain
+from undertone.web.theme import headline, plain, table
 from undertone.web.upload_classifier import Heard, judge
 
 _RESULTS = "results"
@@ -66,7 +66,7 @@ def show() -> None:
         place = st.selectbox(
             "Recording", range(len(sounds)), format_func=lambda i: printable(sounds[i].name)
         )
-        st.dataframe(_table(results), hide_index=True, width="stretch")
+        table(_rows(results))
     _details(sounds[place], heard[place], model.bundle.manifest)
     with st.container(horizontal=True):
         st.download_button("CSV", _csv(results, labels), "emotions.csv", "text/csv")
@@ -149,12 +149,12 @@ def _details(sound: Sound, heard: Heard, manifest: Manifest) -> None:
         st.audio(sound.data, _PLAYED[suffix])
     else:
         st.caption("Browsers can't play this kind of file.")
-    told = "nobody speaks in it"
+    told, reason = "nobody speaks in it", None
     if verdict.overall:
-        scores = verdict.overall.scores
+        scores, reason = verdict.overall.scores, verdict.overall.reason
         said = "" if verdict.verdict == scores.label else f"most probable: {scores.label}, "
         told = f"{said}{scores.confidence:.0%}"
-    headline(verdict.verdict, told)
+    headline(verdict.verdict, told, reason)
     whole, parts = st.columns([2, 3], gap="medium")
     if verdict.overall:
         whole.altair_chart(charts.probabilities(verdict.overall), width="stretch")
@@ -162,15 +162,14 @@ def _details(sound: Sound, heard: Heard, manifest: Manifest) -> None:
     if sum(len(segment.windows) for segment in verdict.segments) > 1:
         chart = charts.windows(verdict.segments, manifest, sketch.duration_s)
         parts.altair_chart(chart, width="stretch")
-    parts.image(
-        charts.mfcc_picture(sketch.mfcc),
+    parts.altair_chart(charts.mfcc(sketch), width="stretch")
+    parts.caption(
         "MFCC over time, as the network takes them: the first at the bottom, number "
-        f"{manifest.mfcc.n_coefficients} at the top; dark below and bright above the mean.",
-        width="stretch",
+        f"{manifest.mfcc.n_coefficients} at the top; dark below and bright above the mean."
     )
 
 
-def _table(results: Sequence[FileResult]) -> list[dict[str, str]]:
+def _rows(results: Sequence[FileResult]) -> list[dict[str, str]]:
     rows = []
     for result in results:
         overall = result.verdict.overall if result.verdict else None

@@ -16,10 +16,11 @@ from undertone.journal.plot import in_order, over_time
 from undertone.journal.remove import remove_day
 from undertone.web import charts
 from undertone.web.app_state import AppState, app_state
-from undertone.web.theme import plain
+from undertone.web.theme import plain, segment_row, table
 
 _SPANS = {"day": 1, "week": 7, "month": 31}
 _MOST_ROWS = 2000
+_TABLE_HEIGHT = 400
 _MOST_EXPORTED_MB = 64
 _DONE = "deleted"
 
@@ -99,14 +100,16 @@ def _charts(reader: JournalReader, summary: Summary, day: date | None) -> None:
 def _table(reader: JournalReader, summary: Summary) -> None:
     st.subheader("Segments", anchor=False)
     verdicts = st.multiselect("Only", in_order(summary.verdicts), placeholder="every verdict")
-    least = st.slider("At least so confident", 0, 100, 0, format="%d %%") / 100
+    least = st.slider("At least this confident", 0, 100, 0, format="%d%%") / 100
 
     def wanted(heard: SegmentHeard) -> bool:
         fits = not verdicts or heard.verdict.verdict in verdicts
         return fits and heard.verdict.scores.confidence >= least
 
     records = _newest(reader, wanted)
-    st.dataframe([_row(record) for record in reversed(records)], hide_index=True, width="stretch")
+    if records:
+        with st.container(height=_TABLE_HEIGHT if len(records) > 10 else "content", border=False):
+            table([_row(record) for record in reversed(records)])
     if len(records) == _MOST_ROWS:
         st.caption(f"The newest {_MOST_ROWS:,} are shown; the export has all.")
 
@@ -120,17 +123,9 @@ def _newest(reader: JournalReader, wanted: Callable[[SegmentHeard], bool]) -> de
     return found
 
 
-def _row(record: Record) -> dict[str, object]:
-    heard = record.event
-    assert isinstance(heard, SegmentHeard)
-    return {
-        "time": f"{record.time:%Y-%m-%d %H:%M:%S}",
-        "verdict": heard.verdict.verdict,
-        "most probable": heard.verdict.scores.label,
-        "confidence": round(heard.verdict.scores.confidence, 2),
-        "seconds": round(heard.duration_s, 1),
-        "dBFS": round(heard.level_dbfs),
-    }
+def _row(record: Record) -> dict[str, str]:
+    assert isinstance(record.event, SegmentHeard)
+    return segment_row(record.event, f"{record.time:%Y-%m-%d %H:%M:%S}")
 
 
 def _export(house: AppState, since: date, until: date, files: list[JournalFile]) -> None:

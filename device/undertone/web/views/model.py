@@ -1,7 +1,6 @@
 """The page Model: the bundles, what is known of each, and which one to use."""
 
 import re
-from typing import Any
 
 import streamlit as st
 
@@ -13,7 +12,7 @@ from undertone.files.workers import in_new_process
 from undertone.web import model_selection
 from undertone.web.app_state import AppState, app_state
 from undertone.web.models import Model
-from undertone.web.theme import plain
+from undertone.web.theme import plain, table
 
 _RUNS = 50
 _LARGEST_CARD = 2**18
@@ -41,7 +40,12 @@ def show() -> None:
     _latency(house, model)
     picture = model.bundle.folder / _PICTURE
     if picture.is_file():
-        st.image(picture.read_bytes(), "Rows: what was played; columns: what was heard.", width=640)
+        with st.container(width=640):  # or less where there is less; a picture itself stays wide
+            st.image(
+                picture.read_bytes(),
+                "Rows: what was played; columns: what was heard.",
+                width="stretch",
+            )
     _card(model)
     for broken, why in house.models.broken.items():
         st.error(f"{plain(broken)}: {plain(why)}")
@@ -73,18 +77,18 @@ def _latency(house: AppState, model: Model) -> None:
     except UndertoneError as error:
         st.error(plain(str(error)))
         return
-    st.dataframe(_rows(timed.stages), hide_index=True)
+    table(_rows(timed.stages))
     st.caption(
         f"Milliseconds over {_RUNS} calls; `mfcc` and `path` of 0.1 s of sound, `invoke` of one "
         "window. `undertone bench` measures more."
     )
 
 
-def _rows(measured: Stages) -> list[dict[str, Any]]:
+def _rows(measured: Stages) -> list[dict[str, str]]:
     rows = []
     for name in _SHOWN:
         latency = getattr(measured, name)
-        rows.append({"stage": name, "p50": latency.p50_ms, "p99": latency.p99_ms})
+        rows.append({"stage": name, "p50": f"{latency.p50_ms:.2f}", "p99": f"{latency.p99_ms:.2f}"})
     return rows
 
 
