@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 UNCERTAIN = "uncertain"
-NO_SPEECH = "no-speech"
 
 
 @dataclass(frozen=True, slots=True)

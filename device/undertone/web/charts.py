@@ -1,14 +1,18 @@
 """The charts of the pages: values in, an Altair chart out, in the colours of the emotions."""
 
+import io
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 import altair as alt
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from undertone.emotions import colour
+from undertone.emotions import NO_SPEECH, colour
 from undertone.events import SegmentHeard, Verdict
 from undertone.journal import Record
 from undertone.journal.plot import in_order, short_name
@@ -18,16 +22,19 @@ from undertone.recognition.decision import combine
 from undertone.recognition.pipeline import ClassifiedSegment
 from undertone.web.preview import Preview, Rows
 
-NO_SPEECH = "no speech"
 _AXIS, _LEGEND = 40, 90
 """Pixels of a chart's height that they use."""
+
+_LEFT: dict[str, Any] = {"minExtent": 64, "maxExtent": 64, "labelLimit": 56}
+"""One distance from the left, in pixels, so that the seconds of several charts are aligned."""
 
 _MOST_WINDOWS = 300
 _PICTURE_WIDTH = 800
 _DEVIATIONS = 2.5
 """Standard deviations from the mean of the training windows to either end of the colour scale."""
 
-_EVERY_LABEL = alt.Axis(title=None, labelOverlap=False)
+_EVERY_LABEL = alt.Axis(title=None, labelOverlap=False, **_LEFT)
+_NO_LABEL = alt.Axis(title=None, labels=False, ticks=False, grid=False, domain=False, **_LEFT)
 
 _COLD_TO_WARM = ((0.0, (13, 42, 99)), (0.5, (140, 140, 150)), (1.0, (253, 213, 84)))
 """Dark blue, grey, yellow: distinguishable by brightness alone."""
@@ -49,7 +56,7 @@ def probabilities(verdict: Verdict) -> alt.Chart:
             title=None,
         ),
         color=_colours("emotion", labels, legend=False),
-        tooltip=["emotion:N", alt.Tooltip("probability:Q", format=".1%")],
+        tooltip=["emotion:N", alt.Tooltip("probability:Q", format=".0%")],
     )
 
 
@@ -77,7 +84,7 @@ def waveform(preview: Preview, segments: Sequence[ClassifiedSegment]) -> alt.Cha
         160 + _LEGEND,
         x=_seconds(preview.duration_s),
         x2="to:Q",
-        y=alt.Y("low:Q", axis=None, scale=alt.Scale(domain=[-loudest, loudest])),
+        y=alt.Y("low:Q", axis=_NO_LABEL, scale=alt.Scale(domain=[-loudest, loudest])),
         y2="high:Q",
         color=_colours("verdict", verdicts),
         tooltip=["verdict:N", alt.Tooltip("from:Q", format=".2f", title="second")],
@@ -87,21 +94,22 @@ def waveform(preview: Preview, segments: Sequence[ClassifiedSegment]) -> alt.Cha
 def windows(
     segments: Sequence[ClassifiedSegment], manifest: Manifest, length_s: float
 ) -> alt.Chart:
-    """The probabilities of each window: the stronger the colour, the more probable the emotion."""
-    frame_s = manifest.mfcc.hop_length / manifest.mfcc.sample_rate_hz
-    window_s, hop_s = manifest.window.frames * frame_s, manifest.window.hop * frame_s
+    """The probabilities of each window: the stronger the colour, the more probable the emotion.
+
+    Where windows overlap, each is drawn around its middle; together they cover their segment.
+    """
     found = [
-        (segment.time_s + min(i * hop_s, max(0.0, segment.duration_s - window_s)), logs)
+        (*span, logs)
         for segment in segments
-        for i, logs in enumerate(segment.windows)
+        for span, logs in zip(_spans(segment, manifest), segment.windows, strict=True)
     ]
     together = -(-len(found) // _MOST_WINDOWS)
     rows = []
     for first in range(0, len(found), together):
         some = found[first : first + together]
-        shares = np.exp(combine([logs for _, logs in some]))
+        shares = np.exp(combine([logs for _, _, logs in some]))
         rows += [
-            {"from": some[0][0], "to": some[-1][0] + hop_s, "emotion": label, "probability": share}
+            {"from": some[0][0], "to": some[-1][1], "emotion": label, "probability": share}
             for label, share in zip(manifest.labels, shares.tolist(), strict=True)
         ]
     return _chart(
@@ -120,6 +128,34 @@ def windows(
             alt.Tooltip("probability:Q", format=".0%"),
             alt.Tooltip("from:Q", format=".1f", title="second"),
         ],
+    )
+
+
+def _spans(segment: ClassifiedSegment, manifest: Manifest) -> Iterable[tuple[float, float]]:
+    """The part of the recording, in seconds, in which each window of ``segment`` is drawn."""
+    frame_s = manifest.mfcc.hop_length / manifest.mfcc.sample_rate_hz
+    window_s, hop_s = manifest.window.frames * frame_s, manifest.window.hop * frame_s
+    last_s = max(0.0, segment.duration_s - window_s)
+    starts = [min(i * hop_s, last_s) for i in range(len(segment.windows))]
+    between = [(one + other + window_s) / 2 for one, other in pairwise(starts)]
+    edges = [segment.time_s + edge for edge in (0.0, *between, segment.duration_s)]
+    return pairwise(edges)
+
+
+def mfcc(preview: Preview) -> alt.Chart:
+    """The MFCC over time, as :func:`mfcc_picture` colours them."""
+    png = io.BytesIO()
+    Image.fromarray(mfcc_picture(preview.mfcc)).save(png, "png")
+    url = f"data:image/png;base64,{b64encode(png.getvalue()).decode()}"
+    return _chart(
+        [{"from": 0, "to": preview.duration_s, "low": 0, "high": 1, "url": url}],
+        alt.MarkDef("image", aspect=False),
+        120 + _AXIS,
+        x=_seconds(preview.duration_s),
+        x2="to:Q",
+        y=alt.Y("low:Q", axis=_NO_LABEL),
+        y2="high:Q",
+        url="url:N",
     )
 
 

@@ -5,7 +5,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from undertone.web.app_state import app_state
 from undertone.web.auth import LOGOUT_PATH
-from undertone.web.theme import icon
+from undertone.web.theme import STYLE, icon
 from undertone.web.views import classify, journal, live, model
 
 _STYLE = "background:none;border:0;color:inherit;font-size:.875rem;padding:.25rem .5rem"
@@ -26,7 +26,7 @@ def show() -> None:
         st.Page(model.show, title="Model", url_path="model"),
     ]
     page = st.navigation(pages, position="hidden")
-    st.html("<style>.stMainBlockContainer { padding-top: 3rem }</style>")
+    st.html(f"<style>{STYLE}</style>")
     # a row also fits a phone, on which Streamlit hides its own navigation
     with st.container(horizontal=True, vertical_alignment="center"):
         for each in pages:

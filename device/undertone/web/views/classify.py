@@ -23,7 +23,7 @@ from undertone.support.printable import printable
 from undertone.web import charts, model_selection
 from undertone.web.app_state import AppState, app_state
 from undertone.web.models import Model
-from undertone.web.theme import headline, plain
+from undertone.web.theme import headline, plain, table
 from undertone.web.upload_classifier import ClassifiedUpload, classify_upload
 
 _RESULTS = "results"
@@ -64,12 +64,12 @@ def show() -> None:
         selected = st.selectbox(
             "Recording", range(len(sounds)), format_func=lambda i: printable(sounds[i].name)
         )
-        st.dataframe(_table(results), hide_index=True, width="stretch")
+        table(_rows(results))
     _details(sounds[selected], uploads[selected], model.bundle.manifest)
     with st.container(horizontal=True):
-        table = io.StringIO()
-        write_csv(results, model.bundle.manifest.labels, table)
-        st.download_button("CSV", table.getvalue(), "emotions.csv", "text/csv")
+        text = io.StringIO()
+        write_csv(results, model.bundle.manifest.labels, text)
+        st.download_button("CSV", text.getvalue(), "emotions.csv", "text/csv")
         lines = "".join(to_line(result) + "\n" for result in results)
         st.download_button("JSON", lines, "emotions.jsonl", "application/json")
 
@@ -150,13 +150,12 @@ def _details(sound: Sound, upload: ClassifiedUpload, manifest: Manifest) -> None
         st.audio(sound.data, _PLAYED[suffix])
     else:
         st.caption("Browsers can't play this format.")
-    detail = "no speech found"
+    detail, reason = "no speech found", None
     if verdict.overall:
-        scores = verdict.overall.scores
+        scores, reason = verdict.overall.scores, verdict.overall.reason
         label = "" if verdict.verdict == scores.label else f"most probable: {scores.label}, "
-        reason = f", {verdict.overall.reason}" if verdict.overall.reason else ""
-        detail = f"{label}{scores.confidence:.0%}{reason}"
-    headline(verdict.verdict, detail)
+        detail = f"{label}{scores.confidence:.0%}"
+    headline(verdict.verdict, detail, reason)
     whole, parts = st.columns([2, 3], gap="medium")
     if verdict.overall:
         whole.altair_chart(charts.probabilities(verdict.overall), width="stretch")
@@ -164,15 +163,14 @@ def _details(sound: Sound, upload: ClassifiedUpload, manifest: Manifest) -> None
     if sum(len(segment.windows) for segment in verdict.segments) > 1:
         chart = charts.windows(verdict.segments, manifest, preview.duration_s)
         parts.altair_chart(chart, width="stretch")
-    parts.image(
-        charts.mfcc_picture(preview.mfcc),
+    parts.altair_chart(charts.mfcc(preview), width="stretch")
+    parts.caption(
         "MFCC over time, standardised as for the network: coefficient 1 at the bottom, "
-        f"{manifest.mfcc.n_coefficients} at the top; dark is below the mean, bright above it.",
-        width="stretch",
+        f"{manifest.mfcc.n_coefficients} at the top; dark is below the mean, bright above it."
     )
 
 
-def _table(results: Sequence[FileResult]) -> list[dict[str, str]]:
+def _rows(results: Sequence[FileResult]) -> list[dict[str, str]]:
     rows = []
     for result in results:
         overall = result.verdict.overall if result.verdict else None

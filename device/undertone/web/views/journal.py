@@ -18,10 +18,11 @@ from undertone.journal.plot import in_order, over_time
 from undertone.journal.remove import remove_day
 from undertone.web import charts
 from undertone.web.app_state import AppState, app_state
-from undertone.web.theme import plain
+from undertone.web.theme import plain, segment_row, table
 
 _SPANS = {"day": 1, "week": 7, "month": 31}
 _MOST_ROWS = 2000
+_TABLE_HEIGHT = 400
 _MOST_EXPORTED_MB = 64
 _DONE = "deleted"
 
@@ -101,14 +102,16 @@ def _charts(reader: JournalReader, summary: Summary, day: date | None) -> None:
 def _table(reader: JournalReader, summary: Summary) -> None:
     st.subheader("Segments", anchor=False)
     verdicts = st.multiselect("Verdicts", in_order(summary.verdicts), placeholder="all verdicts")
-    least = st.slider("At least this confident", 0, 100, 0, format="%d %%") / 100
+    least = st.slider("At least this confident", 0, 100, 0, format="%d%%") / 100
 
     def selected(segment: SegmentHeard) -> bool:
         fits = not verdicts or segment.verdict.verdict in verdicts
         return fits and segment.verdict.scores.confidence >= least
 
     records = _newest(reader, selected)
-    st.dataframe([_row(record) for record in reversed(records)], hide_index=True, width="stretch")
+    if records:
+        with st.container(height=_TABLE_HEIGHT if len(records) > 10 else "content", border=False):
+            table([_row(record) for record in reversed(records)])
     if len(records) == _MOST_ROWS:
         st.caption(f"Only the newest {_MOST_ROWS:,} segments are shown; an export contains all.")
 
@@ -122,17 +125,9 @@ def _newest(reader: JournalReader, selected: Callable[[SegmentHeard], bool]) -> 
     return found
 
 
-def _row(record: Record) -> dict[str, object]:
-    segment = record.event
-    assert isinstance(segment, SegmentHeard)
-    return {
-        "time": f"{record.time:%Y-%m-%d %H:%M:%S}",
-        "verdict": segment.verdict.verdict,
-        "most probable": segment.verdict.scores.label,
-        "confidence": round(segment.verdict.scores.confidence, 2),
-        "seconds": round(segment.duration_s, 1),
-        "dBFS": round(segment.level_dbfs),
-    }
+def _row(record: Record) -> dict[str, str]:
+    assert isinstance(record.event, SegmentHeard)
+    return segment_row(record.event, f"{record.time:%Y-%m-%d %H:%M:%S}")
 
 
 def _export(state: AppState, since: date, until: date, files: list[JournalFile]) -> None:

@@ -10,7 +10,7 @@ from undertone.journal.format import JournalEvent, time_of
 from undertone.web import charts, model_selection
 from undertone.web.app_state import AppState, app_state
 from undertone.web.live_listener import LiveListener
-from undertone.web.theme import headline, plain
+from undertone.web.theme import headline, plain, segment_row, table
 
 _REFRESH_S = 1.0
 _LOWEST_DBFS = -60.0
@@ -35,11 +35,8 @@ def _now() -> None:
     st.caption(_state(listener, events))
     _current(listener, segments)
     if segments:
-        st.dataframe(
-            [_row(segment) for segment in reversed(segments[-_LAST_SEGMENTS:])],
-            hide_index=True,
-            width="stretch",
-        )
+        last = reversed(segments[-_LAST_SEGMENTS:])
+        table([segment_row(one, f"{time_of(one):%H:%M:%S}") for one in last])
 
 
 def _controls(listener: LiveListener) -> None:
@@ -92,7 +89,7 @@ def _current(listener: LiveListener, segments: list[SegmentHeard]) -> None:
         verdict = segments[-1].verdict
         detail = f"{verdict.scores.confidence:.0%}, {time_of(segments[-1]):%H:%M:%S}"
     if verdict:
-        headline(verdict.verdict, detail)
+        headline(verdict.verdict, detail, verdict.reason)
         st.altair_chart(charts.probabilities(verdict), width="stretch")
     if status:
         level = max(status.level_dbfs, _LOWEST_DBFS)
@@ -101,15 +98,3 @@ def _current(listener: LiveListener, segments: list[SegmentHeard]) -> None:
         st.progress(min(1.0, 1 - level / _LOWEST_DBFS), f"Level: {shown}{clipping}")
     elif segments:
         st.caption(f"Level of the last segment: {segments[-1].level_dbfs:.0f} dBFS")
-
-
-def _row(segment: SegmentHeard) -> dict[str, str]:
-    scores = segment.verdict.scores
-    return {
-        "time": f"{time_of(segment):%H:%M:%S}",
-        "verdict": segment.verdict.verdict,
-        "most probable": scores.label,
-        "confidence": f"{scores.confidence:.0%}",
-        "seconds": f"{segment.duration_s:.1f}",
-        "dBFS": f"{segment.level_dbfs:.0f}",
-    }

@@ -1,7 +1,6 @@
 """The page Model: the bundles, their figures and cards, and which one to use."""
 
 import re
-from typing import Any
 
 import streamlit as st
 
@@ -13,7 +12,7 @@ from undertone.files.workers import in_new_process
 from undertone.web import model_selection
 from undertone.web.app_state import AppState, app_state
 from undertone.web.models import Model
-from undertone.web.theme import plain
+from undertone.web.theme import plain, table
 
 _RUNS = 50
 _LARGEST_CARD = 2**18
@@ -42,7 +41,8 @@ def show() -> None:
     picture = model.bundle.folder / _PICTURE
     if picture.is_file():
         caption = "Confusion matrix. Rows: true emotion; columns: recognised emotion."
-        st.image(picture.read_bytes(), caption, width=640)
+        with st.container(width=640):  # or the width of the screen: a picture itself stays wide
+            st.image(picture.read_bytes(), caption, width="stretch")
     _card(model)
     for broken, why in state.models.broken.items():
         st.error(f"{plain(broken)}: {plain(why)}")
@@ -74,18 +74,18 @@ def _latency(state: AppState, model: Model) -> None:
     except UndertoneError as error:
         st.error(plain(str(error)))
         return
-    st.dataframe(_rows(timed.stages), hide_index=True)
+    table(_rows(timed.stages))
     st.caption(
         f"Milliseconds, from {_RUNS} calls. `mfcc`: 0.3 s of speech; `invoke`: one window; `path`: "
         "0.1 s of sound through all stages. `undertone bench` measures more."
     )
 
 
-def _rows(measured: Stages) -> list[dict[str, Any]]:
+def _rows(measured: Stages) -> list[dict[str, str]]:
     rows = []
     for name in _SHOWN:
         latency = getattr(measured, name)
-        rows.append({"stage": name, "p50": latency.p50_ms, "p99": latency.p99_ms})
+        rows.append({"stage": name, "p50": f"{latency.p50_ms:.2f}", "p99": f"{latency.p99_ms:.2f}"})
     return rows
 
 
