@@ -4,7 +4,7 @@ Times are POSIX seconds; sinks write them as RFC 3339 with the UTC offset.  ``ki
 journal's key ``event``; live-only values (:class:`LiveStatus`) have none and are never stored.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -113,16 +113,25 @@ class Idle:
     time_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """A live source has given all that there is; its reader may rest before it asks for more."""
+
+
 Event = Started | SegmentHeard | Gap | SourceLost | SourceBack | Stopped
 
 
 @dataclass(frozen=True, slots=True)
 class LiveStatus:
-    """Now, for a live view only: level, clipping, the open segment's provisional verdict."""
+    """Now, for a live view only: level, clipping, the open segment's provisional verdict.
+
+    provisional: may run the classifier, so only a sink that shows the verdict calls it, and only
+        while it observes this status.
+    """
 
     time_s: float
     listened_s: float
     level_dbfs: float
     clips: bool
     speaking: bool
-    provisional: Verdict | None
+    provisional: Callable[[], Verdict | None]

@@ -10,6 +10,7 @@ from undertone.audio.block import Block
 from undertone.audio.level import SILENCE, Level, measure
 from undertone.errors import UndertoneError
 from undertone.events import (
+    CaughtUp,
     Event,
     Gap,
     Idle,
@@ -25,7 +26,10 @@ from undertone.recognition.pipeline import ClassifiedSegment, Pipeline
 
 _log = logging.getLogger(__name__)
 
-SourceItem = Block | Gap | Idle | SourceLost | SourceBack
+OVERLOADED_S = 2.0
+"""Sound that waits for this machine before less of it is classified."""
+
+SourceItem = Block | Gap | CaughtUp | Idle | SourceLost | SourceBack
 
 
 class Sink(Protocol):
@@ -54,14 +58,20 @@ class Listener:
         manifest: Manifest,
         sinks: Sequence[Sink],
         clock: Callable[[], float],
+        rest: Callable[[], None] | None = None,
     ) -> None:
-        """``clock`` gives POSIX seconds; a block's own time is used for what it holds."""
+        """``clock`` gives POSIX seconds; a block's own time is used for what it holds.
+
+        ``rest`` returns after half a second or so, and is called while nobody speaks to a live
+        source; None takes every block as soon as it is there.
+        """
         self._pipeline = pipeline
         self._manifest = manifest
         self._sinks = sinks
         self._clock = clock
+        self._rest = rest
+        self._overloaded = False
         self._failing: set[int] = set()
-        self._heard_to_s = 0.0
         self.listened_s = 0.0
         self.segments = 0
         self.incomplete = False
@@ -85,9 +95,8 @@ class Listener:
             )
             reason = self._listen(source)
         finally:
-            # a file can be heard faster than its sound lasts: its end is the later time
-            end_s = max(self._clock(), self._heard_to_s)
-            self._emit(Stopped(end_s, reason, round(self.listened_s, 3), self.segments))
+            listened_s = round(self.listened_s, 3)
+            self._emit(Stopped(self._clock(), reason, listened_s, self.segments))
             closed = [self._guard(sink, sink.close) for sink in self._sinks]
             self.incomplete = not all(closed)
 
@@ -105,17 +114,20 @@ class Listener:
     def _take(self, item: SourceItem) -> None:
         match item:
             case Block():
-                overloaded = self._pipeline.overloaded
-                self._report(self._pipeline.process(item))
-                if self._pipeline.overloaded and not overloaded:
+                overloaded = item.behind_s >= OVERLOADED_S
+                if overloaded and not self._overloaded:
                     _log.warning(
                         "this machine is too busy: the listening is %.0f s late, and fewer "
-                        "windows are judged until it has caught up",
+                        "windows are classified until it has caught up",
                         item.behind_s,
                     )
+                self._overloaded = overloaded
+                self._report(self._pipeline.process(item, overloaded))
                 self.listened_s += item.duration_s
-                self._heard_to_s = item.time_s + item.duration_s
-                self._hear(self._heard_to_s, measure(item.samples))
+                self._hear(item.time_s + item.duration_s, measure(item.samples))
+            case CaughtUp():
+                if self._rest and self._pipeline.idle:
+                    self._rest()
             case Idle():
                 self._hear(item.time_s, SILENCE)
             case _:
@@ -123,9 +135,14 @@ class Listener:
                 self._emit(item)
 
     def _hear(self, time_s: float, level: Level) -> None:
-        speaking, provisional = self._pipeline.speaking, self._pipeline.provisional
+        pipeline = self._pipeline
         status = LiveStatus(
-            time_s, self.listened_s, level.rms_dbfs, level.clips, speaking, provisional
+            time_s,
+            self.listened_s,
+            level.rms_dbfs,
+            level.clips,
+            pipeline.speaking,
+            pipeline.provisional,
         )
         for sink in self._sinks:
             self._guard(sink, partial(sink.observe, status))

@@ -1,7 +1,6 @@
 """The value that every audio source yields."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,18 +18,10 @@ PIECE_LENGTH = 4800
 for three, and the spectra of many more leave the processor's cache."""
 
 REST_S = 0.5
-"""Sound that a live source takes at once while it may rest.  A processor that sleeps in between
-wakes with cold caches: nearly all that silence costs is the number of wake-ups."""
-
-Resting = Callable[[], bool]
-"""Whether a source may rest: whether nobody misses what the next ``REST_S`` of sound bring."""
+"""How long the reader of a live source may rest while nobody speaks.  A processor that sleeps in
+between wakes with cold caches: nearly all that silence costs is the number of wake-ups."""
 
 Samples = NDArray[np.int16]
-
-
-def never() -> bool:
-    """For who wants each block as soon as it is there."""
-    return False
 
 
 @dataclass(frozen=True, slots=True)

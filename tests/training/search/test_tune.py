@@ -10,7 +10,7 @@ from miniature import SPACE, assert_drawn, train
 
 from undertone import samples
 from undertone_training import recipe as recipes
-from undertone_training.evaluation.comparison import rows_of
+from undertone_training.evaluation.results import rows_of
 from undertone_training.learning.trainer import Trainer, Training
 
 # TensorFlow is imported into one worker only.

@@ -12,7 +12,7 @@ from undertone_training.cli import common
 from undertone_training.errors import RunError
 
 if TYPE_CHECKING:
-    from undertone_training.evaluation.comparison import Row
+    from undertone_training.evaluation.results import Row
 
 
 def _checked_ending(
@@ -68,7 +68,7 @@ def command(
     if references:
         _references(references, folders, form, output)
         return
-    from undertone_training.evaluation.comparison import ranked, rows_of
+    from undertone_training.evaluation.results import ranked, rows_of
 
     rows = ranked(row for folder in folders for row in rows_of(folder))
     if output:
