@@ -1,4 +1,4 @@
-# Undertone. `make` alone lists what can be made.
+# Undertone. `make` without a target lists the targets.
 
 VERSIONS := 3.11 3.12 3.13
 # the first interpreter that runs: a name on the PATH may be a shim with nothing behind it
@@ -18,16 +18,16 @@ OUTPUT ?=
 .DEFAULT_GOAL := help
 .PHONY: help run test fuzz attack soak journal-scale bench growth check format arm pictures figures clean
 
-help: ## this list
+help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: .venv/.ready ## listen (plays the packaged sample where there is no microphone)
+run: .venv/.ready ## listen (to the packaged sample if there is no microphone)
 	@.venv/bin/undertone listen
 
-test: .venv-dev/.ready ## every test; UNDERTONE_DATA names the folder of the corpora, if there is one
+test: .venv-dev/.ready ## run all tests; UNDERTONE_DATA is the folder of the corpora, if there is one
 	.venv-dev/bin/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
-check: .venv-dev/.ready ## ruff and mypy --strict
+check: .venv-dev/.ready ## run ruff and mypy --strict
 	.venv-dev/bin/ruff check .
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
@@ -36,36 +36,37 @@ format: .venv-dev/.ready ## fix what ruff can fix
 	.venv-dev/bin/ruff check --fix .
 	.venv-dev/bin/ruff format .
 
-fuzz: .venv-dev/.ready ## hostile input to every reader: EXAMPLES damaged files of each kind
+fuzz: .venv-dev/.ready ## read EXAMPLES damaged files of each kind with every reader
 	UNDERTONE_FUZZ_EXAMPLES=$(EXAMPLES) .venv-dev/bin/python -m pytest -q -s tests/fuzz
 
-attack: .venv-dev/.ready ## 300 kills of a listening program, and what else it has to survive
+attack: .venv-dev/.ready ## kill a listening program 300 times, and other attacks on it
 	UNDERTONE_ATTACKS=300 .venv-dev/bin/python -m pytest -q -s tests/attacks
 
-soak: .venv-dev/.ready ## listen for long with faults thrown in: HOURS of a file, MINUTES of a microphone (as root)
+soak: .venv-dev/.ready ## listen for a long time with injected faults: HOURS of a file, MINUTES of a microphone (as root)
 	.venv-dev/bin/python tools/soak.py --hours $(HOURS) --minutes $(MINUTES) $(if $(OUTPUT),--output $(OUTPUT))
 
-journal-scale: .venv-dev/.ready ## sum up a journal of EVENTS events
+journal-scale: .venv-dev/.ready ## summarise a journal of EVENTS events
 	.venv-dev/bin/python tools/journal_scale.py --events $(EVENTS) $(if $(OUTPUT),--output $(OUTPUT))
 
-bench: .venv-dev/.ready ## what every bundle costs here with every runtime, into docs/; RUNS of each stage
+bench: .venv-dev/.ready ## measure every bundle with every runtime, into docs/; RUNS calls of each stage
 	.venv-dev/bin/undertone bench models/* --runtime all --threads 1,2 --runs $(RUNS) \
 		--format json --output docs/bench/machine-$(shell uname -m).json
 	.venv-dev/bin/python tools/bench_figures.py
 	.venv-dev/bin/undertone bench --read docs/bench/machine-$(shell uname -m).json \
 		--check docs/bench/limits.toml
 
-growth: .venv-dev/.ready ## what long recordings, many files and many microphones cost, into docs/
+growth: .venv-dev/.ready ## measure long recordings, many files and many microphones, into docs/
 	.venv-dev/bin/python tools/growth.py --output docs/bench/growth.json
 	.venv-dev/bin/python tools/bench_figures.py
 
-arm: .venv-dev/.ready ## the device on Arm under qemu (as root, on Debian); STEPS names some, ARM a folder to keep
+arm: .venv-dev/.ready ## build, test and count the device on Arm under qemu (as root, on Debian); STEPS selects steps, ARM is the folder
 	.venv-dev/bin/python tools/arm.py --folder $(ARM) $(STEPS)
 
-pictures: .venv-dev/.ready ## draw the README's live view anew, after a change of the model or the screen
+pictures: .venv-dev/.ready ## draw the pictures of the README and docs/ again, after a change of what they show
 	.venv-dev/bin/python tools/pictures.py
+	.venv-dev/bin/python tools/architecture.py
 
-figures: .venv-dev/.ready ## write the figures of README, docs/ and model cards anew, after a change of models/ or docs/*/
+figures: .venv-dev/.ready ## write the figures in the README, docs/ and model cards again, after a change of models/ or docs/*/
 	.venv-dev/bin/python tools/docs_figures.py
 
 clean: ## remove both environments and everything built
@@ -77,13 +78,13 @@ clean: ## remove both environments and everything built
 .venv-dev/.ready: SIZE := 3.5 GB
 REQUIRE_PYTHON = sh tools/require-python.sh '$(PYTHON)' $(VERSIONS)
 
-# Without PortAudio there is still the packaged sample, without venv there is nothing.
+# Without PortAudio the packaged sample still works; without venv nothing does.
 .venv/.ready .venv-dev/.ready: setup.py constraints.txt
 	@$(REQUIRE_PYTHON)
 	@PYTHON='$(PYTHON)' sh tools/system-packages.sh $(notdir $(PYTHON))-venv libportaudio2 \
 		|| $(PYTHON) -c 'import ensurepip' 2>/dev/null
 	@$(REQUIRE_PYTHON)
-	@echo 'Installing Undertone into $(@D), once: $(SIZE) on the disk, and a few minutes'
+	@echo 'Installing Undertone into $(@D) (once): $(SIZE) on disk, a few minutes'
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/$(PIP) install --use-pep517 -c constraints.txt -e '$(WHAT)'
 	@touch $@

@@ -1,7 +1,7 @@
 """Undertone's package metadata: two programs and the models, from one source tree.
 
-``package_dir`` maps a top-level name to each folder, so that a plain and an editable
-install both work.  The bare install is the device's; every extra adds one place.
+``package_dir`` maps a top-level name to each folder, so that both a plain and an editable install
+work.  Without extras only what the device needs is installed.
 """
 
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-# pip asks python_requires last, after a long search that ends with another error
+# pip checks python_requires last, after a long search that ends with another error
 if not (3, 11) <= sys.version_info < (3, 14):
     found = "{}.{}".format(*sys.version_info)
     sys.exit(f"Undertone needs Python 3.11, 3.12 or 3.13, and this is Python {found}.")
@@ -24,14 +24,14 @@ REPOSITORY = "https://github.com/undertone/undertone"
 
 
 def package_index_readme() -> str:
-    """The README with absolute links: a package index has none of the files beside it."""
+    """The README with absolute links: a package index has no other files of the repository."""
     text = (ROOT / "README.md").read_text()
     text = re.sub(r"(!\[[^\]]*\]\()(?!https?:|#)", rf"\g<1>{REPOSITORY}/raw/HEAD/", text)
     return re.sub(r"(?<!!)(\[[^\]!]*\]\()(?!https?:|#)", rf"\g<1>{REPOSITORY}/blob/HEAD/", text)
 
 
 DEVICE = [
-    # tflite-runtime ends at CPython 3.11 and is built for NumPy 1; LiteRT takes over from 3.12.
+    # tflite-runtime supports CPython up to 3.11 and NumPy 1; LiteRT is used from 3.12 on.
     'tflite-runtime==2.14.0; python_version < "3.12"',
     'numpy>=1.26,<2; python_version < "3.12"',
     'ai-edge-litert>=2.1,<3; python_version >= "3.12"',
@@ -45,7 +45,7 @@ DEVICE = [
     "msgspec>=0.19,<1",  # strict validation of manifests and recipes
     "click>=8.4,<9",  # command line
     "rich>=13,<16",  # live view and tables
-    "platformdirs>=4,<5",  # where state and configuration live
+    "platformdirs>=4,<5",  # folders of state and configuration
 ]
 EXTRAS = {
     "litert": ["ai-edge-litert>=2.1,<3"],

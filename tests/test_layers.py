@@ -1,76 +1,12 @@
 """The layers that each package names in its docstring: imports go downwards, without circles."""
 
 import ast
-import importlib.util
-import re
-from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
 
-PACKAGES = ("undertone", "undertone_training")
-
-_TABLE = re.compile(r"^=+ +=+\nlayer .*\n=+ +=+\n(.*?)^=+ +=+$", re.M | re.S)
-
-
-def layers_of(docstring: str) -> list[list[str]]:
-    """The modules and packages of each layer in a docstring's table, the highest first."""
-    tables: list[str] = _TABLE.findall(docstring)
-    return [
-        re.findall(r"\w+", re.match(r"(\w+(?:, \w+)*)", row)[0])  # type: ignore[index]
-        for table in tables
-        for row in table.splitlines()
-    ]
-
-
-def root_of(package: str) -> Path:
-    spec = importlib.util.find_spec(package)
-    assert spec
-    assert spec.origin
-    return Path(spec.origin).parent
-
-
-def sources_of(package: str) -> dict[str, ast.Module]:
-    """Every module of the package by its dotted name, parsed."""
-    root = root_of(package)
-    sources = {}
-    for path in sorted(root.rglob("*.py")):
-        parts = [package, *path.relative_to(root).with_suffix("").parts]
-        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        sources[name] = ast.parse(path.read_text())
-    return sources
-
-
-def imports_of(name: str, tree: ast.Module, modules: set[str]) -> Iterator[str]:
-    """The modules among ``modules`` that one of them imports, anywhere in its source.
-
-    Importing ``a.b.c`` also runs ``a.b``, unless the importing module is itself inside of it.
-    """
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            targets = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{name} imports relatively"
-            base = node.module or ""
-            full = [f"{base}.{alias.name}" for alias in node.names]
-            targets = [each if each in modules else base for each in full]
-        else:
-            continue
-        for target in targets:
-            parts = target.split(".")
-            for end in range(1, len(parts) + 1):
-                module = ".".join(parts[:end])
-                if module in modules and not f"{name}.".startswith(f"{module}."):
-                    yield module
-
-
-def checked(package: str) -> tuple[list[list[str]], dict[str, set[str]]]:
-    """The package's layers, and what each of its modules imports."""
-    sources = sources_of(package)
-    docstring = ast.get_docstring(sources[package]) or ""
-    imports = {name: set(imports_of(name, tree, set(sources))) for name, tree in sources.items()}
-    return layers_of(docstring), imports
+import architecture
+from imports import PACKAGES, imports_of, layers_and_imports, layers_of
 
 
 def test_the_table_of_a_docstring_is_read() -> None:
@@ -103,7 +39,7 @@ def function():
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_imports_form_no_circle(package: str) -> None:
-    layers, imports = checked(package)
+    layers, imports = layers_and_imports(package)
     if not layers:
         pytest.skip(f"{package} names no layers")
     try:
@@ -114,7 +50,7 @@ def test_imports_form_no_circle(package: str) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_module_imports_from_a_layer_above_its_own(package: str) -> None:
-    layers, imports = checked(package)
+    layers, imports = layers_and_imports(package)
     if not layers:
         pytest.skip(f"{package} names no layers")
     heights = {name: -height for height, layer in enumerate(layers) for name in layer}
@@ -130,3 +66,8 @@ def test_no_module_imports_from_a_layer_above_its_own(package: str) -> None:
         if heights[target.split(".")[1]] > heights[name.split(".")[1]]
     ]
     assert upward == []
+
+
+def test_the_picture_of_the_architecture_is_current() -> None:
+    """Else run ``make pictures``."""
+    assert architecture.stored_description() == architecture.description(architecture.imports())

@@ -92,7 +92,7 @@ def models() -> list[Model]:
     for path in sorted((ROOT / "models").glob(f"*/{bundle.MANIFEST_FILE}")):
         manifest = json.loads(path.read_bytes())
         if manifest["figures"]:
-            breakdown = read_breakdown(path.parent / "report")
+            breakdown = read_breakdown(path.parent / "report").to_dict("records")
             of_it = known.of(manifest["model_sha256"])
             found.append(Model(path.parent, manifest, breakdown, of_it))
     return found

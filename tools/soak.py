@@ -124,8 +124,9 @@ class Listening:
     """The program under test, with its journal on ``card``."""
 
     def __init__(self, card: Card, source: str, env: dict[str, str], *, piped: bool) -> None:
-        """Start ``undertone listen``."""
+        """Start ``undertone listen``; what is piped is a recording."""
         self._journal = card.journal
+        self._recordings = piped
         self.told: list[str] = []
         """What it said on stderr."""
         self.process = subprocess.Popen(
@@ -133,6 +134,7 @@ class Listening:
                 *(sys.executable, "-m", "undertone.cli", "listen", "--source", source),
                 *("--journal", str(card.journal), "--journal-flush-s", "1"),
                 *("--journal-max-mb", "1"),
+                *(("--began", "2000-01-01") if piped else ()),
             ],
             env=env,
             stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
@@ -169,7 +171,7 @@ class Listening:
         """The journal as it stands; SoakError where a line of it is damaged."""
         if not self._journal.exists():
             return []
-        reader = JournalReader(self._journal)
+        reader = JournalReader(self._journal, recordings=self._recordings)
         records = list(reader)
         if reader.damaged:
             raise SoakError(f"{reader.damaged} lines of the journal are damaged")

@@ -28,10 +28,18 @@ def what_is_missing() -> str | None:
 class PageServer:
     """One running ``undertone web``."""
 
-    def __init__(self, *arguments: str | Path, env: Mapping[str, str] | None = None) -> None:
-        """Start it on a free port and wait until it says where; it loads nothing of the caller."""
+    def __init__(
+        self,
+        *arguments: str | Path,
+        env: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("-m", "undertone.cli"),
+    ) -> None:
+        """Start it on a free port and wait until it says where; it loads nothing of the caller.
+
+        program: to give Python in place of the command itself.
+        """
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "undertone.cli", "web", "--port", "0", *map(str, arguments)],
+            [sys.executable, *program, "web", "--port", "0", *map(str, arguments)],
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -62,11 +70,19 @@ class PageServer:
 
     @property
     def memory_bytes(self) -> int:
+        """Its resident set."""
+        return self._status("VmRSS")
+
+    @property
+    def peak_memory_bytes(self) -> int:
         """The largest resident set that it has had."""
+        return self._status("VmHWM")
+
+    def _status(self, name: str) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        peak = re.search(r"VmHWM:\s+(\d+) kB", status)
-        assert peak
-        return int(peak[1]) * 1024
+        found = re.search(rf"{name}:\s+(\d+) kB", status)
+        assert found
+        return int(found[1]) * 1024
 
     def stop(self) -> tuple[int, str]:
         """End it as Ctrl-C does; return its status and what it said after it was ready."""

@@ -30,6 +30,7 @@ class Visitor:
             )
         )
         self._uploader = ""
+        self._told = ""
         self._session = ""
         self.shown: list[str] = []
         """Every text of the last run, in its order."""
@@ -53,7 +54,7 @@ class Visitor:
         )
         status = self.put(urls.upload_url, name, data)
         if status != 204:
-            return [f"refused with {status}"]
+            return [f"refused with {status}: {self._told}"]
         changed = BackMsg()
         state = changed.rerun_script.widget_states.widgets.add(id=self._uploader)
         info = state.file_uploader_state_value.uploaded_file_info.add()
@@ -62,13 +63,22 @@ class Visitor:
         self._run(changed)
         return self.shown
 
+    def upload_path(self, file: str) -> str:
+        """Where an upload of this session goes; ``file`` is a name of ours for it."""
+        return f"/_stcore/upload_file/{self._session}/{file}"
+
+    def upload_headers(self, token: bool = True) -> dict[str, str]:
+        """What an upload has to say; ``token``: that the page itself sends it, too."""
+        connection = http.client.HTTPConnection(self._address, timeout=_PATIENCE_S)
+        connection.request("GET", "/_stcore/health")
+        cookie = connection.getresponse().headers["set-cookie"].partition(";")[0]
+        connection.close()
+        headers = {"Content-Type": "multipart/form-data; boundary=x", "Cookie": cookie}
+        return headers | ({"X-Xsrftoken": cookie.partition("=")[2]} if token else {})
+
     def put(self, path: str, name: str, data: bytes, token: bool = True) -> int:
         """Send a file to an address of the server; the status of its answer."""
         connection = http.client.HTTPConnection(self._address, timeout=_PATIENCE_S)
-        connection.request("GET", "/_stcore/health")
-        response = connection.getresponse()
-        response.read()
-        cookie = response.headers["set-cookie"].partition(";")[0]
         body = (
             b'--x\r\nContent-Disposition: form-data; name="file"; filename="'
             + name.encode().replace(b'"', b"%22")
@@ -76,12 +86,9 @@ class Visitor:
             + data
             + b"\r\n--x--\r\n"
         )
-        headers = {"Content-Type": "multipart/form-data; boundary=x", "Cookie": cookie}
-        if token:
-            headers["X-Xsrftoken"] = cookie.partition("=")[2]
-        connection.request("PUT", path, body, headers)
+        connection.request("PUT", path, body, self.upload_headers(token))
         answer = connection.getresponse()
-        answer.read()
+        self._told = answer.read().decode()
         connection.close()
         return answer.status
 
@@ -113,3 +120,5 @@ class Visitor:
                 self._uploader = element.file_uploader.id
             case "markdown" | "alert" | "html" | "heading" as kind:
                 self.shown.append(getattr(element, kind).body)
+            case "exception":
+                self.shown.append(f"an exception: {element.exception.message}")

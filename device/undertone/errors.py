@@ -37,6 +37,10 @@ class JournalError(UndertoneError):
     """A journal that can't be opened, locked or read."""
 
 
+class OutputError(UndertoneError):
+    """A file or stream that can't be written."""
+
+
 class ServiceError(UndertoneError):
     """A service that can't be installed, removed or asked, or a service manager that is deaf."""
 

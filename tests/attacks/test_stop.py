@@ -31,7 +31,7 @@ from undertone.samples import clips
 LONG = "UNDERTONE_ATTACKS" in os.environ
 STOPS = 3 if LONG else 1
 STOP_S = 30.0 if LONG else 3.0
-BETWEEN_S = 9.0
+BETWEEN_S = 10.0
 PATIENCE_S = 60.0
 BLOCK_S = BLOCK_LENGTH / SAMPLE_RATE_HZ
 

@@ -163,6 +163,24 @@ def test_events_that_are_lost_at_the_end_are_a_failure(listen: Listen, journal: 
     assert "the last event is lost" in told
 
 
+def test_events_that_find_no_inode_are_a_failure(listen: Listen, journal: Path) -> None:
+    journal.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs", str(journal)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a file system")
+    try:
+        listening = listen()
+        listening.feed(spoken())
+        assert listening.process.stdin
+        listening.process.stdin.close()
+        listening.process.stdin = None
+        status, told = listening.ended()
+    finally:
+        subprocess.run(["umount", journal], check=True)
+    assert status == 1
+    assert "No space left on device: the last 3 events are lost" in told
+
+
 @pytest.mark.parametrize("pause_ms", [0, 1, 2, 4, 8])
 def test_ctrl_c_again_and_again_ends_it_once_and_loses_nothing(
     listen: Listen, pause_ms: int

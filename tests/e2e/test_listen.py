@@ -181,7 +181,7 @@ def test_without_a_microphone_the_packaged_sample_is_heard(
     assert done.stderr.count("\n") == 2
     *_, told, last = done.stdout.splitlines()
     assert told == f"journal: {tmp_path / 'journal'}"
-    assert last == "shown by: undertone journal show --recordings"
+    assert last == "to show it: undertone journal show --recordings"
     (file,) = (tmp_path / "journal").glob("*.jsonl")
     events = [json.loads(line) for line in file.read_text().splitlines()]
     assert events[0]["source"] == "packaged sample"
@@ -245,14 +245,14 @@ def test_on_a_terminal_the_emotion_is_shown_and_ctrl_c_leaves_it_as_it_was(
     assert terminal.stdin and terminal.stdout
     with limited(terminal):
         shown = b""
-        while b"last heard" not in shown:
+        while b"last segment" not in shown:
             more = terminal.stdout.read(65_536)
             assert more, shown.decode()
             shown += more
         terminal.stdin.write(b"\x03")
         rest, _ = terminal.communicate()
     picture = re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", shown.decode(errors="replace"))
-    (headline,) = re.findall(r"([A-Z]+)  last heard", picture)
+    (headline,) = re.findall(r"([A-Z]+)  last segment", picture)
     assert headline.lower() in {*bundle.load().manifest.labels, "uncertain"}
     assert "█" in picture
     assert "\x1b[?25l" in shown.decode(errors="replace")  # the cursor is hidden ...

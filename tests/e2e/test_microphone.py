@@ -1,5 +1,7 @@
 """The microphone as PortAudio gives it, in a process of its own, on a PulseAudio server."""
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -137,6 +139,36 @@ def test_another_microphone_is_never_heard_in_its_place(
     virtual_microphone.play(tmp_path / "played.wav")
     assert np.count_nonzero(recorder.end() == 1234) == len(played)
     virtual_microphone.unload("other")
+
+
+LOGGED_PACTL = """#!/bin/sh
+echo "$$ $@" >> {log}
+exec {pactl} "$@"
+"""
+
+
+def test_the_server_is_asked_for_its_source_only_when_that_may_have_changed(
+    virtual_microphone: VirtualMicrophone, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    pactl = tmp_path / "pactl"
+    pactl.write_text(LOGGED_PACTL.format(log=log, pactl=shutil.which("pactl")))
+    pactl.chmod(0o755)
+    noise = np.random.default_rng(5).integers(1, 9000, 6 * 16_000, np.int16)
+    soundfile.write(tmp_path / "short.wav", noise[:16_000], 16_000)
+    soundfile.write(tmp_path / "long.wav", noise, 16_000)
+    env = virtual_microphone.env | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    recorder = Recorder(env, tmp_path / "recorded.pcm")
+    assert recorder.next_word() == "hearing"
+    virtual_microphone.play(tmp_path / "short.wav")
+    asked = log.read_text()
+    assert asked.count("subscribe") == 1
+    virtual_microphone.play(tmp_path / "long.wav")
+    assert log.read_text() == asked
+    recorder.end()
+    recorder.limit.cancel()
+    (subscribed,) = [line.split()[0] for line in asked.splitlines() if "subscribe" in line]
+    assert not Path("/proc", subscribed).exists()
 
 
 def test_even_while_the_server_hangs_the_program_can_be_ended(

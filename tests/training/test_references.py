@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile
-from undertone_training.export.converting import quantize_apart
 
 from undertone import samples
 from undertone.cli import run
@@ -25,9 +24,9 @@ from undertone_training.corpora.splits import splits
 from undertone_training.errors import RunError
 from undertone_training.evaluation.results import Pooled
 from undertone_training.export.bundle import bundle_of
-from undertone_training.export.quantize import convert
-from undertone_training.features.cache import ClipFeatures, prepare
-from undertone_training.learning.dataset import fit_normalization
+from undertone_training.export.quantize import convert, quantize_runs
+from undertone_training.features.cache import ClipFeatures, FeatureCache
+from undertone_training.features.windows import fit_normalization
 from undertone_training.learning.runs import Run
 from undertone_training.networks import build
 from undertone_training.recipe import Recipe
@@ -135,7 +134,7 @@ def test_without_librosa_the_extra_is_named(
 def test_scaling_is_fitted_on_the_training_clips_alone() -> None:
     recipe = recipes.load("cnn-bigru")
     generator = np.random.default_rng(0)
-    shape = recipe.cut.frames, recipe.coefficients
+    shape = recipe.windowing.frames, recipe.coefficients
     train = [
         ClipFeatures(SimpleNamespace(), (generator.normal(3, 2, shape).astype(np.float32),), ())
         for _ in range(50)
@@ -299,7 +298,7 @@ def test_the_cache_holds_what_was_computed(road: Path) -> None:
     recipe = recipes.load(road / "mfcc-cnn.toml")
     clips = scan(road / "data").clips[:2]
     before = len(list((road / "cache").iterdir()))
-    first, _ = prepare(clips, recipe.front, None, None, road / "cache", 1)
+    first, _ = FeatureCache(road / "cache", 1).compute(clips, recipe)
     np.testing.assert_array_equal(
         first.segments[0], ReferenceFeatures("mfcc-mean").compute(clips[0].source.read())
     )
@@ -325,7 +324,7 @@ def test_an_interrupted_training_goes_on(road: Path, tmp_path: Path) -> None:
     recipe = recipes.load(path)
     split = splits(scan(road / "data").clips, "speaker-dependent")[1]
     one, two = (
-        prepare(side, recipe.front, None, None, road / "cache", 1)
+        FeatureCache(road / "cache", 1).compute(side, recipe)
         for side in (split.train, split.validation)
     )
     interrupted = Run(tmp_path / "run")
@@ -400,7 +399,7 @@ def test_what_can_not_be_quantised_is_tested_as_float(road: Path, tmp_path: Path
     model = keras.Sequential([keras.Input((1, 40)), keras.layers.Lambda(lambda x: x)])
     (folder / lost).unlink()
     model.save(folder / lost)  # no converter opens it: it holds code
-    ((_, reason),) = quantize_apart([(run, ())])
+    ((_, reason),) = quantize_runs([(run, ())])
     assert reason
     assert run.unquantized.read_text().strip() == reason
     shutil.copy(road / "runs/mfcc-cnn/development-1/seed0/model.keras", folder / lost)

@@ -199,8 +199,8 @@ def test_the_breakdown_has_the_figures_of_each_speaker_and_kind(
 
 def test_a_kind_that_no_clip_or_all_clips_have_is_no_part() -> None:
     spoken = {each.clip_id: replace(each, intensity=None) for each in CLIPS if each.sex == "male"}
-    assert {part.kind for part in breakdown(BY_FORM["int8"], spoken)} == {"speaker"}
-    assert {part.kind for part in breakdown(BY_FORM["int8"], {})} == {"speaker"}
+    assert {*breakdown(BY_FORM["int8"], spoken)["kind"]} == {"speaker"}
+    assert {*breakdown(BY_FORM["int8"], {})["kind"]} == {"speaker"}
 
 
 def test_a_map_is_the_same_at_every_call_and_keeps_neighbours() -> None:
@@ -412,8 +412,8 @@ def test_the_card_tells_whether_the_weights_heard_the_tested_speakers(
 
 
 def test_the_card_says_what_weakens_its_figures(report: tuple[Path, dict[str, Any]]) -> None:
-    rows = {row["value"]: row["uar"] for row in read_breakdown(report[0])}
-    better, worse = sorted(["female", "male"], key=rows.__getitem__, reverse=True)
+    rows = read_breakdown(report[0]).set_index("value")["uar"]
+    better, worse = sorted(["female", "male"], key=rows.get, reverse=True)
     names = {"female": "Women", "male": "Men"}
     speakers = [rows[name] for name in ("01", "02", "03", "04")]
     plain, known = card(report), card(report, Facts(DEVELOPMENT))

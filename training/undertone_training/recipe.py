@@ -216,7 +216,12 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schedule: Schedule = Schedule()
 
     def __post_init__(self) -> None:
-        """Raise ValueError for unknown features, and for settings that do not go with them."""
+        """Raise ValueError for settings that exclude each other, and for unknown features."""
+        for corpus, use in ((EVALUATED_CORPUS, "tested"), (self.corpus, "trained")):
+            if corpus in self.distillation.corpora:
+                raise ValueError(
+                    f"distillation.corpora must not contain {corpus}, which the model is {use} on"
+                )
         if self.features == "device":
             if self.vggish:
                 raise ValueError("vggish joins the features of a reference system only")

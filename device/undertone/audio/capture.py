@@ -23,9 +23,9 @@ class Capture:
     makes no length wrong.
     """
 
-    def __init__(self, live: bool) -> None:
-        """``live`` as in Timeline."""
-        self._timeline = Timeline(live)
+    def __init__(self) -> None:
+        """Nothing has come."""
+        self._timeline = Timeline()
         self._resampler = Resampler(SAMPLE_RATE_HZ)
         self._wall_s = 0.0  # what the wall clock said at 0 by the steady one
         self._end_s = 0.0  # of the sound that was resampled

@@ -158,7 +158,7 @@ class Microphone:
         self._helper: Thread | None = None
         self._opened = _Opened(self._input, clock, steady_clock)
         self._watchdog = Watchdog(steady_clock(), watchdog)
-        self._capture = Capture(live=True)
+        self._capture = Capture()
         self._back_s: float | None = None  # when sound came back that has not been given yet
 
     @property

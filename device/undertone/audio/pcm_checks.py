@@ -131,8 +131,8 @@ class RawSoundCheck:
         self._pace_is_known = True
         if abs(pace - 1) > _OFF_PACE and pace <= _HIGHEST_LIVE_PACE:
             _log.warning(
-                "%.2g s of sound come in on the pipe each second; if it is live, it is of another "
-                "rate or width, or has more channels: %s",
+                "%.2g s of sound come in on the pipe each second; if it is no recording, it is of "
+                "another rate or width, or has more channels: %s",
                 pace,
                 _WANTED,
             )

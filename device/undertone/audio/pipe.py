@@ -1,4 +1,4 @@
-"""Sound from a pipe, live or recorded: raw PCM, or a WAV stream as ``arecord`` writes it."""
+"""Live sound from a pipe: raw PCM, or a WAV stream as ``arecord`` writes it."""
 
 import os
 import struct
@@ -30,8 +30,8 @@ class Pipe:
 
     Raw sound is int16, low byte first, in mono at ``SAMPLE_RATE_HZ``; a WAV header in front says
     another rate or number of channels.  Block times are POSIX seconds of ``clock``, at which the
-    sound was captured: see Timeline.  A recording that comes faster than it lasts is timed as if
-    it had begun to play when it began to come.  An incomplete last sample is dropped.
+    sound was captured: see Timeline; a recording that comes faster than it lasts has no such
+    times.  An incomplete last sample is dropped.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Pipe:
         self._data = bytearray()
         self._ended = False
         self._empty_s = steady_clock()  # when nothing was in the pipe
-        self._capture = Capture(live=False)
+        self._capture = Capture()
         self._format: tuple[int, int] | None = None  # rate and channels
         self._gave_sound = False
 

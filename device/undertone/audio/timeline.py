@@ -90,12 +90,8 @@ class Timeline:
     not, sound is missing before the first of them that is not later than need be.
     """
 
-    def __init__(self, live: bool) -> None:
-        """``live``: no sound was captured after it came.
-
-        A pipe may give a recording instead, faster than it lasts; its times are counted.
-        """
-        self._live = live
+    def __init__(self) -> None:
+        """The first chunk says when the sound began."""
         self._end_s: float | None = None  # of the sound that has its place
         self._due_s = 0.0  # of all that came, if nothing is missing that is not known
         self._held: _Held | None = None
@@ -104,7 +100,6 @@ class Timeline:
     def begin(self) -> None:
         """Another stream follows; between the last one and it, sound is missing."""
         self._begins = True
-        self._last_least_s: float | None = None
         self._begin_period()
 
     def take(self, chunk: Chunk) -> list[Captured]:
@@ -172,21 +167,17 @@ class Timeline:
         self._left_s = PERIOD_S
 
     def _follow(self, chunk: Chunk, late_s: float) -> None:
-        """Adjust to a clock that is not ours: to the most punctual chunk of each period."""
-        if self._live and late_s < 0:
+        """Adjust to a clock that is not ours: no sound was captured after it came, and the most
+        punctual of a period came at once.
+        """
+        if late_s < 0:
             self._shift(late_s)
-            late_s = 0.0
-        self._least_s = min(self._least_s, late_s)
+        self._least_s = min(self._least_s, max(0.0, late_s))
         self._left_s -= chunk.duration_s
-        if self._left_s > 0:
-            return
-        least_s, last_s = self._least_s, self._last_least_s
-        # as fast as it lasts: a recording in a pipe is further ahead each time
-        if last_s is not None and abs(least_s - last_s) <= TOLERANCE_S and least_s <= TOLERANCE_S:
-            self._shift(least_s)
-            least_s = 0.0
-        self._last_least_s = least_s
-        self._begin_period()
+        if self._left_s <= 0:
+            if self._least_s <= TOLERANCE_S:
+                self._shift(self._least_s)
+            self._begin_period()
 
     def _shift(self, by_s: float) -> None:
         if self._end_s is not None:

@@ -1,1 +1,1 @@
-"""Size, latency, memory and real-time factor of a bundle on this machine."""
+"""Measures the size, latency, memory and real-time factor of a bundle on this machine."""

@@ -1,15 +1,15 @@
-"""Limits that a benchmark has to keep, for a gate before a release.
+"""Limits that a benchmark must not exceed, to check before a release.
 
 A TOML file of figures by their dotted names, as in the JSON:
 
-    baseline = "before.json"  # beside this file
-    threads = 1  # holds measurements with so many alone
+    baseline = "before.json"  # relative to this file
+    threads = 1  # check only measurements with this many
 
     [at_most]
     silence.cpu_share = 0.003
     cold_start.p50_ms = 600
 
-    [ratio_at_most]  # in terms of the baseline's
+    [ratio_at_most]  # relative to the baseline's figure
     stages.path.p50_ms = 1.2
 """
 
@@ -31,9 +31,9 @@ _LISTED = "docs/benchmark.md lists all"
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that figures may be, and the most in terms of a baseline's.
+    """The largest permitted figures, absolute and relative to a baseline's.
 
-    threads: of the measurements that are held to them; None holds all.
+    threads: number of threads of the measurements that are checked; None checks all.
     """
 
     at_most: Mapping[str, float]
@@ -41,21 +41,21 @@ class Limits:
     baseline: Benchmark | None
     threads: int | None
 
-    def held(self, benchmark: Benchmark) -> list[Measurement]:
-        """The measurements that the limits are for."""
+    def checked(self, benchmark: Benchmark) -> list[Measurement]:
+        """The measurements that the limits apply to."""
         return [one for one in benchmark.measurements if self.threads in (None, one.threads)]
 
 
 def load(path: Path) -> Limits:
     """The limits in ``path``.
 
-    Raises ConfigError, which names the key, for one that is unknown or no number, and
-    BenchmarkError where the baseline can't be read.
+    Raises ConfigError, which names the key, for one that is unknown or not a number, and
+    BenchmarkError if the baseline can't be read.
     """
     try:
         content = read_toml(path)
     except FileNotFoundError:
-        raise ConfigError(f"There is no file of limits {path}.") from None
+        raise ConfigError(f"There is no limits file {path}.") from None
     for key in content:
         if key not in _KEYS:
             raise ConfigError(f"{path}: there is no key {key!r}; {suggestion(key, _KEYS, _LISTED)}")
@@ -63,7 +63,7 @@ def load(path: Path) -> Limits:
     baseline = content.get("baseline", "")
     if not isinstance(baseline, str) or bool(ratios) != bool(baseline):
         raise ConfigError(
-            f'{path}: ratio_at_most and baseline = "FILE.json", a benchmark, need each other'
+            f'{path}: [ratio_at_most] and baseline = "FILE.json" (a benchmark) must be set together'
         )
     threads = content.get("threads")
     if threads is not None and (type(threads) is not int or threads < 1):
@@ -77,11 +77,11 @@ def load(path: Path) -> Limits:
 
 
 def broken(benchmark: Benchmark, limits: Limits) -> Iterator[str]:
-    """Every limit that ``benchmark`` breaks, each with the figure and where."""
-    held = limits.held(benchmark)
-    if not held:
+    """A sentence for every limit that ``benchmark`` exceeds."""
+    checked = limits.checked(benchmark)
+    if not checked:
         yield f"nothing was measured with threads = {limits.threads}, which the limits are for"
-    for measurement in held:
+    for measurement in checked:
         figures = benchmark.figures(measurement)
         for name, most in limits.at_most.items():
             if figures[name] > most:
@@ -92,7 +92,7 @@ def broken(benchmark: Benchmark, limits: Limits) -> Iterator[str]:
 
 def _broken_ratios(benchmark: Benchmark, limits: Limits, baseline: Benchmark) -> Iterator[str]:
     compared = dict(compare(baseline, benchmark))
-    for measurement in limits.held(benchmark):
+    for measurement in limits.checked(benchmark):
         if measurement not in compared:
             yield f"{measurement.title}: the baseline has no such measurement"
         for one in compared.get(measurement, []):
@@ -105,10 +105,10 @@ def _broken_ratios(benchmark: Benchmark, limits: Limits, baseline: Benchmark) ->
 
 
 def _section(path: Path, content: dict[str, Any], section: str) -> dict[str, float]:
-    """The limits of one section by the names of their figures."""
+    """The limits in one section, by figure."""
     values = content.get(section, {})
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: {section} must be a section of figures, as [{section}]")
+        raise ConfigError(f"{path}: {section} must be a table of figures: [{section}]")
     limits = dict(_leaves(values))
     known = figure_names()
     for name, limit in limits.items():
@@ -121,7 +121,7 @@ def _section(path: Path, content: dict[str, Any], section: str) -> dict[str, flo
 
 
 def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """TOML's nested tables as dotted names, however they were written."""
+    """The leaves of TOML's nested tables, by their dotted names."""
     for name, value in tree.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{prefix}{name}.")

@@ -1,4 +1,4 @@
-"""The machine on which something is measured; an absent sensor gives None, never an error."""
+"""The machine that is measured; a missing sensor gives None, never an error."""
 
 import os
 import platform
@@ -10,15 +10,15 @@ from undertone.diagnostics.machine_state import Run, processor, run, throttling
 
 
 class Sensors:
-    """Looks at a machine through its files and the Pi's ``vcgencmd``."""
+    """Reads a machine's state from ``/proc``, ``/sys`` and the Pi's ``vcgencmd``."""
 
     def __init__(self, root: Path = Path("/"), run: Run = run) -> None:
-        """``root`` holds ``proc`` and ``sys``."""
+        """``root``: the folder that contains ``proc`` and ``sys``."""
         self._root = root
         self._run = run
 
     def state(self) -> State:
-        """The machine at this moment."""
+        """The machine's state now."""
         power = throttling(self._run)
         return State(
             frequency_mhz=self._frequency_mhz(),
@@ -28,7 +28,7 @@ class Sensors:
         )
 
     def machine(self, before: State) -> Machine:
-        """The machine after the measurements; ``before`` them it was in that state."""
+        """The machine after the measurements; ``before``: its state before them."""
         power = throttling(self._run)
         governors = sorted(
             {*self._texts("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")}
@@ -50,15 +50,15 @@ class Sensors:
         khz = self._numbers("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq")
         if mhz := [value / 1000 for value in khz]:
             return max(mhz)
-        shown = [_number(value) for name, value in self._lines("proc/cpuinfo") if name == "cpu MHz"]
-        return max((value for value in shown if value is not None), default=None)
+        listed = [_number(text) for name, text in self._lines("proc/cpuinfo") if name == "cpu MHz"]
+        return max((value for value in listed if value is not None), default=None)
 
     def _temperature_c(self) -> float | None:
         zones = self._numbers("sys/class/thermal/thermal_zone*/temp")
         if degrees := [value / 1000 for value in zones]:
             return round(max(degrees), 1)
-        said = (self._run(["vcgencmd", "measure_temp"]) or "").strip()
-        return _number(said.removeprefix("temp=").removesuffix("'C"))
+        output = (self._run(["vcgencmd", "measure_temp"]) or "").strip()
+        return _number(output.removeprefix("temp=").removesuffix("'C"))
 
     def _load(self) -> float | None:
         for text in self._texts("proc/loadavg"):
@@ -82,12 +82,12 @@ class Sensors:
         return [value for value in values if value is not None]
 
     def _texts(self, pattern: str) -> Iterator[str]:
-        """The contents of the files of that pattern, none of them empty."""
+        """The contents of the files that match, except empty ones."""
         for path in sorted(self._root.glob(pattern)):
             try:
                 if text := path.read_text(errors="replace").strip():
                     yield text
-            except OSError:  # a sensor that is there and gives no answer
+            except OSError:  # a sensor that exists but can't be read
                 continue
 
 

@@ -1,6 +1,6 @@
-"""Resident memory as the program loads one thing after the other; for a process of its own.
+"""Resident memory as the program loads its parts one by one; to be run in a new process.
 
-Imports next to nothing before it looks.
+This module imports almost nothing, so that the first reading is of Python alone.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def measure(folder: Path, runtime: "RuntimeName", threads: int) -> dict[str, int]:
-    """The fields of ``result.Memory``: loads all in steps, and listens to the packaged sample."""
+    """The fields of ``result.Memory``: load everything step by step, then classify the sample."""
     resident = {"python_bytes": status_bytes("VmRSS")}
 
     import undertone.audio.files
@@ -40,7 +40,7 @@ def measure(folder: Path, runtime: "RuntimeName", threads: int) -> dict[str, int
 
 
 def status_bytes(name: str, process: int | str = "self") -> int:
-    """``VmRSS`` (resident now) or ``VmHWM`` (at most so far) of a process; 0 where it has ended."""
+    """``VmRSS`` (resident now) or ``VmHWM`` (peak) of a process; 0 if it has ended."""
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024

@@ -1,9 +1,11 @@
-"""What a bundle costs on any machine: counted from its model, not timed."""
+"""What a bundle costs on any machine: counted in its model, not timed."""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.bench.result import Accuracy, Model, Operator
@@ -14,19 +16,19 @@ from undertone.recognition.interpreter import RuntimeName
 
 @dataclass(frozen=True)
 class Graph:
-    """The operators of a model in their order, and its tensors by their numbers."""
+    """The operators of a model in order of execution, and its tensors by index."""
 
     operators: list[dict[str, Any]]
     tensors: dict[int, dict[str, Any]]
     arena_bytes: int
 
     def output(self, operator: dict[str, Any]) -> int:
-        """The number of an operator's output."""
+        """The index of an operator's output tensor."""
         return int(operator["outputs"][0])
 
 
 def graph(loaded: Bundle, runtime: RuntimeName = "auto") -> Graph:
-    """The graph of a bundle's model, as the reference kernels run it: every tensor is there."""
+    """The graph of a bundle's model as the reference kernels run it, which keep every tensor."""
     native = loaded.open(runtime, reference_kernels=True).native
     operators = native._get_ops_details()
     tensors = {int(tensor["index"]): tensor for tensor in native.get_tensor_details()}
@@ -39,10 +41,10 @@ def graph(loaded: Bundle, runtime: RuntimeName = "auto") -> Graph:
 
 
 def describe(folder: Path, runtime: RuntimeName = "auto") -> Model:
-    """Count everything of the bundle in ``folder``."""
+    """Count the cost of the bundle in ``folder``."""
     loaded = bundle.load(folder)
-    seen = graph(loaded, runtime)
-    operators = tuple(_operator(operator, seen) for operator in seen.operators)
+    network = graph(loaded, runtime)
+    operators = tuple(_operator(operator, network) for operator in network.operators)
     manifest = loaded.manifest
     mfcc, window = manifest.mfcc, manifest.window
     return Model(
@@ -52,19 +54,19 @@ def describe(folder: Path, runtime: RuntimeName = "auto") -> Model:
         parameters=sum(operator.parameters for operator in operators),
         multiply_accumulates=len(window.vocal_tracts)
         * sum(operator.multiply_accumulates for operator in operators),
-        arena_bytes=seen.arena_bytes,
+        arena_bytes=network.arena_bytes,
         window_s=mfcc.span(window.frames) / SAMPLE_RATE_HZ,
         operators=operators,
         accuracy=accuracy(manifest),
     )
 
 
-def _operator(operator: dict[str, Any], seen: Graph) -> Operator:
-    output = _shape(seen.tensors[seen.output(operator)])
+def _operator(operator: dict[str, Any], network: Graph) -> Operator:
+    output = _shape(network.tensors[network.output(operator)])
     weights: tuple[int, ...] = ()
     parameters = 0
-    if operator["op_name"] in _WEIGHTED:  # its inputs are what it works on, weights and biases
-        _, *constants = (seen.tensors[int(number)] for number in operator["inputs"] if number >= 0)
+    if operator["op_name"] in _WEIGHTED:  # its inputs are the activations, weights and biases
+        _, *constants = (network.tensors[int(index)] for index in operator["inputs"] if index >= 0)
         weights = _shape(constants[0])
         parameters = sum(math.prod(_shape(constant)) for constant in constants)
     return Operator(
@@ -79,10 +81,10 @@ _WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
 
 
 def _multiply_accumulates(name: str, weights: tuple[int, ...], output: tuple[int, ...]) -> int:
-    """As ``undertone_training`` counts them: those of convolutions and dense layers.
+    """Those of convolutions and dense layers, counted as in ``undertone_training``.
 
-    Each output takes one for every weight that leads to it.  Weights are (outputs, ...), those
-    of a depthwise convolution (1, height, width, outputs).
+    Each output takes one for every weight connected to it.  Weights have the shape (outputs, ...),
+    those of a depthwise convolution (1, height, width, outputs).
     """
     if name not in _WEIGHTED:
         return 0
@@ -95,12 +97,13 @@ def _shape(tensor: dict[str, Any]) -> tuple[int, ...]:
 
 
 def accuracy(manifest: Manifest) -> Accuracy | None:
-    """The mean over the seeds where there are several, as the README has it."""
+    """The accuracy in the manifest: the mean over its seeds if there are several."""
     figures = manifest.figures
     try:
         form = figures["forms"]["int8"]
         seeds = figures.get("extra", {}).get("seeds", {}).get("int8")
         of_seeds = {name: seeds[name]["mean"] for name in ("uar", "accuracy")} if seeds else form
-        return Accuracy(figures["protocol"], float(of_seeds["uar"]), float(of_seeds["accuracy"]))
-    except (KeyError, TypeError, ValueError, AttributeError):  # figures may be anything
-        return None
+        shares = {name: of_seeds[name] for name in ("uar", "accuracy")}
+        return msgspec.convert({"protocol": figures["protocol"], **shares}, Accuracy)
+    except (KeyError, TypeError, AttributeError, msgspec.ValidationError):
+        return None  # figures may be anything

@@ -1,4 +1,4 @@
-"""The real program as a process: how soon it starts, and what it takes while it listens."""
+"""The program run as a process: how long it takes to start, and what listening costs."""
 
 import array
 import fcntl
@@ -21,25 +21,25 @@ from undertone.bench.sounds import blocks, silence, speech
 from undertone.errors import BenchmarkError
 from undertone.samples import clips
 
-_PATIENCE_S = 120.0
-_LOOK_S = 0.01
-_AT_REST_S = 0.001
-"""Processor time in 0.1 s of a program that only waits."""
+_SETTLE_TIMEOUT_S = 120.0
+_POLL_S = 0.01
+_IDLE_S = 0.001
+"""Processor time that a waiting program uses in 0.1 s, at most."""
 _CPUCLOCK_SCHED = 2
-"""Linux: the clock of a process is its inverted number, shifted by 3, and this in the low bits."""
+"""Linux: the clock of a process is its inverted id, shifted by 3, with this in the low bits."""
 
 PROGRAM = (sys.executable, "-m", "undertone.cli")
 _WARM_UP_S = 10.0
-"""Speech that is heard before anything is measured."""
+"""Length of the speech that is processed before anything is measured."""
 
 
 def model_options(folder: Path, runtime: str, threads: int) -> list[str]:
-    """The options of ``classify`` and ``listen`` for one measurement."""
+    """The options of ``classify`` and ``listen`` that select what is measured."""
     return ["--model", str(folder), "--runtime", runtime, "--threads", str(threads)]
 
 
 def cold_start(options: Sequence[str], runs: int) -> ColdStart:
-    """``undertone classify`` of one clip, ``runs`` times; the files lie in the system's cache."""
+    """Run ``undertone classify`` on one clip ``runs`` times, with the files in the page cache."""
     clip = str(clips()[0])
     taken = [run_to_end(["classify", *options, "--", clip]) for _ in range(runs)]
     wall_ms = [1e3 * wall_s for wall_s, _ in taken]
@@ -51,7 +51,7 @@ def cold_start(options: Sequence[str], runs: int) -> ColdStart:
 
 
 def run_to_end(arguments: Sequence[str]) -> tuple[float, int]:
-    """Seconds that ``undertone`` takes with ``arguments``, and its peak memory in bytes."""
+    """Run ``undertone`` with ``arguments``; its wall-clock seconds and its peak memory in bytes."""
     start = time.perf_counter()
     with subprocess.Popen(
         [*PROGRAM, *arguments],
@@ -62,17 +62,17 @@ def run_to_end(arguments: Sequence[str]) -> tuple[float, int]:
         peak = 0
         while process.poll() is None:
             peak = max(peak, status_bytes("VmHWM", process.pid))
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
         wall_s = time.perf_counter() - start
         _check_end(process)
     return wall_s, peak
 
 
 class ListeningProgram:
-    """``undertone listen`` at the other end of a pipe, with a journal of its own; warmed up."""
+    """``undertone listen``, warmed up, that reads a pipe and writes to a temporary journal."""
 
     def __init__(self, options: Sequence[str]) -> None:
-        """Start it; ``options`` as those of :func:`model_options`."""
+        """Start it with ``options``, such as those of :func:`model_options`."""
         self._folder = tempfile.mkdtemp(prefix="undertone-bench-")
         journal = ["--journal", self._folder]
         self._process = subprocess.Popen(
@@ -84,20 +84,20 @@ class ListeningProgram:
         )
 
     def __enter__(self) -> Self:
-        """Itself, with everything loaded and a segment heard."""
-        self.give(np.concatenate([speech(_WARM_UP_S), silence(1.0)]))
+        """Itself, once everything is loaded and a segment has been classified."""
+        self.write(np.concatenate([speech(_WARM_UP_S), silence(1.0)]))
         self._settle()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave neither process nor journal behind."""
+        """End the process and remove its journal."""
         self._process.kill()
         self._process.communicate()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def processor_s(self) -> float:
-        """Seconds of processor time that it has used, over all its threads."""
+        """Processor time that all its threads have used."""
         return time.clock_gettime(~self._process.pid << 3 | _CPUCLOCK_SCHED)
 
     @property
@@ -107,11 +107,11 @@ class ListeningProgram:
 
     @property
     def pid(self) -> int:
-        """Of its process."""
+        """The id of its process."""
         return self._process.pid
 
-    def give(self, samples: Samples) -> None:
-        """Write ``samples`` to it; waits where its pipe is full."""
+    def write(self, samples: Samples) -> None:
+        """Write ``samples`` to its standard input; blocks while the pipe is full."""
         rest = memoryview(samples.astype("<i2").tobytes())
         try:
             while rest:
@@ -122,16 +122,16 @@ class ListeningProgram:
             raise BenchmarkError("undertone listen ended while it was measured.") from None
 
     def _settle(self) -> None:
-        """Wait until it has taken all that was given, and rests."""
-        deadline = time.monotonic() + _PATIENCE_S
+        """Wait until it has read everything and is idle."""
+        deadline = time.monotonic() + _SETTLE_TIMEOUT_S
         used = -1.0
-        while self._unread_bytes() or self.processor_s - used > _AT_REST_S:
+        while self._unread_bytes() or self.processor_s - used > _IDLE_S:
             if self._process.poll() is not None:
                 _check_end(self._process)
             if time.monotonic() > deadline:
                 raise BenchmarkError(
-                    f"undertone listen did not take its sound in {_PATIENCE_S:.0f} s: this "
-                    "machine is too busy to be measured."
+                    f"undertone listen did not process its input in {_SETTLE_TIMEOUT_S:.0f} s: "
+                    "this machine is too busy to be measured."
                 )
             used = self.processor_s
             time.sleep(0.1)
@@ -143,7 +143,7 @@ class ListeningProgram:
 
 
 def listen(programs: Sequence[ListeningProgram], sound: Samples) -> list[Listening]:
-    """Give every program ``sound`` in real time; what each took meanwhile."""
+    """Send ``sound`` to every program in real time; what each used meanwhile."""
     begin_s = time.monotonic()
     before = [program.processor_s for program in programs]
     at_s = begin_s
@@ -151,8 +151,8 @@ def listen(programs: Sequence[ListeningProgram], sound: Samples) -> list[Listeni
         at_s += block.duration_s
         time.sleep(max(0.0, at_s - time.monotonic()))
         for program in programs:
-            program.give(block.samples)
-    time.sleep(0.1)  # the last block is heard as well
+            program.write(block.samples)
+    time.sleep(0.1)  # so that the last block counts as well
     passed_s = time.monotonic() - begin_s
     return [
         Listening(round((program.processor_s - used) / passed_s, 6), program.memory_bytes)
@@ -170,9 +170,9 @@ def listening(options: Sequence[str], seconds: float) -> tuple[Listening, Listen
 
 def _check_end(process: "subprocess.Popen[bytes]") -> None:
     if process.returncode:
-        said = _stream(process.stderr).read().decode(errors="replace").strip().splitlines()
-        reason = said[-1] if said else f"exit status {process.returncode}"
-        raise BenchmarkError(f"The program that is measured failed: {reason}")
+        errors = _stream(process.stderr).read().decode(errors="replace").strip().splitlines()
+        reason = errors[-1] if errors else f"exit status {process.returncode}"
+        raise BenchmarkError(f"The measured program failed: {reason}")
 
 
 def _stream(stream: "IO[bytes] | None") -> "IO[bytes]":

@@ -1,4 +1,4 @@
-"""A benchmark, or two compared, as tables of text: for a terminal and as Markdown."""
+"""One benchmark, or a comparison of two, as tables for a terminal or for Markdown."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from undertone.support.printable import printable
 
 _STAGES = {
     "resample": "resample 0.1 s from 48 kHz",
-    "gate_silence": "gate, 0.1 s of silence",
-    "gate_speech": "gate, 0.1 s of speech",
-    "detector": "the voice-activity detector alone, 0.1 s",
+    "gate_silence": "speech gate, 0.1 s of silence",
+    "gate_speech": "speech gate, 0.1 s of speech",
+    "detector": "voice activity detector alone, 0.1 s",
     "mfcc": "MFCC of 0.3 s",
     "window_mfcc": "python_speech_features.mfcc of a window",
     "quantise": "quantise a window",
     "invoke": "invoke the model",
     "tracker": "verdict on a segment",
-    "journal": "an event to the disk",
+    "journal": "write an event to disk",
     "path": "whole path, 0.1 s",
-    "event": "whole path, 0.1 s that end a segment",
+    "event": "whole path, the 0.1 s that end a segment",
 }
 _MEMORY = {
     "python_bytes": "Python alone",
@@ -33,7 +33,7 @@ _MEMORY = {
 
 @dataclass(frozen=True)
 class Table:
-    """A heading, the columns' names and rows of as many cells; the first column is text."""
+    """A title, the column names, and rows with a cell for each column; the first column is text."""
 
     title: str
     head: Sequence[str]
@@ -41,7 +41,7 @@ class Table:
 
 
 def tables(benchmark: Benchmark) -> Iterator[Table]:
-    """All of a benchmark."""
+    """The tables of a benchmark."""
     yield _machine(benchmark)
     yield _models(benchmark.models)
     yield _whole(benchmark.measurements)
@@ -53,21 +53,21 @@ def tables(benchmark: Benchmark) -> Iterator[Table]:
 
 
 def comparison(compared: Iterable[tuple[Measurement, Sequence[Compared]]]) -> Iterator[Table]:
-    """Two benchmarks side by side."""
+    """The tables of two benchmarks side by side, one for each measurement."""
     for measurement, figures in compared:
         rows = [(one.name, _plain(one.a), _plain(one.b), _ratio(one.ratio)) for one in figures]
         yield Table(measurement.title, ["figure", "A", "B", "B / A"], rows)
 
 
 def markdown(tables: Iterable[Table]) -> str:
-    """The tables as Markdown, each below its heading."""
+    """The tables as Markdown, each under its title as a heading."""
     return "\n".join(
         f"### {_escaped(table.title)}\n\n{markdown_table(table)}\n" for table in tables
     )
 
 
 def markdown_table(table: Table) -> str:
-    """One table, its first column left, the others right."""
+    """One table, with its first column aligned left and the others right."""
     lines = [table.head, ["---", *["---:"] * (len(table.head) - 1)], *table.rows]
     return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
 
@@ -80,14 +80,14 @@ def _machine(benchmark: Benchmark) -> Table:
         ("processor", f"{machine.processor}, {machine.architecture}, cores: {machine.cores}"),
         ("memory", memory),
         ("system", f"{machine.system}, Python {machine.python}"),
-        ("frequency rule (governor)", machine.governor or "unknown"),
+        ("frequency governor", machine.governor or "unknown"),
         ("before", _state(machine.before)),
         ("after", _state(machine.after)),
-        ("throttled since it was started", _throttled(since_boot)),
+        ("throttled since boot", _throttled(since_boot)),
         ("undertone", f"{benchmark.version}, {benchmark.time}"),
         ("measured", f"runs: {benchmark.runs}, seconds of listening: {benchmark.listened_s:g}"),
     ]
-    return Table("Machine", ["what", "value"], rows)
+    return Table("Machine", ["property", "value"], rows)
 
 
 def _state(state: State) -> str:
@@ -121,7 +121,7 @@ def _models(models: Sequence[Model]) -> Table:
             f"{model.parameters:,}",
             f"{model.multiply_accumulates / 1e6:.2f} M",
             f"{model.arena_bytes / 1024:.1f} KB",
-            _percent(model.accuracy.uar, 1) if model.accuracy else "not tested",
+            _percent(model.accuracy.uar, 1) if model.accuracy else "not evaluated",
             model.accuracy.protocol if model.accuracy else "",
         )
         for model in models
@@ -148,9 +148,9 @@ def _latency(one: Latency) -> str:
 
 
 def _whole(measurements: Sequence[Measurement]) -> Table:
-    head = ["Program", "version", "XNNPACK", "real-time factor", "CPU in silence", "CPU in speech",
-            "CPU in speech without the detector", "event after speech", "MFCC cheaper by",
-            "cold start p50 / max"]  # fmt: skip
+    head = ["Measurement", "version", "XNNPACK", "real-time factor", "CPU in silence",
+            "CPU in speech", "CPU in speech without the detector", "event after speech",
+            "MFCC cheaper by", "cold start p50 / max"]  # fmt: skip
     rows = [
         (
             one.title,
@@ -166,7 +166,7 @@ def _whole(measurements: Sequence[Measurement]) -> Table:
         )
         for one in measurements
     ]
-    return Table("Listening and starting", head, rows)
+    return Table("Listening and cold start", head, rows)
 
 
 def _memory(measurements: Sequence[Measurement]) -> Table:
@@ -185,9 +185,9 @@ def _memory(measurements: Sequence[Measurement]) -> Table:
 
 
 def _operators(model: Model, measurements: Sequence[Measurement]) -> Table:
-    """Share of the work and time added by each operator, for every way in which it was run."""
+    """The work and the time that each operator adds, the time for every measurement."""
     work = max(1, sum(operator.multiply_accumulates for operator in model.operators))
-    head = ["Operator, µs", "output", "share of the work", *map(_run_with, measurements)]
+    head = ["Operator, µs", "output", "share of work", *map(_run_with, measurements)]
     rows = [
         (
             f"{number + 1} {operator.name}",

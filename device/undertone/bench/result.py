@@ -1,7 +1,7 @@
-"""What a benchmark finds: a JSON object with a schema.
+"""The result of a benchmark: a JSON object with a schema.
 
-Times are in milliseconds, sizes in bytes, and a share of the processor is that of one core.  What
-this machine can't tell is null.  docs/benchmark.md says how each figure is measured.
+Times are in milliseconds, sizes in bytes, and processor shares are of one core.  What this machine
+can't measure is null.  docs/benchmark.md describes how each figure is measured.
 """
 
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from msgspec import Meta
 from undertone.audio.block import BLOCK_LENGTH, PIECE_LENGTH, SAMPLE_RATE_HZ
 from undertone.errors import BenchmarkError
 from undertone.recognition.interpreter import InstalledRuntime
+from undertone.support.regular_file import open_regular
 from undertone.support.strict import Strict
 
 SCHEMA_VERSION: Final = 2
@@ -41,14 +42,14 @@ class Stages(Strict, frozen=True):
 
     resample: 0.1 s of sound from 48 kHz.
     gate_silence, gate_speech: 0.1 s through the speech gate.
-    detector: 0.1 s of speech through the voice-activity detector alone; 0 without one.
-    mfcc: the frames that 0.3 s of speech completes, which is what becomes frames at once.
-    window_mfcc: ``python_speech_features.mfcc`` of a whole window, to compare with.
-    quantise, invoke: one window, normalised and quantised, and run through the model.
+    detector: 0.1 s of speech through the voice activity detector alone; 0 without one.
+    mfcc: the frames that 0.3 s of speech completes, which are computed at once.
+    window_mfcc: ``python_speech_features.mfcc`` of a whole window, for comparison.
+    quantise, invoke: one window, standardised and quantised, and run through the model.
     tracker: the verdict on a segment of eight windows.
-    journal: one event, down to the disk.
-    path: 0.1 s of sound from its arrival to the end of everything that it causes.
-    event: the same, of those 0.1 s alone in which a segment comes to its end.
+    journal: one event, written to disk.
+    path: 0.1 s of sound, from its arrival until everything that depends on it is done.
+    event: the same, only for the blocks in which a segment ends.
     """
 
     resample: Latency
@@ -66,7 +67,7 @@ class Stages(Strict, frozen=True):
 
 
 class ColdStart(Strict, frozen=True):
-    """``undertone classify`` of one clip, from the start of the process to its end."""
+    """``undertone classify`` of one clip, from the start of the process to its exit."""
 
     p50_ms: Amount
     max_ms: Amount
@@ -74,10 +75,10 @@ class ColdStart(Strict, frozen=True):
 
 
 class Memory(Strict, frozen=True):
-    """Resident memory as one thing after the other is loaded.
+    """Resident memory as the parts are loaded one by one.
 
     python: the bare interpreter; libraries: the device path imported; runtime: TFLite imported;
-    model: the bundle opened; listening: after 40 s of speech and pauses; peak: the most of all.
+    model: the bundle opened; listening: after 40 s of speech and pauses; peak: the maximum.
     """
 
     python_bytes: Count
@@ -89,7 +90,7 @@ class Memory(Strict, frozen=True):
 
 
 class Listening(Strict, frozen=True):
-    """``undertone listen``, given sound in real time."""
+    """``undertone listen`` with sound that arrives in real time."""
 
     cpu_share: Amount
     memory_bytes: Count
@@ -98,10 +99,10 @@ class Listening(Strict, frozen=True):
 class Measurement(Strict, frozen=True):
     """One bundle with one runtime and number of threads.
 
-    xnnpack: whether the runtime gave the model to XNNPACK.
-    real_time_factor: seconds of computing for a second of speech and pauses, on the whole path.
-    event_delay_s: the longest from the end of speech to the sound that ends its segment.
-    operator_ms: what each operator of the bundle's ``operators`` adds to the time of an invoke.
+    xnnpack: whether the runtime runs the model with XNNPACK.
+    real_time_factor: processing time of a second of speech and pauses, on the whole path.
+    event_delay_s: the longest delay from the end of speech to the block that ends its segment.
+    operator_ms: what each of the model's ``operators`` adds to the time of an invoke.
     """
 
     bundle: str
@@ -120,22 +121,22 @@ class Measurement(Strict, frozen=True):
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """What tells it from the others of a benchmark."""
+        """What identifies it within a benchmark."""
         return self.bundle, self.runtime, self.threads
 
     @property
     def cpu_share_without_detector(self) -> float:
-        """``speech.cpu_share`` less what the detector alone takes of a core."""
+        """``speech.cpu_share`` less the share of the voice activity detector."""
         return self.speech.cpu_share - self.stages.detector.p50_ms / _BLOCK_MS
 
     @property
     def mfcc_saving(self) -> float:
-        """How many times a new second's MFCC is cheaper than a call on the window at each hop."""
+        """How many times cheaper the MFCC is than one of a whole window at every hop."""
         return self.stages.window_mfcc.p50_ms / (self.stages.mfcc.p50_ms / _PIECE_S)
 
     @property
     def title(self) -> str:
-        """The key in words."""
+        """The key as text."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         return f"{self.bundle}, {self.runtime}, {threads}"
 
@@ -150,7 +151,7 @@ class Operator(Strict, frozen=True):
 
 
 class Accuracy(Strict, frozen=True):
-    """What the bundle's manifest says of its int8 model, and under which protocol."""
+    """The accuracy of the int8 model in the bundle's manifest, and its protocol."""
 
     protocol: str
     uar: float
@@ -160,10 +161,10 @@ class Accuracy(Strict, frozen=True):
 class Model(Strict, frozen=True):
     """What a bundle costs on any machine.
 
-    multiply_accumulates: of one window, which the network hears with each of its vocal tracts;
-        those of an operator are of one inference.
-    arena_bytes: the memory that the runtime's planner lays out for the tensors of one inference.
-    accuracy: null where the manifest has no figures.
+    multiply_accumulates: for one window, over all its test-time augmentations (vocal tracts);
+        those of an operator are for one inference.
+    arena_bytes: the memory that the runtime's planner allots to the tensors of one inference.
+    accuracy: null if the manifest has no figures.
     """
 
     bundle: str
@@ -181,8 +182,8 @@ class State(Strict, frozen=True):
     """What may change on a machine while it is measured.
 
     frequency_mhz, temperature_c: of the fastest core and the hottest sensor.
-    throttled: what slows a Raspberry Pi down at this moment.
-    load: processes that want a core, over the last minute.
+    throttled: what limits a Raspberry Pi's speed now.
+    load: the load average over the last minute.
     """
 
     frequency_mhz: float | None
@@ -192,10 +193,10 @@ class State(Strict, frozen=True):
 
 
 class Machine(Strict, frozen=True):
-    """Where it was measured; ``before`` and ``after`` all measurements.
+    """The machine, and its state ``before`` and ``after`` the measurements.
 
-    governor: the kernel's rule for the processor's frequency.
-    throttled_since_boot: what has ever slowed a Raspberry Pi down since it was started.
+    governor: the kernel's frequency governor.
+    throttled_since_boot: what has limited a Raspberry Pi's speed since it booted.
     """
 
     processor: str
@@ -213,8 +214,8 @@ class Machine(Strict, frozen=True):
 class Benchmark(Strict, frozen=True):
     """One run of ``undertone bench``.
 
-    time: when it began, RFC 3339.  runs: calls of each stage.  listened_s: seconds of silence,
-    and of speech, in real time.
+    time: when it began, RFC 3339.  runs: calls of each stage.  listened_s: seconds of silence, and
+    of speech, that were sent in real time.
     """
 
     schema_version: Literal[2]
@@ -227,23 +228,23 @@ class Benchmark(Strict, frozen=True):
     measurements: tuple[Measurement, ...]
 
     def model(self, measurement: Measurement) -> Model:
-        """The model that ``measurement`` is of."""
+        """The model that was measured."""
         return next(model for model in self.models if model.bundle == measurement.bundle)
 
     def figures(self, measurement: Measurement) -> dict[str, float]:
-        """Every figure of a measurement and its model by its name; all are costs."""
+        """Every figure of a measurement and its model, by name; all are costs."""
         model = self.model(measurement)
-        return {f"model.{name}": getattr(model, name) for name in _OF_MODEL} | {
+        return {f"model.{name}": getattr(model, name) for name in _MODEL_FIGURES} | {
             name: attrgetter(name)(measurement) for name in _numbers(Measurement)
         }
 
 
-_OF_MODEL = ("file_bytes", "parameters", "multiply_accumulates", "arena_bytes")
+_MODEL_FIGURES = ("file_bytes", "parameters", "multiply_accumulates", "arena_bytes")
 
 
 def figure_names() -> list[str]:
-    """The names of all figures, as ``stages.invoke.p50_ms``: the keys of the JSON with dots."""
-    return [*(f"model.{name}" for name in _OF_MODEL), *_numbers(Measurement)]
+    """The names of all figures, such as ``stages.invoke.p50_ms``: the JSON keys joined by dots."""
+    return [*(f"model.{name}" for name in _MODEL_FIGURES), *_numbers(Measurement)]
 
 
 def _numbers(struct: type[msgspec.Struct], prefix: str = "") -> Iterator[str]:
@@ -268,16 +269,16 @@ def schema() -> str:
 def read(path: Path) -> Benchmark:
     """The benchmark stored in ``path``.
 
-    Raises BenchmarkError, which names the key, where there is none or it is not valid.
+    Raises BenchmarkError, which names the key, if it can't be read or is not valid.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(_LARGEST_FILE_BYTES)
         return msgspec.json.decode(content, type=Benchmark)
     except OSError as error:
         raise BenchmarkError(f"Can't read {path}: {error.strerror}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BenchmarkError(
-            f"{path} is no benchmark of this version ({error}): measure again with "
+            f"{path} is not a benchmark of this version ({error}): measure again with "
             "`undertone bench --format json`."
         ) from error

@@ -1,4 +1,4 @@
-"""What is listened to while it is measured: a quiet room, and speech without pauses."""
+"""The sounds that are processed during a measurement: silence, and uninterrupted speech."""
 
 from collections.abc import Iterator
 
@@ -9,11 +9,11 @@ from undertone.recognition.speech_gate import SpeechGate, pymicro_vad_detector, 
 from undertone.samples import demonstration
 
 _QUIET_DBFS = -75.0
-"""A quiet room: digital silence is what no microphone gives."""
+"""The level of a quiet room: no microphone gives digital silence."""
 
 
 def silence(seconds: float) -> Samples:
-    """A quiet room in which nobody speaks."""
+    """The noise of a quiet room."""
     amplitude = 32768 * 10 ** (_QUIET_DBFS / 20)
     noise = np.random.default_rng(0).normal(0, amplitude, round(seconds * SAMPLE_RATE_HZ))
     quiet: Samples = np.rint(noise).astype(np.int16)
@@ -21,14 +21,14 @@ def silence(seconds: float) -> Samples:
 
 
 def speech(seconds: float) -> Samples:
-    """The speech of the packaged clips, one after the other and over again."""
+    """The speech of the packaged clips, one after the other and repeated."""
     gate = SpeechGate(detector=pymicro_vad_detector())
-    spoken = np.concatenate([one.samples for one in segments(demonstration(), gate)])
-    repeated: Samples = np.resize(spoken, round(seconds * SAMPLE_RATE_HZ))
+    once = np.concatenate([one.samples for one in segments(demonstration(), gate)])
+    repeated: Samples = np.resize(once, round(seconds * SAMPLE_RATE_HZ))
     return repeated
 
 
 def blocks(samples: Samples) -> Iterator[Block]:
-    """``samples`` as a microphone gives them."""
+    """``samples`` in the blocks that a microphone delivers."""
     for first in range(0, len(samples), BLOCK_LENGTH):
         yield Block(samples[first : first + BLOCK_LENGTH], first / SAMPLE_RATE_HZ)

@@ -1,9 +1,10 @@
-"""Latency of every stage of the device path, of the whole, and of every operator of the model."""
+"""Latency of every stage of the device path, of the whole path, and of the model's operators."""
 
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import TypeVar
@@ -37,14 +38,14 @@ T = TypeVar("T")
 
 _WARM_UP_RUNS = 20
 _UNDISTURBED_PERCENTILE = 10
-"""Of the times whose differences are taken: one process that comes between would be in them."""
+"""Of times that are subtracted from each other, where an interruption by another process counts."""
 _MICROPHONE_RATE_HZ = 48_000
 _WINDOWS_OF_A_SEGMENT = 8
 
 
 @dataclass(frozen=True)
 class Timed:
-    """What is timed of one bundle with one runtime."""
+    """The times of one bundle with one runtime."""
 
     xnnpack: bool
     stages: Stages
@@ -54,7 +55,7 @@ class Timed:
 
 
 def measure(folder: Path, runtime: RuntimeName, threads: int, runs: int) -> Timed:
-    """Time every stage with ``runs`` calls after a warm-up; for a process of its own."""
+    """Time every stage with ``runs`` calls after a warm-up; to be run in a new process."""
     loaded = bundle.load(folder)
     classifier = Classifier(loaded, runtime, threads)
     path = _path(classifier, runs)
@@ -62,41 +63,39 @@ def measure(folder: Path, runtime: RuntimeName, threads: int, runs: int) -> Time
         xnnpack=_has_xnnpack(loaded.open(runtime, threads)),
         stages=_stages(classifier, runs, path),
         operator_ms=_operators(loaded, runtime, threads, runs),
-        real_time_factor=round(sum(path.taken_ms) / 1e3 / path.heard_s, 6),
+        real_time_factor=round(sum(path.block_ms) / 1e3 / path.duration_s, 6),
         event_delay_s=round(max(path.delays_s), 3),
     )
 
 
 def _stages(classifier: Classifier, runs: int, path: "_Path") -> Stages:
-    quiet, spoken = list(blocks(silence(20))), list(blocks(speech(20)))
+    quiet, speaking = list(blocks(silence(20))), list(blocks(speech(20)))
+    samples = np.concatenate([block.samples for block in speaking])
     manifest = classifier.manifest
-    window = _window(classifier, spoken)
+    window = _window(classifier, samples)
     prepared = classifier.prepare(window)
     logits = classifier.invoke(prepared)
     segment = [log_softmax(logits, manifest.temperature)] * _WINDOWS_OF_A_SEGMENT
     labels, threshold = manifest.labels, manifest.confidence_threshold
     verdict = judge(segment, labels, threshold)
-    at_48_khz = [_from_microphone(block) for block in spoken]
-    mfcc, said = Mfcc(manifest.mfcc), np.concatenate([block.samples for block in spoken])
-    pieces = np.split(said, range(PIECE_LENGTH, len(said), PIECE_LENGTH))[:-1]
+    at_48_khz = [_from_microphone(block) for block in speaking]
+    pieces = np.split(samples, range(PIECE_LENGTH, len(samples), PIECE_LENGTH))[:-1]
     return Stages(
         resample=_timed(Resampler(_MICROPHONE_RATE_HZ).process, at_48_khz, runs),
         gate_silence=_timed(_gate(), quiet, runs),
-        gate_speech=_timed(_gate(), spoken, runs),
-        detector=_detector(spoken, runs),
-        mfcc=_timed(mfcc.push, pieces, runs),
+        gate_speech=_timed(_gate(), speaking, runs),
+        detector=_detector(speaking, runs),
+        mfcc=_timed(Mfcc(manifest.mfcc).push, pieces, runs),
         window_mfcc=_timed(
-            lambda samples: python_speech_features.mfcc(
-                samples, **manifest.mfcc.reference_arguments
-            ),
-            [said[: manifest.mfcc.span(manifest.window.frames)]],
+            partial(python_speech_features.mfcc, **manifest.mfcc.reference_arguments),
+            [samples[: manifest.mfcc.span(manifest.window.frames)]],
             runs,
         ),
         quantise=_timed(classifier.prepare, [window], runs),
         invoke=_timed(classifier.invoke, [prepared], runs),
-        tracker=_timed(lambda heard: judge(heard, labels, threshold), [segment], runs),
+        tracker=_timed(lambda windows: judge(windows, labels, threshold), [segment], runs),
         journal=_journal(verdict, runs),
-        path=_latency(path.taken_ms),
+        path=_latency(path.block_ms),
         event=_latency(path.event_ms),
     )
 
@@ -105,37 +104,35 @@ def _gate() -> Callable[[Block], object]:
     return SpeechGate(detector=pymicro_vad_detector()).process
 
 
-def _detector(spoken: Iterable[Block], runs: int) -> Latency:
+def _detector(speaking: Iterable[Block], runs: int) -> Latency:
     detect = pymicro_vad_detector()
     if detect is None:
         return Latency(0.0, 0.0, 0.0, 0.0)
 
-    def ask(frames: list[bytes]) -> None:
+    def detect_all(frames: list[bytes]) -> None:
         for frame in frames:
             detect(frame)
 
     frames = [
-        [frame.tobytes() for frame in block.samples.reshape(-1, FRAME_LENGTH)] for block in spoken
+        [frame.tobytes() for frame in block.samples.reshape(-1, FRAME_LENGTH)] for block in speaking
     ]
-    return _timed(ask, frames, runs)
+    return _timed(detect_all, frames, runs)
 
 
 def _from_microphone(block: Block) -> Samples:
-    """The block as a microphone at 48 kHz would give it."""
+    """The block as a microphone at 48 kHz would deliver it."""
     scaled = block.samples.astype(np.float32) / np.float32(32768)
     return to_int16(soxr.resample(scaled, SAMPLE_RATE_HZ, _MICROPHONE_RATE_HZ))
 
 
-def _window(classifier: Classifier, spoken: Iterable[Block]) -> Windows:
-    frames = Mfcc(classifier.manifest.mfcc).compute(
-        np.concatenate([block.samples for block in spoken])
-    )
+def _window(classifier: Classifier, samples: Samples) -> Windows:
+    frames = Mfcc(classifier.manifest.mfcc).compute(samples)
     window: Windows = split_windows(frames, classifier.manifest.window)[0]
     return window
 
 
 def _journal(verdict: Verdict, runs: int) -> Latency:
-    """One event at a time, each brought down to the disk: the journal writes many at once."""
+    """One event at a time, each written to disk, where the journal itself writes many at once."""
     event = SegmentHeard(time.time(), 1.5, -30.0, verdict, "benchmark", "0" * 64)
     with tempfile.TemporaryDirectory() as folder:
         writer = JournalWriter(Path(folder))
@@ -144,21 +141,21 @@ def _journal(verdict: Verdict, runs: int) -> Latency:
             writer.write(event)
             writer.flush()
 
-        taken = _timed(write, [event], runs)
+        latency = _timed(write, [event], runs)
         writer.close()
-    return taken
+    return latency
 
 
 @dataclass(frozen=True)
 class _Path:
-    """What became of speech and pauses, block by block.
+    """The whole path over speech and pauses, block by block.
 
-    taken_ms: milliseconds of each block; event_ms: of those in which a segment came to its end.
-    delays_s: from the end of each segment's speech to that of the block.
+    block_ms: processing time of each block; event_ms: of those in which a segment ended.
+    delays_s: from the end of each segment's speech to the end of the block that ended it.
     """
 
-    heard_s: float
-    taken_ms: list[float]
+    duration_s: float
+    block_ms: list[float]
     event_ms: list[float]
     delays_s: list[float]
 
@@ -167,34 +164,34 @@ def _path(classifier: Classifier, runs: int) -> _Path:
     """At least ``runs`` blocks, after a warm-up."""
     sound = list(demonstration())
     rounds = 1 + -(-runs // len(sound))  # the first is the warm-up
-    taken_ms: list[float] = []
-    ends = _Ends(taken_ms)
+    block_ms: list[float] = []
+    ends = _SegmentEnds(block_ms)
     with tempfile.TemporaryDirectory() as folder:
         journal = JournalSink(JournalWriter(Path(folder)))
         pipeline = Pipeline(classifier)
         listener = Listener(pipeline, classifier.manifest, [journal, ends], time.time)
-        listener.run(_watched(islice(cycle(sound), rounds * len(sound)), taken_ms), "benchmark")
-    heard = [(number, end_s) for number, end_s in ends.heard if number >= len(sound)]
+        listener.run(_stopwatch(islice(cycle(sound), rounds * len(sound)), block_ms), "benchmark")
+    ended = [(number, end_s) for number, end_s in ends.ends if number >= len(sound)]
     block_ends_s = [block.time_s + block.duration_s for block in sound]
     return _Path(
-        heard_s=sum(block.duration_s for block in sound) * (rounds - 1),
-        taken_ms=taken_ms[len(sound) :],
-        event_ms=[taken_ms[number] for number, _ in heard],
-        delays_s=[block_ends_s[number % len(sound)] - end_s for number, end_s in heard],
+        duration_s=sum(block.duration_s for block in sound) * (rounds - 1),
+        block_ms=block_ms[len(sound) :],
+        event_ms=[block_ms[number] for number, _ in ended],
+        delays_s=[block_ends_s[number % len(sound)] - end_s for number, end_s in ended],
     )
 
 
-class _Ends:
-    """A sink that notes in which block each segment came to its end, and when its speech had."""
+class _SegmentEnds:
+    """A sink that records the number of the block that ended each segment, and its speech's end."""
 
-    def __init__(self, taken_ms: list[float]) -> None:
-        """``taken_ms`` has an entry for each block that is done."""
-        self._taken_ms = taken_ms
-        self.heard: list[tuple[int, float]] = []
+    def __init__(self, block_ms: list[float]) -> None:
+        """``block_ms`` has an entry for each block that has been processed."""
+        self._block_ms = block_ms
+        self.ends: list[tuple[int, float]] = []
 
     def handle(self, event: Event) -> None:
         if isinstance(event, SegmentHeard):
-            self.heard.append((len(self._taken_ms), event.time_s + event.duration_s))
+            self.ends.append((len(self._block_ms), event.time_s + event.duration_s))
 
     def observe(self, status: LiveStatus) -> None:
         pass
@@ -203,8 +200,8 @@ class _Ends:
         pass
 
 
-def _watched(items: Iterable[T], taken_ms: list[float]) -> Iterator[T]:
-    """``items``, and how long whoever takes them works on each."""
+def _stopwatch(items: Iterable[T], taken_ms: list[float]) -> Iterator[T]:
+    """``items``; appends to ``taken_ms`` how long the consumer works on each."""
     for item in items:
         start = time.perf_counter_ns()
         yield item
@@ -212,14 +209,14 @@ def _watched(items: Iterable[T], taken_ms: list[float]) -> Iterator[T]:
 
 
 def _operators(loaded: Bundle, runtime: RuntimeName, threads: int, runs: int) -> tuple[float, ...]:
-    """How much longer an invoke takes with each operator than without it and all that follow.
+    """How much longer an invoke takes when the model ends after each operator than before it.
 
-    The models that end early take turns, so that a machine that slows down does so for all.
+    The truncated models take turns, so that a machine that slows down does so for all.
     """
-    seen = graph(loaded, runtime)
+    network = graph(loaded, runtime)
     shorter = [
-        Int8Interpreter(truncate(loaded.model, count, seen.output(operator)), runtime, threads)
-        for count, operator in enumerate(seen.operators, 1)
+        Int8Interpreter(truncate(loaded.model, count, network.output(operator)), runtime, threads)
+        for count, operator in enumerate(network.operators, 1)
     ]
     taken_ms = np.empty((runs, len(shorter)))
     for model in shorter:
@@ -239,15 +236,13 @@ def _has_xnnpack(interpreter: Int8Interpreter) -> bool:
 
 
 def _timed(call: Callable[[T], object], inputs: Iterable[T], runs: int) -> Latency:
-    """Latency of ``call`` on ``inputs``, over and over."""
-    turns = cycle(inputs)
-    for one in islice(turns, _WARM_UP_RUNS):
+    """Latency of ``call`` on ``inputs``, repeated ``runs`` times after a warm-up."""
+    repeated = cycle(inputs)
+    for one in islice(repeated, _WARM_UP_RUNS):
         call(one)
-    taken_ms = []
-    for one in islice(turns, runs):
-        start = time.perf_counter_ns()
+    taken_ms: list[float] = []
+    for one in _stopwatch(islice(repeated, runs), taken_ms):
         call(one)
-        taken_ms.append((time.perf_counter_ns() - start) / 1e6)
     return _latency(taken_ms)
 
 

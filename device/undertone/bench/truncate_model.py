@@ -1,8 +1,8 @@
-"""Models that end early, by which the time of each operator is measured.
+"""Truncates a model after an operator, so that the time of each operator can be measured.
 
-The runtimes' Python interfaces tell no operator's time.  But the list of operators and that of
-outputs stand in a model's file as numbers that can be changed in place: a model that ends after
-its third operator is the same file with another count and another output.
+The runtimes' Python interfaces give no times of operators.  But the number of operators and the
+list of outputs can be changed in place in a model's file: a model that ends after its third
+operator is the same file with another count and another output.
 """
 
 import struct
@@ -12,9 +12,9 @@ _OUTPUTS, _OPERATORS = 2, 3  # fields of the table SubGraph
 
 
 def truncate(model: bytes, operators: int, output: int) -> bytes:
-    """``model`` with only its first ``operators``, and the tensor number ``output`` as its output.
+    """``model`` with only its first ``operators``, and the tensor ``output`` (index) as its output.
 
-    ``model`` is one that has been loaded, so that its offsets lie inside it.
+    ``model`` must have been loaded before, so that its offsets are known to be valid.
     """
     subgraphs = _field(model, _offset(model, 0), _SUBGRAPHS)
     first = _offset(model, subgraphs + 4)
@@ -25,7 +25,7 @@ def truncate(model: bytes, operators: int, output: int) -> bytes:
 
 
 def _field(model: bytes, table: int, number: int) -> int:
-    """Where the vector begins that is the field ``number`` of the table at ``table``.
+    """The offset of the vector in field ``number`` of the table at offset ``table``.
 
     A FlatBuffers table begins with the distance back to its vtable, which holds two lengths and
     then the distance from the table to each of its fields.

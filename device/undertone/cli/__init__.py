@@ -1,4 +1,4 @@
-"""``undertone``: the command line, which imports a command only when it is called."""
+"""``undertone``: the command line, which imports a command only when it runs."""
 
 import errno
 import os
@@ -15,15 +15,15 @@ from undertone.errors import ConfigError, UndertoneError
 from undertone.support.printable import printable
 
 COMMANDS = {
-    "listen": "Hear emotions: live on the screen and into the journal.",
-    "classify": "Say which emotion is heard in files or folders.",
-    "devices": "List the microphones and what they can do.",
-    "journal": "Show, sum up or export what was heard.",
-    "web": "Show a page: files, the listening, the journal, the models.",
-    "bench": "Measure size, latency and memory of a model here.",
-    "config": "Print every setting and where it came from.",
+    "listen": "Listen to a microphone: live emotions and the journal.",
+    "classify": "Classify the emotion in audio files.",
+    "devices": "List the microphones and their sample rates.",
+    "journal": "Show, summarise, plot, export or delete past events.",
+    "web": "Serve a web page for files, live sound and the journal.",
+    "bench": "Measure the size, latency and memory of models.",
+    "config": "Print every setting and where it comes from.",
     "doctor": "Find what is missing on this machine and how to fix it.",
-    "service": "Listen from the start of the machine on (systemd).",
+    "service": "Manage listening as a systemd service.",
     "samples": "Print the paths of the packaged clips.",
 }
 """Each command, in ``undertone.cli.<name>``, and its line in the help."""
@@ -34,7 +34,8 @@ Examples:
   undertone classify --format json recordings/
   undertone journal summary --since 24h
 
-Options come from flags, then UNDERTONE_* variables, then a TOML file; see `undertone config`.
+Settings come from flags, UNDERTONE_* variables, or a TOML file, in this order; `undertone config`
+prints them.
 """
 
 
@@ -46,7 +47,7 @@ class _Group(LazyGroup):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command and give it the file's settings."""
         name, command, rest = super().resolve_command(ctx, args)
-        # resilient: a shell completes the line, and wrong settings are told when it is run
+        # resilient: a shell completes the line; wrong settings are reported when it is run
         if name and command and not ctx.resilient_parsing and not {"-h", "--help"} & set(args):
             ctx.default_map = {name: _spread(command, _file_settings())}
         return name, command, rest
@@ -62,13 +63,13 @@ def _file_settings() -> dict[str, Any]:
     except FileNotFoundError:
         if os.environ.get(paths.CONFIG_ENVVAR):
             raise ConfigError(
-                f"There is no {path}: make it, or unset {paths.CONFIG_ENVVAR}, which names it."
+                f"There is no {path}: create it, or unset {paths.CONFIG_ENVVAR}, which names it."
             ) from None
         return {}
 
 
 def _spread(command: click.Command, settings: dict[str, Any]) -> dict[str, Any]:
-    """``settings`` for ``command`` and, where it is a group, for each command in it."""
+    """``settings`` for ``command`` and, if it is a group, for each command in it."""
     inner = command.commands if isinstance(command, click.Group) else {}
     return settings | {name: _spread(below, settings) for name, below in inner.items()}
 
@@ -82,16 +83,16 @@ def _spread(command: click.Command, settings: dict[str, Any]) -> dict[str, Any]:
 )
 @click.version_option(__version__, prog_name="undertone")
 def undertone() -> None:
-    """Hear how something is said: emotions from a microphone or files, on this machine alone."""
+    """Recognise emotions in speech from a microphone or files, entirely on this machine."""
 
 
 def run(group: click.Command, name: str, args: Sequence[str] | None = None) -> int:
-    """Run a command line to its exit status; errors become one sentence on stderr."""
+    """Run a command line and return its exit status; an error is one sentence on stderr."""
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a file's name may hold what it can't print
+        sys.stdout.reconfigure(errors="replace")  # a file name may not be encodable
     try:
         status = group.main(args, prog_name=name, standalone_mode=False)
-        if sys.stdout:  # None where the caller has closed it
+        if sys.stdout:  # None if the caller has closed it
             sys.stdout.flush()
     except UndertoneError as error:
         click.echo(f"{name}: {printable(str(error))}", err=True)
@@ -102,25 +103,25 @@ def run(group: click.Command, name: str, args: Sequence[str] | None = None) -> i
     except (click.Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:
-        _forget_output()  # the reader has left (`| head`)
+        _discard_output()  # the reader has exited (`| head`)
         return 1
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        _forget_output()
+        _discard_output()
         click.echo(f"{name}: The disk is full: make room and run the same command again.", err=True)
         return 1
     return status if isinstance(status, int) else 0
 
 
-def _forget_output() -> None:
-    """What is still buffered must not complain at exit."""
+def _discard_output() -> None:
+    """Send what is still buffered nowhere, so that flushing it at exit does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:
     """The console script."""
     # Before NumPy is imported: its matrices here are small, and a second thread of OpenBLAS
-    # makes an MFCC several times slower where the other core is busy.
+    # makes an MFCC several times slower when the other core is busy.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.exit(run(undertone, "undertone"))

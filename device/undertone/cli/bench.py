@@ -1,8 +1,7 @@
 """``undertone bench``: what bundles cost on this machine."""
 
-import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from undertone.cli import options
-from undertone.errors import BenchmarkError
+from undertone.cli.output import notice, opened, require_writable, to_file
 from undertone.support.printable import printable
 
 if TYPE_CHECKING:
@@ -20,10 +19,10 @@ if TYPE_CHECKING:
     from undertone.bench.run import Plan
     from undertone.recognition.interpreter import RuntimeName
 
-_OF_PYTHON = {"__init__.py", "__pycache__"}
-"""What stands beside the bundles in ``models/*``."""
+_NOT_BUNDLES = {"__init__.py", "__pycache__"}
+"""What else ``models/*`` matches."""
 
-_WIDTH_OF_A_FILE = 160
+_FILE_WIDTH = 160
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -43,34 +42,27 @@ Examples:
     type=click.IntRange(1, 1_000_000),
     default=200,
     show_default=True,
-    help="Calls of each stage, after a warm-up.",
+    help="Calls of each stage after a warm-up.",
 )
 @click.option(
     "--seconds",
     type=options.Number(0.1, 3600),
     default=10.0,
     show_default=True,
-    help="Seconds of silence, and of speech, that are listened to in real time.",
+    help="Seconds of silence, and of speech, to process in real time.",
+)
+@options.output_format("table", "json", "markdown", note="json: one object; see --schema.")
+@to_file
+@click.option("--plot", type=_FILE, metavar="FILE.svg", help="Plot accuracy against latency.")
+@click.option("--read", "stored", type=_FILE, metavar="FILE", help="Show a stored benchmark.")
+@click.option(
+    "--compare", type=_FILE, nargs=2, metavar="A B", help="Compare two stored benchmarks."
 )
 @click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "markdown"]),
-    default="table",
-    show_default=True,
-)
-@click.option("--output", type=_FILE, metavar="FILE", help="Write here.  [default: stdout]")
-@click.option("--plot", type=_FILE, metavar="FILE.svg", help="Draw accuracy against latency here.")
-@click.option("--read", "stored", type=_FILE, metavar="FILE", help="Show this; measure nothing.")
-@click.option(
-    "--compare",
+    "--check",
     type=_FILE,
-    nargs=2,
-    metavar="A B",
-    help="Set two stored benchmarks side by side; measure nothing.",
-)
-@click.option(
-    "--check", type=_FILE, metavar="LIMITS", help="Exit status 1 where a limit is broken (TOML)."
+    metavar="LIMITS",
+    help="Exit with status 1 if a limit in this TOML file is exceeded.",
 )
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of --format json.")
 @options.model
@@ -91,12 +83,14 @@ def command(
     runtime: 'RuntimeName | Literal["all"]',
     threads: tuple[int, ...],
 ) -> None:
-    """Measure size, latency, memory and processor time of each BUNDLE, a name or a path.
+    """Measure the size, latency, memory and processor time of each BUNDLE.
 
-    docs/benchmark.md says how each figure is measured and what it does not say.
+    BUNDLE is the name of a packaged model or the path of a bundle.  With --read, --compare or
+    --schema nothing is measured.  docs/benchmark.md describes the figures and their limits.
     """
     from undertone.bench import limits, report, result
     from undertone.bench.plot import svg
+    from undertone.bench.run import plan_of
 
     if schema:
         _write(output, result.schema())
@@ -106,17 +100,17 @@ def command(
         _write(output, _compared(a, b, form))
         return
     limited = limits.load(check) if check else None
-    for path in filter(None, (output, plot)):
-        _refuse_unwritable(path)
+    for path in filter(None, (output, plot)):  # before minutes are spent on measuring
+        require_writable(path)
     if stored:
         benchmark = result.read(stored)
     else:
-        names = [name for name in bundles if Path(name).name not in _OF_PYTHON] or [model]
-        benchmark = _measure(_plan(names, runtime, threads, runs, seconds))
+        names = [name for name in bundles if Path(name).name not in _NOT_BUNDLES] or [model]
+        benchmark = _measure(plan_of(names, runtime, threads, runs, seconds))
     if form == "json":
         _write(output, result.to_json(benchmark))
     else:
-        _write(output, _shown(report.tables(benchmark), form, output))
+        _write(output, _text(report.tables(benchmark), form, output))
     if plot:
         _write(plot, svg(benchmark))
     if limited:
@@ -124,36 +118,20 @@ def command(
 
 
 def _check(benchmark: "Benchmark", limited: "Limits") -> None:
-    """Tell every limit that is broken; then the exit status is 1."""
+    """Print every limit that is exceeded, and then exit with status 1."""
     from undertone.bench import limits
 
     if limited.baseline:
         _warn_of_other_machine(limited.baseline, benchmark)
     broken = list(limits.broken(benchmark, limited))
     for sentence in broken:
-        click.echo(f"undertone: {printable(sentence)}", err=True)
+        notice(sentence)
     if broken:
         click.get_current_context().exit(1)
 
 
-def _plan(
-    names: Sequence[str],
-    runtime: 'RuntimeName | Literal["all"]',
-    threads: tuple[int, ...],
-    runs: int,
-    seconds: float,
-) -> "Plan":
-    from undertone.bench.run import Plan
-    from undertone.recognition import bundle
-    from undertone.recognition.interpreter import choose_runtime, installed_runtimes
-
-    several = installed_runtimes() if runtime == "all" else []
-    chosen = several or [choose_runtime("auto" if runtime == "all" else runtime)]
-    return Plan(tuple(map(bundle.load, names)), tuple(chosen), threads, runs, seconds)
-
-
 def _measure(plan: "Plan") -> "Benchmark":
-    """The benchmark, with a bar on stderr where that is a terminal."""
+    """The benchmark, with a progress bar on stderr if that is a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -162,59 +140,46 @@ def _measure(plan: "Plan") -> "Benchmark":
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("measuring", total=plan.steps)
-        begun = 0
+        started = 0
 
         def step(part: str) -> None:
-            nonlocal begun
-            progress.update(task, description=part, completed=begun)
-            begun += 1
+            nonlocal started
+            progress.update(task, description=part, completed=started)
+            started += 1
 
         return run(plan, step)
 
 
 def _compared(a: "Benchmark", b: "Benchmark", form: str) -> str:
-    from undertone.bench.compare import compare
+    from undertone.bench.compare import compare, to_json
     from undertone.bench.report import comparison
 
     _warn_of_other_machine(a, b)
     compared = list(compare(a, b))
-    if form != "json":
-        return _shown(comparison(compared), form, None)
-    found = [
-        {
-            "bundle": measurement.bundle,
-            "runtime": measurement.runtime,
-            "threads": measurement.threads,
-            "figures": {one.name: {"a": one.a, "b": one.b, "ratio": one.ratio} for one in figures},
-        }
-        for measurement, figures in compared
-    ]
-    return json.dumps(found, indent=2) + "\n"
+    return to_json(compared) if form == "json" else _text(comparison(compared), form, None)
 
 
 def _warn_of_other_machine(a: "Benchmark", b: "Benchmark") -> None:
     from undertone.bench.compare import other_machine
 
     if warning := other_machine(a, b):
-        click.echo(f"undertone: {printable(warning)}", err=True)
+        notice(warning)
 
 
-def _shown(tables: "Iterable[Table]", form: str, output: Path | None) -> str:
-    from undertone.bench.report import markdown
-
-    return markdown(tables) if form == "markdown" else _for_people(tables, output)
-
-
-def _for_people(tables: "Iterable[Table]", output: Path | None) -> str:
-    """The tables as wide as the terminal that they are for, or as they need."""
+def _text(tables: "Iterable[Table]", form: str, output: Path | None) -> str:
+    """The tables as Markdown, or as wide as the terminal (or a file) allows."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from undertone.bench.report import markdown
+
+    if form == "markdown":
+        return markdown(tables)
     on_terminal = output is None and sys.stdout.isatty()
     text = StringIO()
     console = Console(
-        file=text, force_terminal=on_terminal, width=None if on_terminal else _WIDTH_OF_A_FILE
+        file=text, force_terminal=on_terminal, width=None if on_terminal else _FILE_WIDTH
     )
     for table in tables:
         shown = Table(box=None, pad_edge=False, title=Text(printable(table.title), "bold"))
@@ -229,25 +194,5 @@ def _for_people(tables: "Iterable[Table]", output: Path | None) -> str:
 
 
 def _write(output: Path | None, text: str) -> None:
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text)
-    except OSError as error:
-        raise _cannot_write(output, error) from error
-
-
-def _refuse_unwritable(path: Path) -> None:
-    """Before minutes are spent on what can't be kept; nothing is left or changed."""
-    is_new = not path.exists()
-    try:
-        path.open("a").close()
-        if is_new:
-            path.unlink()
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-
-
-def _cannot_write(path: Path, error: OSError) -> BenchmarkError:
-    return BenchmarkError(f"Can't write {path}: {error.strerror}; name another file.")
+    with opened(output) as stream:
+        stream.write(text)

@@ -1,4 +1,4 @@
-"""``undertone classify``: what recordings sound like."""
+"""``undertone classify``: the emotions in recordings."""
 
 import csv
 import sys
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from undertone.cli import options
+from undertone.cli.output import notice
 from undertone.support.printable import printable
 
 if TYPE_CHECKING:
     from undertone.files.batch import FileResult
     from undertone.recognition.interpreter import RuntimeName
 
-_MOST_KINDS = 5  # of skipped files that are told one by one
+_MOST_SUFFIXES = 5  # of skipped files that are counted one by one
 
 
 @click.command(
@@ -29,20 +30,13 @@ Examples:
 """
 )
 @click.argument("paths", nargs=-1, required=True, type=options.AnyPath())
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help="json: one object a line.",
-)
+@options.output_format("table", "json", "csv", note="json: one object per line.")
 @click.option(
     "--jobs",
     type=click.IntRange(1, 256),
     default=1,
     show_default=True,
-    help="Files judged at the same time, each by a process of its own.",
+    help="Number of files to classify at the same time, each in its own process.",
 )
 @options.model
 @options.threshold
@@ -57,10 +51,10 @@ def command(
     runtime: "RuntimeName",
     threads: int,
 ) -> None:
-    """Say what emotions PATHS sound like: audio files of any format, or folders of them.
+    """Classify the emotion in PATHS: audio files of any format, or folders of them.
 
-    A file that can't be read is named, the others are done, and the exit status is 1.  Files in
-    folders that are not audio by their names are skipped and counted.
+    A file that can't be read is reported and the others are classified; the exit status is then 1.
+    Files in folders whose names are not those of audio files are skipped and counted.
     """
     from undertone.audio.files import find_audio_files
     from undertone.files.batch import Judge, classify_files
@@ -69,21 +63,23 @@ def command(
     loaded = bundle.load(model)
     files, others = find_audio_files(paths)
     if others:
-        click.echo(f"undertone: {_skipped(others)}", err=True)
+        notice(_skipped(others))
     judge = Judge(loaded.folder, runtime, threads, threshold)
     results = classify_files(files, judge, min(jobs, len(files)))
     if len(files) > 1 and (form == "table" or not sys.stdout.isatty()):
         results = _progress(results, len(files))
+    failed: list[FileResult] = []
     show = {"table": _table, "json": _json, "csv": _csv}[form]
-    if show(results, loaded.manifest.labels):
+    show(_collecting_failed(results, failed), loaded.manifest.labels)
+    if failed:
         click.get_current_context().exit(1)
 
 
 def _skipped(others: Counter[str]) -> str:
-    """How many files were skipped and of which kinds, the commonest first."""
+    """How many files were skipped, and how many of the most frequent suffixes."""
     total = others.total()
-    named = sorted(others.items(), key=lambda kind: (-kind[1], kind[0]))[:_MOST_KINDS]
-    kinds = [f"{count} {printable(suffix) or 'without a suffix'}" for suffix, count in named]
+    named = sorted(others.items(), key=lambda kind: (-kind[1], kind[0]))[:_MOST_SUFFIXES]
+    kinds = [f"{count} {suffix or 'without a suffix'}" for suffix, count in named]
     if rest := total - sum(count for _, count in named):
         kinds.append(f"{rest} of other kinds")
     what = "1 file of an unknown kind was" if total == 1 else f"{total} files of unknown kinds were"
@@ -91,7 +87,7 @@ def _skipped(others: Counter[str]) -> str:
 
 
 def _progress(results: "Iterator[FileResult]", total: int) -> "Iterator[FileResult]":
-    """A bar on stderr, where that is a terminal, while no result is to be seen."""
+    """Show a progress bar on stderr if that is a terminal."""
     if not sys.stderr.isatty():
         yield from results
         return
@@ -101,45 +97,45 @@ def _progress(results: "Iterator[FileResult]", total: int) -> "Iterator[FileResu
     yield from track(results, "classifying", total, console=Console(stderr=True), transient=True)
 
 
-def _json(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
+def _collecting_failed(
+    results: "Iterable[FileResult]", failed: "list[FileResult]"
+) -> "Iterator[FileResult]":
+    for result in results:
+        if result.error is not None:
+            failed.append(result)
+        yield result
+
+
+def _json(results: "Iterable[FileResult]", labels: Sequence[str]) -> None:
     from undertone.files.results import to_line
 
-    failed = 0
     for result in results:
         click.echo(to_line(result))
-        failed += result.error is not None
-    return failed
 
 
-def _csv(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
+def _csv(results: "Iterable[FileResult]", labels: Sequence[str]) -> None:
     from undertone.files.results import csv_header, csv_row
 
-    failed = 0
     writer = csv.writer(sys.stdout)
     writer.writerow(csv_header(labels))
-    for result in results:
-        writer.writerow(csv_row(result, labels))
-        failed += result.error is not None
-    return failed
+    writer.writerows(csv_row(result, labels) for result in results)
 
 
-def _table(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
+def _table(results: "Iterable[FileResult]", labels: Sequence[str]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from undertone.emotions import colour
 
-    failed = 0
     table = Table(box=None, pad_edge=False)
     table.add_column("file", overflow="fold")
     for heading in ("verdict", "most probable", "", "speech", ""):
         table.add_column(heading, no_wrap=True)
     for result in results:
         if result.verdict is None:
-            failed += 1
             table.add_row(Text(printable(str(result.path))), Text("failed", "red"))
-            click.echo(f"undertone: {printable(result.error or '')}", err=True)
+            notice(result.error or "")
             continue
         verdict, overall = result.verdict.verdict, result.verdict.overall
         speech_s = sum(segment.duration_s for segment in result.verdict.segments)
@@ -153,6 +149,5 @@ def _table(results: "Iterable[FileResult]", labels: Sequence[str]) -> int:
         )
     console = Console()
     if not console.is_terminal:
-        console.width = 200  # a file or a pipe has no edge to fold at
+        console.width = 200  # a file or a pipe has no width to wrap at
     console.print(table)
-    return failed

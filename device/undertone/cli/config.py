@@ -1,4 +1,4 @@
-"""``undertone config``: what holds, and why."""
+"""``undertone config``: every setting and its origin."""
 
 import json
 from pathlib import Path
@@ -13,12 +13,12 @@ from undertone.cli import options
 
 @click.command(epilog="Example: UNDERTONE_THREADS=2 undertone config --threshold 0.6")
 @options.every_setting
-@options.output_format("table", "json", told="json: one object.")
+@options.output_format("table", "json", note="json: one object.")
 @click.pass_context
 def command(ctx: click.Context, /, form: str, **settings: Any) -> None:
-    """Print every setting, its value, and where it came from.
+    """Print every setting, its value, and where it comes from.
 
-    A flag goes before an environment variable, and that before the TOML file.
+    A flag overrides an environment variable, which overrides the TOML file.
     """
     sources = {
         option.name: _source(ctx, option)

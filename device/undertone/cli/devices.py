@@ -1,8 +1,7 @@
-"""``undertone devices``: which microphones there are, and what they hear."""
+"""``undertone devices``: the microphones of this machine, and the level of one."""
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -10,12 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from undertone.cli import options
+from undertone.cli.output import print_table
 from undertone.errors import NoMicrophoneError
+from undertone.support.printable import printable
 
 if TYPE_CHECKING:
     from undertone.audio.level import Level
     from undertone.audio.microphone import Microphone
     from undertone.audio.portaudio import InputDevice
+    from undertone.events import SourceBack, SourceLost
 
 _QUIETEST_DBFS = -60.0  # left end of the meter's bar
 _BAR_WIDTH = 40
@@ -28,17 +30,17 @@ Examples:
   undertone devices --meter --microphone USB
 """
 )
-@options.output_format("table", "json", told="json: one object a line.")
-@click.option("--meter", is_flag=True, help="Show the level that a microphone hears; Ctrl-C ends.")
+@options.output_format("table", "json", note="json: one object per line.")
+@click.option("--meter", is_flag=True, help="Show the level of a microphone until Ctrl-C.")
 @click.option(
-    "--seconds", type=click.FloatRange(min=0.1), help="Show the level for so long, then end."
+    "--seconds", type=click.FloatRange(min=0.1), help="Show the level for this long, then exit."
 )
 @options.microphone
 @options.channel
 def command(
     form: str, meter: bool, seconds: float | None, microphone: str | None, channel: int | None
 ) -> None:
-    """List the microphones with the sample rates they take, or show the level that one hears."""
+    """List the microphones and their sample rates, or show the level of one."""
     if meter or seconds is not None:
         from undertone.audio.microphone import Microphone
 
@@ -54,7 +56,8 @@ def command(
     elif not devices:
         raise NoMicrophoneError
     elif sys.stdout.isatty():
-        _print_table(devices)
+        head = ("", "Microphone", "System", "Channels", "Sample rates")
+        print_table(head, map(_row, devices))
     else:
         for device in devices:
             click.echo("\t".join(_row(device)))
@@ -67,68 +70,37 @@ def _row(device: "InputDevice") -> tuple[str, str, str, str, str]:
         device.name,
         device.host_api,
         str(device.channels),
-        f"{rates} kHz" if rates else "in use, or none of the usual",
+        f"{rates} kHz" if rates else "in use, or no usual rate",
     )
 
 
-def _print_table(devices: "Iterable[InputDevice]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("", "Microphone", "System", "Channels", "Sample rates", box=None)
-    for device in devices:
-        table.add_row(*map(Text, _row(device)))
-    Console().print(table)
-
-
 def _show_meter(microphone: "Microphone", seconds: float | None) -> None:
-    """Redraw a bar ten times a second on a terminal; elsewhere write a line a second."""
+    """Redraw a bar ten times a second on a terminal; elsewhere print a line a second."""
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
+    from undertone.audio.meter import levels
+
     console = Console()
     live = Live(console=console, auto_refresh=False) if console.is_terminal else nullcontext()
     with live as screen:
-        for said in _levels(microphone, 0.1 if screen else 1.0, seconds):
-            text = said if isinstance(said, str) else _line(said)
+        for item in levels(microphone, 0.1 if screen else 1.0, seconds):
             if screen:
-                screen.update(Text(text), refresh=True)
+                screen.update(Text(_line(item)), refresh=True)
             else:
-                click.echo(text)
+                click.echo(_line(item))
 
 
-def _levels(
-    microphone: "Microphone", every_s: float, seconds: float | None
-) -> "Iterator[Level | str]":
-    """The level of each ``every_s`` of sound, and what befalls the microphone in between."""
-    import numpy as np
-
-    from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
-    from undertone.audio.level import measure
+def _line(item: "Level | SourceLost | SourceBack") -> str:
     from undertone.events import SourceBack, SourceLost
 
-    pending: list[Samples] = []
-    heard = told = 0
-    for item in microphone:
-        if isinstance(item, SourceLost):
-            yield f"{item.source} was lost ({item.reason}): waiting for it"
-        elif isinstance(item, SourceBack):
-            yield f"{item.source} is back"
-        elif isinstance(item, Block):
-            pending.append(item.samples)
-            heard += len(item.samples)
-        ended = seconds is not None and heard >= seconds * SAMPLE_RATE_HZ
-        if pending and (ended or heard - told >= every_s * SAMPLE_RATE_HZ):
-            yield measure(np.concatenate(pending))
-            pending, told = [], heard
-        if ended:
-            return
-
-
-def _line(level: "Level") -> str:
-    filled = (max(level.rms_dbfs, _QUIETEST_DBFS) / -_QUIETEST_DBFS + 1.0) * _BAR_WIDTH
+    match item:
+        case SourceLost():
+            return printable(f"{item.source} was lost ({item.reason}): waiting for it")
+        case SourceBack():
+            return printable(f"{item.source} is back")
+    filled = (max(item.rms_dbfs, _QUIETEST_DBFS) / -_QUIETEST_DBFS + 1.0) * _BAR_WIDTH
     bar = ("█" * round(filled)).ljust(_BAR_WIDTH, "·")
-    warning = "  clipping: turn the input level down" if level.clips else ""
-    return f"{bar} {level.rms_dbfs:6.1f} dBFS  peak {level.peak_dbfs:6.1f}{warning}"
+    warning = "  clipping: turn the input level down" if item.clips else ""
+    return f"{bar} {item.rms_dbfs:6.1f} dBFS  peak {item.peak_dbfs:6.1f}{warning}"

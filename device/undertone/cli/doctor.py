@@ -2,23 +2,19 @@
 
 import json
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from undertone.cli import options
-
-if TYPE_CHECKING:
-    from undertone.diagnostics.doctor import Finding
+from undertone.cli.output import print_table
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
 @click.command(epilog="Example: undertone doctor --microphone USB")
-@options.output_format("table", "json", told="json: one object a line.")
+@options.output_format("table", "json", note="json: one object per line.")
 @options.model
 @options.microphone
 @options.journal
@@ -28,7 +24,7 @@ def command(
 ) -> None:
     """Find what is missing on this machine and how to fix it.
 
-    It listens to the microphone for a second.  The exit status is 1 where there is a problem.
+    Listens to the microphone for one second.  The exit status is 1 if there is a problem.
     """
     from undertone.diagnostics.doctor import diagnose
 
@@ -37,26 +33,21 @@ def command(
         for finding in findings:
             click.echo(json.dumps(asdict(finding)))
     elif sys.stdout.isatty():
-        _print_table(findings)
+        from rich.text import Text
+
+        rows = (
+            (
+                Text(one.status, _COLOURS[one.status]),
+                one.name,
+                one.sentence,
+                Text(one.remedy or "", "bold"),
+            )
+            for one in findings
+        )
+        print_table(("", "Part", "Finding", "To fix it"), rows)
     else:
         for finding in findings:
             remedy = f" To fix it: {finding.remedy}" if finding.remedy else ""
             click.echo(f"{finding.status:<7}  {finding.name}: {finding.sentence}{remedy}")
     if any(finding.status == "problem" for finding in findings):
         ctx.exit(1)
-
-
-def _print_table(findings: "Iterable[Finding]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("", "Part", "Finding", "To fix it", box=None)
-    for finding in findings:
-        table.add_row(
-            Text(finding.status, style=_COLOURS[finding.status]),
-            finding.name,
-            Text(finding.sentence),
-            Text(finding.remedy or "", style="bold"),
-        )
-    Console().print(table)

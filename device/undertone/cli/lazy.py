@@ -1,4 +1,4 @@
-"""A command group that imports a command only when it is called, so that help is instant."""
+"""A command group that imports a command only when it runs, so that ``--help`` is instant."""
 
 import importlib
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ class LazyGroup(click.Group):
         self._package = package
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of use."""
+        """The names, in the order of the table."""
         return list(self.commands)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command; None for a name that is none."""
+        """Import the command; None for an unknown name."""
         if cmd_name not in self.commands:
             return None
         command: click.Command = importlib.import_module(f"{self._package}.{cmd_name}").command

@@ -1,6 +1,6 @@
 """Every setting, defined once: a flag, its environment variable and its key in the TOML file.
 
-A command takes a setting by its decorator (``@options.model``); the group hands it the
+A command takes a setting by its decorator (``@options.model``); the group passes it the
 file's values through click's ``default_map``.  The TOML key of a setting is its name here.
 """
 
@@ -23,12 +23,12 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class Number(click.FloatRange):
-    """A number within bounds; click's own lets not-a-number through any of them."""
+    """A finite number within bounds; click's own type accepts NaN within any bounds."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Raise BadParameter where ``value`` is no number within the bounds."""
+        """Raise BadParameter if ``value`` is not a number within the bounds."""
         number: float = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
@@ -36,60 +36,60 @@ class Number(click.FloatRange):
 
 
 class AnyPath(click.Path):
-    """A file or a folder, which need not exist; whoever opens it finds out whether it may."""
+    """A file or a folder, which need not exist; opening it shows whether it is permitted."""
 
     def __init__(self, **kinds: bool) -> None:
-        """``kinds`` are ``file_okay`` and ``dir_okay``; what is there must be one of them."""
+        """``kinds``: ``file_okay`` and ``dir_okay``, which an existing path must satisfy."""
         super().__init__(readable=False, path_type=Path, **kinds)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Raise BadParameter where ``value`` is empty, which pathlib takes for the folder "."."""
+        """Raise BadParameter if ``value`` is empty, which pathlib takes for the folder "."."""
         if value == "":
             self.fail("a path can't be empty; the current folder is '.'", param, ctx)
         path: Any = super().convert(value, param, ctx)
         return Path(path)
 
 
-class _AtHome(AnyPath):
-    """A path with ``~`` for one's home: a TOML file has no shell to expand it."""
+class _ExpandedPath(AnyPath):
+    """A path in which ``~`` is expanded: a TOML file has no shell to do it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Raise BadParameter where ``value`` is of the wrong kind or can't be a path."""
+        """Raise BadParameter if ``value`` is of the wrong kind or can't be a path."""
         try:
             return super().convert(value and Path(value).expanduser(), param, ctx)
         except (ValueError, RuntimeError) as error:  # a NUL in it; no such user
-            self.fail(f"{value!r} is no path: {error}", param, ctx)
+            self.fail(f"{value!r} is not a path: {error}", param, ctx)
 
 
-class Folder(_AtHome):
+class Folder(_ExpandedPath):
     """A folder."""
 
     def __init__(self) -> None:
-        """It need not exist; a file in its place is refused."""
+        """It need not exist; a file is refused."""
         super().__init__(file_okay=False)
 
 
-class File(_AtHome):
+class File(_ExpandedPath):
     """A file."""
 
     def __init__(self) -> None:
-        """It need not exist; a folder in its place is refused."""
+        """It need not exist; a folder is refused."""
         super().__init__(dir_okay=False)
 
 
 class Moment(click.ParamType[datetime]):
-    """An age such as ``2h``, or a date or time, local unless it says its zone: a datetime."""
+    """A datetime from an age such as ``2h``, or a date or time (local unless it has an offset)."""
 
     name = "when"
 
     def __init__(self, *, includes_date: bool = False) -> None:
-        """``includes_date``: a date alone is the end of that day."""
+        """``includes_date``: a date without a time is the end of that day."""
         self._includes_date = includes_date
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """Raise BadParameter where ``value`` is no time."""
+        """Raise BadParameter if ``value`` is not a time."""
         if isinstance(value, datetime):  # converted already
             return value
         try:
@@ -102,25 +102,25 @@ class Moment(click.ParamType[datetime]):
             return time.astimezone()
         except (ValueError, OverflowError):
             self.fail(
-                f"{value!r} is no time; write 30m, 2h, 7d, 2026-11-20 or 2026-11-20T08:15",
+                f"{value!r} is not a time; write 30m, 2h, 7d, 2026-11-20 or 2026-11-20T08:15",
                 param,
                 ctx,
             )
 
 
 class Counts(click.ParamType[tuple[int, ...]]):
-    """Whole numbers from 1 to ``most``, with commas between them: a tuple of each once."""
+    """Whole numbers from 1 to ``most``, separated by commas: a tuple without duplicates."""
 
     name = "numbers"
 
     def __init__(self, most: int) -> None:
         """``most`` is the largest."""
-        self._one: Any = click.IntRange(1, most)  # click's types say that it takes only numbers
+        self._one: Any = click.IntRange(1, most)  # click's annotations accept only numbers
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
-        """Raise BadParameter where a part of ``value`` is no such number."""
+        """Raise BadParameter if a part of ``value`` is not such a number."""
         if isinstance(value, tuple):  # converted already
             return value
         parts = str(value).split(",")
@@ -137,106 +137,106 @@ model = _setting(
     "model",
     default=paths.DEFAULT_BUNDLE,
     metavar="NAME|PATH",
-    help="Model: the name of a packaged one, or the path of a bundle.",
+    help="Name of a packaged model, or path of a bundle.",
 )
 microphone = _setting(
     "microphone",
     metavar="NAME",
-    help="Microphone: part of its name, as `undertone devices` shows it.  [default: the system's]",
+    help="Microphone, by a part of its name in `undertone devices`.  [default: the system's]",
 )
 channel = _setting(
     "channel",
     type=click.IntRange(min=0),
-    help="Channel of the microphone to listen to, from 0.  [default: all, mixed]",
+    help="Channel of the microphone, counted from 0.  [default: the mean of all]",
 )
 gain_db = _setting(
     "gain_db",
     type=Number(-60, 60),
     default=0.0,
-    help="How much louder the microphone's sound is made, in dB.",
+    help="Gain applied to the microphone's sound, in dB.",
 )
 _MOST_THREADS = 64
 threads = _setting(
     "threads",
     type=click.IntRange(1, _MOST_THREADS),
     default=1,  # two are 6 to 20 times slower than one with the runtimes' own int8 kernels
-    help="Threads of the model's runtime.",
+    help="Number of threads of the TFLite runtime.",
 )
 several_threads = _setting(
     "threads",
     type=Counts(_MOST_THREADS),
     default="1",
     metavar="N,N,...",
-    help="Threads of the model's runtime, each number in turn.",
+    help="Number of threads of the TFLite runtime; several are measured in turn.",
 )
 _RUNTIMES = ["auto", "litert", "litert-builtin", "tflite-runtime"]
 runtime = _setting(
     "runtime",
     type=click.Choice(_RUNTIMES),
     default="auto",
-    help="TFLite runtime; auto takes LiteRT where it is installed, litert-builtin is LiteRT "
+    help="TFLite runtime.  auto prefers LiteRT if it is installed; litert-builtin is LiteRT "
     "without XNNPACK.",
 )
 any_runtime = _setting(
     "runtime",
     type=click.Choice([*_RUNTIMES, "all"]),
     default="auto",
-    help="TFLite runtime, or all that are installed, one after the other.",
+    help="TFLite runtime, or all installed ones in turn.",
 )
 threshold = _setting(
     "threshold",
     type=Number(0, 1),
-    help="Confidence below which a verdict is `uncertain`.  [default: the model's own]",
+    help="Confidence below which the verdict is `uncertain`.  [default: the model's]",
 )
 journal = _setting(
     "journal",
     type=Folder(),
     default=paths.journal_dir,
     show_default="journal in the state folder",
-    help="Folder of the journal.",
+    help="Folder that holds the journal.",
 )
 journal_flush_s = _setting(
     "journal_flush_s",
     type=Number(min=0),
     default=JournalLimits.flush_s,
-    help="Seconds of events that a power cut may take.",
+    help="Seconds of events that a power cut may lose.",
 )
 journal_max_mb = _setting(
     "journal_max_mb",
     type=Number(min=0, min_open=True),
     default=JournalLimits.max_mb,
-    help="Largest size of one file of the journal.",
+    help="Maximum size of one journal file, in MB.",
 )
 journal_keep_days = _setting(
     "journal_keep_days",
     type=click.IntRange(min=1),
     default=JournalLimits.keep_days,
-    help="Age at which a day of the journal is removed.",
+    help="Days after which events are deleted.",
 )
 journal_keep_mb = _setting(
     "journal_keep_mb",
     type=Number(min=0, min_open=True),
     default=JournalLimits.keep_mb,
-    help="Largest size of the whole journal; the oldest files go first.",
+    help="Maximum size of the whole journal, in MB; the oldest files are deleted first.",
 )
 web_host = _setting(
     "web_host",
     "--host",
     default="127.0.0.1",
     metavar="ADDRESS",
-    help="Address that the page is served on; 0.0.0.0 is every one of this machine.",
+    help="Address to serve on; 0.0.0.0 is every address of this machine.",
 )
 web_port = _setting(
     "web_port",
     "--port",
     type=click.IntRange(0, 65535),
     default=8501,
-    help="Port of the page; 0 takes a free one.",
+    help="Port to serve on; 0 selects a free one.",
 )
 web_password_file = _setting(
     "web_password_file",
     type=File(),
-    help="File with the password of the page, which only you may read.",
+    help="File with the password, readable only by its owner.",
 )
 
 _SETTINGS = (
@@ -258,10 +258,10 @@ _SETTINGS = (
 )
 
 
-def output_format(*forms: str, told: str) -> Decorator:
-    """Give a command ``form``, in which of ``forms`` it prints: the first where none is asked for.
+def output_format(*forms: str, note: str) -> Decorator:
+    """Give a command the option ``--format`` as ``form``, one of ``forms``, the first by default.
 
-    ``--json``, which some commands once had alone, still is ``--format json``.
+    ``--json``, from before there was ``--format``, still works, hidden.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -271,7 +271,7 @@ def output_format(*forms: str, told: str) -> Decorator:
             type=click.Choice(forms),
             default=forms[0],
             show_default=True,
-            help=told,
+            help=note,
         )
         @click.option("--json", "as_json", is_flag=True, hidden=True)
         @functools.wraps(function)
@@ -285,7 +285,7 @@ def output_format(*forms: str, told: str) -> Decorator:
 
 
 def every_setting(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command all settings."""
+    """Give a command every setting."""
     for decorate in reversed(_SETTINGS):
         function = decorate(function)
     return function

@@ -1,4 +1,4 @@
-"""``undertone service``: listening from the start of the machine on, run by systemd."""
+"""``undertone service``: ``undertone listen`` as a systemd service."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ from undertone.service.unit import NAME, Unit
 _PROGRAM = Path(sysconfig.get_path("scripts"), "undertone")
 
 _dry_run = click.option(
-    "--dry-run", is_flag=True, help="Print the commands, as a shell script, and run none."
+    "--dry-run", is_flag=True, help="Print the commands as a shell script; do not run them."
 )
 
 
@@ -28,23 +28,23 @@ Examples:
   sudo /opt/{NAME}/bin/undertone service install
   undertone service status
 
-The service takes its settings from /etc/{NAME}/config.toml and writes its journal in
+The service reads its settings from /etc/{NAME}/config.toml and writes its journal to
 /var/lib/{NAME}/journal.
 """
 )
 def command() -> None:
-    """Listen from the start of the machine on, as a systemd service."""
+    """Manage `undertone listen` as a systemd service that starts at boot."""
 
 
 def _arguments(
     context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Refuse now what ``listen`` would refuse at each start."""
+    """Check the options of ``listen`` now, before the service fails at each start."""
     from undertone.cli.listen import command as listen
 
     listen.make_context("undertone listen", ["--source", "mic", *value])
     if any(not word.isprintable() for word in value):
-        raise click.BadParameter("a control character can't stand in a unit.")
+        raise click.BadParameter("a systemd unit can't contain control characters.")
     return value
 
 
@@ -59,9 +59,10 @@ Examples:
 @_dry_run
 @click.argument("arguments", nargs=-1, callback=_arguments, metavar="[-- OPTIONS OF LISTEN]")
 def install(dry_run: bool, arguments: tuple[str, ...]) -> None:
-    """Start the service, now and with the machine.
+    """Install and start the service.
 
-    Makes its user, writes its unit and starts it; done again, it is written and started anew.
+    Creates its user, writes its unit and starts it, now and at boot.  Run it again to change the
+    options: the unit is rewritten and the service restarted.
     """
     if not dry_run:
         installing.require_systemd()
@@ -78,7 +79,7 @@ def install(dry_run: bool, arguments: tuple[str, ...]) -> None:
     _perform(installing.install_steps(unit, with_user=not installing.user_exists()), dry_run)
     if not dry_run:
         click.echo(
-            f"The service is running. What it hears: sudo {_PROGRAM} journal show "
+            f"The service is running. To show its journal: sudo {_PROGRAM} journal show "
             f"--journal /var/lib/{NAME}/journal"
         )
 
@@ -86,9 +87,9 @@ def install(dry_run: bool, arguments: tuple[str, ...]) -> None:
 @command.command(epilog="Example: undertone service status")
 @_dry_run
 def status(dry_run: bool) -> int:
-    """Say whether the service runs.
+    """Show whether the service is running.
 
-    Shows what it last said; the exit status is 0 where it runs.
+    Prints its last messages; the exit status is 0 if it is running.
     """
     step = installing.status_step()
     if dry_run:
@@ -102,9 +103,9 @@ def status(dry_run: bool) -> int:
 @command.command(epilog=f"Example: sudo /opt/{NAME}/bin/undertone service remove")
 @_dry_run
 def remove(dry_run: bool) -> None:
-    """Stop the service and take it away.
+    """Stop and remove the service.
 
-    Its user, its settings and its journal stay.
+    Its user, settings and journal are kept.
     """
     if not dry_run:
         installing.require_systemd()
@@ -112,16 +113,16 @@ def remove(dry_run: bool) -> None:
         _require_root("remove")
     _perform(installing.remove_steps(), dry_run)
     if not dry_run:
-        click.echo(f"The service is gone; its journal is still in /var/lib/{NAME}/journal.")
+        click.echo(f"The service is removed; its journal is still in /var/lib/{NAME}/journal.")
 
 
 _uninstall = copy(remove)
-_uninstall.hidden = True  # who looks for the opposite of install finds it
+_uninstall.hidden = True  # for those who look for the opposite of install
 command.add_command(_uninstall, "uninstall")
 
 
-def _require_root(*deed: str) -> None:
-    installing.require_root(os.geteuid(), [str(_PROGRAM), "service", *deed])
+def _require_root(*arguments: str) -> None:
+    installing.require_root(os.geteuid(), [str(_PROGRAM), "service", *arguments])
 
 
 def _perform(steps: Iterable[installing.Step], dry_run: bool) -> None:

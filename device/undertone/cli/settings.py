@@ -1,4 +1,4 @@
-"""The TOML file of settings: read, checked, and handed to click as its default map."""
+"""The TOML file of settings: read, checked, and passed to click as its default map."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +14,8 @@ from undertone.support.toml import read_toml
 def load_default_map(path: Path, known: Mapping[str, click.Option]) -> dict[str, Any]:
     """The settings in the file at ``path``, each checked against the option of its name.
 
-    Raises FileNotFoundError where there is none, and ConfigError, which names the key or the
-    line, where it can't be read, is not TOML, or holds a key or a value that no option takes.
+    Raises FileNotFoundError if there is none, and ConfigError, which names the key or the line, if
+    it can't be read, is not TOML, or has a key or a value that no option accepts.
     """
     settings = read_toml(path)
     for key, value in settings.items():

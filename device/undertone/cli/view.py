@@ -1,4 +1,4 @@
-"""What a listener shows: a live picture on a terminal, plain lines anywhere else."""
+"""What ``undertone listen`` shows: a live view on a terminal, plain lines anywhere else."""
 
 import logging
 import math
@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from undertone.cli.output import count
 from undertone.emotions import colour
 from undertone.events import (
     Event,
@@ -27,19 +28,19 @@ from undertone.support.printable import printable
 _BAR_WIDTH = 30
 _LAST_SEGMENTS = 5
 _REFRESHES_PER_S = 8
-_TOLD_AGAIN_S = 3600.0
+_WARNING_INTERVAL_S = 3600.0
 
 _log = logging.getLogger(__name__)
 
 
 def bar(share: float, width: int = _BAR_WIDTH) -> str:
-    """A horizontal bar for a share from 0 to 1, to an eighth of a character."""
+    """A horizontal bar for a share from 0 to 1, in eighths of a character."""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     return "█" * (eighths // 8) + ("▏▎▍▌▋▊▉"[eighths % 8 - 1] if eighths % 8 else "")
 
 
 def describe(event: Event) -> str | None:
-    """One plain line about an event; None for those that need none."""
+    """One line of text for an event; None for a start and a stop."""
     clock = time_of(event).strftime("%H:%M:%S")
     match event:
         case SegmentHeard(verdict=verdict):
@@ -50,7 +51,7 @@ def describe(event: Event) -> str | None:
                 f"{event.level_dbfs:.0f} dBFS{reason}"
             )
         case SourceLost():
-            return f"{clock}  {printable(event.source)} is lost ({event.reason}); waiting for it"
+            return f"{clock}  {printable(event.source)} was lost ({event.reason}); waiting for it"
         case SourceBack():
             return f"{clock}  {printable(event.source)} is back after {event.missed_s:.0f} s"
         case Gap():
@@ -59,10 +60,10 @@ def describe(event: Event) -> str | None:
 
 
 class PlainView:
-    """One line an event."""
+    """One line per event."""
 
     def __init__(self, console: Console) -> None:
-        """Lines go to ``console``."""
+        """Print to ``console``."""
         self._console = console
 
     def handle(self, event: Event) -> None:
@@ -71,14 +72,14 @@ class PlainView:
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def observe(self, status: LiveStatus) -> None:
-        """Show nothing: a log file has no present moment."""
+        """Print nothing: only events are printed."""
 
     def close(self) -> None:
         """Nothing is open."""
 
 
 class LiveView:
-    """The current emotion, its probabilities, the level and the last segments, redrawn in place."""
+    """The current emotion, all probabilities, the level and the last segments, redrawn in place."""
 
     def __init__(self, console: Console, source: str) -> None:
         """Draw on ``console`` until closed."""
@@ -97,7 +98,7 @@ class LiveView:
         self._live.start()
 
     def handle(self, event: Event) -> None:
-        """Take an event into the picture."""
+        """Show an event."""
         if isinstance(event, Started):
             self._model = event.model
         if isinstance(event, SegmentHeard):
@@ -106,7 +107,7 @@ class LiveView:
             self._last.append(line)
 
     def observe(self, status: LiveStatus) -> None:
-        """Take the present moment into the picture."""
+        """Show the current state."""
         began = status.speaking and not (self._status and self._status.speaking)
         provisional = status.provisional()
         if began or provisional:
@@ -114,11 +115,11 @@ class LiveView:
         self._status = status
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         self._live.stop()
 
     def render(self) -> Panel:
-        """The picture as it stands."""
+        """The view as it is now."""
         status = self._status
         table = Table.grid(padding=(0, 1))
         table.add_column(justify="right", min_width=10)
@@ -151,40 +152,40 @@ class LiveView:
         name = self._verdict.verdict
         speaking = self._status is not None and self._status.speaking
         text = Text(name.upper(), style=f"bold {colour(name)}", justify="center")
-        text.append("  speaking" if speaking else "  last heard", style="dim")
+        text.append("  speaking" if speaking else "  last segment", style="dim")
         if self._verdict.reason:
             text.append(f"  {printable(self._verdict.reason)}", style="dim")
         return text
 
 
-def summary(heard: Counter[str], seconds: float, listened_s: float) -> Table:
-    """What was heard: segments of each verdict, as bars."""
-    segments = sum(heard.values())
+def summary(segments: Counter[str], speech_s: float, listened_s: float) -> Table:
+    """The number of segments with each verdict, as bars."""
+    total = segments.total()
     table = Table.grid(padding=(0, 1))
-    counted = f"{segments} segment{'' if segments == 1 else 's'}"
-    table.add_row(f"{_length(listened_s)} listened, {_length(seconds)} of speech in {counted}")
+    counted = count(total, "segment")
+    table.add_row(f"{_length(listened_s)} listened, {_length(speech_s)} of speech in {counted}")
     bars = Table.grid(padding=(0, 1))
-    for verdict, count in heard.most_common():
+    for verdict, number in segments.most_common():
         style = colour(verdict)
-        bars.add_row(Text(verdict, style), Text(bar(count / segments), style), str(count))
-    if heard:
+        bars.add_row(Text(verdict, style), Text(bar(number / total), style), str(number))
+    if segments:
         table.add_row(bars)
     return table
 
 
-class Tally:
-    """Counts what is heard, for the summary at the end."""
+class SegmentCounter:
+    """Counts the segments with each verdict, for the summary at the end."""
 
     def __init__(self) -> None:
-        """Start with nothing."""
-        self.heard: Counter[str] = Counter()
-        self.seconds = 0.0
+        """Start at zero."""
+        self.segments: Counter[str] = Counter()
+        self.speech_s = 0.0
 
     def handle(self, event: Event) -> None:
         """Count a segment."""
         if isinstance(event, SegmentHeard):
-            self.heard[event.verdict.verdict] += 1
-            self.seconds += event.duration_s
+            self.segments[event.verdict.verdict] += 1
+            self.speech_s += event.duration_s
 
     def observe(self, status: LiveStatus) -> None:
         """Count nothing."""
@@ -194,22 +195,22 @@ class Tally:
 
 
 class ClippingWarning:
-    """Warns, where troubles are told, of sound that is cut off at full scale."""
+    """Logs a warning when the sound is clipped."""
 
     def __init__(self) -> None:
-        """Nothing was clipped yet."""
-        self._told_s = -math.inf
+        """Start with nothing clipped."""
+        self._warned_s = -math.inf
 
     def handle(self, event: Event) -> None:
-        """No event tells of it."""
+        """Do nothing: no event is about clipping."""
 
     def observe(self, status: LiveStatus) -> None:
-        """Warn, once an hour at most."""
-        if status.clips and status.time_s - self._told_s >= _TOLD_AGAIN_S:
-            self._told_s = status.time_s
+        """Warn, at most once an hour."""
+        if status.clips and status.time_s - self._warned_s >= _WARNING_INTERVAL_S:
+            self._warned_s = status.time_s
             _log.warning(
-                "the sound is clipped, which spoils the verdicts: turn the input down with "
-                "alsamixer, or lower gain_db"
+                "the sound is clipped, which makes the verdicts unreliable: turn the input down "
+                "with alsamixer, or lower gain_db"
             )
 
     def close(self) -> None:

@@ -79,7 +79,7 @@ def command(
     settings = Settings(
         model, threshold, runtime, threads, microphone, channel, gain_db, journal, limits
     )
-    house = furnish(settings, open_models(settings))
+    house = furnish(settings, open_models(settings), password is not None)
     with suppress(KeyboardInterrupt):
         serve(Address(web_host, web_port, password), _ready, house.ears.stop)
 

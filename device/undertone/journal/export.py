@@ -19,6 +19,9 @@ from undertone.journal.format import Record
 from undertone.journal.reader import JournalReader
 from undertone.support.printable import printable
 
+FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
+"""The format of an export by the suffix of its file."""
+
 _MOST_LABELS = 64
 _ROWS_AT_ONCE = 10_000
 _TEXT_AT_ONCE = 2**22

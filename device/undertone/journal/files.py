@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from undertone.support.regular_file import open_regular
+
 _NAME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\.([1-9][0-9]{0,5}))?\.jsonl")
 
 _LONGEST_LINE = 64 * 1024
@@ -50,7 +52,7 @@ def read_lines(path: Path) -> Iterator[bytes]:
 
     A last line without its newline is still being written, and is left out.  Raises OSError.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while line := file.readline(_LONGEST_LINE):
             if line.endswith(b"\n"):
                 yield line

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from undertone.journal.files import journal_files
 from undertone.journal.format import Record, parse_line
+from undertone.support.regular_file import open_regular
 
 _LONGEST_STEP_BYTES = 2**18
 """Read at a time: a page that was not looked at for days begins with what is newest."""
@@ -45,7 +46,7 @@ class Follower:
 
     def _read_on(self, path: Path) -> None:
         """Take in the whole lines from the position on; the last may still be being written."""
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, os.SEEK_END)
             start = max(self._position, size - _LONGEST_STEP_BYTES)
             file.seek(start)

@@ -1,5 +1,6 @@
 """What a stretch of the journal amounts to: added up line by line, or summary by summary."""
 
+import json
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -139,6 +140,13 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
         """The part of all segments that has this verdict, 0 to 1."""
         tally = self.verdicts.get(verdict)
         return tally.segments / self.segments if tally else 0.0
+
+    def to_json(self) -> str:
+        """One JSON object: every count under its name, and the total segments and seconds."""
+        values = msgspec.to_builtins(self)
+        del values["runs"]
+        totals = {"segments": self.segments, "listened_s": round(self.listened_s, 3)}
+        return json.dumps(totals | values)
 
     def add(self, line: Line | None) -> None:
         """Count the next line; None is a damaged one."""

@@ -15,6 +15,7 @@ import msgspec
 from undertone.journal.files import read_lines, replace_file
 from undertone.journal.format import read_line
 from undertone.journal.summary import Summary
+from undertone.support.regular_file import open_regular
 
 _LARGEST_BYTES = 2**20
 
@@ -40,7 +41,7 @@ def load(file: Path, recordings: bool = False) -> Summary | None:
     It is that of what was heard, or of the ``recordings``.
     """
     try:
-        with path_of(file).open("rb") as stored:
+        with open_regular(path_of(file)) as stored:
             index = msgspec.json.decode(stored.read(_LARGEST_BYTES), type=_Index)
         now = file.stat()
     except (OSError, ValueError, RecursionError):

@@ -26,6 +26,7 @@ from undertone.journal.format import (
 )
 from undertone.journal.lock import acquire, is_held
 from undertone.journal.retention import RunningDays, StoredFile, clock_is_trusted, due
+from undertone.support.regular_file import open_regular, regular_descriptor
 
 _log = logging.getLogger(__name__)
 
@@ -266,7 +267,7 @@ class JournalWriter:
         or the folder replaced.
         """
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-        descriptor = os.open(name, flags, 0o640, dir_fd=self._lock)
+        descriptor = regular_descriptor(name, flags, 0o640, dir_fd=self._lock)
         try:
             end = os.fstat(descriptor).st_size
             self._unfinished = (name, end)
@@ -336,7 +337,7 @@ class JournalWriter:
 
 def cut_partial_line(path: Path) -> int:
     """Cut a half-written last line off ``path``; return its length in bytes."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)
         end = size
         while end:

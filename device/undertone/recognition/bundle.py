@@ -7,6 +7,7 @@ and quantisation must be those that the manifest states.
 """
 
 import hashlib
+import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -20,6 +21,7 @@ from undertone.paths import DEFAULT_BUNDLE as DEFAULT_BUNDLE
 from undertone.recognition.interpreter import Int8Interpreter, RuntimeName, TensorInfo, try_out
 from undertone.recognition.mfcc import MfccConfig
 from undertone.recognition.windows import WindowConfig
+from undertone.support.regular_file import open_regular
 from undertone.support.strict import Strict
 from undertone.support.suggestion import suggestion
 
@@ -30,12 +32,26 @@ MANIFEST_FILE = "manifest.json"
 _LARGEST_MODEL_BYTES = 16 * 2**20
 _LARGEST_MANIFEST_BYTES = 2**20
 
-Positive = Annotated[float, Meta(gt=1e-30)]
+_MOST_VALUES = 2**20
+"""Energies in the mel filters of one window with all its vocal tracts, 8 MB; a shipped model has
+18,432."""
+
+_MOST_VALUES_PER_S = 2**22
+"""The same of all windows that begin within a second."""
+
+Positive = Annotated[float, Meta(ge=1e-6, le=1e6)]
 """Not ``gt=0``: msgspec compares with the next number, a subnormal one, which is zero where
 tflite-runtime for Arm was imported; zero would pass."""
+Coefficient = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 ZeroPoint = Annotated[int, Meta(ge=-128, le=127)]
-Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Name = Annotated[str, Meta(pattern=r"^[\w.+-]{1,100}\Z")]
+"""Of a bundle, as ``undertone-train promote`` takes it and more."""
+Label = Annotated[str, Meta(pattern=r"^\w[\w .'/+-]{0,49}\Z")]
+Text = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]{0,200}\Z")]
+"""On one line, without what moves a terminal's cursor."""
+Texts = Annotated[tuple[Text, ...], Meta(max_length=10_000)]
 
 
 class Normalization(Strict, frozen=True):
@@ -48,7 +64,7 @@ class Normalization(Strict, frozen=True):
     """
 
     level: Literal["energy-mean", "none"]
-    mean: tuple[float, ...]
+    mean: tuple[Coefficient, ...]
     deviation: tuple[Positive, ...]
     steady_noise: Literal["kept", "subtracted"] = "kept"
 
@@ -65,12 +81,12 @@ class Quantization(Strict, frozen=True):
 class Training(Strict, frozen=True):
     """Where the weights come from."""
 
-    corpora: tuple[str, ...]
-    train_speakers: tuple[str, ...]
-    validation_speakers: tuple[str, ...]
+    corpora: Texts
+    train_speakers: Texts
+    validation_speakers: Texts
     recipe: dict[str, Any]
-    seed: int
-    licence: str
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    licence: Text
 
 
 class Manifest(Strict, frozen=True):
@@ -83,10 +99,10 @@ class Manifest(Strict, frozen=True):
     """
 
     schema_version: Literal[1]
-    name: Annotated[str, Meta(min_length=1, max_length=100)]
-    version: str
+    name: Name
+    version: Text
     model_sha256: Sha256
-    labels: Annotated[tuple[str, ...], Meta(min_length=2, max_length=100)]
+    labels: Annotated[tuple[Label, ...], Meta(min_length=2, max_length=100)]
     mfcc: MfccConfig
     window: WindowConfig
     normalization: Normalization
@@ -95,8 +111,8 @@ class Manifest(Strict, frozen=True):
     confidence_threshold: Probability
     training: Training
     figures: dict[str, Any]
-    tools: dict[str, str]
-    commit: str
+    tools: dict[Text, Text]
+    commit: Text
 
     def __post_init__(self) -> None:
         """Raise ValueError where fields contradict each other."""
@@ -105,6 +121,14 @@ class Manifest(Strict, frozen=True):
         n = self.mfcc.n_coefficients
         if len(self.normalization.mean) != n or len(self.normalization.deviation) != n:
             raise ValueError(f"normalization must have {n} means and deviations")
+        values = len(self.window.vocal_tracts) * self.window.frames * self.mfcc.n_filters
+        windows_per_s = self.mfcc.sample_rate_hz / self.mfcc.hop_length / self.window.hop
+        if values > _MOST_VALUES or values * windows_per_s > _MOST_VALUES_PER_S:
+            raise ValueError(
+                "window and mfcc must make at most "
+                f"{_MOST_VALUES:,} energies a window (frames x filters x vocal tracts) and "
+                f"{_MOST_VALUES_PER_S:,} a second"
+            )
 
 
 @dataclass(frozen=True)
@@ -184,9 +208,9 @@ def _find(name_or_path: str | Path) -> Path:
     if str(name_or_path) in installed:
         return installed[str(name_or_path)]
     folder = Path(name_or_path)
-    if (folder / MANIFEST_FILE).is_file():
+    if os.path.isfile(folder / MANIFEST_FILE):  # noqa: PTH113  False for what can be no name, too
         return folder
-    if folder.is_dir():
+    if os.path.isdir(folder):  # noqa: PTH112
         raise BundleError(
             f"{folder} is no bundle, since it has no {MANIFEST_FILE}: name the folder that "
             "`undertone-train promote` made, or an installed bundle."
@@ -198,7 +222,7 @@ def _find(name_or_path: str | Path) -> Path:
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(limit + 1)
     except OSError as error:
         raise BundleError(

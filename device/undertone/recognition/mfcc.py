@@ -20,6 +20,21 @@ from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ, Samples
 Frames = NDArray[np.float64]
 
 
+_BOUNDS = {
+    "frame_length": (2, 8192),
+    "hop_length": (80, 8192),
+    "fft_length": (4, 8192),
+    "n_filters": (2, 256),
+    "n_coefficients": (2, 256),
+    "preemphasis": (0, 1),
+    "lifter": (0, 1000),
+    "energy_floor": (-50, 50),
+}
+
+_LEAST_LIFT = 0.01
+"""Of the weights of ``lifter``, by which a way back from coefficients to energies divides."""
+
+
 class MfccConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Every parameter of the features; part of a bundle's manifest.
 
@@ -27,6 +42,8 @@ class MfccConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     least ``frame_length``: python_speech_features cuts longer frames without a word.
     energy_floor: lower bound for coefficient 0, the natural logarithm of a frame's energy
         on the int16 scale.  Digital silence would otherwise give log(2.2e-16) = -36.
+
+    Every number has bounds, so that a frame costs little whoever made the bundle.
     """
 
     sample_rate_hz: int = SAMPLE_RATE_HZ
@@ -43,10 +60,11 @@ class MfccConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Raise ValueError, naming the field, where the parameters can't make an MFCC."""
-        positive = ("sample_rate_hz", "frame_length", "hop_length", "fft_length", "n_coefficients")
-        for name in positive:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
+        for name, (least, most) in _BOUNDS.items():
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"{name} must be from {least} to {most}")
+        if self.sample_rate_hz != SAMPLE_RATE_HZ:
+            raise ValueError(f"sample_rate_hz must be {SAMPLE_RATE_HZ}")
         if self.fft_length < self.frame_length:
             raise ValueError("fft_length must be at least frame_length")
         if self.hop_length > self.frame_length:
@@ -55,6 +73,8 @@ class MfccConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("n_filters must be from n_coefficients to half of fft_length")
         if not 0 <= self.low_hz < self.high_hz <= self.sample_rate_hz / 2:
             raise ValueError("low_hz and high_hz must rise and end at half of sample_rate_hz")
+        if np.abs(base.lifter(np.ones((1, self.n_coefficients)), self.lifter)).min() < _LEAST_LIFT:
+            raise ValueError("lifter must leave something of every coefficient")
 
     def span(self, frames: int) -> int:
         """Samples that so many frames in a row are made of."""

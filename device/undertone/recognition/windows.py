@@ -11,6 +11,8 @@ from undertone.recognition.mfcc import Frames
 
 Windows = NDArray[np.float64]
 
+_MOST_FRAMES = 2048
+
 _VocalTract = Annotated[float, Meta(ge=0.5, le=2)]
 
 
@@ -30,8 +32,8 @@ class WindowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Raise ValueError, naming the field, where no window can be cut."""
-        if self.frames < 1:
-            raise ValueError("frames must be at least 1")
+        if not 1 <= self.frames <= _MOST_FRAMES:
+            raise ValueError(f"frames must be from 1 to {_MOST_FRAMES}")
         if not 1 <= self.hop <= self.frames:
             raise ValueError("hop must be from 1 to frames")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from undertone.errors import ConfigError
+from undertone.support.regular_file import open_regular
 
 _LARGEST_FILE_BYTES = 2**20
 
@@ -16,7 +17,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     can't be read or is not TOML.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(_LARGEST_FILE_BYTES + 1)
         if len(content) > _LARGEST_FILE_BYTES:
             raise ConfigError(f"{path} is far too large for a file of settings")

@@ -1,7 +1,10 @@
 """The web server: Streamlit's application behind its guards, on one address."""
 
+import asyncio
+import logging
+import math
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -9,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from undertone.errors import WebError
-from undertone.web.uploads import LARGEST_MB, UploadLimit, keep_in_memory
+from undertone.web.uploads import (
+    LARGEST_MB,
+    UploadLimit,
+    held_bytes,
+    keep_in_memory,
+    take_recordings_only,
+)
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -20,7 +29,6 @@ _SETTINGS = {
     "client.toolbarMode": "minimal",
     "global.developmentMode": False,
     "logger.level": "error",
-    "server.disconnectedSessionTTL": 60,  # seconds; then the visitor's uploads are gone
     "server.enableAgentApi": False,
     "server.enableCORS": True,
     "server.enableStaticServing": False,
@@ -34,6 +42,18 @@ _SETTINGS = {
 """Of Streamlit; they go before whatever a configuration file of the user's says."""
 
 _SHUTDOWN_S = 2
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """How long the server waits.
+
+    body_s: for the body of a request, and longer the more of it has come.
+    left_s: for a visitor who has left, until uploads and everything else of the visit are gone.
+    """
+
+    body_s: float = 20.0
+    left_s: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,12 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def serve(address: Address, ready: Callable[[Address], None], close: Callable[[], None]) -> None:
+def serve(
+    address: Address,
+    ready: Callable[[Address], None],
+    close: Callable[[], None],
+    deadlines: Deadlines = Deadlines(),
+) -> None:
     """Serve the page until SIGINT or SIGTERM.
 
     ready: told the address once it is taken (port 0 is a free one); close: called at the end.
@@ -77,10 +102,16 @@ def serve(address: Address, ready: Callable[[Address], None], close: Callable[[]
     import uvicorn
     from streamlit.web.bootstrap import load_config_options
 
-    here = {"browser.serverAddress": taken.host, "server.port": port}
+    here = {
+        "browser.serverAddress": taken.host,
+        "server.disconnectedSessionTTL": math.ceil(2 * deadlines.left_s),  # they are closed before
+        "server.port": port,
+    }
     load_config_options(_SETTINGS | here)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what visitors send
     config = uvicorn.Config(
-        _application(taken, close),
+        _application(taken, close, deadlines),
+        proxy_headers=False,  # or whoever is on this machine could claim any address
         ws="websockets-sansio",
         ws_max_size=2**20,  # what a browser sends: the states of its widgets
         log_level="error",
@@ -94,28 +125,42 @@ def serve(address: Address, ready: Callable[[Address], None], close: Callable[[]
         listening.close()
 
 
-def _application(address: Address, close: Callable[[], None]) -> Any:
+def _application(address: Address, close: Callable[[], None], deadlines: Deadlines) -> Any:
     from starlette.middleware import Middleware
     from streamlit.runtime import get_instance
     from streamlit.starlette import App
 
+    from undertone.web.app_state import app_state
     from undertone.web.auth import Login
+    from undertone.web.deadline import BodyDeadline
     from undertone.web.request_security import RequestSecurity
+    from undertone.web.sessions import close_left
+    from undertone.web.wording import Wording
 
-    def held_bytes() -> int:
-        families: Mapping[str, Any] = get_instance().uploaded_file_mgr.get_stats()
-        return sum(stat.byte_length for stats in families.values() for stat in stats)
+    def uploads() -> Any:
+        return get_instance().uploaded_file_mgr
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
+        take_recordings_only(uploads())
+        closing = asyncio.ensure_future(
+            close_left(get_instance(), uploads(), app_state().visitors, deadlines.left_s)
+        )
         yield
+        closing.cancel()
         close()
 
     hosts = LOOPBACK_NAMES | {address.host} if address.is_loopback else None
-    middleware = [Middleware(RequestSecurity, hosts=hosts)]
+    middleware = [
+        Middleware(RequestSecurity, hosts=hosts),
+        Middleware(BodyDeadline, least_s=deadlines.body_s),
+    ]
     if address.password is not None:
         middleware.append(Middleware(Login, password=address.password))
-    middleware.append(Middleware(UploadLimit, held_bytes=held_bytes))
+    middleware += [
+        Middleware(UploadLimit, held_bytes=lambda: held_bytes(uploads())),
+        Middleware(Wording),
+    ]
     keep_in_memory()
     return App(Path(__file__).with_name("app.py"), lifespan=lifespan, middleware=middleware)
 

@@ -4,11 +4,19 @@ import asyncio
 import ctypes
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from undertone.audio.files import AUDIO_SUFFIXES
+
+if TYPE_CHECKING:
+    from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+    from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 LARGEST_MB = 128
 """An hour of 16-bit sound at 16 kHz takes 110; longer ones come as FLAC or MP3."""
@@ -23,6 +31,7 @@ PATIENCE_S = 60.0
 PATH = "/_stcore/upload_file/"
 _MB = 2**20
 _M_MMAP_THRESHOLD = -3  # malloc.h
+_NAME = "A file's name must end like that of a recording, as speech.wav does."
 _ENVELOPE_BYTES = 64 * 1024
 """What a form adds to the file in it."""
 
@@ -36,6 +45,27 @@ def keep_in_memory() -> None:
     MultiPartParser.spool_max_size = LARGEST_MB * _MB + _ENVELOPE_BYTES
     with suppress(AttributeError):  # not every C library has it
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MB)
+
+
+def take_recordings_only(uploads: "MemoryUploadedFileManager") -> None:
+    """Have ``uploads`` refuse a file that is not called like a recording, with 400.
+
+    The page in a browser offers no other; where one is stored all the same, Streamlit would stop
+    the page's script for it, again and again.
+    """
+    add_file = uploads.add_file
+
+    def add_recording(session_id: str, file: "UploadedFileRec") -> None:
+        if "\0" in file.name or not file.name.lower().endswith(tuple(AUDIO_SUFFIXES)):
+            raise HTTPException(400, _NAME)
+        add_file(session_id, file)
+
+    uploads.add_file = add_recording  # type: ignore[method-assign]
+
+
+def held_bytes(uploads: "MemoryUploadedFileManager") -> int:
+    """What ``uploads`` hold."""
+    return sum(stat.byte_length for stats in uploads.get_stats().values() for stat in stats)
 
 
 class UploadLimit:

@@ -262,15 +262,15 @@ def test_limits_may_be_for_one_number_of_threads(on_one_and_two):
     ("content", "said"),
     [
         ("at_mots = 1", "did you mean 'at_most'"),
-        ("at_most = 1", "section"),
+        ("at_most = 1", "a table of figures"),
         ("[at_most]\nstages.invoke.p50 = 1", "did you mean 'stages.invoke.p50_ms'"),
         ("[at_most]\nfoo = 1", "no figure 'foo'"),
         ('[at_most]\nreal_time_factor = "low"', "must be a number"),
         ("[at_most]\nreal_time_factor = nan", "must be a number"),
         ("[at_most]\nreal_time_factor = true", "must be a number"),
-        ("[ratio_at_most]\nreal_time_factor = 2", "need each other"),
-        ('baseline = "x.json"', "need each other"),
-        ("baseline = 3\n[ratio_at_most]\nreal_time_factor = 2", "need each other"),
+        ("[ratio_at_most]\nreal_time_factor = 2", "must be set together"),
+        ('baseline = "x.json"', "must be set together"),
+        ("baseline = 3\n[ratio_at_most]\nreal_time_factor = 2", "must be set together"),
         ('threads = "one"\n[at_most]\nreal_time_factor = 2', "threads must be a whole number"),
         ("threads = 0", "threads must be a whole number"),
         ("= 3", "not valid TOML"),
@@ -447,7 +447,7 @@ def test_a_picture_has_a_circle_for_each_measurement_and_room_for_strange_names(
     assert len(root.findall("{*}g/{*}circle")) == 3
     circles = root.findall("{*}g/{*}circle")
     assert len({circle.get("r") for circle in circles}) == 2
-    assert "not tested" in "".join(root.itertext())
+    assert "not evaluated" in "".join(root.itertext())
     (tmp_path / "strange.json").write_text(result.to_json(many))
     for form in ("table", "markdown"):
         assert call("--read", tmp_path / "strange.json", "--format", form) == 0
@@ -459,7 +459,7 @@ def test_wrong_limits_do_not_hide_behind_a_wrong_baseline(tmp_path):
     path.write_text('baseline = "gone.json"\n[ratio_at_most]\nreal_time_factor = 2\n')
     with pytest.raises(BenchmarkError, match=r"gone\.json"):
         limits.load(path)
-    with pytest.raises(ConfigError, match="no file of limits"):
+    with pytest.raises(ConfigError, match="no limits file"):
         limits.load(tmp_path / "gone.toml")
 
 

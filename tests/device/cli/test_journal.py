@@ -102,7 +102,7 @@ def test_a_time_that_is_none_is_wrong_usage(journal, when):
 def test_summary_counts_by_emotion_hour_and_day(journal):
     printed = run("summary").stdout
     rows = [line.split() for line in printed.splitlines() if line]
-    assert "heard 31 segments" in printed
+    assert "31 segments of speech" in printed
     assert "listened for 2 h 1 min" in printed
     assert "lost 160 samples of sound in 1 gap" in printed
     assert ["happy", "21", "68%", "42"] in [row[:4] for row in rows]

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from undertone.cli.view import LiveView, PlainView, Tally, bar, describe, summary
+from undertone.cli.view import LiveView, PlainView, SegmentCounter, bar, describe, summary
 from undertone.events import (
     Gap,
     LiveStatus,
@@ -97,11 +97,11 @@ def test_the_live_view_before_any_speech():
 
 
 def test_the_summary_counts_verdicts():
-    tally = Tally()
+    counter = SegmentCounter()
     for event in (segment(), segment(), segment(UNSURE, 4.0)):
-        tally.handle(event)
+        counter.handle(event)
     shown = console()
-    shown.print(summary(tally.heard, tally.seconds, 3725.0))
+    shown.print(summary(counter.segments, counter.speech_s, 3725.0))
     text = shown.file.getvalue()
     for word in ("1:02:05 listened", "0:08 of speech", "3 segments", "happy", "uncertain"):
         assert word in text
@@ -109,7 +109,7 @@ def test_the_summary_counts_verdicts():
 
 def test_a_summary_of_nothing():
     shown = console()
-    shown.print(summary(Tally().heard, 0.0, 10.0))
+    shown.print(summary(SegmentCounter().segments, 0.0, 10.0))
     assert "0 segments" in shown.file.getvalue()
 
 

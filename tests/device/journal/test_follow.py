@@ -111,7 +111,7 @@ def test_the_command_says_how_a_day_is_written(journal: Path) -> None:
     command = ["journal", "delete", "--journal", str(journal)]
     assert "delete [OPTIONS] DAY" in CliRunner().invoke(cli.undertone, [*command, "--help"]).stdout
     told = CliRunner().invoke(cli.undertone, [*command, "yesterday"]).stderr
-    assert "'yesterday' is no day; write it as 2026-11-20." in told
+    assert "'yesterday' is not a day; write it as 2026-11-20." in told
     assert "%" not in told
 
 

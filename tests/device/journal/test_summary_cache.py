@@ -5,6 +5,7 @@ import os
 import stat
 import time
 from datetime import UTC, datetime
+from threading import Event
 
 import pytest
 
@@ -56,6 +57,28 @@ def test_a_closed_file_is_not_read_again(journal, closed):
     hide(closed)
     assert JournalReader(journal).summary() == whole
     assert whole.segments == 12 * DAYS
+
+
+def test_a_file_is_summed_up_while_the_journal_is_written(tmp_path, monkeypatch):
+    done, summed = Event(), []
+    store = summary_cache.store
+
+    def slowly(file):
+        done.wait(60)
+        store(file)
+        summed.append(file)
+
+    monkeypatch.setattr(summary_cache, "store", slowly)
+    writer = JournalWriter(tmp_path, zone=UTC, report=print)
+    for day in range(DAYS):
+        writer.write(heard(24 * day))
+        writer.flush()
+        assert segments(tmp_path) == day + 1
+    writer.close()
+    assert summed == []
+    done.set()
+    while not summed:
+        time.sleep(0.001)
 
 
 def test_it_says_the_same_as_the_lines(journal):

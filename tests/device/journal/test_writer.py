@@ -5,12 +5,14 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta, timezone
+from threading import Event
 
 import pytest
 
 from undertone.errors import JournalError
 from undertone.events import Gap
 from undertone.journal import JournalLimits, JournalReader, JournalWriter
+from undertone.journal.sink import JournalSink
 
 DAY_S = 86_400
 START_S = datetime(2026, 11, 21, 8, tzinfo=UTC).timestamp()
@@ -162,7 +164,7 @@ def test_files_of_others_stay(open_writer, folder):
         writer.write(note(day, START_S + day * DAY_S))
         writer.flush()
     writer.close()
-    assert {path.name for path in folder.iterdir() if not path.name.endswith(".summary")} == {
+    assert {path.name for path in folder.iterdir() if ".summary" not in path.name} == {
         *(*strangers, ".lock", ".running-days"),
         *("2026-11-22.jsonl", "2026-11-23.jsonl"),
     }
@@ -190,6 +192,36 @@ def test_a_signal_in_the_middle_of_writing_loses_and_doubles_nothing(
     writer.write(note(3))
     writer.close()
     assert numbers(folder) == [0, 1, 2, 3]
+
+
+def test_a_disk_that_hangs_holds_up_nobody(folder, monkeypatch):
+    let_go, fsync = Event(), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (let_go.wait(60), fsync(descriptor)))
+    sink = JournalSink(JournalWriter(folder, JournalLimits(flush_s=0), zone=UTC))
+    for number in range(100):
+        sink.handle(note(number))
+    assert not let_go.is_set()
+    let_go.set()
+    sink.close()
+    assert numbers(folder) == list(range(100))
+
+
+def test_an_event_is_written_in_time_although_no_other_comes(folder):
+    sink = JournalSink(JournalWriter(folder, JournalLimits(flush_s=0.01), zone=UTC))
+    sink.handle(note(1))
+    while numbers(folder) != [1]:
+        time.sleep(0.001)
+    sink.close()
+
+
+def test_an_event_that_can_not_be_written_costs_no_other(folder, caplog):
+    sink = JournalSink(JournalWriter(folder, zone=UTC))
+    for event in (note(1), note(2, 1e300), note(3)):
+        sink.handle(event)
+    with pytest.raises(OverflowError):
+        sink.close()
+    assert numbers(folder) == [1, 3]
+    assert "could not be written to the journal" in caplog.text
 
 
 def test_a_half_written_line_is_cut_off_at_start(open_writer, folder):

@@ -65,7 +65,19 @@ def test_a_manifest_survives_its_own_json():
         ({"schema_version": 2}, "schema version 2"),
         ({"surprise": 1}, "surprise"),
         ({"window__frames": "many"}, "window.frames"),
-        ({"window__frames": 0}, "frames must be at least 1"),
+        ({"window__frames": 0}, "frames must be from 1"),
+        ({"window__frames": 2**30, "window__hop": 1}, "frames must be from 1"),
+        ({"window__frames": 2048, "window__vocal_tracts": [1.0] * 16}, "energies a window"),
+        ({"window__frames": 2048, "window__hop": 1}, "a second"),
+        ({"mfcc__frame_length": 2**30, "mfcc__fft_length": 2**30}, "frame_length must be from"),
+        ({"mfcc__fft_length": 2**30}, "fft_length must be from"),
+        ({"mfcc__hop_length": 1}, "hop_length must be from"),
+        ({"mfcc__sample_rate_hz": 10**400}, "sample_rate_hz must be 16000"),
+        ({"mfcc__sample_rate_hz": 8000, "mfcc__high_hz": 4000}, "sample_rate_hz must be 16000"),
+        ({"mfcc__lifter": 2**64}, "lifter must be from"),
+        ({"mfcc__lifter": 2}, "lifter must leave something"),
+        ({"mfcc__preemphasis": 1e300}, "preemphasis must be from"),
+        ({"mfcc__energy_floor": 2**15}, "energy_floor must be from"),
         ({"mfcc__n_coefficients": 12.5}, "n_coefficients"),
         ({"mfcc__fft_length": 256}, "fft_length"),
         ({"temperature": -1}, "temperature"),
@@ -73,8 +85,16 @@ def test_a_manifest_survives_its_own_json():
         ({"confidence_threshold": 1.5}, "confidence_threshold"),
         ({"labels": ["happy"] * 8}, "labels must differ"),
         ({"labels": "happy"}, "labels"),
+        ({"labels": ["happy", "sad\x1b[2J"]}, "labels"),
+        ({"labels": ["happy", "s" * 1000]}, "labels"),
+        ({"name": "../../elsewhere"}, "name"),
+        ({"name": "two\nlines"}, "name"),
+        ({"commit": "c" * 1000}, "commit"),
+        ({"temperature": 1e-300}, "temperature"),
         ({"normalization__mean": [0.0]}, "means"),
         ({"normalization__deviation": [0.0] * 40}, "deviation"),
+        ({"normalization__mean": [1e300] * 40}, "mean"),
+        ({"quantization__output_scale": 1.7e308}, "output_scale"),
         ({"quantization__input_zero_point": 300}, "input_zero_point"),
         ({"model_sha256": "abc"}, "model_sha256"),
         ({"model_sha256": "0" * 64}, "SHA-256"),
@@ -143,6 +163,9 @@ def test_missing_files_and_names_are_said(copy, tmp_path):
         bundle.load(tmp_path / "empty")
     with pytest.raises(BundleError, match="did you mean 'ravdess8-compact"):
         bundle.load("ravdess8-compct")
+    for no_path in ("x" * 5000, "null\0"):
+        with pytest.raises(BundleError, match="There is no bundle called"):
+            bundle.load(no_path)
 
 
 @settings(max_examples=300, deadline=None)

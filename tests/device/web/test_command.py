@@ -95,7 +95,7 @@ def test_a_model_that_is_none_is_told_before_anything_is_served(capsys: Any) -> 
     assert "There is no bundle called nonesuch" in told
 
 
-def test_the_door_opens_in_a_browser(tmp_path: Path) -> None:
+def test_the_password_opens_the_page_in_a_browser_until_the_logout(tmp_path: Path) -> None:
     if missing := what_is_missing():
         pytest.skip(missing)
     password = tmp_path / "password"
@@ -110,7 +110,8 @@ def test_the_door_opens_in_a_browser(tmp_path: Path) -> None:
         connection = http.client.HTTPConnection("localhost", server.port)
         connection.request("GET", "/_stcore/health")
         assert connection.getresponse().status == 401
-        page = browser.new_page()
+        visitor = browser.new_context()
+        page = visitor.new_page()
         page.goto(f"http://localhost:{server.port}/journal")
         page.get_by_label("Password").fill("a wrong one")
         page.get_by_role("button", name="Enter").click()
@@ -120,6 +121,12 @@ def test_the_door_opens_in_a_browser(tmp_path: Path) -> None:
         page.get_by_role("heading", name="What does it sound like?").wait_for()
         page.get_by_role("radio", name="sad").click()
         page.get_by_test_id("verdict").wait_for()
+        left_open = visitor.new_page()
+        left_open.goto(f"http://localhost:{server.port}/live")
+        left_open.get_by_role("heading", name="What is heard now").wait_for()
+        page.get_by_role("button", name="Log out").click()
+        page.get_by_label("Password").wait_for()
+        left_open.get_by_text("Load this page again and give its password").wait_for()
         status, rest = server.stop()
         assert status == 0
         assert "WARNING: others in the network can reach it, and nothing is encrypted" in rest

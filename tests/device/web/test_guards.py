@@ -9,7 +9,8 @@ import pytest
 
 pytest.importorskip("starlette", reason="no streamlit: pip install 'undertone[web]'")
 
-from undertone.web.auth import COOKIE, ENTRANCE, MOST_TRIES, PERIOD_S, Login
+from undertone.web.auth import COOKIE, ENTRANCE, MOST_LOGINS, MOST_TRIES, PERIOD_S, Login
+from undertone.web.deadline import BodyDeadline
 from undertone.web.request_security import RequestSecurity
 from undertone.web.uploads import LARGEST_MB, PATH, TOGETHER_MB, UploadLimit, keep_in_memory
 
@@ -57,13 +58,16 @@ async def answer(
     return sent[0]["status"], given, b"".join(part["body"] for part in sent[1:]).decode()
 
 
-def scope(kind: str, path: str, method: str, headers: dict[str, str]) -> dict[str, Any]:
+def scope(
+    kind: str, path: str, method: str, headers: dict[str, str], address: str = "192.0.2.1"
+) -> dict[str, Any]:
     named = {"host": "localhost:8501", **{k.replace("_", "-"): v for k, v in headers.items()}}
     return {
         "type": kind,
         "method": method,
         "path": path,
         "query_string": b"",
+        "client": (address, 50_000),
         "headers": [(name.encode(), value.encode()) for name, value in named.items()],
     }
 
@@ -194,6 +198,36 @@ def test_guessing_is_slowed_down_and_forgotten_after_a_while() -> None:
     assert enter(door, "correct+horse")[0] == 303
 
 
+async def tries_from(door: Login, *addresses: str) -> list[int]:
+    """The answers to a wrong password from each of these addresses."""
+    told: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"password=guess", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        told.append(message.get("status", 0))
+
+    for address in addresses:
+        await door(scope("http", ENTRANCE, "POST", {}, address), receive, send)
+    return [status for status in told if status]
+
+
+def test_a_network_of_ipv6_is_one_visitor_and_its_names_of_ipv4_are_many() -> None:
+    door = Login(Inside(), PASSWORD)
+    network = [f"2001:db8::{number:x}" for number in range(MOST_TRIES + 1)]
+    named = [f"::ffff:192.0.2.{number}" for number in range(MOST_TRIES + 1)]
+    told = asyncio.run(tries_from(door, *network, *named, "2001:db8:0:1::1", "fe80::1%eth0"))
+    assert told == [401] * MOST_TRIES + [429] + [401] * (MOST_TRIES + 3)
+
+
+def test_one_login_too_many_ends_the_oldest() -> None:
+    door = Login(Inside(), PASSWORD)
+    cookies = [enter(door, "correct+horse")[1]["set-cookie"] for _ in range(MOST_LOGINS + 1)]
+    keys = [cookie.partition(";")[0] for cookie in cookies]
+    assert [ask(door, cookie=key)[0] for key in keys] == [401] + [200] * MOST_LOGINS
+
+
 MB = 2**20
 
 
@@ -245,6 +279,28 @@ def test_an_upload_waits_for_one_that_is_on_its_way() -> None:
 
     assert asyncio.run(together()) == [200] * 3
     assert log == ["begins", "ends"] * 3
+
+
+def test_a_body_that_comes_steadily_may_take_long() -> None:
+    parts = iter([bytes(MB), bytes(MB), b""])
+
+    async def inside(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["more_body"]:
+            await asyncio.sleep(0.002)  # longer than the first part might have taken
+        await Inside()(scope, receive, send)
+
+    async def receive() -> dict[str, Any]:
+        part = next(parts)
+        return {"type": "http.request", "body": part, "more_body": bool(part)}
+
+    told: list[int] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        told.append(message.get("status", 0))
+
+    slow = BodyDeadline(inside, least_s=0.001)
+    asyncio.run(slow(scope("http", "/", "PUT", {}), receive, send))
+    assert told == [200, 0]
 
 
 def test_a_form_of_many_megabytes_is_parsed_without_a_file(monkeypatch: Any) -> None:

@@ -56,10 +56,22 @@ def command(
             ) from error
     if dry_run:
         return
-    features = common.feature_cache(cache, jobs).compute(
-        found.clips, recipe, noise=for_training(data)
+    features_of, noise = common.feature_cache(cache, jobs), for_training(data)
+    work = features_of.estimate(found.clips, recipe, noise)
+    click.echo(
+        f"{work.n_clips} clips, about {_rounded(work.duration_s)} of sound: about "
+        f"{_rounded(work.wait_s)} and {work.size_bytes / 1e6:.0f} MB in {cache}"
     )
+    features = features_of.compute(found.clips, recipe, noise=noise)
     silent = [each.clip.clip_id for each in features if not each.segments]
     click.echo(f"{len(features)} clips prepared in {cache}")
     if silent:
         click.echo(f"no speech detected in {len(silent)}: {', '.join(silent[:10])}", err=True)
+
+
+def _rounded(duration_s: float) -> str:
+    """In the unit that makes it readable."""
+    for unit, length_s in (("h", 3600), ("min", 60)):
+        if duration_s >= 2 * length_s:
+            return f"{duration_s / length_s:.0f} {unit}"
+    return f"{duration_s:.0f} s"

@@ -38,7 +38,7 @@ def model_card(manifest: Mapping[str, Any], report: Path, facts: Facts | None = 
         extra=figures["extra"],
         n_trained=len(trained),
         n_both=len(trained & tested),
-        parts=read_breakdown(report),
+        parts=read_breakdown(report).to_dict("records"),
         facts=facts or Facts(),
         listeners=LISTENERS_ACCURACY,
     )

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from undertone.emotions import EMOTIONS, colour
 from undertone_training.evaluation.maps import EmbeddingMap
-from undertone_training.report.breakdown import Part
 from undertone_training.report.pictures import (
     BLUE,
     GRID,
@@ -26,21 +26,24 @@ _MARKERS = "osD^vP*X"
 """Beside the colours, for eyes and printers that see none."""
 
 
-def breakdown(parts: Sequence[Part], uar: float, note: str) -> Figure:
+def breakdown(parts: pd.DataFrame, uar: float, note: str) -> Figure:
     """UAR of each part of the clips as a bar, accuracy as a mark, kinds apart from each other.
 
-    uar: of all clips, drawn as a line.
+    parts: see ``breakdown.breakdown``.  uar: of all clips, drawn as a line.
     """
-    kinds = list(dict.fromkeys(part.kind for part in parts))
-    at = [index + kinds.index(part.kind) for index, part in enumerate(parts)]
+    at = parts.index + pd.factorize(parts["kind"])[0]
     picture, axes = canvas("Each speaker and kind of clip", note, width_for(at[-1] + 1), 4.4)
-    axes.bar(at, [part.uar for part in parts], 0.72, color=BLUE, label="UAR")
+    axes.bar(at, parts["uar"], 0.72, color=BLUE, label="UAR")
     axes.plot(
-        at, [part.accuracy for part in parts], "D", color="white", markeredgecolor=INK,
-        markersize=5, label="accuracy",
+        at, parts["accuracy"], "D", color="white", markeredgecolor=INK, markersize=5,
+        label="accuracy",
     )  # fmt: skip
     axes.axhline(uar, color=INK, linewidth=1.2, label=f"UAR of all clips, {uar:.1%}")
-    names_below(axes, at, [f"{part.value} ({part.clips})" for part in parts])
+    names_below(
+        axes,
+        at,
+        [f"{value} ({n})" for value, n in zip(parts["value"], parts["clips"], strict=True)],
+    )
     axes.set_xlim(-0.7, at[-1] + 0.7)
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1, 0))

@@ -1,11 +1,12 @@
 """Write a model's report: figures as JSON, CSV and text, pictures, and one page of all."""
 
-import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pandas as pd
 from sklearn.metrics import classification_report
 
 from undertone.emotions import EMOTIONS
@@ -14,7 +15,7 @@ from undertone_training.evaluation.maps import EmbeddingMap
 from undertone_training.metrics import Figures, Predictions, agreement, figures
 from undertone_training.report import parts as parts_pictures
 from undertone_training.report import pictures
-from undertone_training.report.breakdown import Part, breakdown
+from undertone_training.report.breakdown import breakdown, write_breakdown
 from undertone_training.report.protocols import LISTENERS_ACCURACY
 from undertone_training.report.template import Picture, render
 
@@ -66,14 +67,19 @@ def write_report(
     (folder / "figures.json").write_text(text, encoding="utf-8")
     for picture in drawn:
         (folder / picture.name).write_bytes(picture.png)
-    _write_table(folder / "per-class.csv", by_form)
-    _write_parts(folder / "breakdown.csv", shipped, parts)
+    classes = [
+        {"form": form, **msgspec.structs.asdict(row)}
+        for form, each in by_form.items()
+        for row in each.per_class
+    ]
+    pd.DataFrame(classes).to_csv(folder / "per-class.csv", index=False)
+    write_breakdown(folder, shipped, parts)
     (folder / "classification.txt").write_text(classification, encoding="utf-8")
     page = render(
         "report.html",
         content=content,
         by_form=by_form,
-        parts=parts,
+        parts=parts.to_dict("records"),
         classification=classification,
         drawn=drawn,
         extra=json.dumps(content["extra"], indent=2, ensure_ascii=False),
@@ -88,7 +94,7 @@ def _draw(
     by_form: Mapping[str, Figures],
     history: Mapping[str, Sequence[float]],
     extra: Mapping[str, Any],
-    parts: Sequence[Part],
+    parts: pd.DataFrame,
     maps: Sequence[EmbeddingMap],
 ) -> list[Picture]:
     shipped = list(by_form)[-1]
@@ -134,23 +140,6 @@ def _draw(
             pictures.curves(history, f"{protocol} · {by}"),
         )
     return [Picture(name, caption, pictures.png(p)) for name, (caption, p) in drawn.items()]
-
-
-def _write_table(path: Path, by_form: Mapping[str, Figures]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["form", "label", "precision", "recall", "f1", "support"])
-        for form, each in by_form.items():
-            for row in each.per_class:
-                table.writerow([form, row.label, row.precision, row.recall, row.f1, row.support])
-
-
-def _write_parts(path: Path, form: str, parts: Sequence[Part]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["form", "kind", "value", "clips", "uar", "accuracy"])
-        for part in parts:
-            table.writerow([form, part.kind, part.value, part.clips, part.uar, part.accuracy])
 
 
 def _classification(protocol: str, predictions_by_form: Mapping[str, Predictions]) -> str:

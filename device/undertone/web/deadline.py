@@ -1,0 +1,66 @@
+"""The body of a request has to come, and at a fair pace: who sends it holds room meanwhile."""
+
+import asyncio
+from contextlib import suppress
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LEAST_BYTES_S = 128 * 1024
+"""A megabit a second."""
+
+
+class _TooSlowError(Exception):
+    """The body of the request did not come in time."""
+
+
+class BodyDeadline:
+    """Refuses a request whose body comes too slowly, with 408, so that others get its room."""
+
+    def __init__(self, app: ASGIApp, least_s: float) -> None:
+        """A body has ``least_s`` seconds, and a second more for each :data:`LEAST_BYTES_S`.
+
+        They count from the moment in which ``app`` first wants it.
+        """
+        self._app = app
+        self._least_s = least_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, with its body while that comes in time.
+
+        Whoever gives it up in the middle is not told anything, and nor is the terminal.
+        """
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        deadline_s = 0.0
+        is_complete = is_answered = False
+
+        async def receive_in_time() -> Message:
+            nonlocal deadline_s, is_complete
+            if is_complete:
+                return await receive()
+            deadline_s = deadline_s or asyncio.get_running_loop().time() + self._least_s
+            try:
+                async with asyncio.timeout_at(deadline_s):
+                    message = await receive()
+            except TimeoutError:
+                raise _TooSlowError from None
+            deadline_s += len(message.get("body", b"")) / LEAST_BYTES_S
+            is_complete = not message.get("more_body", False)
+            return message
+
+        async def answer(message: Message) -> None:
+            nonlocal is_answered
+            is_answered = True
+            await send(message)
+
+        try:
+            with suppress(ClientDisconnect):
+                await self._app(scope, receive_in_time, answer)
+        except _TooSlowError:
+            if not is_answered:
+                told = "The request came too slowly: send it again, over a faster network."
+                refusal = PlainTextResponse(told, 408, {"connection": "close"})
+                await refusal(scope, receive, send)

@@ -1,0 +1,50 @@
+"""Sessions of visitors who have left: closed after a while, and their memory given back."""
+
+import asyncio
+import ctypes
+import gc
+import time
+from contextlib import suppress
+
+from streamlit.runtime import Runtime
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+
+from undertone.web.uploads import held_bytes
+
+
+async def close_left(
+    runtime: Runtime, uploads: MemoryUploadedFileManager, known: set[str], left_s: float
+) -> None:
+    """Close every session whose visitor has been away for ``left_s`` seconds; never returns.
+
+    Streamlit by itself does that only when another visitor leaves, so that uploads of the last
+    one would stay.
+
+    uploads: those of ``runtime``.  known: identifiers of sessions, which are taken out as they
+        are closed.
+    """
+    away: dict[str, float] = {}
+    held = 0
+    while True:
+        await asyncio.sleep(left_s / 4)
+        now_s, before = time.monotonic(), held
+        away = {
+            session: away.get(session, now_s)
+            for session in known | set(uploads.file_storage)
+            if not runtime.is_active_session(session)
+        }
+        left = [session for session, since_s in away.items() if now_s - since_s >= left_s]
+        for session in left:
+            runtime.close_session(session)
+            uploads.remove_session_files(session)  # those that came after its visitor had left
+            known.discard(session)
+        held = held_bytes(uploads)
+        if left or held < before:
+            _give_back_memory()
+
+
+def _give_back_memory() -> None:
+    """To the system; the C library by itself keeps the pieces below its threshold."""
+    gc.collect()  # a session and what it holds refer to each other
+    with suppress(AttributeError):  # not every C library has it
+        ctypes.CDLL(None).malloc_trim(0)

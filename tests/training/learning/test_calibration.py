@@ -1,0 +1,115 @@
+"""Temperature and threshold: from other folds, never from the clips that a run is tested on."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from miniature import Pipeline, train
+
+from undertone_training import recipe as recipes
+from undertone_training.corpora import scan
+from undertone_training.corpora.splits import splits
+from undertone_training.features.cache import ClipFeatures
+from undertone_training.learning.calibration import calibrate, fit_on_held_out
+from undertone_training.learning.fit import fit
+from undertone_training.learning.runs import Run, describe, find_runs
+
+pytestmark = pytest.mark.xdist_group("tensorflow")
+
+FeaturesOf = Callable[[Run], list[ClipFeatures]]
+
+
+@pytest.fixture
+def folds(shipping: Path, tmp_path: Path) -> list[Run]:
+    """The four development folds of a recipe that holds nobody out, uncalibrated."""
+    shutil.copytree(shipping / "ship", tmp_path / "ship", ignore=shutil.ignore_patterns("final"))
+    return find_runs(tmp_path / "ship")
+
+
+@pytest.fixture(scope="module")
+def held_out(clips: list[ClipFeatures]) -> FeaturesOf:
+    by_id = {each.clip.clip_id: each for each in clips}
+    return lambda run: [by_id[clip_id] for clip_id in run.info.test]
+
+
+def confidences(runs: list[Run]) -> list[tuple[float, float]]:
+    return [run.calibration.confidence for run in runs]
+
+
+def test_a_fold_gets_its_confidence_from_the_others(
+    folds: list[Run], held_out: FeaturesOf, clips: list[ClipFeatures]
+) -> None:
+    assert all(run.calibration.temperature is None for run in folds)
+    assert calibrate(folds[:1], held_out) == folds[:1]
+    assert folds[0].calibration.confidence == (1.0, 0.0)
+    asked: list[str] = []
+
+    def counted(run: Run) -> list[ClipFeatures]:
+        asked.extend(run.info.test)
+        return held_out(run)
+
+    assert calibrate(folds, counted) == []
+    assert sorted(asked) == sorted(each.clip.clip_id for each in clips)
+    found = confidences(folds)
+    assert all(temperature and threshold for temperature, threshold in found)
+    assert len(set(found)) == len(folds)
+    assert calibrate(folds, held_out) == []
+    assert confidences(folds) == found
+
+
+def test_the_clips_that_a_fold_is_tested_on_are_not_what_it_is_calibrated_on(
+    folds: list[Run], held_out: FeaturesOf
+) -> None:
+    first = folds[0].folder
+    assert calibrate(folds, held_out) == []
+    before = confidences(folds)
+    for run in folds:
+        run.save(msgspec.structs.replace(run.calibration, temperature=None, threshold=None))
+
+    def spoilt(run: Run) -> list[ClipFeatures]:
+        features = held_out(run)
+        if run.folder != first:
+            return features
+        noise = np.random.default_rng(0)
+        return [
+            replace(each, segments=tuple(noise.normal(0, 9, s.shape) for s in each.segments))
+            for each in features
+        ]
+
+    assert calibrate(folds, spoilt) == []
+    after = confidences(folds)
+    assert after[0] == before[0]
+    assert all(one != other for one, other in zip(after[1:], before[1:], strict=True))
+
+
+def test_a_final_model_can_hold_no_actor_out(
+    pipeline: Pipeline,
+    tmp_path: Path,
+    clips: list[ClipFeatures],
+    held_out: FeaturesOf,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its confidence comes from the predictions of folds for held-out actors, and of all four."""
+    temperature, threshold = fit_on_held_out([pipeline.fold], held_out)
+    assert 0.05 <= temperature <= 20
+    assert 0 <= threshold <= 1
+    recipe = recipes.load(pipeline.recipe)
+    everyone = splits(scan(pipeline.home).clips, "final", recipe.song, n_validation_actors=0)[0]
+    assert everyone.validation == ()
+    quick = msgspec.structs.replace(
+        recipe, schedule=msgspec.structs.replace(recipe.schedule, epochs=1)
+    )
+    run = Run(tmp_path / "all")
+    fit(run, describe(quick, everyone, 0), clips, [], confidence=(1.25, 0.5))
+    assert (run.calibration.temperature, run.calibration.threshold) == (1.25, 0.5)
+    assert set(run.epochs()) == {"loss", "accuracy"}
+    capsys.readouterr()
+    args = ("fit", "--recipe", pipeline.recipe, "--runs", tmp_path, "--confidence", pipeline.quick)
+    assert train(*args, "--protocol", "final", *pipeline.data()) == 1
+    assert "1 of the 4 development folds" in capsys.readouterr().err
+    assert train(*args, *pipeline.data()) == 2
+    assert "--protocol final" in capsys.readouterr().err

@@ -1,0 +1,96 @@
+"""One training after another: what is planned, trained, left alone or calibrated again."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from miniature import RECIPE, Pipeline, train
+
+from undertone.emotions import EMOTIONS
+from undertone_training.learning.runs import Run
+
+pytestmark = pytest.mark.xdist_group("tensorflow")
+
+
+def test_a_run_leaves_all_that_it_was_made_from(pipeline: Pipeline) -> None:
+    info = pipeline.fold.info
+    assert info.protocol == "speaker-independent"
+    assert info.labels == EMOTIONS
+    assert {name[-2:] for name in info.test} == {"01", "02"}
+    assert not {"01", "02"} & {*info.train_speakers, *info.validation_speakers}
+    assert len(pipeline.fold.epochs()["loss"]) == info.recipe.schedule.epochs
+    assert not pipeline.fold.checkpoints()
+
+
+def test_a_finished_run_is_left_as_it_is(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = pipeline.fold.model.stat().st_mtime_ns
+    status = train(
+        "fit", "--recipe", pipeline.recipe, "--runs", pipeline.runs, "--fold", 1, *pipeline.data()
+    )
+    assert status == 0
+    assert "finished already" in capsys.readouterr().out
+    assert pipeline.fold.model.stat().st_mtime_ns == before
+
+
+def test_other_vocal_tracts_leave_the_weights_and_need_another_calibration(
+    pipeline: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(pipeline.fold.folder, tmp_path / "quick" / "development-1" / "seed0")
+    run = Run(tmp_path / "quick" / "development-1" / "seed0")
+    weights, before = run.model.read_bytes(), run.calibration
+    recipe = tmp_path / "quick.toml"
+    recipe.write_text(RECIPE.replace("frames = 64", "frames = 64\nvocal_tracts = [0.9, 1.1]"))
+    asked = ("fit", "--recipe", recipe, "--runs", tmp_path, "--fold", 1, *pipeline.data())
+    assert train(*asked, "--dry-run") == 0
+    assert "would be recalibrated" in capsys.readouterr().out
+    assert run.tflite.exists()
+    assert train(*asked) == 0
+    assert "quantize it again" in capsys.readouterr().out
+    assert run.info.recipe.window.vocal_tracts == (0.9, 1.1)
+    assert run.model.read_bytes() == weights
+    assert run.calibration.normalization == before.normalization
+    assert run.calibration.temperature not in (None, before.temperature)
+    assert not run.tflite.exists()
+    assert train(*asked) == 0
+    assert "finished already" in capsys.readouterr().out
+
+
+def test_a_training_can_start_from_a_run_on_another_corpus(
+    pipeline: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, then = tmp_path / "elsewhere.toml", tmp_path / "then.toml"
+    short = RECIPE.replace("epochs = 25", "epochs = 1")
+    first.write_text('corpus = "tess"\n' + short)
+    then.write_text('begins_with = "elsewhere"\nsteady_noise = "subtracted"\n' + short)
+    command = ("--runs", tmp_path, *pipeline.data(pipeline.everyone))
+    assert train("fit", "--recipe", then, *command, "--fold", 1) == 1
+    assert "run `undertone-train fit --recipe elsewhere`" in capsys.readouterr().err
+    assert train("fit", "--recipe", first, *command) == 0
+    whole = Run(tmp_path / "elsewhere/pre-training/seed0")
+    assert whole.info.corpora == ("tess",)
+    assert whole.info.labels == EMOTIONS
+    assert not (whole.info.test or whole.info.validation)
+    assert train("fit", "--recipe", then, *command, "--fold", 1) == 0
+    run = Run(tmp_path / "then/development-1/seed0")
+    assert run.info.begun_with == whole.model_sha256
+    assert run.info.corpora == ("ravdess", "tess")
+    assert run.calibration.normalization.steady_noise == "subtracted"
+    # it was trained on TESS, which therefore can't test it
+    assert train("quantize", run.folder, *pipeline.data(pipeline.everyone)) == 0
+    capsys.readouterr()
+    cross = ("--protocol", "cross-corpus", *pipeline.data(pipeline.everyone))
+    assert train("evaluate", run.folder, *cross) == 1
+    assert "There is no corpus beside ravdess, tess" in capsys.readouterr().err
+    assert train("tune", "--recipe", first, *command, "--dry-run") == 2
+    assert "is trained on all of tess" in capsys.readouterr().err
+
+
+def test_an_edited_recipe_is_not_taken_for_the_trained_one(
+    pipeline: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "quick.toml").write_text(RECIPE.replace("epochs = 25", "epochs = 26"))
+    args = ("--runs", pipeline.runs, "--fold", 1, *pipeline.data())
+    assert train("fit", "--recipe", tmp_path / "quick.toml", *args) == 1
+    assert "another recipe called quick" in capsys.readouterr().err

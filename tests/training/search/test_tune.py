@@ -1,0 +1,141 @@
+"""The command tune, on a miniature RAVDESS whose actors all have the same voices."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from miniature import SPACE, assert_drawn, train
+
+from undertone import samples
+from undertone_training import recipe as recipes
+from undertone_training.evaluation.comparison import rows_of
+from undertone_training.learning.trainer import Trainer, Training
+
+# TensorFlow is imported into one worker only.
+pytestmark = pytest.mark.xdist_group("tensorflow")
+
+RECIPE = """
+width = 0.25
+song = false
+[window]
+frames = 32
+[mfcc]
+n_coefficients = 8
+n_filters = 26
+[augmentation]
+copies = 0
+[schedule]
+epochs = 1
+batch_size = 16
+"""
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tune")
+    for actor in (1, 2, 6, 7, 8, 11, 12, 16, 17, 21):
+        for code, path in enumerate(samples.clips(), start=1):
+            copy = folder / "data" / f"03-01-{code:02}-01-01-01-{actor:02}.flac"
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(path, copy) if actor != 21 else copy.write_bytes(b"poison")
+    (folder / "mini.toml").write_text(RECIPE)
+    (folder / "mine.toml").write_text(SPACE.replace("song = { choices = [true, false] }", ""))
+    return folder
+
+
+def tune(corpus: Path, *args: object) -> int:
+    return train(
+        "tune", "--recipe", corpus / "mini.toml", "--space", corpus / "mine.toml", "--jobs", 1,
+        "--data", corpus / "data", "--cache", corpus / "cache", "--runs", corpus / "runs", *args,
+    )  # fmt: skip
+
+
+def test_without_a_space_that_of_the_recipe_is_taken(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.toml").write_text('network = "spectral"\n' + RECIPE)
+    args = ("--dry-run", "--data", corpus / "data", "--runs", tmp_path)
+    assert train("tune", "--recipe", tmp_path / "other.toml", *args) == 0
+    said = capsys.readouterr().out
+    assert "schedule.learning_rate: 0.0001 to 0.01 by its logarithm" in said
+    assert "vocal_tract" not in said
+    assert train("tune", "--recipe", corpus / "mini.toml", *args) == 0
+    assert "regularization.vocal_tract: 0.0 to 0.2" in capsys.readouterr().out
+
+
+def test_a_dry_run_shows_the_space_and_touches_nothing(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tune(corpus, "--dry-run", "--trials", 2) == 0
+    output = capsys.readouterr()
+    assert output.err.startswith("not at hand is actor 03")
+    assert "optuna" not in output.err
+    said = output.out
+    assert "schedule.learning_rate: 0.001 to 0.1 by its logarithm" in said
+    assert "0 of 2 trials are finished" in said
+    assert said.count("  dropout 0.") == 2
+    assert not (corpus / "runs").exists()
+
+
+def test_a_search_trains_continues_and_leaves_its_best_recipe(
+    corpus: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files of actors 21-24 are no audio, and nothing reads them."""
+    study = corpus / "runs" / "mini-tune"
+    trainings: list[str] = []
+    real = Trainer.train
+
+    def counted(trainer: Trainer, training: Training, **others: object) -> None:
+        if len(trainings) == 6:
+            raise KeyboardInterrupt
+        trainings.append(str(training.run.folder.relative_to(study)))
+        real(trainer, training, **others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Trainer, "train", counted)
+    assert tune(corpus, "--trials", 2) == 130
+    assert trainings[-1] == "mini-001/development-2/seed0"
+    assert (study / "best.toml").is_file()
+    monkeypatch.undo()
+    capsys.readouterr()
+    assert tune(corpus, "--trials", 2) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert [line for line in lines if "development-1" in line and "mini-001" in line] == []
+    assert "mini-001: complete, UAR " in said.out
+    assert any(line.startswith("mini-00") and "complete" in line for line in lines)
+    best = recipes.load(study / "best.toml")
+    assert f"{study / 'best.toml'}: the recipe of {best.name}" in said.out
+    assert best == recipes.load(study / best.name / "recipe.toml")
+    # the two short trainings may be equal: then there is no importance to draw
+    assert_drawn(study / "history.png")
+    rows = rows_of(study)
+    assert {row.name for row in rows} == {"mini-000", "mini-001"}
+    assert {(row.form, row.protocol) for row in rows} == {
+        ("float", "speaker-independent (9 of 20 actors)")
+    }
+    # the recipe is repeated in its own folder, with another seed
+    args = ("--runs", study, "--jobs", 1, "--data", corpus / "data", "--cache", corpus / "cache")
+    assert train("fit", "--recipe", study / "best.toml", "--dry-run", *args) == 0
+    assert capsys.readouterr().out.count("finished already") == 4
+    assert tune(corpus, "--trials", 2, "--dry-run") == 0
+    assert "2 of 2 trials are finished; nothing is left to do" in capsys.readouterr().out
+    assert tune(corpus, "--trials", 9, "--budget-minutes", 1e-9) == 0
+    assert "2 of 9 trials are finished: the same command goes on" in capsys.readouterr().out
+
+
+def test_without_optuna_the_extra_is_named(corpus: Path) -> None:
+    code = f"""
+import sys
+sys.modules["optuna"] = None
+from undertone.cli import run
+from undertone_training.cli import undertone_train
+args = ["tune", "--recipe", "smoke", "--data", {str(corpus / "data")!r}]
+sys.exit(run(undertone_train, "undertone-train", args))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "undertone-train: optuna is not installed: run pip install 'undertone[training]'.\n"
+    )

@@ -1,0 +1,97 @@
+"""Which runs become bundles, and what the bundle contains."""
+
+import json
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+from miniature import Pipeline, assert_drawn, train
+
+from undertone import cli as device_cli
+from undertone import samples
+from undertone.cli import run
+from undertone.emotions import EMOTIONS
+from undertone.recognition import bundle
+from undertone_training.evaluation.results import Pooled
+from undertone_training.networks import build
+
+pytestmark = pytest.mark.xdist_group("tensorflow")
+
+
+def test_the_promoted_bundle_serves_the_device(
+    promoted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded = bundle.load(promoted)
+    assert loaded.manifest.labels == EMOTIONS
+    assert loaded.manifest.figures["extra"]["seeds"]["numbers"] == [0]
+    assert "(1 of 4 folds)" in (promoted / "README.md").read_text()
+    assert "live, room noise at 10 dB SNR" in (promoted / "README.md").read_text()
+    assert "| noise, made sounds | 20 | 2 | 1 |" in (promoted / "README.md").read_text()
+    path = str(samples.clips()[0])
+    args = ["classify", path, "--model", str(promoted), "--format", "json"]
+    assert run(device_cli.undertone, "undertone", args) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["path"] == path
+    assert said["label"] in EMOTIONS
+
+
+def test_a_promoted_bundle_has_a_whole_report(promoted: Path) -> None:
+    report = promoted / "report"
+    assert {"figures.json", "report.html"} <= {path.name for path in report.iterdir()}
+    assert_drawn(report / "confusion-int8.png")
+    assert_drawn(report / "training.png")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../up", "Über", "-x"])
+def test_an_impossible_name_is_wrong_usage(
+    pipeline: Pipeline, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ("promote", pipeline.final.folder, "--evidence", pipeline.quick, f"--name={name}")
+    assert train(*args, "--to", pipeline.models, *pipeline.data()) == 2
+    assert "no name for a bundle" in capsys.readouterr().err
+
+
+def test_an_int8_model_unlike_its_float_model_is_refused_with_the_figures(
+    pipeline: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "seed0"
+    shutil.copytree(pipeline.final.folder, folder)
+    build(pipeline.final.info.recipe, 8).save(folder / "model.keras")  # other weights
+    args = ("--evidence", pipeline.quick, "--name", "bad", "--to", tmp_path, *pipeline.data())
+    assert train("promote", folder, *args) == 1
+    said = capsys.readouterr()
+    assert "own clips: UAR float 0." in said.out
+    assert "98% are needed" in said.err
+    assert not (tmp_path / "bad").exists()
+
+
+def test_an_int8_model_that_loses_on_held_out_speakers_is_refused_with_the_figures(
+    pipeline: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(pipeline.quick / "report", tmp_path / "report")
+    path = tmp_path / "report" / "speaker-independent.json"
+    content = json.loads(path.read_text())
+    for form, uar in (("float", 0.596), ("int8", 0.59)):
+        content["forms"][form]["uar"]["mean"] = uar
+    path.write_text(json.dumps(content))
+    args = ("--evidence", tmp_path, "--name", "bad", "--to", tmp_path, *pipeline.data())
+    assert train("promote", pipeline.final.folder, *args) == 1
+    assert "UAR is 0.5900 against 0.5960" in capsys.readouterr().err
+
+
+def test_only_a_final_run_with_its_own_evidence_is_promoted(
+    pipeline: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ("--evidence", pipeline.quick, "--name", "bad", "--to", tmp_path, *pipeline.data())
+    assert train("promote", pipeline.fold.folder, *args) == 1
+    assert "promote a run of `undertone-train fit --protocol final`" in capsys.readouterr().err
+    pooled = Pooled.load(pipeline.quick / "report" / "speaker-independent.json")
+    shutil.copytree(pipeline.quick / "report", tmp_path / "report")
+    other = msgspec.structs.replace(pooled.recipe, width=0.5)
+    msgspec.structs.replace(pooled, recipe=other).save(
+        tmp_path / "report" / "speaker-independent.json"
+    )
+    args = ("--evidence", tmp_path, "--name", "bad", "--to", tmp_path, *pipeline.data())
+    assert train("promote", pipeline.final.folder, *args) == 1
+    assert "as it was then" in capsys.readouterr().err
