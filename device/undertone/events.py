@@ -11,6 +11,9 @@ from typing import ClassVar
 UNCERTAIN = "uncertain"
 NO_SPEECH = "no-speech"
 
+SILENCE_DBFS = -120.0
+"""The level stated for digital silence, which has none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:

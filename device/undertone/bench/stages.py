@@ -31,7 +31,7 @@ from undertone.recognition.interpreter import Int8Interpreter, RuntimeName
 from undertone.recognition.mfcc import Mfcc
 from undertone.recognition.pipeline import Pipeline
 from undertone.recognition.speech_gate import FRAME_LENGTH, SpeechGate, pymicro_vad_detector
-from undertone.recognition.windows import Windows, split_windows
+from undertone.recognition.windows import Window, split_windows
 from undertone.samples import demonstration
 
 T = TypeVar("T")
@@ -125,9 +125,9 @@ def _from_microphone(block: Block) -> Samples:
     return to_int16(soxr.resample(scaled, SAMPLE_RATE_HZ, _MICROPHONE_RATE_HZ))
 
 
-def _window(classifier: Classifier, samples: Samples) -> Windows:
+def _window(classifier: Classifier, samples: Samples) -> Window:
     frames = Mfcc(classifier.manifest.mfcc).compute(samples)
-    window: Windows = split_windows(frames, classifier.manifest.window)[0]
+    window: Window = split_windows(frames, classifier.manifest.window)[0]
     return window
 
 

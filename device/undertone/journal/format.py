@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from undertone.events import (
+    SILENCE_DBFS,
     Event,
     Gap,
     Scores,
@@ -25,9 +26,6 @@ from undertone.events import (
     Stopped,
     Verdict,
 )
-
-SILENCE_DBFS = -120.0
-"""The level written for digital silence, which has none."""
 
 _LARGEST_INTEGER = 2**53
 """JSON's integers are exact up to here (RFC 8259, section 6)."""

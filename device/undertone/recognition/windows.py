@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 from undertone.recognition.mfcc import Frames
 
+Window = NDArray[np.float64]
+"""One window, shape (frames, coefficients)."""
+
 Windows = NDArray[np.float64]
+"""Several of them, shape (windows, frames, coefficients)."""
 
 _MOST_FRAMES = 2048
 
@@ -53,7 +57,7 @@ class WindowCutter:
         self._latest: Frames = np.empty((0, n_coefficients))  # at most a window of them
         self._next_start = 0
 
-    def push(self, frames: Frames) -> list[Windows]:
+    def push(self, frames: Frames) -> list[Window]:
         """Take frames, shape (n, coefficients); return each window that is now full."""
         kept = np.concatenate([self._latest, frames])
         first = self.frames - len(self._latest)
@@ -66,12 +70,12 @@ class WindowCutter:
         self._latest = kept[-self.config.frames :]
         return full
 
-    def partial(self) -> Windows | None:
+    def partial(self) -> Window | None:
         """The frames so far as one padded window, while none is full yet; None without any."""
         short = 0 < self.frames < self.config.frames
         return pad(self._latest, self.config) if short else None
 
-    def flush(self) -> list[Windows]:
+    def flush(self) -> list[Window]:
         """End of the segment: the last window, unless one ended with the last frame."""
         covered = self._next_start - self.config.hop + self.config.frames
         if not self.frames or (self._next_start and covered == self.frames):
@@ -79,9 +83,9 @@ class WindowCutter:
         return [pad(self._latest, self.config)]
 
 
-def pad(frames: Frames, config: WindowConfig) -> Windows:
+def pad(frames: Frames, config: WindowConfig) -> Window:
     """One window of the frames of a segment no longer than it, (frames, coefficients)."""
-    window: Windows = frames[np.arange(config.frames) % len(frames)]
+    window: Window = frames[np.arange(config.frames) % len(frames)]
     return window
 
 
