@@ -32,8 +32,8 @@ class Recorder:
     def handle(self, event):
         self.events.append(event)
 
-    def observe(self, hearing):
-        self.moments.append(hearing)
+    def observe(self, status):
+        self.moments.append(status)
 
     def close(self):
         self.closed += 1
@@ -45,7 +45,7 @@ class Broken:
     def handle(self, event):
         raise RuntimeError("broken sink")
 
-    def observe(self, hearing):
+    def observe(self, status):
         raise OSError("broken sink")
 
     def close(self):

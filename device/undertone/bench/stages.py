@@ -26,7 +26,7 @@ from undertone.listener import Listener
 from undertone.recognition import bundle
 from undertone.recognition.bundle import Bundle
 from undertone.recognition.classifier import Classifier
-from undertone.recognition.decision import judge, log_softmax
+from undertone.recognition.decision import decide, log_softmax
 from undertone.recognition.interpreter import Int8Interpreter, RuntimeName
 from undertone.recognition.mfcc import Mfcc
 from undertone.recognition.pipeline import Pipeline
@@ -77,7 +77,7 @@ def _stages(classifier: Classifier, runs: int, path: "_Path") -> Stages:
     logits = classifier.invoke(prepared)
     segment = [log_softmax(logits, manifest.temperature)] * _WINDOWS_OF_A_SEGMENT
     labels, threshold = manifest.labels, manifest.confidence_threshold
-    verdict = judge(segment, labels, threshold)
+    verdict = decide(segment, labels, threshold)
     at_48_khz = [_from_microphone(block) for block in speaking]
     pieces = np.split(samples, range(PIECE_LENGTH, len(samples), PIECE_LENGTH))[:-1]
     return Stages(
@@ -93,7 +93,7 @@ def _stages(classifier: Classifier, runs: int, path: "_Path") -> Stages:
         ),
         quantise=_timed(classifier.prepare, [window], runs),
         invoke=_timed(classifier.invoke, [prepared], runs),
-        tracker=_timed(lambda windows: judge(windows, labels, threshold), [segment], runs),
+        tracker=_timed(lambda windows: decide(windows, labels, threshold), [segment], runs),
         journal=_journal(verdict, runs),
         path=_latency(path.block_ms),
         event=_latency(path.event_ms),

@@ -1,4 +1,4 @@
-"""Window in, logits out: normalise, quantise, invoke, dequantise, for each vocal tract."""
+"""From a window to logits: normalise, quantise, invoke, dequantise, for each vocal tract."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""From the frames of one segment to the fixed windows that the network takes."""
+"""From the frames of one segment to the windows of fixed length that the network takes."""
 
 from typing import Annotated, Literal
 
@@ -21,12 +21,12 @@ _VocalTract = Annotated[float, Meta(ge=0.5, le=2)]
 
 
 class WindowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Length and hop of a window in frames, how a shorter segment fills one, and who speaks in it.
+    """Length and hop of a window in frames, how a short segment fills one, and its vocal tracts.
 
-    padding: ``repeat`` plays the segment again until the window is full, so that no made-up
+    padding: ``repeat`` repeats the segment until the window is full, so that no artificial
         silence reaches the network or its int8 input scale.
-    vocal_tracts: a window is heard with each of these factors on its spectrum (see ``voices``),
-        and the mean of the logits counts.
+    vocal_tracts: the network gets each window with its spectrum scaled by each of these factors
+        (see ``vocal_tract``), and the mean of the logits counts.
     """
 
     frames: int = 96
@@ -35,7 +35,7 @@ class WindowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vocal_tracts: Annotated[tuple[_VocalTract, ...], Meta(min_length=1, max_length=16)] = (1.0,)
 
     def __post_init__(self) -> None:
-        """Raise ValueError, naming the field, where no window can be cut."""
+        """Raise ValueError, naming the field, if no window is possible."""
         if not 1 <= self.frames <= _MOST_FRAMES:
             raise ValueError(f"frames must be from 1 to {_MOST_FRAMES}")
         if not 1 <= self.hop <= self.frames:
@@ -43,14 +43,14 @@ class WindowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WindowCutter:
-    """Frames of one segment in, windows out as they fill.
+    """Takes the frames of one segment and returns windows as soon as they are full.
 
     Windows start every ``hop`` frames.  The last one ends with the segment's last frame, so
-    that every frame is in a window; a segment shorter than one window makes one, padded.
+    that every frame is in a window; a segment shorter than a window becomes one, padded.
     """
 
     def __init__(self, config: WindowConfig, n_coefficients: int) -> None:
-        """Start at the beginning of a segment."""
+        """Begin a segment."""
         self.config = config
         self.frames = 0
         """Frames of the segment so far."""
@@ -58,7 +58,7 @@ class WindowCutter:
         self._next_start = 0
 
     def push(self, frames: Frames) -> list[Window]:
-        """Take frames, shape (n, coefficients); return each window that is now full."""
+        """Take frames, shape (n, coefficients); return the windows that they fill."""
         kept = np.concatenate([self._latest, frames])
         first = self.frames - len(self._latest)
         self.frames += len(frames)
@@ -84,7 +84,7 @@ class WindowCutter:
 
 
 def pad(frames: Frames, config: WindowConfig) -> Window:
-    """One window of the frames of a segment no longer than it, (frames, coefficients)."""
+    """One window from the frames of a segment that is no longer than a window."""
     window: Window = frames[np.arange(config.frames) % len(frames)]
     return window
 
