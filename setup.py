@@ -117,7 +117,7 @@ setup(
         "Typing :: Typed",
     ],
     license="MIT AND CC-BY-NC-SA-4.0",  # the code; the weights and the samples
-    license_files=["LICENSE"],
+    license_files=["LICENSE", "models/LICENSE.txt"],
     python_requires=">=3.11,<3.14",
     packages=[
         *find_packages("device", include=["undertone", "undertone.*"]),
@@ -137,7 +137,8 @@ setup(
             "spaces/*.toml",
             "report/templates/*",
         ],
-        "undertone_models": ["*/*", "*/report/*"],
+        # the web page shows one picture of the report; the rest stays in the repository
+        "undertone_models": ["LICENSE.txt", "*/*", "*/report/confusion-int8.png"],
     },
     exclude_package_data={"undertone_models": ["__pycache__/*"]},
     install_requires=DEVICE,

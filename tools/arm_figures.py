@@ -1,4 +1,4 @@
-"""What the counts of ``make arm`` say: the tables of docs/arm.md, from docs/arm.json."""
+"""The tables of docs/arm.md, from the counts of ``make arm`` in docs/arm.json."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -20,8 +20,8 @@ Range = tuple[float, float]
 class Core:
     """A processor core; qemu's name is its key in CORES.
 
-    instructions_per_cycle: assumed, from poor to good; docs/arm.md says why.
-    part, features: what Linux tells of it in /proc/cpuinfo.
+    instructions_per_cycle: assumed, from low to high; docs/arm.md explains why.
+    part, features: as in Linux's /proc/cpuinfo.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Board:
     clock_ghz: Range
 
     def seconds(self, instructions: float) -> Range:
-        """What one core takes for them, at best and at worst."""
+        """The time of one core for them, at best and at worst."""
         slow, fast = CORES[self.core].instructions_per_cycle
         return (
             instructions / (self.clock_ghz[1] * 1e9 * fast),
@@ -151,7 +151,7 @@ def _range(values: Range, factor: float, unit: str) -> str:
 
 
 def current() -> str:
-    """The page as the figures in this tree want it."""
+    """The page with the current figures."""
     return rewritten(PAGE.read_text(), BEGIN, tables(json.loads(FIGURES.read_bytes())))
 
 

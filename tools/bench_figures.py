@@ -9,10 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
 from pages import rewritten, table
 from undertone.bench import plot, report, result
 from undertone.bench.result import Benchmark, Measurement
-from undertone.support.svg import add, picture, written
+from undertone_training.report.pictures import BLUE, INK, plain, sheet
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "benchmark.md"
@@ -22,9 +25,6 @@ PICTURES = ROOT / "docs" / "pictures"
 BEGIN = "<!-- figures: written by tools/bench_figures.py -->"
 
 Rows = Sequence[Mapping[str, Any]]
-
-WIDTH, HEIGHT = 960, 320
-LEFT, TOP, BOTTOM, GAP = 64, 48, 48, 80
 
 
 def figures(
@@ -177,40 +177,33 @@ def mb(size: int) -> str:
     return f"{size / 2**20:.1f} MB"
 
 
-def growth_picture(growth: Mapping[str, Any]) -> str:
+def growth_picture(growth: Mapping[str, Any]) -> Figure:
     """Memory by length, throughput by jobs, and the share of a core by microphones, as bars."""
-    root = picture(WIDTH, HEIGHT)
+    charts = growth_bars(growth)
+    drawn = sheet("Growth", f"{growth['machine']['processor']}", 10.0, 3.6)
+    for axes, (title, bars) in zip(drawn.subplots(1, len(charts)), charts.items(), strict=True):
+        plain(axes)
+        container = axes.bar(list(bars), list(bars.values()), 0.7, color=BLUE)
+        axes.bar_label(container, fmt="%.1f", padding=2, color=INK, size=9)
+        axes.set_title(title, color=INK, size=10)
+        axes.margins(y=0.12)
+    return drawn
+
+
+def growth_bars(growth: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """What ``growth_picture`` shows: by title, a value for each name."""
     most = max(one["files"] for one in growth["files"])
-    charts = (
-        (
-            "Peak memory in MB, by length",
-            [(f"{one['audio_s']} s", one["peak_memory_bytes"] / 2**20) for one in growth["length"]],
-        ),
-        (
-            f"Files a second, of {most:,}, by --jobs",
-            [(str(o["jobs"]), o["files_per_s"]) for o in growth["files"] if o["files"] == most],
-        ),
-        (
-            "% of one core, by microphones",
-            [(str(one["microphones"]), 100 * one["cpu_share"]) for one in growth["microphones"]],
-        ),
-    )
-    width = (WIDTH - LEFT - len(charts) * GAP + GAP) / len(charts)
-    for number, (title, bars) in enumerate(charts):
-        left = LEFT / 2 + number * (width + GAP)
-        add(root, "text", title, x=round(left, 1), y=28, font_weight="bold")
-        pitch = width / len(bars)
-        scale = (HEIGHT - TOP - BOTTOM - 20) / max(value for _, value in bars)
-        for index, (name, value) in enumerate(bars):
-            middle = round(left + (index + 0.5) * pitch, 1)
-            y, height = round(HEIGHT - BOTTOM - value * scale, 1), round(value * scale, 1)
-            x = round(middle - 0.35 * pitch, 1)
-            add(root, "rect", x=x, y=y, width=round(0.7 * pitch, 1), height=height, fill="#4C78A8")
-            shown = f"{value:.1f}"
-            add(root, "text", shown, x=middle, y=y - 6, text_anchor="middle", font_size=11)
-            bottom = HEIGHT - BOTTOM + 20
-            add(root, "text", name, x=middle, y=bottom, text_anchor="middle", font_size=11)
-    return written(root)
+    return {
+        "Peak memory in MB, by length": {
+            f"{one['audio_s']} s": one["peak_memory_bytes"] / 2**20 for one in growth["length"]
+        },
+        f"Files per second, of {most:,}, by --jobs": {
+            str(one["jobs"]): one["files_per_s"] for one in growth["files"] if one["files"] == most
+        },
+        "% of one core, by microphones": {
+            str(one["microphones"]): 100 * one["cpu_share"] for one in growth["microphones"]
+        },
+    }
 
 
 def benchmarks() -> list[result.Benchmark]:
@@ -241,7 +234,9 @@ def main() -> None:
     """Rewrite the page and both pictures in place, and the schema."""
     PAGE.write_text(current())
     (FOLDER / "schema.json").write_text(result.schema())
-    (PICTURES / "growth.svg").write_text(growth_picture(growth()))
+    with mpl.rc_context({"svg.hashsalt": "undertone"}):  # the same picture is the same file
+        described = {"Date": None, "Description": json.dumps(growth_bars(growth()))}
+        growth_picture(growth()).savefig(PICTURES / "growth.svg", metadata=described)
     for benchmark in benchmarks():
         name = f"benchmark-{benchmark.machine.architecture}.svg"
         (PICTURES / name).write_text(plot.svg(benchmark))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 UNCERTAIN = "uncertain"
-NO_SPEECH = "no-speech"
 
 SILENCE_DBFS = -120.0
 """The level stated for digital silence, which has none."""

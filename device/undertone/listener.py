@@ -72,7 +72,6 @@ class Listener:
         self._rest = rest
         self._overloaded = False
         self._failing: set[int] = set()
-        self._sound_end_s = 0.0
         self.listened_s = 0.0
         self.segments = 0
         self.incomplete = False
@@ -96,9 +95,8 @@ class Listener:
             )
             reason = self._listen(source)
         finally:
-            # a file may be processed faster than it lasts: its end is the later time
-            end_s = max(self._clock(), self._sound_end_s)
-            self._emit(Stopped(end_s, reason, round(self.listened_s, 3), self.segments))
+            listened_s = round(self.listened_s, 3)
+            self._emit(Stopped(self._clock(), reason, listened_s, self.segments))
             closed = [self._guard(sink, sink.close) for sink in self._sinks]
             self.incomplete = not all(closed)
 
@@ -126,8 +124,7 @@ class Listener:
                 self._overloaded = overloaded
                 self._report(self._pipeline.process(item, overloaded))
                 self.listened_s += item.duration_s
-                self._sound_end_s = item.time_s + item.duration_s
-                self._observe(self._sound_end_s, measure(item.samples))
+                self._observe(item.time_s + item.duration_s, measure(item.samples))
             case CaughtUp():
                 if self._rest and self._pipeline.idle:
                     self._rest()

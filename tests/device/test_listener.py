@@ -95,8 +95,14 @@ def test_a_loss_ends_the_segment_and_is_passed_on(classifier):
     lost = SourceLost(5.0, "a test", "stream inactive")
     back = SourceBack(9.0, "a test", 4.0)
     gap = Gap(9.5, 160, "queue full")
-    recorder = listen(classifier, [*demonstration(), lost, back, gap])
-    assert recorder.events[-4:-1] == [lost, back, gap]
+    speaking = list(demonstration())[:23]  # up to the middle of the first clip's speech
+    for interruption in (lost, back, gap):
+        recorder = listen(classifier, [*speaking, interruption, *speaking])
+        _, segment, passed_on, *rest = recorder.events
+        assert isinstance(segment, SegmentHeard)
+        assert passed_on == interruption
+        assert [type(event) for event in rest] == [SegmentHeard, Stopped]
+        assert rest[0].duration_s == pytest.approx(segment.duration_s, abs=0.05)
 
 
 def test_ctrl_c_ends_with_everything_told(classifier):

@@ -130,15 +130,27 @@ def test_the_wheel_holds_the_three_packages_whole_and_nothing_else(wheel: Path) 
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    of_the_repository = {
+        name
+        for name in ours
+        if name == "undertone_models/facts.toml"
+        or ("/report/" in name and name.startswith("undertone_models/"))
+    }
+    shown = {name for name in of_the_repository if name.endswith("/confusion-int8.png")}
     metadata = {name for name in names if ".dist-info/" in name}
-    assert names - metadata == ours
-    assert any(name.endswith("licenses/LICENSE") for name in metadata)
+    assert names - metadata == ours - of_the_repository | shown
+    assert len(shown) == 2  # on the web page, of each bundle
+    assert wheel.stat().st_size < 2 * 2**20
+    for licence in ("licenses/LICENSE", "licenses/models/LICENSE.txt"):
+        assert any(name.endswith(licence) for name in metadata)
     for needed in (
         "undertone/samples/README.md",  # their licence
+        "undertone_models/LICENSE.txt",
         "undertone_models/ravdess8-compact/model.tflite",
         "undertone_models/ravdess8-compact/README.md",
         "undertone_training/recipes/compact.toml",
         "undertone_training/spaces/compact.toml",
+        "undertone_training/report/templates/card.md",
     ):
         assert needed in names
 

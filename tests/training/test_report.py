@@ -17,7 +17,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, classificat
 
 from undertone.emotions import EMOTIONS
 from undertone_training.corpora import AudioRef, Clip
-from undertone_training.evaluation.maps import map_of
+from undertone_training.evaluation.embeddings import map_embeddings
 from undertone_training.metrics import Predictions, figures
 from undertone_training.report import pictures
 from undertone_training.report.breakdown import breakdown, read_breakdown
@@ -88,7 +88,7 @@ def clip(number: int) -> Clip:
 
 CLIPS = [clip(number) for number in range(160)]
 EMBEDDED = np.random.default_rng(2).normal(size=(12, 6)) + 4 * np.eye(6)[np.arange(12) // 2]
-MAP = map_of("fold-1, seed 0", [*EMOTIONS, *EMOTIONS][:12], EMBEDDED)
+MAP = map_embeddings("fold-1, seed 0", [*EMOTIONS, *EMOTIONS][:12], EMBEDDED)
 assert MAP
 BY_FORM = {"float": predictions(), "int8": predictions(noise=0.2)}
 
@@ -204,12 +204,12 @@ def test_a_kind_that_no_clip_or_all_clips_have_is_no_part() -> None:
 
 
 def test_a_map_is_the_same_at_every_call_and_keeps_neighbours() -> None:
-    again = map_of("x", MAP.emotions, EMBEDDED)
+    again = map_embeddings("x", MAP.emotions, EMBEDDED)
     assert again
     assert np.array_equal(again.points, MAP.points)
     corners = np.repeat(10 * np.eye(3), 30, axis=0)
     crowd = np.random.default_rng(3).normal(size=(90, 3)) * 0.1 + corners
-    placed = map_of("x", ["sad"] * 90, crowd)
+    placed = map_embeddings("x", ["sad"] * 90, crowd)
     assert placed
     distances = np.linalg.norm(placed.points[:, None] - placed.points[None], axis=2)
     np.fill_diagonal(distances, np.inf)
@@ -218,7 +218,7 @@ def test_a_map_is_the_same_at_every_call_and_keeps_neighbours() -> None:
 
 @pytest.mark.parametrize("embedded", [np.eye(4), np.ones((20, 3))])
 def test_of_few_or_equal_embeddings_there_is_no_map(embedded: np.ndarray) -> None:
-    assert map_of("x", ["sad"] * len(embedded), embedded) is None
+    assert map_embeddings("x", ["sad"] * len(embedded), embedded) is None
 
 
 class Page(HTMLParser):

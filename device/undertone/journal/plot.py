@@ -1,4 +1,7 @@
-"""Emotions over time as a picture: an SVG of stacked bars."""
+"""Emotions over time as a picture: an SVG of stacked bars.
+
+It is written with :mod:`undertone.support.svg`, because matplotlib must not be needed on a Pi.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from undertone.audio.block import Block
-from undertone.events import NO_SPEECH, Verdict
+from undertone.emotions import NO_SPEECH
+from undertone.events import Verdict
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import LogProbabilities, decide
 from undertone.recognition.mfcc import Mfcc

@@ -1,9 +1,18 @@
 import io
+import logging
 
 import pytest
 from rich.console import Console
 
-from undertone.cli.view import LiveView, PlainView, SegmentCounter, bar, describe, summary
+from undertone.cli.view import (
+    ClippingWarning,
+    LiveView,
+    PlainView,
+    SegmentCounter,
+    bar,
+    describe,
+    summary,
+)
 from undertone.events import (
     Gap,
     LiveStatus,
@@ -119,3 +128,12 @@ def test_bars_are_as_long_as_their_share():
     assert bar(0.55, 10) == "█" * 5 + "▌"
     assert bar(-1, 10) == ""
     assert bar(2, 10) == "█" * 10
+
+
+def test_clipping_is_warned_about_once_an_hour_whatever_the_clock_is_set_to(caplog):
+    passed_s = iter([0.0, 0.0, 1800.0, 3700.0, 3700.0, 7200.0])
+    warning = ClippingWarning(lambda: next(passed_s))
+    with caplog.at_level(logging.WARNING):
+        for days in (9, 8, 0, 99):
+            warning.observe(LiveStatus(86_400.0 * days, 0.0, 0.0, True, False, None))
+    assert len(caplog.messages) == 2

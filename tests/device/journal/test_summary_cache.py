@@ -146,6 +146,8 @@ def test_one_that_is_damaged_is_not_used(journal, closed, change):
 
 def test_a_folder_that_can_not_be_written_costs_only_time(journal, closed, monkeypatch):
     summary_cache.path_of(closed).unlink()
-    monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only")))
+    monkeypatch.setattr(
+        os, "open", lambda *_, **__: (_ for _ in ()).throw(OSError(30, "read-only"))
+    )
     summary_cache.store(closed)
     assert summary_cache.load(closed) is None

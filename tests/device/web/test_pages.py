@@ -14,7 +14,7 @@ from undertone.events import Scores, SegmentHeard, Started, Stopped, Verdict
 from undertone.journal import to_line
 from undertone.samples import clips
 
-PAGES = {"/": "What does it sound like?", "/live": "What is heard now", "/model": "Models"}
+PAGES = {"/": "Classify recordings", "/live": "Live", "/model": "Models"}
 
 
 def verdict_of(page: Any) -> str:
@@ -36,7 +36,7 @@ def classified_by_the_command(clip: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_packaged_clip_is_judged_as_by_the_command(visit: Any) -> None:
+def test_a_packaged_clip_is_classified_as_by_the_command(visit: Any) -> None:
     page = visit()
     page.get_by_role("radio", name="angry").click()
     page.get_by_text("MFCC over time").wait_for()
@@ -46,7 +46,7 @@ def test_a_packaged_clip_is_judged_as_by_the_command(visit: Any) -> None:
     assert page.get_by_test_id("stVegaLiteChart").count() == 2
 
 
-def test_several_files_are_judged_and_taken_away(visit: Any) -> None:
+def test_several_files_are_classified_and_exported(visit: Any) -> None:
     page = visit()
     chosen = clips()[3:6]
     page.locator("input[type=file]").set_input_files(chosen)
@@ -85,7 +85,7 @@ def test_clips_of_the_corpus(visit: Any) -> None:
         page.get_by_test_id("verdict").wait_for(state="detached")
 
 
-def test_what_the_microphone_hears_is_recorded_and_judged(visit: Any) -> None:
+def test_sound_of_the_microphone_is_recorded_and_classified(visit: Any) -> None:
     page = visit()
     page.get_by_role("button", name="Record").click()
     timer = page.get_by_test_id("stAudioInputWaveformTimeCode")
@@ -116,17 +116,17 @@ def test_the_live_page_listens_and_stops(visit: Any, journal: Path) -> None:
     page.get_by_text("Listening to packaged sample").wait_for()
     page.get_by_text("Level:").wait_for()
     page.get_by_test_id("verdict").wait_for()
-    other = visit("/live")  # another visitor sees the same ears
+    other = visit("/live")  # another visitor sees the same listener
     other.get_by_text("Listening to packaged sample").wait_for()
     other.get_by_role("button", name="Stop listening").click()
-    page.get_by_text("Nobody is listening").wait_for()
+    page.get_by_text("Not listening").wait_for()
     (file,) = journal.glob("*.jsonl")
     events = [json.loads(line) for line in file.read_text().splitlines()]
     assert (events[0]["event"], events[0]["source"]) == ("start", "packaged sample")
     assert (events[-1]["event"], events[-1]["reason"]) == ("stop", "stopped on the page")
 
 
-def test_a_page_that_does_not_listen_is_told_who_does(visit: Any, journal: Path) -> None:
+def test_a_page_that_does_not_listen_shows_who_does(visit: Any, journal: Path) -> None:
     from undertone.journal import JournalWriter
 
     writer = JournalWriter(journal)
@@ -138,7 +138,7 @@ def test_a_page_that_does_not_listen_is_told_who_does(visit: Any, journal: Path)
     scores = Scores({"happy": 0.9, "sad": 0.1})
     writer.write(SegmentHeard(now, 1.0, -20.0, Verdict(scores, "happy"), "m", "0" * 64))
     writer.flush()
-    page.get_by_text("Following the journal: the kitchen is listened to").wait_for()
+    page.get_by_text("Another program is listening to the kitchen").wait_for()
     page.get_by_test_id("verdict").get_by_text("happy").wait_for()
     writer.close()
 
@@ -177,7 +177,7 @@ def go_to(page: Any, day: str) -> None:
     settle(page)
 
 
-def test_the_journal_is_looked_through_taken_away_and_a_day_deleted(
+def test_the_journal_is_viewed_exported_and_a_day_deleted(
     visit: Any, journal: Path, a_week: list[str]
 ) -> None:
     page = visit("/journal")
@@ -194,7 +194,7 @@ def test_the_journal_is_looked_through_taken_away_and_a_day_deleted(
 
     page.get_by_role("radio", name="day").click()
     page.get_by_role("button", name="Delete this day").click()
-    sure = page.get_by_role("dialog").get_by_role("button", name="Delete it")
+    sure = page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True)
     assert sure.is_disabled()
     assert (journal / f"{a_week[-1]}.jsonl").exists()
     page.get_by_role("dialog").get_by_text("I am sure").click()
@@ -209,11 +209,11 @@ def test_the_other_model_is_looked_at_measured_and_used(visit: Any) -> None:
     page = visit("/model")
     page.get_by_text("ravdess8-tiny", exact=True).click()
     page.get_by_text("44 KB").wait_for()
-    page.get_by_text("Rows: what was played").wait_for()
+    page.get_by_text("Confusion matrix").wait_for()
     page.get_by_text("Model card").click()
     page.get_by_role("heading", name="ravdess8-tiny").wait_for()
-    page.get_by_role("button", name="Measure the latency").click()
-    page.get_by_text("Milliseconds over").wait_for(timeout=120_000)  # it waits for the disk
+    page.get_by_role("button", name="Measure latency").click()
+    page.get_by_text("Milliseconds, from").wait_for(timeout=120_000)  # it waits for the disk
     page.get_by_role("link", name="Classify").click()
     page.get_by_role("radio", name="angry").click()
     page.get_by_test_id("verdict").wait_for()

@@ -12,7 +12,7 @@ from undertone_training.cli import common
 from undertone_training.errors import RunError
 
 if TYPE_CHECKING:
-    from undertone_training.evaluation.comparison import Row
+    from undertone_training.evaluation.results import Row
 
 
 def _checked_ending(
@@ -47,28 +47,28 @@ Examples:
     type=click.Path(dir_okay=False, path_type=Path),
     is_eager=True,
     metavar="COSTS.json",
-    help="Set the reference systems beside ours, with what `measure` found.",
+    help="Show the reference systems beside ours, with what `measure` found.",
 )
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     callback=_checked_ending,
     metavar="FILE.md|FILE.json|FILE.png",
-    help="Write to a file instead, as its ending says; a picture with --references only.",
+    help="Write to a file instead; its ending gives the format, PNG with --references only.",
 )
 def command(
     folders: tuple[Path, ...], form: str, references: Path | None, output: Path | None
 ) -> None:
     """Show what `evaluate` found in each FOLDER, of runs or of a bundle: a row for each report.
 
-    Figures are those of the model that ships (int8), or of the float model where it is not
-    quantised: the mean ± standard deviation over seeds, with the 95 % interval by bootstrap over
-    speakers. Compare rows of one protocol only: the best of each stands first.
+    The figures are those of the model that ships (int8), or of the float model if it is not
+    quantised: mean ± standard deviation over seeds, with the 95 % interval by bootstrap over
+    speakers. Compare rows of one protocol only; the best of each comes first.
     """
     if references:
         _references(references, folders, form, output)
         return
-    from undertone_training.evaluation.comparison import ranked, rows_of
+    from undertone_training.evaluation.results import ranked, rows_of
 
     rows = ranked(row for folder in folders for row in rows_of(folder))
     if output:

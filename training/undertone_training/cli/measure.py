@@ -1,4 +1,4 @@
-"""``undertone-train measure``: what runs cost, each in a process of its own."""
+"""``undertone-train measure``: what runs cost, each measured in its own process."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from undertone_training.errors import RunError
 Example:
   undertone-train measure runs/compact runs/cnn-bigru runs/light-sernet --output costs.json
 
-`undertone-train compare --references costs.json` sets the costs beside the figures.
+`undertone-train compare --references costs.json` shows the costs beside the figures.
 """,
 )
 @click.argument("folders", nargs=-1, required=True, type=common.FOLDER, metavar="FOLDER...")
@@ -23,7 +23,7 @@ Example:
     type=click.IntRange(min=1, max=100_000),
     default=100,
     show_default=True,
-    help="Of each stage, after a warm-up.",
+    help="Calls of each stage, after a warm-up.",
 )
 @click.option(
     "--output",
@@ -34,8 +34,8 @@ Example:
 def command(folders: tuple[Path, ...], calls: int, output: Path) -> None:
     """Measure one run of each FOLDER: latency of 3 s of sound, memory, file size; one thread.
 
-    Each is measured as the float model that Keras runs behind librosa, and as the int8 model. Our
-    own int8 models go the device's way.
+    Each is measured as a float model in Keras with librosa's features, and as an int8 model. Our
+    own int8 models go through the device's path.
     """
     import msgspec
 

@@ -29,7 +29,7 @@ _INTENSITIES: dict[str, Intensity | None] = {
     "MD": "normal",
     "HI": "strong",
     "XX": None,  # not asked of the actor
-    "X": None,  # one published name is cut: 1040_ITH_SAD_X.wav
+    "X": None,  # one published name is truncated: 1040_ITH_SAD_X.wav
 }
 
 

@@ -1,7 +1,7 @@
 """nEMO: nine Polish actors, 90 sentences, six emotions (Christop 2024, LREC-COLING).
 
-Names are speaker, emotion and sentence: ``EB0_anger_12.wav``.  They say all that ``data.tsv``
-says of a clip but the speaker's sex, which stands here, and the sentence's text.
+Names are speaker, emotion and sentence: ``EB0_anger_12.wav``. They say everything that
+``data.tsv`` says about a clip, except the speaker's sex, which is given here, and the text.
 """
 
 import re

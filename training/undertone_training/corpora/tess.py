@@ -1,7 +1,7 @@
 """TESS: two actresses say 200 words in seven emotions (Dupuis & Pichora-Fuller 2010).
 
-Names are speaker, word and emotion: ``OAF_back_angry.wav``; ``ps`` is pleasant surprise.  The
-folders (``OAF_angry``, ``YAF_pleasant_surprised``) say nothing more.
+Names are speaker, word and emotion: ``OAF_back_angry.wav``; ``ps`` is pleasant surprise. The
+names of the folders (``OAF_angry``, ``YAF_pleasant_surprised``) add nothing.
 """
 
 import re

@@ -1,34 +1,74 @@
-"""What a run's network makes of clips before its last layer names an emotion."""
+"""Embeddings of clips, which a network's last dense layer classifies, in two dimensions (t-SNE)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone_training.evaluation.maps import EmbeddingMap, map_of
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.features.windows import windows_of
 from undertone_training.learning.runs import Run
-from undertone_training.networks import keras_logits
+
+if TYPE_CHECKING:
+    import keras
+
+FEWEST_CLIPS = 5
+"""With fewer there are no neighbours to speak of."""
 
 
-def map_run(run: Run, features: Sequence[ClipFeatures]) -> EmbeddingMap | None:
-    """Where the run's float network puts these clips; see ``maps.map_of``.
+@dataclass(frozen=True, eq=False)
+class EmbeddingMap:
+    """Clips in the plane, similar ones near each other; axes and distances mean nothing else.
 
-    A clip is the mean of its windows; one in which the gate hears no speech is left out.
+    title: whose network it is, and whose clips.
+    emotions: the true one of each clip.  points: float64, shape (clips, 2).
     """
+
+    title: str
+    emotions: tuple[str, ...]
+    points: NDArray[np.float64]
+
+
+def embed_run(run: Run, features: Sequence[ClipFeatures]) -> EmbeddingMap | None:
+    """The clips as the run's float network embeds them; see ``map_embeddings``.
+
+    A clip's embedding is the mean over its windows; a clip without detected speech is left out.
+    """
+    import keras
+
+    from undertone_training.networks import keras_logits
+
     info, normalization = run.info, run.calibration.normalization
-    heard = [each for each in features if each.segments]
+    spoken = [each for each in features if each.segments]
     embed = keras_logits(without_last_layer(keras.models.load_model(run.model, compile=False)))
     embedded: list[NDArray[np.float64]] = [
-        embed(windows_of(each, info.recipe, normalization)).mean(axis=0) for each in heard
+        embed(windows_of(each, info.recipe, normalization)).mean(axis=0) for each in spoken
     ]
-    emotions = [each.clip.emotion for each in heard]
-    return map_of(f"{info.split}, seed {info.seed}", emotions, np.array(embedded))
+    emotions = [each.clip.emotion for each in spoken]
+    return map_embeddings(f"{info.split}, seed {info.seed}", emotions, np.array(embedded))
 
 
-def without_last_layer(model: keras.Model) -> keras.Model:
+def without_last_layer(model: "keras.Model") -> "keras.Model":
     """From the network's input to that of its last dense layer, in inference."""
+    import keras
+
     last = next(layer for layer in model.layers[::-1] if isinstance(layer, keras.layers.Dense))
     return keras.Model(model.inputs, last.input)
+
+
+def map_embeddings(
+    title: str, emotions: Sequence[str], embedded: NDArray[np.float64]
+) -> EmbeddingMap | None:
+    """Embeddings, shape (clips, units), in the plane by t-SNE (van der Maaten & Hinton 2008).
+
+    Deterministic.  None for fewer than ``FEWEST_CLIPS``, and if all embeddings are equal.
+    """
+    if len(embedded) < FEWEST_CLIPS or not np.ptp(embedded, axis=0).any():
+        return None
+    from sklearn.manifold import TSNE
+
+    # perplexity, about how many neighbours count, must be below the number of clips
+    tsne = TSNE(perplexity=min(30.0, (len(embedded) - 1) / 3), random_state=0)
+    return EmbeddingMap(title, tuple(emotions), tsne.fit_transform(embedded).astype(np.float64))

@@ -1,22 +1,25 @@
-"""Several runs under one protocol as one result: what ``evaluate`` leaves in report/*.json."""
+"""Results of several runs under one protocol: what ``evaluate`` leaves in report/*.json."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import asdict, astuple
 
 from undertone_training.corpora.clip import Clip
 from undertone_training.errors import RunError
-from undertone_training.evaluation.maps import EmbeddingMap
+from undertone_training.evaluation.embeddings import EmbeddingMap
 from undertone_training.learning.runs import Run
 from undertone_training.metrics import Interval, Predictions, Spread, figures, mean_and_deviation
 from undertone_training.recipe import Recipe
 
 NOISE_FILE = "noise.json"
 """The report of the noise protocol, in the folder of a run's or a bundle's report."""
+
+_FIGURES = "figures.json"
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 _Counts = TypeVar("_Counts", "LiveCounts", "Verdicts")
@@ -75,7 +78,7 @@ def total(counts: Sequence[_Counts]) -> _Counts | None:
     """Of several recordings or runs, field by field; None of none."""
     if not counts:
         return None
-    fields = zip(*map(msgspec.structs.astuple, counts), strict=True)
+    fields = zip(*map(astuple, counts), strict=True)
     return type(counts[0])(*(round(sum(field), 1) for field in fields))
 
 
@@ -198,3 +201,121 @@ def mean_cost(costs: Sequence[Cost]) -> Cost:
 def file_name(protocol: str) -> str:
     """A protocol's name as that of a file or folder, without an ending."""
     return re.sub(r"[^a-z0-9]+", "-", protocol.lower()).strip("-")
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One recipe or bundle under one protocol, figures of the form that ships; None: not known.
+
+    uar, accuracy, macro_f1, ece: mean and standard deviation over the seeds.
+    float_uar: mean of the float model.  fit_s: mean seconds of one training.
+    """
+
+    name: str
+    folder: str
+    protocol: str
+    seeds: tuple[int, ...]
+    form: str
+    uar: Spread
+    uar_interval95: Interval | None
+    accuracy: Spread
+    macro_f1: Spread
+    ece: Spread
+    float_uar: float | None = None
+    parameters: int | None = None
+    model_bytes: int | None = None
+    multiply_accumulates: int | None = None
+    fit_s: float | None = None
+
+
+class _Form(msgspec.Struct):
+    """Figures of one form of a single run or of a bundle."""
+
+    uar: float
+    accuracy: float
+    macro_f1: float
+    ece: float
+    uar_interval95: Interval | None
+
+    def pooled(self) -> PooledFigures:
+        """As those of one seed."""
+        return PooledFigures(
+            uar=Spread(self.uar, None),
+            accuracy=Spread(self.accuracy, None),
+            macro_f1=Spread(self.macro_f1, None),
+            ece=Spread(self.ece, None),
+            uar_interval95=self.uar_interval95,
+        )
+
+
+class _Extra(msgspec.Struct):
+    """What a report may contain beside its figures."""
+
+    seed: int | None = None
+    parameters: int | None = None
+    model_bytes: int | None = None
+    multiply_accumulates: int | None = None
+    fit_s: float | None = None
+
+
+class _Report(msgspec.Struct):
+    """What is read of a figures.json."""
+
+    title: str
+    protocol: str
+    forms: dict[str, _Form]
+    extra: _Extra
+
+
+def rows_of(folder: Path) -> list[Row]:
+    """A row for each report of recipes and bundles in ``folder`` and below; or of single runs.
+
+    Raises RunError where nothing was evaluated, and for a report that can't be read.
+    """
+    pooled = pooled_in(folder)
+    bundles = sorted(folder.rglob(f"report/{_FIGURES}"))
+    single = bundles if pooled or bundles else sorted(folder.rglob(_FIGURES))
+    if not pooled and not single:
+        raise RunError(
+            f"Nothing was evaluated in {folder}: run `undertone-train evaluate {folder}` first."
+        )
+    return [*map(_pooled_row, pooled), *map(_single_row, single)]
+
+
+def pooled_in(folder: Path) -> list[Path]:
+    """The files of what ``evaluate`` pooled in ``folder`` and below; see ``Pooled``."""
+    others = (_FIGURES, NOISE_FILE)
+    return sorted(path for path in folder.rglob("report/*.json") if path.name not in others)
+
+
+def ranked(rows: Iterable[Row]) -> list[Row]:
+    """By protocol, since only such rows can be compared; the highest UAR first."""
+    return sorted(rows, key=lambda row: (row.protocol, -row.uar.mean, row.name))
+
+
+def _pooled_row(path: Path) -> Row:
+    pooled = Pooled.load(path)
+    cost = asdict(pooled.cost)
+    folder = str(path.parent.parent)
+    return _row(pooled.recipe.name, folder, pooled.protocol, pooled.seeds, pooled.forms, cost)
+
+
+def _single_row(path: Path) -> Row:
+    report = read_report(path, _Report)
+    cost = asdict(report.extra)
+    seed = cost.pop("seed")
+    seeds = () if seed is None else (seed,)
+    forms = {form: each.pooled() for form, each in report.forms.items()}
+    return _row(report.title, str(path.parent), report.protocol, seeds, forms, cost)
+
+
+def _row(
+    name: str,
+    folder: str,
+    protocol: str,
+    seeds: tuple[int, ...],
+    forms: Mapping[str, PooledFigures],
+    cost: Mapping[str, Any],
+) -> Row:
+    form, shipped = list(forms.items())[-1]
+    float_uar = forms["float"].uar.mean if "float" in forms else None
+    return Row(name, folder, protocol, seeds, form, **asdict(shipped), float_uar=float_uar, **cost)

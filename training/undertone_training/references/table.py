@@ -7,8 +7,7 @@ import msgspec
 
 from undertone_training.corpora.splits import SPEAKER_DEPENDENT
 from undertone_training.errors import RunError
-from undertone_training.evaluation.comparison import pooled_in
-from undertone_training.evaluation.results import Pooled, read_report
+from undertone_training.evaluation.results import Pooled, pooled_in, read_report
 from undertone_training.metrics import Spread
 from undertone_training.references.costs import Costs, Measured
 from undertone_training.references.published import PUBLISHED, Published

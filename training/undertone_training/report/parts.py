@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from undertone.emotions import EMOTIONS, colour
-from undertone_training.evaluation.maps import EmbeddingMap
+from undertone_training.evaluation.embeddings import EmbeddingMap
 from undertone_training.report.pictures import (
     BLUE,
     GRID,

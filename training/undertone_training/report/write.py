@@ -11,7 +11,7 @@ from sklearn.metrics import classification_report
 
 from undertone.emotions import EMOTIONS
 from undertone_training.corpora.clip import Clip
-from undertone_training.evaluation.maps import EmbeddingMap
+from undertone_training.evaluation.embeddings import EmbeddingMap
 from undertone_training.metrics import Figures, Predictions, agreement, figures
 from undertone_training.report import parts as parts_pictures
 from undertone_training.report import pictures

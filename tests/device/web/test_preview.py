@@ -20,7 +20,7 @@ from undertone.web.charts import mfcc_picture, waveform, windows
 from undertone.web.models import Model
 from undertone.web.preview import Decimator, PreviewBuilder
 from undertone.web.theme import icon, plain
-from undertone.web.upload_classifier import judge
+from undertone.web.upload_classifier import classify_upload
 
 
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=200), st.integers(1, 8))
@@ -36,21 +36,21 @@ def test_thinned_rows_stay_few_and_lose_no_peak(values: list[int], most: int) ->
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.05, 3.0, 700.0])
-def test_a_sketch_has_a_bounded_size(seconds: float) -> None:
-    sketcher = PreviewBuilder(bundle.load().manifest)
+def test_a_preview_has_a_bounded_size(seconds: float) -> None:
+    builder = PreviewBuilder(bundle.load().manifest)
     samples = np.random.default_rng(0).integers(-9000, 9000, int(seconds * 16_000), np.int16)
     for first in range(0, len(samples), 16_000):
-        sketcher.push(samples[first : first + 16_000])
-    sketch = sketcher.finish()
-    assert sketch.duration_s == pytest.approx(seconds, abs=1e-4)
-    assert 1 <= len(sketch.peaks) <= 800
-    assert 1 <= len(sketch.mfcc) <= 800
-    assert sketch.peaks.max() == np.abs(samples / 32768).max()
-    picture = mfcc_picture(sketch.mfcc)
+        builder.push(samples[first : first + 16_000])
+    preview = builder.finish()
+    assert preview.duration_s == pytest.approx(seconds, abs=1e-4)
+    assert 1 <= len(preview.peaks) <= 800
+    assert 1 <= len(preview.mfcc) <= 800
+    assert preview.peaks.max() == np.abs(samples / 32768).max()
+    picture = mfcc_picture(preview.mfcc)
     assert picture.dtype == np.uint8
     assert picture.shape[2] == 3
-    rows = waveform(sketch, []).data["values"]
-    assert {row["heard"] for row in rows} == {"no speech"}
+    rows = waveform(preview, []).data["values"]
+    assert {row["verdict"] for row in rows} == {"no speech"}
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +59,16 @@ def model() -> Model:
     return Model(loaded, Classifier(loaded))
 
 
-def test_an_upload_is_judged_as_a_file_is(model: Model) -> None:
+def test_an_upload_is_classified_as_a_file_is(model: Model) -> None:
     for known in classify_files(clips(), Judge(model.bundle.folder)):
-        heard = judge(str(known.path), known.path.read_bytes(), model, None, lambda *told: None)
+        upload = classify_upload(
+            str(known.path), known.path.read_bytes(), model, None, lambda *progress: None
+        )
         assert known.verdict is not None
-        assert heard.result.verdict is not None
-        assert heard.result.verdict.overall == known.verdict.overall
-        assert heard.sketch is not None
-        rows = windows(heard.result.verdict.segments, model.bundle.manifest, 4.0).data["values"]
+        assert upload.result.verdict is not None
+        assert upload.result.verdict.overall == known.verdict.overall
+        assert upload.preview is not None
+        rows = windows(upload.result.verdict.segments, model.bundle.manifest, 4.0).data["values"]
         assert len(rows) % 8 == 0
 
 
@@ -74,24 +76,31 @@ def test_progress_rises_to_the_end_and_segments_come_on_the_way(model: Model) ->
     file = io.BytesIO()
     sound = np.concatenate([soundfile.read(clip, dtype="int16")[0] for clip in clips()])
     soundfile.write(file, sound, 16_000, format="WAV")
-    told: list[tuple[float, int]] = []
-    judge("a", file.getvalue(), model, None, lambda done, got: told.append((done, len(got))))
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
-    assert told[-1][0] == pytest.approx(1.0, abs=0.05)
-    assert 0 < told[len(told) // 2][1] < told[-1][1]
+    progress: list[tuple[float, int]] = []
+    classify_upload(
+        "a", file.getvalue(), model, None, lambda done, got: progress.append((done, len(got)))
+    )
+    assert [done for done, _ in progress] == sorted(done for done, _ in progress)
+    assert progress[-1][0] == pytest.approx(1.0, abs=0.05)
+    assert 0 < progress[len(progress) // 2][1] < progress[-1][1]
 
 
-def test_what_is_too_long_is_heard_no_further(model: Model) -> None:
+def test_what_is_too_long_is_read_no_further(model: Model) -> None:
     file = io.BytesIO()
     soundfile.write(file, np.zeros(60 * 16_000, np.int16), 16_000, format="FLAC")
-    told: list[float] = []
-    heard = judge(
-        "a.flac", file.getvalue(), model, None, lambda done, got: told.append(done), longest_s=7.2
+    progress: list[float] = []
+    upload = classify_upload(
+        "a.flac",
+        file.getvalue(),
+        model,
+        None,
+        lambda done, got: progress.append(done),
+        longest_s=7.2,
     )
-    assert heard.result.error == (
-        "a.flac is longer than 0.002 hours: cut it, or run `undertone classify` on it."
+    assert upload.result.error == (
+        "a.flac is longer than 0.002 hours: shorten it, or run `undertone classify` on it."
     )
-    assert len(told) == 8
+    assert len(progress) == 8
 
 
 @given(st.text())
