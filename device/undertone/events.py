@@ -56,7 +56,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentHeard:
+class SegmentEnded:
     """One segment of speech has ended and has its verdict."""
 
     kind: ClassVar[str] = "segment"
@@ -121,7 +121,7 @@ class CaughtUp:
     """A live source has delivered all that there is: its reader may rest before it takes more."""
 
 
-Event = Started | SegmentHeard | Gap | SourceLost | SourceBack | Stopped
+Event = Started | SegmentEnded | Gap | SourceLost | SourceBack | Stopped
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from undertone.events import (
     Gap,
     Idle,
     LiveStatus,
-    SegmentHeard,
+    SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
@@ -151,7 +151,7 @@ class Listener:
         for segment in segments:
             self.segments += 1
             self._emit(
-                SegmentHeard(
+                SegmentEnded(
                     segment.time_s,
                     segment.duration_s,
                     segment.level_dbfs,

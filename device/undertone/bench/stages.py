@@ -19,7 +19,7 @@ from undertone.bench.model import graph
 from undertone.bench.result import Latency, Stages
 from undertone.bench.sounds import blocks, silence, speech
 from undertone.bench.truncate_model import truncate
-from undertone.events import Event, LiveStatus, SegmentHeard, Verdict
+from undertone.events import Event, LiveStatus, SegmentEnded, Verdict
 from undertone.journal.sink import JournalSink
 from undertone.journal.writer import JournalWriter
 from undertone.listener import Listener
@@ -133,11 +133,11 @@ def _window(classifier: Classifier, samples: Samples) -> Window:
 
 def _journal(verdict: Verdict, runs: int) -> Latency:
     """One event at a time, each written to disk, where the journal itself writes many at once."""
-    event = SegmentHeard(time.time(), 1.5, -30.0, verdict, "benchmark", "0" * 64)
+    event = SegmentEnded(time.time(), 1.5, -30.0, verdict, "benchmark", "0" * 64)
     with tempfile.TemporaryDirectory() as folder:
         writer = JournalWriter(Path(folder))
 
-        def write(event: SegmentHeard) -> None:
+        def write(event: SegmentEnded) -> None:
             writer.write(event)
             writer.flush()
 
@@ -190,7 +190,7 @@ class _SegmentEnds:
         self.ends: list[tuple[int, float]] = []
 
     def handle(self, event: Event) -> None:
-        if isinstance(event, SegmentHeard):
+        if isinstance(event, SegmentEnded):
             self.ends.append((len(self._block_ms), event.time_s + event.duration_s))
 
     def observe(self, status: LiveStatus) -> None:

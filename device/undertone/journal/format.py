@@ -19,7 +19,7 @@ from undertone.events import (
     Event,
     Gap,
     Scores,
-    SegmentHeard,
+    SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
@@ -104,7 +104,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", gc=Fals
     recording: bool = False
 
 
-class SegmentLine(Line, frozen=True, tag=SegmentHeard.kind, gc=False):
+class SegmentLine(Line, frozen=True, tag=SegmentEnded.kind, gc=False):
     """The line of a segment; the key ``confidence`` repeats the score of ``label``."""
 
     label: str
@@ -138,7 +138,7 @@ _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Union[SegmentLine, *
 def time_of(event: JournalEvent, zone: tzinfo | None = None) -> datetime:
     """When ``event`` was complete, in ``zone`` (None: the local one), to the millisecond."""
     time_s = event.time_s
-    if isinstance(event, SegmentHeard):
+    if isinstance(event, SegmentEnded):
         time_s += event.duration_s
     return _local(time_s, zone)
 
@@ -152,7 +152,7 @@ def to_line(event: JournalEvent, zone: tzinfo | None = None, recording: bool = F
     values: dict[str, object] = {"event": event.kind, "time": _stamp(time_of(event, zone))}
     if recording:
         values["recording"] = True
-    if isinstance(event, SegmentHeard):
+    if isinstance(event, SegmentEnded):
         values |= _segment_values(event, zone)
     else:
         values |= {
@@ -198,12 +198,12 @@ def parse_line(line: bytes | str) -> Record | None:
 
 def kind_of(line: Line) -> type[JournalEvent]:
     """The class of the event in ``line``."""
-    return _EVENTS.get(type(line), SegmentHeard)
+    return _EVENTS.get(type(line), SegmentEnded)
 
 
 def _event(line: Line) -> JournalEvent:
     if isinstance(line, SegmentLine):
-        return SegmentHeard(
+        return SegmentEnded(
             time_s=line.start.timestamp(),
             duration_s=line.duration_s,
             level_dbfs=line.level_dbfs,
@@ -216,7 +216,7 @@ def _event(line: Line) -> JournalEvent:
     return _EVENTS[type(line)](values.pop("time").timestamp(), **values)
 
 
-def _segment_values(event: SegmentHeard, zone: tzinfo | None) -> dict[str, object]:
+def _segment_values(event: SegmentEnded, zone: tzinfo | None) -> dict[str, object]:
     scores = event.verdict.scores
     # Most probable first: rounding can make two scores equal, and the first is the label.
     ranked = sorted(scores.probabilities.items(), key=lambda score: -score[1])

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from undertone.events import Gap, SegmentHeard, SourceBack, SourceLost, Started, Stopped
+from undertone.events import Gap, SegmentEnded, SourceBack, SourceLost, Started, Stopped
 from undertone.journal.format import DaysRemoved, DiskRefused, EventsLost, Line, Time, kind_of
 
 Count = Annotated[int, Meta(ge=0)]
@@ -157,7 +157,7 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
         if kind is DaysRemoved:  # has nothing to do with what was listened to
             return
         values: Any = line  # its other fields are those of its kind
-        if kind is SegmentHeard:
+        if kind is SegmentEnded:
             verdict = values.verdict
             tally = self.verdicts.get(verdict)
             if tally is None:

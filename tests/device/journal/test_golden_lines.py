@@ -7,7 +7,7 @@ from pathlib import Path
 from undertone.events import (
     Gap,
     Scores,
-    SegmentHeard,
+    SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
@@ -23,9 +23,9 @@ ROOM = Scores({"neutral": 0.00004, "happy": 0.33333, "sad": 0.33333, "angry": 0.
 T = 1_795_284_123.4567
 EVENTS = [
     Started(T, 'USB \x1b[2J\u202e микрофон 🎤 \udc80 "\\', "m", "0" * 64, "0.1.0"),
-    SegmentHeard(T, 2.0004999, -23.456, Verdict(ROOM, "happy"), "m", "0" * 64),
-    SegmentHeard(T, 0.5, -math.inf, Verdict(ROOM, "uncertain", "no sound above 4.8 kHz"), "m", ""),
-    SegmentHeard(-0.0004, 1e-9, math.nan, Verdict(Scores({"é\n": 1.0}), "é\n"), "m\t", "0"),
+    SegmentEnded(T, 2.0004999, -23.456, Verdict(ROOM, "happy"), "m", "0" * 64),
+    SegmentEnded(T, 0.5, -math.inf, Verdict(ROOM, "uncertain", "no sound above 4.8 kHz"), "m", ""),
+    SegmentEnded(-0.0004, 1e-9, math.nan, Verdict(Scores({"é\n": 1.0}), "é\n"), "m\t", "0"),
     Gap(T, 0, ""),
     Gap(T, 2**53, "the listening fell behind the microphone"),
     SourceLost(1e9, "mic", "no samples for 2 s"),

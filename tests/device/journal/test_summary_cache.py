@@ -9,7 +9,7 @@ from threading import Event
 
 import pytest
 
-from undertone.events import Scores, SegmentHeard, Verdict
+from undertone.events import Scores, SegmentEnded, Verdict
 from undertone.journal import JournalLimits, JournalReader, JournalWriter, summary_cache
 
 START_S = datetime(2026, 11, 21, 8, tzinfo=UTC).timestamp()
@@ -19,7 +19,7 @@ DAYS = 3
 
 def heard(number):
     verdict = Verdict(Scores({"happy": 0.6, "sad": 0.4}), "happy")
-    return SegmentHeard(START_S + number * 3600, 1.0, -20.0, verdict, "m", "0")
+    return SegmentEnded(START_S + number * 3600, 1.0, -20.0, verdict, "m", "0")
 
 
 @pytest.fixture
