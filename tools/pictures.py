@@ -21,7 +21,7 @@ from rich.console import Console, RenderableType
 from undertone.audio.block import SAMPLE_RATE_HZ, Block
 from undertone.cli.view import LiveView
 from undertone.emotions import EMOTIONS
-from undertone.events import Scores, SegmentHeard, Verdict
+from undertone.events import Scores, SegmentEnded, Verdict
 from undertone.journal import JournalWriter
 from undertone.listener import Listener
 from undertone.recognition import bundle
@@ -105,7 +105,7 @@ def _write_journal(folder: Path) -> None:
         verdict = scores.label if scores.confidence > 0.4 else "uncertain"
         time_s = (day + timedelta(minutes=minute)).timestamp()
         duration_s = chance.uniform(1, 6)
-        event = SegmentHeard(time_s, duration_s, -35.0, Verdict(scores, verdict), "m", "0" * 64)
+        event = SegmentEnded(time_s, duration_s, -35.0, Verdict(scores, verdict), "m", "0" * 64)
         writer.write(event)
     writer.close()
 

@@ -38,7 +38,7 @@ import numpy as np
 import soundfile
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block
-from undertone.events import Gap, SegmentHeard, SourceBack, SourceLost, Started
+from undertone.events import Gap, SegmentEnded, SourceBack, SourceLost, Started
 from undertone.journal import DiskRefused, JournalReader, Record
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
@@ -269,7 +269,7 @@ def soak_file(hours: float) -> dict[str, Any]:
     found = [
         (record.event.time_s, record.event.verdict.scores.label)
         for record in records
-        if isinstance(record.event, SegmentHeard)
+        if isinstance(record.event, SegmentEnded)
     ]
     began_s = found[0][0] - expected[0][0]
     lost, doubled = compared(expected, [(at_s - began_s, label) for at_s, label in found])
@@ -330,7 +330,7 @@ class Speaker:
         self._microphone.play(next(self._waves))
         time.sleep(1.0)
 
-    def compared(self, heard: Sequence[SegmentHeard]) -> tuple[int, int]:
+    def compared(self, heard: Sequence[SegmentEnded]) -> tuple[int, int]:
         """The number of clips in no segment, and of segments that contain no new clip.
 
         The latter repeat sound of the segment before, or come before the first clip.  A clip may be
@@ -375,7 +375,7 @@ def soak_microphone(minutes: float) -> dict[str, Any]:
         microphone.kill()
         shutil.rmtree(folder)
     events = [record.event for record in records]
-    heard = [event for event in events if isinstance(event, SegmentHeard)]
+    heard = [event for event in events if isinstance(event, SegmentEnded)]
     lost, doubled = speaker.compared(heard)
     kinds = Counter(event.kind for event in events)
     return {

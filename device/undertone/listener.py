@@ -15,7 +15,7 @@ from undertone.events import (
     Gap,
     Idle,
     LiveStatus,
-    SegmentHeard,
+    SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
@@ -33,23 +33,23 @@ SourceItem = Block | Gap | CaughtUp | Idle | SourceLost | SourceBack
 
 
 class Sink(Protocol):
-    """Where events go; gets every one of them, and each moment of status."""
+    """Receives every event, and the status of every moment."""
 
     def handle(self, event: Event) -> None:
-        """Take one event."""
+        """Receive one event."""
 
     def observe(self, status: LiveStatus) -> None:
-        """Look at the present moment; called after every block, and while a live source is idle."""
+        """Receive the present status, after every block and while a live source is idle."""
 
     def close(self) -> None:
-        """Finish; no event comes after."""
+        """Finish: no event follows."""
 
 
 class Listener:
-    """Feeds a source through the pipeline and hands what comes out to every sink.
+    """Takes what a source yields, runs the pipeline on it and hands the events to every sink.
 
-    A sink that fails is reported once and left alone for that event; it never stops the
-    others or the listening.
+    A sink that fails is logged once and misses that event; it never stops the other sinks or
+    the listening.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class Listener:
         clock: Callable[[], float],
         rest: Callable[[], None] | None = None,
     ) -> None:
-        """``clock`` gives POSIX seconds; a block's own time is used for what it holds.
+        """``clock`` gives POSIX seconds for events that come from no block.
 
-        ``rest`` returns after half a second or so, and is called while nobody speaks to a live
-        source; None takes every block as soon as it is there.
+        ``rest`` is called while nobody speaks and a live source has delivered all its sound; it
+        returns after ``REST_S`` or so.  None takes every block as soon as it is there.
         """
         self._pipeline = pipeline
         self._manifest = manifest
@@ -75,12 +75,12 @@ class Listener:
         self.listened_s = 0.0
         self.segments = 0
         self.incomplete = False
-        """Whether a sink could not finish, so that it lacks events."""
+        """Whether a sink failed to finish, so that it lacks events."""
 
     def run(self, source: Iterable[SourceItem], name: str) -> None:
         """Listen until ``source`` ends or raises KeyboardInterrupt; ``name`` is for the journal.
 
-        What the KeyboardInterrupt says, if it says anything, is the reason in the journal.
+        The message of the KeyboardInterrupt, if it has one, is the reason in the journal.
         """
         reason = "error"
         try:
@@ -101,7 +101,7 @@ class Listener:
             self.incomplete = not all(closed)
 
     def _listen(self, source: Iterable[SourceItem]) -> str:
-        """Take all of ``source``, and the segment that is under way at its end; why it ended."""
+        """Process all of ``source``, to the end of its last segment; return why it ended."""
         try:
             for item in source:
                 self._take(item)
@@ -124,17 +124,17 @@ class Listener:
                 self._overloaded = overloaded
                 self._report(self._pipeline.process(item, overloaded))
                 self.listened_s += item.duration_s
-                self._hear(item.time_s + item.duration_s, measure(item.samples))
+                self._observe(item.time_s + item.duration_s, measure(item.samples))
             case CaughtUp():
                 if self._rest and self._pipeline.idle:
                     self._rest()
             case Idle():
-                self._hear(item.time_s, SILENCE)
+                self._observe(item.time_s, SILENCE)
             case _:
                 self._report(self._pipeline.flush())
                 self._emit(item)
 
-    def _hear(self, time_s: float, level: Level) -> None:
+    def _observe(self, time_s: float, level: Level) -> None:
         pipeline = self._pipeline
         status = LiveStatus(
             time_s,
@@ -151,7 +151,7 @@ class Listener:
         for segment in segments:
             self.segments += 1
             self._emit(
-                SegmentHeard(
+                SegmentEnded(
                     segment.time_s,
                     segment.duration_s,
                     segment.level_dbfs,
@@ -166,15 +166,15 @@ class Listener:
             self._guard(sink, partial(sink.handle, event))
 
     def _guard(self, sink: Sink, call: Callable[[], None]) -> bool:
-        """Whether ``call`` went well."""
+        """Whether ``call`` succeeded."""
         try:
             call()
         except Exception as error:
             if id(sink) not in self._failing:
                 self._failing.add(id(sink))
                 bug = not isinstance(error, UndertoneError)
-                trouble = f"{type(sink).__name__} failed: {error}" if bug else error
-                _log.error("%s", trouble, exc_info=bug)
+                message = f"{type(sink).__name__} failed: {error}" if bug else error
+                _log.error("%s", message, exc_info=bug)
             return False
         self._failing.discard(id(sink))
         return True

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from undertone.audio.block import Block
 from undertone.cli.view import PlainView
-from undertone.events import CaughtUp, Gap, SegmentHeard, SourceBack, SourceLost, Started, Stopped
+from undertone.events import CaughtUp, Gap, SegmentEnded, SourceBack, SourceLost, Started, Stopped
 from undertone.journal import JournalLimits, JournalReader, JournalWriter
 from undertone.journal.sink import JournalSink
 from undertone.listener import OVERLOADED_S, Listener
@@ -32,8 +32,8 @@ class Recorder:
     def handle(self, event):
         self.events.append(event)
 
-    def observe(self, hearing):
-        self.moments.append(hearing)
+    def observe(self, status):
+        self.moments.append(status)
 
     def close(self):
         self.closed += 1
@@ -45,7 +45,7 @@ class Broken:
     def handle(self, event):
         raise RuntimeError("broken sink")
 
-    def observe(self, hearing):
+    def observe(self, status):
         raise OSError("broken sink")
 
     def close(self):
@@ -75,7 +75,7 @@ def test_the_demonstration_becomes_events(classifier):
     assert isinstance(started, Started)
     assert started.source == "a test"
     assert started.model_sha256 == classifier.manifest.model_sha256
-    assert [type(event) for event in segments] == [SegmentHeard] * 8
+    assert [type(event) for event in segments] == [SegmentEnded] * 8
     assert isinstance(stopped, Stopped)
     assert stopped.reason == "end of source"
     assert stopped.segments == 8
@@ -87,7 +87,7 @@ def test_the_demonstration_becomes_events(classifier):
 def test_a_failing_sink_stops_nothing_and_is_reported_once(classifier, caplog):
     with caplog.at_level(logging.ERROR):
         recorder = listen(classifier, demonstration(), Broken())
-    assert sum(isinstance(event, SegmentHeard) for event in recorder.events) == 8
+    assert sum(isinstance(event, SegmentEnded) for event in recorder.events) == 8
     assert len([record for record in caplog.records if "Broken failed" in record.message]) == 1
 
 
@@ -99,9 +99,9 @@ def test_a_loss_ends_the_segment_and_is_passed_on(classifier):
     for interruption in (lost, back, gap):
         recorder = listen(classifier, [*speaking, interruption, *speaking])
         _, segment, passed_on, *rest = recorder.events
-        assert isinstance(segment, SegmentHeard)
+        assert isinstance(segment, SegmentEnded)
         assert passed_on == interruption
-        assert [type(event) for event in rest] == [SegmentHeard, Stopped]
+        assert [type(event) for event in rest] == [SegmentEnded, Stopped]
         assert rest[0].duration_s == pytest.approx(segment.duration_s, abs=0.05)
 
 
@@ -111,7 +111,7 @@ def test_ctrl_c_ends_with_everything_told(classifier):
         raise KeyboardInterrupt
 
     recorder = listen(classifier, interrupted())
-    assert isinstance(recorder.events[-2], SegmentHeard)
+    assert isinstance(recorder.events[-2], SegmentEnded)
     assert recorder.events[-1].reason == "interrupted"
 
 

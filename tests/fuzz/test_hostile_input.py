@@ -34,7 +34,7 @@ from undertone.bench.model import accuracy
 from undertone.cli.options import known_settings
 from undertone.cli.settings import load_default_map
 from undertone.errors import AudioSourceError, BundleError, ConfigError
-from undertone.events import Gap, Scores, SegmentHeard, SourceLost, Started, Stopped, Verdict
+from undertone.events import Gap, Scores, SegmentEnded, SourceLost, Started, Stopped, Verdict
 from undertone.journal import DaysRemoved, EventsLost, JournalReader, summary_cache, to_line
 from undertone.journal.plot import svg
 from undertone.journal.writer import cut_partial_line
@@ -302,7 +302,7 @@ def lines() -> bytes:
     start_s = datetime(2026, 11, 21, 23, 59, tzinfo=UTC).timestamp()
     events = [
         Started(start_s, "USB", "m", "0" * 64, "1"),
-        SegmentHeard(start_s + 1, 2.0, -30.0, Verdict(scores, "happy"), "m", "0" * 64),
+        SegmentEnded(start_s + 1, 2.0, -30.0, Verdict(scores, "happy"), "m", "0" * 64),
         Gap(start_s + 5, 160, "the sound stood still"),
         SourceLost(start_s + 6, "USB", "its stream ended"),
         EventsLost(start_s + 7, 3, "No space left on device"),
@@ -323,7 +323,7 @@ def test_journals(tmp_path: Path) -> None:
             to_line(record.event, record.time.tzinfo)
         summary = JournalReader(tmp_path).summary()
         assert summary.damaged == reader.damaged
-        assert summary.segments == sum(isinstance(r.event, SegmentHeard) for r in records)
+        assert summary.segments == sum(isinstance(r.event, SegmentEnded) for r in records)
         assert len(records) + reader.damaged == content.count(b"\n")
         assert summary.listened_s >= 0 and svg(summary)
         cut_partial_line(path)

@@ -1,6 +1,5 @@
 """The value that every audio source yields."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,15 +42,6 @@ class Block:
     def duration_s(self) -> float:
         """Length of the block in seconds."""
         return len(self.samples) / SAMPLE_RATE_HZ
-
-
-def level_dbfs(samples: Samples) -> float:
-    """Root mean square of int16 ``samples`` in dB relative to full scale (-inf for silence)."""
-    if not len(samples):
-        return -math.inf
-    floats = samples.astype(np.float64)
-    mean_square = float(np.dot(floats, floats)) / len(samples)
-    return 10.0 * math.log10(mean_square / 32768.0**2) if mean_square else -math.inf
 
 
 def amplify(samples: Samples, gain_db: float) -> Samples:

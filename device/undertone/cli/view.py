@@ -18,7 +18,7 @@ from undertone.events import (
     Event,
     Gap,
     LiveStatus,
-    SegmentHeard,
+    SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
@@ -45,7 +45,7 @@ def describe(event: Event) -> str | None:
     """One line of text for an event; None for a start and a stop."""
     clock = time_of(event).strftime("%H:%M:%S")
     match event:
-        case SegmentHeard(verdict=verdict):
+        case SegmentEnded(verdict=verdict):
             reason = f"  {printable(verdict.reason)}" if verdict.reason else ""
             return (
                 f"{clock}  {verdict.verdict:<10} {verdict.scores.label:<10}"
@@ -103,7 +103,7 @@ class LiveView:
         """Show an event."""
         if isinstance(event, Started):
             self._model = event.model
-        if isinstance(event, SegmentHeard):
+        if isinstance(event, SegmentEnded):
             self._verdict = event.verdict
         if line := describe(event):
             self._last.append(line)
@@ -185,7 +185,7 @@ class SegmentCounter:
 
     def handle(self, event: Event) -> None:
         """Count a segment."""
-        if isinstance(event, SegmentHeard):
+        if isinstance(event, SegmentEnded):
             self.segments[event.verdict.verdict] += 1
             self.speech_s += event.duration_s
 

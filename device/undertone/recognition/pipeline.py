@@ -1,4 +1,4 @@
-"""The device path from Blocks to judged segments; every program goes through it."""
+"""From Blocks to classified segments: the one path that every program uses."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from undertone.audio.block import Block
 from undertone.emotions import NO_SPEECH
 from undertone.events import Verdict
 from undertone.recognition.classifier import Classifier
-from undertone.recognition.decision import LogProbabilities, judge
+from undertone.recognition.decision import LogProbabilities, decide
 from undertone.recognition.mfcc import Mfcc
 from undertone.recognition.segment_tracker import SegmentTracker
 from undertone.recognition.speech_gate import (
@@ -22,7 +22,7 @@ from undertone.recognition.speech_gate import (
 class ClassifiedSegment:
     """One segment of speech with its verdict; ``time_s`` as in Block.
 
-    windows: log-probabilities of each window, for a verdict on several segments.
+    windows: the log-probabilities of each window, from which several segments get one verdict.
     """
 
     time_s: float
@@ -74,7 +74,7 @@ class Pipeline:
         if segment is None or not segment.is_speech:
             return None
         windows = segment.provisional(self._overloaded)
-        return self._judge(windows, segment.missing_band) if windows else None
+        return self._decide(windows, segment.missing_band) if windows else None
 
     def process(self, block: Block, overloaded: bool = False) -> list[ClassifiedSegment]:
         """Take one block; return the segments that ended in it."""
@@ -105,24 +105,23 @@ class Pipeline:
             segment.start_s,
             segment.duration_s,
             segment.level_dbfs,
-            self._judge(segment.windows, segment.missing_band),
+            self._decide(segment.windows, segment.missing_band),
             tuple(segment.windows),
         )
 
-    def _judge(self, windows: Sequence[LogProbabilities], reason: str | None) -> Verdict:
-        return judge(windows, self._classifier.manifest.labels, self._threshold, reason)
+    def _decide(self, windows: Sequence[LogProbabilities], reason: str | None) -> Verdict:
+        return decide(windows, self._classifier.manifest.labels, self._threshold, reason)
 
     def overall(self, segments: Sequence[ClassifiedSegment]) -> Verdict:
-        """One verdict on segments, at least one: on those that can be judged, if any can."""
+        """One verdict on one or more segments, without those that have a reason unless all do."""
         counted = [one for one in segments if one.verdict.reason is None] or segments
         windows = [window for one in counted for window in one.windows]
-        return self._judge(windows, counted[0].verdict.reason)
+        return self._decide(windows, counted[0].verdict.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class FileVerdict:
-    """What a whole recording sounds like: one verdict over all windows that can be judged, and its
-    segments.
+    """One verdict on a whole recording, and its segments.
 
     ``verdict`` is the label, ``uncertain`` or ``no-speech``; ``overall`` is None without speech.
     """
@@ -138,9 +137,9 @@ def classify(
     threshold: float | None = None,
     watch: Callable[[Block, Sequence[ClassifiedSegment]], None] | None = None,
 ) -> FileVerdict:
-    """Judge a finite stream of blocks, as the listening device would; one stream at a time.
+    """Classify a finite stream of blocks as live listening would; one stream at a time.
 
-    watch: shown each block when it is heard, and the segments so far.
+    watch: called with each block after it was processed, and with the segments so far.
     """
     pipeline = Pipeline(classifier, SpeechGate(detector=reused_detector()), threshold)
     segments: list[ClassifiedSegment] = []

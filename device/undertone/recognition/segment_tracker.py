@@ -5,11 +5,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ, Samples
+from undertone.audio.level import dbfs
+from undertone.events import SILENCE_DBFS
 from undertone.recognition.bandwidth import missing_band
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import LogProbabilities, log_softmax
 from undertone.recognition.mfcc import Mfcc
-from undertone.recognition.windows import WindowCutter, Windows
+from undertone.recognition.windows import Window, WindowCutter
 
 
 class SegmentTracker:
@@ -46,9 +48,8 @@ class SegmentTracker:
 
     @property
     def level_dbfs(self) -> float:
-        """Root mean square of all its samples in dB relative to full scale, -120 at least."""
-        mean_square = max(self._square_sum / self._count / 32768.0**2, 1e-12)
-        return 10.0 * float(np.log10(mean_square))
+        """Root mean square of all its samples in dBFS, at least ``SILENCE_DBFS``."""
+        return max(dbfs(self._square_sum / self._count), SILENCE_DBFS)
 
     @property
     def missing_band(self) -> str | None:
@@ -87,7 +88,7 @@ class SegmentTracker:
         self._held, self._held_length = [], 0
         self._classify(self._due(self._cutter.push(self._mfcc.push(samples)), overloaded))
 
-    def _due(self, windows: Iterable[Windows], overloaded: bool) -> Iterable[Windows]:
+    def _due(self, windows: Iterable[Window], overloaded: bool) -> Iterable[Window]:
         """Those of ``windows``, each a hop after the one before, that are to be classified."""
         for window in windows:
             if not overloaded or self._unclassified >= self._shape.frames:
@@ -95,8 +96,8 @@ class SegmentTracker:
                 yield window
             self._unclassified += self._shape.hop
 
-    def _classify(self, windows: Iterable[Windows]) -> None:
+    def _classify(self, windows: Iterable[Window]) -> None:
         self.windows += [self._log_probabilities(window) for window in windows]
 
-    def _log_probabilities(self, window: Windows) -> LogProbabilities:
+    def _log_probabilities(self, window: Window) -> LogProbabilities:
         return log_softmax(self._classifier.logits(window), self._classifier.manifest.temperature)

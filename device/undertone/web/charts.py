@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from undertone.emotions import NO_SPEECH, colour
-from undertone.events import SegmentHeard, Verdict
+from undertone.events import SegmentEnded, Verdict
 from undertone.journal import Record
 from undertone.journal.plot import in_order, short_name
 from undertone.journal.summary import Counts
@@ -194,7 +194,7 @@ def strip(records: Iterable[Record], day: date) -> alt.Chart:
             "seconds": record.event.duration_s,
         }
         for record in records
-        if isinstance(record.event, SegmentHeard)
+        if isinstance(record.event, SegmentEnded)
     ]
     verdicts = in_order(row["verdict"] for row in rows)
     return _chart(

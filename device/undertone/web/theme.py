@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from undertone.emotions import COLOURS, colour
-from undertone.events import SegmentHeard
+from undertone.events import SegmentEnded
 from undertone.support.printable import printable
 from undertone.support.svg import add, picture, written
 
@@ -66,8 +66,8 @@ def table(rows: Sequence[Mapping[str, str]]) -> None:
     st.html(f'<table class="rows"><thead>{head}</thead><tbody>{body}</tbody></table>')
 
 
-def segment_row(segment: SegmentHeard, time: str) -> dict[str, str]:
-    """The row of a table for ``segment``, which began at ``time``."""
+def segment_row(segment: SegmentEnded, time: str) -> dict[str, str]:
+    """The row of a table for a segment; ``time`` as the table shows it."""
     verdict = segment.verdict
     return {
         "time": time,

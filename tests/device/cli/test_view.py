@@ -17,7 +17,7 @@ from undertone.events import (
     Gap,
     LiveStatus,
     Scores,
-    SegmentHeard,
+    SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
@@ -31,7 +31,7 @@ NARROW = Verdict(HAPPY.scores, "uncertain", "no sound above 4.8 kHz")
 
 
 def segment(verdict=HAPPY, duration_s=2.0):
-    return SegmentHeard(0.0, duration_s, -23.4, verdict, "model", "0" * 64)
+    return SegmentEnded(0.0, duration_s, -23.4, verdict, "model", "0" * 64)
 
 
 def console():

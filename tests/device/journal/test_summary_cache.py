@@ -9,7 +9,7 @@ from threading import Event
 
 import pytest
 
-from undertone.events import Scores, SegmentHeard, Verdict
+from undertone.events import Scores, SegmentEnded, Verdict
 from undertone.journal import JournalLimits, JournalReader, JournalWriter, summary_cache
 
 START_S = datetime(2026, 11, 21, 8, tzinfo=UTC).timestamp()
@@ -19,7 +19,7 @@ DAYS = 3
 
 def heard(number):
     verdict = Verdict(Scores({"happy": 0.6, "sad": 0.4}), "happy")
-    return SegmentHeard(START_S + number * 3600, 1.0, -20.0, verdict, "m", "0")
+    return SegmentEnded(START_S + number * 3600, 1.0, -20.0, verdict, "m", "0")
 
 
 @pytest.fixture
@@ -146,6 +146,8 @@ def test_one_that_is_damaged_is_not_used(journal, closed, change):
 
 def test_a_folder_that_can_not_be_written_costs_only_time(journal, closed, monkeypatch):
     summary_cache.path_of(closed).unlink()
-    monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only")))
+    monkeypatch.setattr(
+        os, "open", lambda *_, **__: (_ for _ in ()).throw(OSError(30, "read-only"))
+    )
     summary_cache.store(closed)
     assert summary_cache.load(closed) is None

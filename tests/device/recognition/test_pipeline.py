@@ -10,7 +10,7 @@ from undertone.audio.block import Block
 from undertone.audio.files import read_blocks
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
-from undertone.recognition.decision import combine, judge, log_softmax
+from undertone.recognition.decision import combine, decide, log_softmax
 from undertone.recognition.pipeline import Pipeline, classify
 from undertone.recognition.speech_gate import GateConfig, SpeechGate
 from undertone.samples import clips
@@ -137,13 +137,13 @@ def test_below_the_threshold_the_verdict_is_uncertain(classifier):
     assert never.overall.scores == certain.overall.scores
 
 
-def test_judging_is_the_normalised_geometric_mean():
+def test_the_verdict_is_on_the_normalised_geometric_mean():
     windows = [log_softmax(np.log([0.5, 0.5])), log_softmax(np.log([0.8, 0.2]))]
     probabilities = np.exp(combine(windows))
     expected = np.sqrt([0.5 * 0.8, 0.5 * 0.2])
     np.testing.assert_allclose(probabilities, expected / expected.sum())
-    assert judge(windows, ("a", "b"), 0.5).verdict == "a"
-    assert judge(windows, ("a", "b"), 0.9).verdict == "uncertain"
+    assert decide(windows, ("a", "b"), 0.5).verdict == "a"
+    assert decide(windows, ("a", "b"), 0.9).verdict == "uncertain"
 
 
 def test_temperature_softens():

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from undertone.emotions import EMOTIONS
-from undertone.events import Scores, SegmentHeard, Started, Stopped, Verdict
+from undertone.events import Scores, SegmentEnded, Started, Stopped, Verdict
 from undertone.journal import to_line
 from undertone.samples import clips
 
@@ -136,7 +136,7 @@ def test_a_page_that_does_not_listen_shows_who_does(visit: Any, journal: Path) -
     now = datetime.now().timestamp()
     writer.write(Started(now, "the kitchen", "m", "0" * 64, "1"))
     scores = Scores({"happy": 0.9, "sad": 0.1})
-    writer.write(SegmentHeard(now, 1.0, -20.0, Verdict(scores, "happy"), "m", "0" * 64))
+    writer.write(SegmentEnded(now, 1.0, -20.0, Verdict(scores, "happy"), "m", "0" * 64))
     writer.flush()
     page.get_by_text("Another program is listening to the kitchen").wait_for()
     page.get_by_test_id("verdict").get_by_text("happy").wait_for()
@@ -161,7 +161,7 @@ def a_week(journal: Path) -> list[str]:
             label = max(scores, key=scores.__getitem__)
             time = (day + timedelta(hours=hour)).timestamp()
             verdict = Verdict(Scores(scores), label)
-            lines.append(to_line(SegmentHeard(time, 2.0, -30.0, verdict, "m", "0" * 64)))
+            lines.append(to_line(SegmentEnded(time, 2.0, -30.0, verdict, "m", "0" * 64)))
         lines.append(to_line(Stopped(time + 3, "end", 18_000.0, 6)))
         days.append(f"{day:%Y-%m-%d}")
         (journal / f"{days[-1]}.jsonl").write_text("\n".join(lines) + "\n")

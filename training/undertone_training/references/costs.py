@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.audio.block import Block, Samples
-from undertone.recognition.classifier import Classifier, heard, quantize
+from undertone.recognition.classifier import Classifier, network_input, quantize
 from undertone.recognition.interpreter import Int8Interpreter
 from undertone.recognition.mfcc import MfccConfig
 from undertone.recognition.windows import split_windows
@@ -151,7 +151,7 @@ def system_of(run: Run, form: str) -> System:
         pieces = [
             split_windows(np.asarray(hear(each), np.float64), recipe.windowing) for each in spoken
         ]
-        given = heard(np.concatenate(pieces), recipe.windowing, normalization, recipe.mfcc)
+        given = network_input(np.concatenate(pieces), recipe.windowing, normalization, recipe.mfcc)
         return given.astype(np.float32)
 
     return System(detect, windows, _keras(run) if form == "float" else _tflite(run))

@@ -10,7 +10,7 @@ from typing import TextIO
 import streamlit as st
 
 from undertone.errors import UndertoneError
-from undertone.events import SegmentHeard
+from undertone.events import SegmentEnded
 from undertone.journal import JournalReader, Record, Summary
 from undertone.journal.export import write_csv, write_json, write_parquet
 from undertone.journal.files import JournalFile, journal_files
@@ -104,7 +104,7 @@ def _table(reader: JournalReader, summary: Summary) -> None:
     verdicts = st.multiselect("Verdicts", in_order(summary.verdicts), placeholder="all verdicts")
     least = st.slider("At least this confident", 0, 100, 0, format="%d%%") / 100
 
-    def selected(segment: SegmentHeard) -> bool:
+    def selected(segment: SegmentEnded) -> bool:
         fits = not verdicts or segment.verdict.verdict in verdicts
         return fits and segment.verdict.scores.confidence >= least
 
@@ -116,17 +116,17 @@ def _table(reader: JournalReader, summary: Summary) -> None:
         st.caption(f"Only the newest {_MOST_ROWS:,} segments are shown; an export contains all.")
 
 
-def _newest(reader: JournalReader, selected: Callable[[SegmentHeard], bool]) -> deque[Record]:
+def _newest(reader: JournalReader, selected: Callable[[SegmentEnded], bool]) -> deque[Record]:
     """The newest of the selected segments, oldest first, as many as a page can show."""
     found: deque[Record] = deque(maxlen=_MOST_ROWS)
     for record in reader:
-        if isinstance(record.event, SegmentHeard) and selected(record.event):
+        if isinstance(record.event, SegmentEnded) and selected(record.event):
             found.append(record)
     return found
 
 
 def _row(record: Record) -> dict[str, str]:
-    assert isinstance(record.event, SegmentHeard)
+    assert isinstance(record.event, SegmentEnded)
     return segment_row(record.event, f"{record.time:%Y-%m-%d %H:%M:%S}")
 
 

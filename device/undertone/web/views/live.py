@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from undertone.errors import UndertoneError
-from undertone.events import SegmentHeard, SourceLost, Started, Stopped
+from undertone.events import SegmentEnded, SourceLost, Started, Stopped
 from undertone.journal.format import JournalEvent, time_of
 from undertone.web import charts, model_selection
 from undertone.web.app_state import AppState, app_state
@@ -31,7 +31,7 @@ def _now() -> None:
     listener = state.listener
     _controls(listener)
     events = list(listener.events) if listener.listening else _written(state)
-    segments = [event for event in events if isinstance(event, SegmentHeard)]
+    segments = [event for event in events if isinstance(event, SegmentEnded)]
     st.caption(_state(listener, events))
     _current(listener, segments)
     if segments:
@@ -76,12 +76,12 @@ def _state(listener: LiveListener, events: Iterable[JournalEvent]) -> str:
                 state = f"Another program is listening, but {plain(event.source)} is lost."
             case Stopped():
                 state = "Not listening; these are the last segments."
-            case SegmentHeard():
+            case SegmentEnded():
                 state = state if "is listening to" in state else "Another program is listening."
     return state
 
 
-def _current(listener: LiveListener, segments: list[SegmentHeard]) -> None:
+def _current(listener: LiveListener, segments: list[SegmentEnded]) -> None:
     status = listener.status if listener.listening else None
     verdict = listener.provisional if status else None
     detail = "speaking"
