@@ -50,7 +50,7 @@ def test_a_preview_has_a_bounded_size(seconds: float) -> None:
     assert picture.dtype == np.uint8
     assert picture.shape[2] == 3
     rows = waveform(preview, []).data["values"]
-    assert {row["verdict"] for row in rows} == {"no speech"}
+    assert {row["verdict"] for row in rows} == {"no-speech"}
 
 
 @pytest.fixture(scope="module")
