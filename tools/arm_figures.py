@@ -1,4 +1,4 @@
-"""What the counts of ``make arm`` say: the tables of docs/arm.md, from docs/arm.json."""
+"""The tables of docs/arm.md, from the instruction counts of ``make arm`` in docs/arm.json."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -18,10 +18,10 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """A processor core; qemu's name is its key in CORES.
+    """A processor core; its key in CORES is qemu's name for it.
 
-    instructions_per_cycle: assumed, from poor to good; docs/arm.md says why.
-    part, features: what Linux tells of it in /proc/cpuinfo.
+    instructions_per_cycle: assumed, lowest and highest; docs/arm.md says why.
+    part, features: as in Linux's /proc/cpuinfo.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Board:
     clock_ghz: Range
 
     def seconds(self, instructions: float) -> Range:
-        """What one core takes for them, at best and at worst."""
+        """Shortest and longest time of one core for so many instructions."""
         slow, fast = CORES[self.core].instructions_per_cycle
         return (
             instructions / (self.clock_ghz[1] * 1e9 * fast),
@@ -75,17 +75,17 @@ STAGES = {
     "prepare": "normalising and quantising a window",
     "invoke": "invoking the model on a window",
 }
-"""Stages of arm_workload.py, as the page calls them."""
+"""The stages of arm_workload.py, as they are called on the page."""
 
 
 def update(**new: Any) -> None:
-    """Put new figures into the file, beside those that are there."""
+    """Add figures to the file, or replace those with the same names."""
     old = json.loads(FIGURES.read_bytes()) if FIGURES.exists() else {}
     FIGURES.write_text(json.dumps(old | new, indent=2) + "\n")
 
 
 def largest_deviation(some: Mapping[str, Any], others: Mapping[str, Any]) -> float:
-    """Largest difference of a probability between two golden.json of the same bundles and clips."""
+    """Largest difference between the probabilities of two golden.json for the same clips."""
     found = [
         abs(share - others[name]["probabilities"][clip][label])
         for name, bundle in some.items()
@@ -96,7 +96,7 @@ def largest_deviation(some: Mapping[str, Any], others: Mapping[str, Any]) -> flo
 
 
 def tables(figures: Mapping[str, Any]) -> str:
-    """The page's part, without its markers; a step that was not done yet has none."""
+    """The page's part, without its markers; a step that was not run yet has no table."""
     counts = figures.get("counts", {})
     names = list(next(iter(counts.values()), ()))
     return "\n\n".join(
@@ -112,9 +112,9 @@ def _tests(tests: Mapping[str, Any] | None) -> Iterator[str]:
     if tests:
         deviation = f"{tests['golden_deviation']:.6f}"
         yield (
-            f"{tests['passed']} device tests passed under emulation, {tests['skipped']} skipped "
-            f"themselves, and the probabilities of the golden outputs deviate by {deviation} at "
-            "most (their test allows 0.0001). Left out:"
+            f"{tests['passed']} device tests passed under emulation, {tests['skipped']} were "
+            f"skipped, and the probabilities of the golden outputs deviate by at most {deviation} "
+            "(the test allows 0.0001). Not run:"
         )
         yield "\n".join(f"- `{test}`: {why}" for test, why in tests["left_out"].items())
 
@@ -151,7 +151,7 @@ def _range(values: Range, factor: float, unit: str) -> str:
 
 
 def current() -> str:
-    """The page as the figures in this tree want it."""
+    """The page with the figures in this tree."""
     return rewritten(PAGE.read_text(), BEGIN, tables(json.loads(FIGURES.read_bytes())))
 
 
