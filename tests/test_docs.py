@@ -19,7 +19,7 @@ from undertone.cli.options import known_settings
 from undertone.events import (
     Gap,
     Scores,
-    SegmentHeard,
+    SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
@@ -169,7 +169,7 @@ def test_no_struct_of_the_manifest_is_left_out() -> None:
 SCORES = Scores({"happy": 0.75, "sad": 0.25})
 EVENTS = [
     Started(0.0, "USB", "m", "0" * 64, "1"),
-    SegmentHeard(0.0, 1.0, -20.0, Verdict(SCORES, "uncertain", "r"), "m", "0" * 64),
+    SegmentEnded(0.0, 1.0, -20.0, Verdict(SCORES, "uncertain", "r"), "m", "0" * 64),
     Gap(0.0, 1, "r"),
     SourceLost(0.0, "USB", "r"),
     SourceBack(0.0, "USB", 1.0),
@@ -204,7 +204,7 @@ def journal_events() -> Iterator[type]:
 def test_the_segment_in_the_readme_is_one_that_the_program_reads() -> None:
     blocks = re.findall(r"```json\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     records = [parse_line(block.replace("\n", " ")) for block in blocks]
-    assert [type(record.event) for record in records if record] == [SegmentHeard]
+    assert [type(record.event) for record in records if record] == [SegmentEnded]
 
 
 def test_the_page_of_the_configuration_has_every_setting() -> None:

@@ -1,13 +1,13 @@
 """Build, test and count the device on Arm, without a Pi: an arm64 Bookworm under qemu.
 
-``make arm`` runs it, as root, on Debian.  Its steps, in order; naming some does only those:
+``make arm`` runs it, as root, on Debian.  Its steps, in order, all unless some are named:
 
-- *root*: an arm64 Bookworm by mmdebstrap; made once (ten minutes), then kept;
-- *wheels*: this tree's wheel, and those of what it needs for aarch64;
-- *install*: them, in a virtual environment of that root, without a network;
-- *test*: the device tests there, and the golden outputs made anew;
-- *count*: the instructions that each core of a Pi would execute, for each bundle;
-- *page*: the tables of docs/arm.md, from docs/arm.json, which *test* and *count* write.
+- *root*: builds an arm64 Bookworm with mmdebstrap, once (ten minutes), and keeps it;
+- *wheels*: builds this tree's wheel, and downloads those of its requirements for aarch64;
+- *install*: installs them in a virtual environment of that root, without a network;
+- *test*: runs the device tests there, and computes the golden outputs again;
+- *count*: counts the instructions that each core of a Pi would execute, for each bundle;
+- *page*: writes the tables of docs/arm.md from docs/arm.json, which *test* and *count* write.
 """
 
 import argparse
@@ -42,7 +42,7 @@ PYTHON = "3.11"
 """Bookworm's."""
 
 PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in (17, 24, 26, 27, 28, 31, 34)]
-"""Every tag of a wheel that Bookworm's glibc 2.36 takes; pip does not add the elder ones."""
+"""Every wheel tag that Bookworm's glibc 2.36 accepts; pip does not add the older ones."""
 
 SOURCE_ONLY = "python_speech_features"
 """Published without a wheel; pure Python, so that one made here will do."""
@@ -81,20 +81,20 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
-"""Nothing of who runs this, and one thread: what a device does."""
+"""Nothing of the caller's environment, and one thread, as on the device."""
 
 
 class ArmError(Exception):
-    """What is wrong and what to do, in one sentence."""
+    """A failure, as one sentence that says what to do."""
 
 
-def say(what: str) -> None:
-    """One line of progress."""
+def progress(what: str) -> None:
+    """Print a line of progress."""
     sys.stderr.write(f"arm: {what}\n")
 
 
 def run(command: Sequence[str | Path], **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; ArmError where it fails."""
+    """Run a command; ArmError if it fails."""
     done = subprocess.run(command, text=True, **options)
     if done.returncode:
         sys.stderr.write(done.stderr or "")  # where it was captured
@@ -103,16 +103,16 @@ def run(command: Sequence[str | Path], **options: Any) -> subprocess.CompletedPr
 
 
 def check_machine() -> None:
-    """Raise ArmError unless this machine has what it takes, and let it run Arm programs."""
+    """Make this machine run Arm programs; raise ArmError if a requirement is missing."""
     missing = sorted({package for name, package in NEEDED.items() if not shutil.which(name)})
     if missing:
-        raise ArmError(f"first install what Debian calls {' '.join(missing)}")
+        raise ArmError(f"first install the Debian packages {' '.join(missing)}")
     if os.geteuid():
-        raise ArmError("building a root takes the rights of root: run `sudo make arm`")
+        raise ArmError("building a root file system needs root: run `sudo make arm`")
     if not (BINFMT / "register").exists():
         run(["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT])
     if not (BINFMT / "qemu-aarch64").exists():
-        say("registering qemu for Arm programs")
+        progress("registering qemu for Arm programs")
         (BINFMT / "register").write_bytes(Path("/usr/lib/binfmt.d/qemu-aarch64.conf").read_bytes())
 
 
@@ -147,9 +147,9 @@ def inside(root: Path, *command: str) -> None:
 def make_root(root: Path) -> None:
     """An arm64 Bookworm, unless there is one."""
     if root.exists():
-        say(f"the root is there already: {root}")
+        progress(f"the root exists already: {root}")
         return
-    say("building an arm64 Bookworm; this takes ten minutes")
+    progress("building an arm64 Bookworm; this takes ten minutes")
     part = root.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
     part.parent.mkdir(parents=True, exist_ok=True)
@@ -164,7 +164,7 @@ def get_wheels(root: Path) -> None:
     """The wheels of this tree and of all that it needs, into the root."""
     if not sys.version.startswith(f"{PYTHON}."):
         raise ArmError(f"pip judges wheels by its own Python: make .venv-dev with python{PYTHON}")
-    say("making this tree's wheel and downloading the others")
+    progress("making this tree's wheel and downloading the others")
     wheels = root / "opt/wheels"
     wheels.mkdir(exist_ok=True)
     pinned = ["--constraint", shutil.copy(TREE / "constraints.txt", wheels)]
@@ -179,7 +179,7 @@ def get_wheels(root: Path) -> None:
 
 def install(root: Path) -> None:
     """The wheels, in a virtual environment at /opt/undertone."""
-    say("installing under qemu; this takes minutes the first time")
+    progress("installing under qemu; this takes minutes the first time")
     if not (root / "opt/undertone/bin/pip").exists():
         inside(root, "python3", "-m", "venv", "/opt/undertone")
     pip = ["/opt/undertone/bin/pip", *PIP_OPTIONS, "install", "--no-index"]
@@ -191,7 +191,7 @@ def install(root: Path) -> None:
 
 def test(root: Path) -> None:
     """The device tests and the golden outputs, in the root."""
-    say("running the device tests under qemu")
+    progress("running the device tests under qemu")
     there = root / "opt/check"
     shutil.rmtree(there, ignore_errors=True)
     needed = ("tests/device", "tests/conftest.py", "tools/virtual_microphone.py")
@@ -235,7 +235,7 @@ def count(root: Path) -> None:
 
 def counted(root: Path, plugin: Path, core: str) -> dict[str, dict[str, int]]:
     """Instructions by bundle and stage, of a second or a window."""
-    say(f"counting instructions: {core}")
+    progress(f"counting instructions: {core}")
     pretend(root, core)
     packages = root / f"opt/undertone/lib/python{PYTHON}/site-packages"
     # a fixed layout of memory and of dictionaries, so that a count repeats
@@ -257,7 +257,7 @@ def counted(root: Path, plugin: Path, core: str) -> dict[str, dict[str, int]]:
 
 def page(_: Path) -> None:
     """The tables of the page."""
-    say(f"writing {arm_figures.PAGE.relative_to(TREE)}")
+    progress(f"writing {arm_figures.PAGE.relative_to(TREE)}")
     arm_figures.write_page()
 
 

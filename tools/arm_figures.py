@@ -1,4 +1,4 @@
-"""The tables of docs/arm.md, from the instruction counts of ``make arm`` in docs/arm.json."""
+"""The tables of docs/arm.md, from the counts of ``make arm`` in docs/arm.json."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ Range = tuple[float, float]
 class Core:
     """A processor core; its key in CORES is qemu's name for it.
 
-    instructions_per_cycle: assumed, lowest and highest; docs/arm.md says why.
+    instructions_per_cycle: assumed, from low to high; docs/arm.md explains why.
     part, features: as in Linux's /proc/cpuinfo.
     """
 
@@ -51,7 +51,7 @@ class Board:
     clock_ghz: Range
 
     def seconds(self, instructions: float) -> Range:
-        """Shortest and longest time of one core for so many instructions."""
+        """The time of one core for them, at best and at worst."""
         slow, fast = CORES[self.core].instructions_per_cycle
         return (
             instructions / (self.clock_ghz[1] * 1e9 * fast),
@@ -151,7 +151,7 @@ def _range(values: Range, factor: float, unit: str) -> str:
 
 
 def current() -> str:
-    """The page with the figures in this tree."""
+    """The page with the current figures."""
     return rewritten(PAGE.read_text(), BEGIN, tables(json.loads(FIGURES.read_bytes())))
 
 

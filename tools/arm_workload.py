@@ -1,8 +1,8 @@
-"""What ``make arm`` counts the instructions of: the stages of the device, each many times over.
+"""The stages of the device whose instructions ``make arm`` counts, each many times.
 
-Runs inside the emulated root, under the plugin made of arm_instruction_count.c.  The first calls
-of each stage are made to warm up, then all of them between two marks, at which the plugin prints
-its count on stderr.  What was done between them is printed on stdout as JSON, in the same order.
+Runs in the emulated root, with the plugin built from arm_instruction_count.c.  After some calls to
+warm up, all calls of a stage are made between two marks, at which the plugin prints its count to
+stderr.  The work between the marks is printed to stdout as JSON, in the same order.
 """
 
 import json
@@ -31,7 +31,7 @@ from undertone.samples import demonstration
 
 QUIET_S = 10
 QUIET_AMPLITUDE = 6.0
-"""A quiet room, -75 dBFS: what no gate opens for."""
+"""Noise of a quiet room, -75 dBFS, at which the speech gate stays closed."""
 
 WARM_UP = 10
 """Calls; of blocks, a second."""
@@ -50,20 +50,20 @@ class Work:
 
 
 def speech() -> Samples:
-    """The first packaged clips without pauses: somebody who never stops speaking."""
+    """The first packaged clips without pauses: uninterrupted speech."""
     first = islice(demonstration(), 200)
     gate = SpeechGate(detector=pymicro_vad_detector())
     return np.concatenate([segment.samples for segment in segments(first, gate)])
 
 
 def silence() -> Samples:
-    """A quiet room, in which nobody speaks."""
+    """The noise of a quiet room."""
     noise = np.random.default_rng(1).normal(0, QUIET_AMPLITUDE, QUIET_S * SAMPLE_RATE_HZ)
     return np.rint(noise).astype(np.int16)
 
 
 def blocks(sound: Samples) -> list[Block]:
-    """``sound`` as a microphone gives it."""
+    """``sound`` in the blocks that a microphone delivers."""
     starts = range(0, len(sound), BLOCK_LENGTH)
     return [Block(sound[at : at + BLOCK_LENGTH], at / SAMPLE_RATE_HZ) for at in starts]
 
@@ -72,7 +72,7 @@ def work(classifier: Classifier, quiet: Samples, spoken: Samples) -> Iterator[Wo
     """Everything that is counted for one bundle."""
     manifest = classifier.manifest
 
-    def heard(stage: str, sound: Samples, process: Callable[[Block], object]) -> Work:
+    def seconds(stage: str, sound: Samples, process: Callable[[Block], object]) -> Work:
         calls = [partial(process, block) for block in blocks(sound)]
         return Work(manifest.name, stage, len(sound) / SAMPLE_RATE_HZ, calls)
 
@@ -80,18 +80,18 @@ def work(classifier: Classifier, quiet: Samples, spoken: Samples) -> Iterator[Wo
         return Work(manifest.name, stage, WINDOWS, [once] * WINDOWS)
 
     pipeline = Pipeline(classifier)
-    yield heard("silence", quiet, pipeline.process)
-    yield heard("speech", spoken, pipeline.process)
-    yield heard("gate", spoken, SpeechGate(detector=pymicro_vad_detector()).process)
+    yield seconds("silence", quiet, pipeline.process)
+    yield seconds("speech", spoken, pipeline.process)
+    yield seconds("gate", spoken, SpeechGate(detector=pymicro_vad_detector()).process)
 
     detector = pymicro_vad_detector()
     assert detector
 
-    def ask(block: Block) -> None:
+    def detect(block: Block) -> None:
         for at in range(0, len(block.samples), FRAME_LENGTH):
             detector(block.samples[at : at + FRAME_LENGTH].tobytes())
 
-    yield heard("detector", spoken, ask)
+    yield seconds("detector", spoken, detect)
 
     mfcc = Mfcc(manifest.mfcc)
     piece = spoken[: manifest.mfcc.span(manifest.window.frames)]

@@ -1,13 +1,13 @@
-"""How latency, throughput and memory grow: with the length, the files and the microphones.
+"""How latency, throughput and memory grow with the length, the files and the microphones.
 
-``make growth`` runs it.  All of it is the real program in processes of its own:
+``make growth`` runs it.  It measures the real program in separate processes:
 
 - *length*: ``undertone classify`` of one recording of 1 s to 1 h;
 - *files*: ``undertone classify --jobs`` of 1 to 10,000 recordings of 3 to 5 s;
-- *microphones*: 1 to 8 times ``undertone listen``, each given speech and pauses in real time.
+- *microphones*: 1 to 8 times ``undertone listen``, each fed with speech and pauses in real time.
 
 Memory is the proportional set size (PSS) of all processes: what they share counts once.  Prints
-one JSON object, and writes it where ``--output`` says.
+one JSON object, and writes it to the file ``--output``.
 """
 
 import argparse
@@ -37,11 +37,11 @@ from undertone.samples import clips, demonstration
 LENGTHS_S = (1, 10, 60, 600, 3600)
 FILES = (1, 10, 100, 1_000, 10_000)
 MICROPHONES = (1, 2, 4, 8)
-LOOK_S = 0.1
+POLL_S = 0.1
 
 
 def main() -> None:
-    """Measure what is asked for."""
+    """Measure what the arguments select."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--longest-s", type=float, default=LENGTHS_S[-1], help="of one recording")
     parser.add_argument("--files", type=int, default=FILES[-1], help="the most")
@@ -111,16 +111,16 @@ def by_files(folder: Path, counts: Sequence[int], jobs: Sequence[int]) -> list[d
 
 
 def by_microphones(counts: Sequence[int], seconds: float) -> list[dict[str, float]]:
-    """More and more programs that listen, each to a stream of its own."""
+    """An increasing number of listening programs, each with its own stream."""
     sound = np.concatenate([block.samples for block in demonstration()])
     sound = np.resize(sound, round(seconds * SAMPLE_RATE_HZ))
     found = []
     for count in progress(counts, "microphones"):
         with ExitStack() as stack:
             programs = [stack.enter_context(ListeningProgram([])) for _ in range(count)]
-            heard = listen(programs, sound)
+            used = listen(programs, sound)
             memory = sum(pss_bytes(program.pid) for program in programs)
-        shares = [one.cpu_share for one in heard]
+        shares = [one.cpu_share for one in used]
         found.append(
             {
                 "microphones": count,
@@ -142,7 +142,7 @@ def classify(arguments: Sequence[str]) -> dict[str, float]:
         peak = 0
         while process.poll() is None:
             peak = max(peak, sum(map(pss_bytes, family(process.pid))))
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
     wall_s = time.perf_counter() - start
     if process.returncode:
         sys.exit(f"growth: undertone classify ended with status {process.returncode}")
@@ -167,7 +167,7 @@ def family(pid: int) -> Iterator[int]:
 
 
 def pss_bytes(pid: int) -> int:
-    """Proportional set size of a process; 0 where it has ended."""
+    """Proportional set size of a process; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -176,7 +176,7 @@ def pss_bytes(pid: int) -> int:
 
 
 def progress(items: Sequence[Any], what: str) -> Iterator[Any]:
-    """A bar on stderr, where that is a terminal."""
+    """Show a progress bar on stderr if that is a terminal."""
     console = Console(stderr=True)
     yield from track(items, what, console=console, disable=not console.is_terminal)
 

@@ -1,8 +1,8 @@
-"""Sum up a journal of ten million events with ``undertone journal summary``, and measure.
+"""Measure ``undertone journal summary`` on a journal of ten million events.
 
-``make journal-scale`` runs it.  The journal has real lines in files of 50 MB, each summed up when
-it is closed, as the writer does it; the last one is still open.  Prints one JSON object, and
-writes it where ``--output`` says.
+``make journal-scale`` runs it.  The journal has real lines in files of 50 MB, each with the stored
+summary that the writer makes when it closes a file; the last one is still open.  Prints one JSON
+object, and writes it to the file ``--output``.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from undertone.emotions import EMOTIONS
-from undertone.events import Scores, SegmentHeard, Verdict
+from undertone.events import Scores, SegmentEnded, Verdict
 from undertone.journal import JournalLimits, summary_cache, to_line
 from undertone.journal.files import JournalFile
 
@@ -36,7 +36,7 @@ cli.run(cli.undertone, "undertone", sys.argv[1:])
 peak_kb = re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]
 print(time.process_time(), peak_kb, file=sys.stderr)
 """
-"""The program, with what it took at its end; getrusage would count its parent's memory."""
+"""The program, which prints what it used at its end; getrusage would count its parent's memory."""
 
 
 def lines_of(day: date) -> Iterator[bytes]:
@@ -48,8 +48,8 @@ def lines_of(day: date) -> Iterator[bytes]:
     for label in EMOTIONS:
         shares = {other: (0.65 if other == label else 0.05) for other in EMOTIONS}
         verdict = Verdict(Scores(shares), label)
-        heard = SegmentHeard(begin_s, 0.0, -30.0, verdict, "ravdess8-compact", "0" * 64)
-        kinds.append(to_line(heard, UTC).replace(stamp, "{stamp}").split("{stamp}"))
+        event = SegmentEnded(begin_s, 0.0, -30.0, verdict, "ravdess8-compact", "0" * 64)
+        kinds.append(to_line(event, UTC).replace(stamp, "{stamp}").split("{stamp}"))
     for number in range(EVENTS_A_DAY):
         time_of_day = timedelta(milliseconds=number * 86_400_000 // EVENTS_A_DAY)
         now = (datetime(day.year, day.month, day.day) + time_of_day).isoformat(
@@ -90,7 +90,7 @@ def measure(folder: Path) -> dict[str, Any]:
         "wall_s": round(time.monotonic() - began, 2),
         "processor_s": round(float(processor_s), 2),
         "peak_memory_mb": round(int(peak_kb) / 1024, 1),
-        "told": done.stdout.splitlines()[0],
+        "output": done.stdout.splitlines()[0],
     }
 
 

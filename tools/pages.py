@@ -1,4 +1,4 @@
-"""Markdown for the tools: tables, and the generated part of a page between two markers."""
+"""Markdown for the tools that write pages: tables, and the part of a page between two markers."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,13 +6,13 @@ END = "<!-- end of figures -->"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    """A Markdown table; the first ``left`` columns are left-aligned, the others right-aligned."""
+    """A Markdown table, with its first ``left`` columns aligned left and the others right."""
     lines = [head, [*["---"] * left, *["---:"] * (len(head) - left)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def rewritten(page: str, begin: str, figures: str) -> str:
-    """The page with ``figures`` between ``begin`` and END; ValueError if a marker is missing."""
+    """The page with ``figures`` between ``begin`` and END; ValueError if one of them is missing."""
     before, found, rest = page.partition(begin)
     _, end, after = rest.partition(END)
     if not found or not end:

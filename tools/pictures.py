@@ -1,6 +1,6 @@
-"""Make the README's pictures: the live view in the middle of the packaged sample, and the page.
+"""Draw the README's pictures: the live view in the middle of the packaged sample, and the page.
 
-``make pictures`` runs it; the confusion matrix stands in the bundle's report already.
+``make pictures`` runs it; the confusion matrix is in the bundle's report.
 """
 
 import io
@@ -21,7 +21,7 @@ from rich.console import Console, RenderableType
 from undertone.audio.block import SAMPLE_RATE_HZ, Block
 from undertone.cli.view import LiveView
 from undertone.emotions import EMOTIONS
-from undertone.events import Scores, SegmentHeard, Verdict
+from undertone.events import Scores, SegmentEnded, Verdict
 from undertone.journal import JournalWriter
 from undertone.listener import Listener
 from undertone.recognition import bundle
@@ -35,14 +35,14 @@ SHOWN_AT_S = 22.4
 """In the middle of the fifth clip, an angry voice."""
 
 STARTED_S = datetime(2026, 11, 21, 18, 30).timestamp()
-"""Any time of day, so that the picture is the same whenever and wherever it is made."""
+"""A fixed time, so that the picture is always the same."""
 
 _WEB_FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
-"""What rich would have the viewer fetch: a picture must show without a network."""
+"""Fonts that rich's SVG loads from the network, which a picture must not need."""
 
 
 def live_view() -> RenderableType:
-    """Listen to the sample until ``SHOWN_AT_S`` and return what the screen shows then."""
+    """Listen to the sample until ``SHOWN_AT_S``, and return what the screen then shows."""
     loaded = bundle.load()
     console = Console(file=io.StringIO(), force_terminal=True)
     view = LiveView(console, "packaged sample")
@@ -61,9 +61,9 @@ def live_view() -> RenderableType:
 
 
 def pages() -> None:
-    """Pictures of the page: a file on a desk's screen, the journal on a phone's in the dark."""
+    """Screenshots of the page: a file on a desktop, the journal on a phone in dark mode."""
     with TemporaryDirectory() as folder, chromium() as browser, ExitStack() as stack:
-        _made_journal(Path(folder))
+        _write_journal(Path(folder))
         server = stack.enter_context(PageServer("--journal", folder))
         page = browser.new_page(viewport={"width": 1200, "height": 1000})
         page.goto(server.url)
@@ -82,7 +82,7 @@ def pages() -> None:
 
 
 def _picture(page: Any, last: str, name: str) -> None:
-    """A picture of ``page`` once it shows the text ``last``, its charts, and nothing is awaited."""
+    """A screenshot of ``page`` once it shows the text ``last`` and its charts, and is complete."""
     page.get_by_text(last).wait_for()
     page.locator("[data-test-script-state=notRunning]").wait_for()
     page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
@@ -93,8 +93,8 @@ def _picture(page: Any, last: str, name: str) -> None:
     page.screenshot(path=PICTURE.with_name(name))
 
 
-def _made_journal(folder: Path) -> None:
-    """A made day at home, so that nobody's own is shown."""
+def _write_journal(folder: Path) -> None:
+    """An invented day, so that no real journal is shown."""
     chance = random.Random(5)
     day = datetime(2026, 11, 21, 7)
     likely = dict(zip(EMOTIONS, (4, 5, 3, 1, 1, 0.5, 0.5, 1), strict=True))
@@ -104,13 +104,14 @@ def _made_journal(folder: Path) -> None:
         scores = Scores({name: weight / sum(weights.values()) for name, weight in weights.items()})
         verdict = scores.label if scores.confidence > 0.4 else "uncertain"
         time_s = (day + timedelta(minutes=minute)).timestamp()
-        heard = Verdict(scores, verdict)
-        writer.write(SegmentHeard(time_s, chance.uniform(1, 6), -35.0, heard, "m", "0" * 64))
+        duration_s = chance.uniform(1, 6)
+        event = SegmentEnded(time_s, duration_s, -35.0, Verdict(scores, verdict), "m", "0" * 64)
+        writer.write(event)
     writer.close()
 
 
 def main() -> None:
-    """Write the picture into docs/pictures."""
+    """Write the pictures into docs/pictures."""
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     console = Console(file=io.StringIO(), record=True, width=78)
     console.print(live_view())

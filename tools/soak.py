@@ -1,16 +1,16 @@
-"""Listen for long with faults thrown in, and measure: no event lost or doubled, no memory grown.
+"""Listen for a long time with injected faults: no event may be lost or doubled, no memory grow.
 
-``make soak`` runs it.  Two runs of the real program, each in a process of its own:
+``make soak`` runs it.  Two runs of the real program, each in its own process:
 
-- *file*: hours of sound through a pipe, as fast as it can be heard; the disk fills up; its
-  journal is compared with what the pipeline makes of the same sound in this process;
+- *file*: hours of sound through a pipe, as fast as it can be processed; the disk fills up; the
+  journal is compared with the output of the pipeline for the same sound in this process;
 - *microphone*: minutes of real time on a virtual microphone (PulseAudio) whose server is killed,
-  stopped and restarted, whose source is pulled out or suspended, and that gives digital silence;
+  stopped and restarted, whose source is unloaded or suspended, and that gives digital silence;
   the disk fills up as well.
 
-Prints one JSON object, and writes it where ``--output`` says.  The exit status is 1 where an
-event was lost or doubled, a fault is not in the journal, or memory grew by more than 2 MB after
-the first hour (a run of less than ten settles in its first tenth).
+Prints one JSON object, and writes it to the file ``--output``.  The exit status is 1 if an event
+was lost or doubled, a fault is not in the journal, or memory grew by more than 2 MB after the
+first hour (after the first tenth of a run of less than ten hours).
 """
 
 import argparse
@@ -38,7 +38,7 @@ import numpy as np
 import soundfile
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block
-from undertone.events import Gap, SegmentHeard, SourceBack, SourceLost, Started
+from undertone.events import Gap, SegmentEnded, SourceBack, SourceLost, Started
 from undertone.journal import DiskRefused, JournalReader, Record
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
@@ -47,14 +47,14 @@ from undertone.samples import clips, demonstration
 from virtual_microphone import VirtualMicrophone, what_is_missing
 
 GROWTH_LIMIT_MB = 2.0
-PATIENCE_S = 120.0
-"""The longest wait for anything; more is a failure."""
+TIMEOUT_S = 120.0
+"""The longest wait for anything; then the run has failed."""
 
 FULL_EVERY_H = 2.0
 """Sound between two times at which the disk is full, in the file's run."""
 
 QUIET_S = 200.0
-"""Nobody speaks for so long after the packaged clips, in the file's run."""
+"""Silence after the packaged clips, in the file's run."""
 
 CALM_S = 20.0
 """Clips are spoken for so long between two faults of the microphone; less in a short run."""
@@ -67,19 +67,19 @@ Heard = tuple[float, str]
 """Start in seconds and label of a segment."""
 
 REFUSED, TAKEN_AGAIN = "can't write the journal", "is being written again"
-"""What the program says of a disk on stderr, once each time."""
+"""What the program prints about the disk on stderr, once each time."""
 
 
 class SoakError(Exception):
-    """What should have happened did not."""
+    """Something that should have happened did not."""
 
 
 def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    """The first true value of ``condition``; SoakError after PATIENCE_S."""
-    deadline = time.monotonic() + PATIENCE_S
+    """The first true value of ``condition``; SoakError after TIMEOUT_S."""
+    deadline = time.monotonic() + TIMEOUT_S
     while not (value := condition()):
         if time.monotonic() > deadline:
-            raise SoakError(f"waited {PATIENCE_S:.0f} s in vain for {what}")
+            raise SoakError(f"waited {TIMEOUT_S:.0f} s in vain for {what}")
         time.sleep(0.2)
     return value
 
@@ -93,7 +93,7 @@ class Card:
         self._filler = folder / "filler"
 
     def fill(self) -> None:
-        """Leave no room."""
+        """Fill the disk."""
         with self._filler.open("wb", buffering=0) as file:
             try:
                 while file.write(b"x" * 4096):
@@ -102,18 +102,18 @@ class Card:
                 return
 
     def free(self) -> None:
-        """Give the room back."""
+        """Free the space again."""
         self._filler.unlink(missing_ok=True)
 
 
 @contextmanager
 def card(megabytes: int) -> Iterator[Card]:
-    """A tmpfs, for which one has to be root."""
+    """A tmpfs; mounting it needs root."""
     folder = Path(tempfile.mkdtemp(prefix="undertone-soak-"))
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
     try:
         if subprocess.run(mount).returncode:
-            raise SoakError("a disk that can be full takes a mount: run it as root")
+            raise SoakError("mounting a small disk needs root: run it as root")
         yield Card(folder)
     finally:
         subprocess.run(["umount", str(folder)])
@@ -127,8 +127,8 @@ class Listening:
         """Start ``undertone listen``; what is piped is a recording."""
         self._journal = card.journal
         self._recordings = piped
-        self.told: list[str] = []
-        """What it said on stderr."""
+        self.stderr_lines: list[str] = []
+        """What it printed to stderr."""
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "undertone.cli", "listen", "--source", source),
@@ -149,18 +149,18 @@ class Listening:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave no process behind, whatever went wrong."""
+        """End the process."""
         self.process.kill()
         self.process.wait()
 
     def _read_stderr(self) -> None:
         assert self.process.stderr
         for line in self.process.stderr:
-            self.told.append(line.decode().strip())
+            self.stderr_lines.append(line.decode().strip())
 
-    def has_told(self, words: str) -> int:
-        """In how many lines on stderr these words stood."""
-        return sum(words in line for line in self.told)
+    def printed(self, words: str) -> int:
+        """The number of lines on stderr that contain these words."""
+        return sum(words in line for line in self.stderr_lines)
 
     def memory_mb(self) -> float:
         """Resident memory now."""
@@ -168,7 +168,7 @@ class Listening:
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def records(self) -> list[Record]:
-        """The journal as it stands; SoakError where a line of it is damaged."""
+        """The journal as it is now; SoakError if a line is damaged."""
         if not self._journal.exists():
             return []
         reader = JournalReader(self._journal, recordings=self._recordings)
@@ -182,18 +182,18 @@ class Listening:
         return sum(isinstance(record.event, kinds) for record in self.records())
 
     def end_of_sound(self) -> None:
-        """Let the pipe end, and the program with it."""
+        """Close the pipe, which ends the program."""
         assert self.process.stdin
         self.process.stdin.close()
-        if status := self.process.wait(timeout=PATIENCE_S):
-            raise SoakError(f"ended with status {status}: {self.told}")
+        if status := self.process.wait(timeout=TIMEOUT_S):
+            raise SoakError(f"ended with status {status}: {self.stderr_lines}")
 
     def end(self) -> float:
-        """SIGTERM; the seconds that it took to end with everything written."""
+        """Send SIGTERM; the seconds until it has ended with everything written."""
         began = time.monotonic()
         self.process.terminate()
-        if status := self.process.wait(timeout=PATIENCE_S):
-            raise SoakError(f"ended with status {status}: {self.told}")
+        if status := self.process.wait(timeout=TIMEOUT_S):
+            raise SoakError(f"ended with status {status}: {self.stderr_lines}")
         return time.monotonic() - began
 
 
@@ -206,11 +206,11 @@ class Memory:
     samples: list[tuple[float, float]] = field(default_factory=list)
 
     def take(self, at: float, megabytes: float) -> None:
-        """One look, ``at`` in the unit of ``settled``."""
+        """Add a sample, ``at`` in the unit of ``settled``."""
         self.samples.append((at, megabytes))
 
     def figures(self) -> dict[str, Any]:
-        """Start, largest growth, and the course of it in about 25 of the looks."""
+        """Start, largest growth, and about 25 of the samples."""
         settled = [mb for at, mb in self.samples if at >= self.settled]
         step = math.ceil(len(self.samples) / 25)
         return {
@@ -247,8 +247,8 @@ def soak_file(hours: float) -> dict[str, Any]:
                 rest = rest[listening.process.stdin.write(rest) :]
             at_s = fed * loop_s
             for block in blocks:
-                heard = reference.process(Block(block.samples, at_s))
-                expected.extend((one.time_s, one.verdict.scores.label) for one in heard)
+                segments = reference.process(Block(block.samples, at_s))
+                expected.extend((one.time_s, one.verdict.scores.label) for one in segments)
                 at_s += block.duration_s
             fed += 1
             memory.take(fed * loop_s / 3600, listening.memory_mb())
@@ -258,10 +258,10 @@ def soak_file(hours: float) -> dict[str, Any]:
             if fed // every > refused:
                 refused += 1
                 disk.fill()
-                while listening.has_told(REFUSED) < refused:
+                while listening.printed(REFUSED) < refused:
                     feed()
                 disk.free()
-                while listening.has_told(TAKEN_AGAIN) < refused:
+                while listening.printed(TAKEN_AGAIN) < refused:
                     feed()
         listening.end_of_sound()
         records = listening.records()
@@ -269,7 +269,7 @@ def soak_file(hours: float) -> dict[str, Any]:
     found = [
         (record.event.time_s, record.event.verdict.scores.label)
         for record in records
-        if isinstance(record.event, SegmentHeard)
+        if isinstance(record.event, SegmentEnded)
     ]
     began_s = found[0][0] - expected[0][0]
     lost, doubled = compared(expected, [(at_s - began_s, label) for at_s, label in found])
@@ -288,7 +288,7 @@ def soak_file(hours: float) -> dict[str, Any]:
 
 
 def quiet(seconds: float) -> Iterator[Block]:
-    """A quiet room, in which nobody speaks."""
+    """The noise of a quiet room."""
     noise = np.random.default_rng(1)
     for number in range(round(seconds * 10)):
         samples = np.rint(noise.normal(0, 6, SAMPLE_RATE_HZ // 10)).astype(np.int16)
@@ -311,7 +311,7 @@ def compared(expected: Sequence[Heard], found: Sequence[Heard]) -> tuple[int, in
 
 
 class Speaker:
-    """Says the packaged clips into a microphone, one after the other, and remembers when."""
+    """Plays the packaged clips into a microphone, one after the other, and records when."""
 
     def __init__(self, microphone: VirtualMicrophone, folder: Path) -> None:
         """Write them to ``folder`` as WAV files, which every ``paplay`` can play."""
@@ -330,12 +330,11 @@ class Speaker:
         self._microphone.play(next(self._waves))
         time.sleep(1.0)
 
-    def compared(self, heard: Sequence[SegmentHeard]) -> tuple[int, int]:
-        """How many clips are in no segment, and how many segments are of nothing new.
+    def compared(self, heard: Sequence[SegmentEnded]) -> tuple[int, int]:
+        """The number of clips in no segment, and of segments that contain no new clip.
 
-        These hold sound of the segment before, or come before anybody spoke.
-        A clip may be two segments: the faint end of one of them, at -68 dBFS, is heard apart now
-        and then.
+        The latter repeat sound of the segment before, or come before the first clip.  A clip may be
+        two segments: the faint end of one of them, at -68 dBFS, sometimes becomes a segment.
         """
         of_clips = [bisect_right(self.begun_s, one.time_s) for one in heard]  # 0: before the first
         twice = sum(two.time_s < one.time_s + one.duration_s for one, two in pairwise(heard))
@@ -343,7 +342,7 @@ class Speaker:
 
 
 def soak_microphone(minutes: float) -> dict[str, Any]:
-    """Minutes of clips spoken into a microphone that has every trouble in turn."""
+    """Minutes of clips played into a microphone that has every fault in turn."""
     if missing := what_is_missing():
         raise SoakError(missing)
     folder = Path(tempfile.mkdtemp(prefix="undertone-microphone-"))
@@ -376,7 +375,7 @@ def soak_microphone(minutes: float) -> dict[str, Any]:
         microphone.kill()
         shutil.rmtree(folder)
     events = [record.event for record in records]
-    heard = [event for event in events if isinstance(event, SegmentHeard)]
+    heard = [event for event in events if isinstance(event, SegmentEnded)]
     lost, doubled = speaker.compared(heard)
     kinds = Counter(event.kind for event in events)
     return {
@@ -397,7 +396,7 @@ def soak_microphone(minutes: float) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Faults:
-    """What befalls a microphone; each waits until the journal tells of it."""
+    """The faults of a microphone and the disk; each waits until it is in the journal."""
 
     listening: Listening
     microphone: VirtualMicrophone
@@ -405,7 +404,7 @@ class Faults:
     disk: Card
 
     def all(self) -> list[tuple[str, Callable[[], None]]]:
-        """Each with its name, in the order in which they are thrown."""
+        """Each with its name, in order."""
         return [
             ("server killed", self.server_killed),
             ("server stopped for 5 s", self.server_stopped),
@@ -416,51 +415,51 @@ class Faults:
         ]
 
     def server_killed(self) -> None:
-        """Tear it out, and start it again."""
-        with self._told(SourceLost, SourceBack):
+        """Kill the server and start it again."""
+        with self._recorded(SourceLost, SourceBack):
             self.microphone.kill()
             time.sleep(3)
             self.microphone.start()
 
     def server_stopped(self) -> None:
-        """Longer than the watchdog waits."""
-        with self._told(SourceLost, SourceBack):
+        """Stop the server for longer than the watchdog waits."""
+        with self._recorded(SourceLost, SourceBack):
             self.microphone.stop_server()
             time.sleep(5)
             self.microphone.cont()
 
     def source_suspended(self) -> None:
-        """For less than the watchdog waits, or for more on a busy machine: sound is missing."""
-        with self._told((Gap, SourceBack)):
+        """Suspend the source for less than the watchdog waits, or more on a busy machine."""
+        with self._recorded((Gap, SourceBack)):
             self.microphone.suspend()
             time.sleep(1.5)
             self.microphone.resume()
 
     def source_unloaded(self) -> None:
-        """Pull the only microphone out, and plug it in again."""
-        with self._told(SourceLost, SourceBack):
+        """Remove the only microphone and plug it in again."""
+        with self._recorded(SourceLost, SourceBack):
             self.microphone.unload()
             time.sleep(3)
             self.microphone.load()
 
     def silence(self) -> None:
-        """Nobody speaks, and a null sink gives zeros; then somebody does."""
-        with self._told(SourceLost):
+        """Play nothing, for which a null sink gives zeros; then a clip."""
+        with self._recorded(SourceLost):
             pass
-        with self._told(SourceBack):
+        with self._recorded(SourceBack):
             self.speaker.speak()
 
     def disk_full(self) -> None:
-        """Until the writer has seen it."""
-        told = self.listening.has_told(REFUSED)
-        with self._told(DiskRefused):
+        """Fill the disk until the writer has noticed."""
+        before = self.listening.printed(REFUSED)
+        with self._recorded(DiskRefused):
             self.disk.fill()
-            while self.listening.has_told(REFUSED) == told:
+            while self.listening.printed(REFUSED) == before:
                 self.speaker.speak()
             self.disk.free()
 
     @contextmanager
-    def _told(self, *kinds: type | tuple[type, ...]) -> Iterator[None]:
+    def _recorded(self, *kinds: type | tuple[type, ...]) -> Iterator[None]:
         before = [self.listening.count(kind) for kind in kinds]
         yield
         for kind, count in zip(kinds, before, strict=True):
@@ -472,7 +471,7 @@ class Faults:
 
 
 def troubles(run: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with the figures of one run."""
+    """A sentence for everything that is wrong in the figures of a run."""
     if run["lost"] or run["doubled"]:
         yield f"{run['lost']} events are lost, {run['doubled']} doubled"
     for name, fault in run["faults"].items():
@@ -483,7 +482,7 @@ def troubles(run: dict[str, Any]) -> Iterator[str]:
 
 
 def main() -> int:
-    """Run what is asked for; the exit status."""
+    """Run what the arguments select; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--hours", type=float, default=1.0, help="of sound from a file")
     parser.add_argument("--minutes", type=float, default=1.0, help="of a microphone")

@@ -1,4 +1,4 @@
-"""Write tests/device/recognition/golden.json anew, after a bundle was promoted."""
+"""Write tests/device/recognition/golden.json again, after a bundle was promoted."""
 
 import json
 from pathlib import Path

@@ -17,7 +17,7 @@ _SINK = ("rate=16000", "channels=1", "format=s16le", "norewinds=1")
 
 
 def what_is_missing() -> str | None:
-    """The sentence that says how to get what a virtual microphone needs, or None."""
+    """What a virtual microphone needs and this machine lacks, as a sentence; None if nothing."""
     missing = [name for name in ("pulseaudio", "pactl", "paplay") if not shutil.which(name)]
     if missing or not ALSA_PLUGIN.exists() or not find_library("portaudio"):
         return (
@@ -30,7 +30,7 @@ def what_is_missing() -> str | None:
 class VirtualMicrophone:
     """What is played is what is recorded, sample for sample, at 16 kHz in mono.
 
-    ``env`` is the environment of a program that should hear it.  The server can be stopped
+    ``env`` is the environment for a program that records it.  The server can be stopped
     and continued (SIGSTOP, SIGCONT), killed and started again.
     """
 
@@ -56,7 +56,7 @@ class VirtualMicrophone:
         self._server: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the server where it does not run, and wait until it answers."""
+        """Start the server unless it runs, and wait until it answers."""
         if self._server and self._server.poll() is None:
             return
         options = ["--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"]
@@ -71,40 +71,40 @@ class VirtualMicrophone:
             time.sleep(0.05)
 
     def play(self, path: Path) -> None:
-        """Say a WAV file into the microphone; returns when it has been said."""
+        """Play a WAV file into the microphone; returns at its end."""
         subprocess.run(["paplay", str(path)], env=self.env, check=True, timeout=120)
 
     def stop_server(self) -> None:
-        """Freeze the server: silence, with no error anywhere; ``cont`` gives it all late."""
+        """Stop the server: silence without an error, until ``cont`` delivers everything late."""
         self._signal(signal.SIGSTOP)
 
     def cont(self) -> None:
-        """Let a frozen server go on."""
+        """Continue a stopped server."""
         self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """Tear the microphone out."""
+        """Kill the server."""
         if self._server and self._server.poll() is None:
             self._server.kill()
             self._server.wait()
 
     def load(self, name: str = "spk") -> None:
-        """Plug a microphone in; ``start`` has plugged the first one in."""
+        """Plug in a microphone; ``start`` plugs in the first one."""
         self._pactl("load-module", "module-null-sink", f"sink_name={name}", *_SINK)
 
     def unload(self, name: str = "spk") -> None:
-        """Pull it out, while the server goes on."""
+        """Unplug it, while the server keeps running."""
         for line in self._pactl("list", "short", "modules").stdout.splitlines():
             number, _, arguments = line.split("\t")[:3]
             if f"sink_name={name}" in arguments.split():
                 self._pactl("unload-module", number)
 
     def suspend(self, name: str = "spk") -> None:
-        """Let it give nothing until ``resume``; what would have been heard is lost."""
+        """Let it deliver nothing until ``resume``; the sound in between is lost."""
         self._pactl("suspend-sink", name, "1")
 
     def resume(self, name: str = "spk") -> None:
-        """Let it give sound again."""
+        """Let it deliver sound again."""
         self._pactl("suspend-sink", name, "0")
 
     def _pactl(self, *arguments: str) -> subprocess.CompletedProcess[str]:

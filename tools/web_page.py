@@ -1,4 +1,4 @@
-"""The page ``undertone web`` in a process of its own, and a browser to look at it."""
+"""``undertone web`` in its own process, and a browser to view it."""
 
 import importlib.util
 import os
@@ -13,12 +13,12 @@ from typing import Any, Self
 
 CHROMIUM = "/usr/bin/chromium"
 _QUIET = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
-_HEARS = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+_MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 _READY = re.compile(r"the page is on (http://\S+);")
 
 
 def what_is_missing() -> str | None:
-    """The sentence that says how to get what a browser's look at the page needs, or None."""
+    """What viewing the page needs and this machine lacks, as a sentence; None if nothing."""
     for package in ("streamlit", "playwright"):
         if importlib.util.find_spec(package) is None:
             return f"no {package}: pip install 'undertone[web,test]'"
@@ -34,9 +34,9 @@ class PageServer:
         env: Mapping[str, str] | None = None,
         program: Sequence[str] = ("-m", "undertone.cli"),
     ) -> None:
-        """Start it on a free port and wait until it says where; it loads nothing of the caller.
+        """Start it on a free port and wait until it is ready.
 
-        program: to give Python in place of the command itself.
+        program: Python's arguments to start it with, instead of the command itself.
         """
         self.process = subprocess.Popen(
             [sys.executable, *program, "web", "--port", "0", *map(str, arguments)],
@@ -47,11 +47,11 @@ class PageServer:
             text=True,
         )
         assert self.process.stderr is not None
-        self.said = self.process.stderr.readline()
-        found = _READY.search(self.said)
+        self.first_line = self.process.stderr.readline()
+        found = _READY.search(self.first_line)
         if found is None:
             rest = self.process.communicate()[1]
-            raise RuntimeError(self.said + rest)
+            raise RuntimeError(self.first_line + rest)
         self.url = found[1].replace("127.0.0.1", "localhost")
 
     def __enter__(self) -> Self:
@@ -59,23 +59,23 @@ class PageServer:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Leave no server behind, whatever happened."""
+        """End the server."""
         if self.process.poll() is None:
             self.stop()
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port that it serves on."""
         return int(self.url.rpartition(":")[2])
 
     @property
     def memory_bytes(self) -> int:
-        """Its resident set."""
+        """Its resident memory."""
         return self._status("VmRSS")
 
     @property
     def peak_memory_bytes(self) -> int:
-        """The largest resident set that it has had."""
+        """Its largest resident memory so far."""
         return self._status("VmHWM")
 
     def _status(self, name: str) -> int:
@@ -85,7 +85,7 @@ class PageServer:
         return int(found[1]) * 1024
 
     def stop(self) -> tuple[int, str]:
-        """End it as Ctrl-C does; return its status and what it said after it was ready."""
+        """End it as Ctrl-C does; return its status and what it printed after it was ready."""
         self.process.send_signal(2)
         try:
             self.process.wait(timeout=30)
@@ -98,13 +98,13 @@ class PageServer:
 
 @contextmanager
 def chromium(voice: Path | None = None, more: Sequence[str] = ()) -> Iterator[Any]:
-    """Debian's browser; ``voice`` is the WAV file that its microphone hears, over and over."""
+    """Debian's browser; ``voice``: a WAV file that its microphone repeats."""
     from playwright.sync_api import sync_playwright
 
-    hears = [*_HEARS, f"--use-file-for-fake-audio-capture={voice}"] if voice else []
+    microphone = [*_MICROPHONE, f"--use-file-for-fake-audio-capture={voice}"] if voice else []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*_QUIET, *hears, *more]
+            executable_path=CHROMIUM, args=[*_QUIET, *microphone, *more]
         )
         yield browser
         browser.close()

@@ -1,4 +1,4 @@
-"""A visitor of the page without a browser: Streamlit's own messages, as many visitors as wanted."""
+"""A visitor of the page without a browser, who sends and receives Streamlit's messages."""
 
 import http.client
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 
 
 class Visitor:
     """One session: it opens the page Classify, uploads files, and reads what is shown."""
 
     def __init__(self, url: str) -> None:
-        """Come in and wait until the page is drawn."""
+        """Connect and wait until the page is drawn."""
         self._address = urlsplit(url).netloc
         self._leave = ExitStack()
         self._socket = self._leave.enter_context(
@@ -30,23 +30,23 @@ class Visitor:
             )
         )
         self._uploader = ""
-        self._told = ""
+        self._answer = ""
         self._session = ""
         self.shown: list[str] = []
-        """Every text of the last run, in its order."""
+        """Every text of the last run, in order."""
         self._run(BackMsg())
 
     def close(self) -> None:
-        """Leave."""
+        """Disconnect."""
         self._leave.close()
 
     def classify(self, name: str, data: bytes) -> list[str]:
-        """Upload a file; return every text that the page shows then."""
-        wish = BackMsg()
-        wish.file_urls_request.request_id = "1"
-        wish.file_urls_request.session_id = self._session
-        wish.file_urls_request.file_names.append(name)
-        self._socket.send(wish.SerializeToString())
+        """Upload a file; return every text that the page then shows."""
+        request = BackMsg()
+        request.file_urls_request.request_id = "1"
+        request.file_urls_request.session_id = self._session
+        request.file_urls_request.file_names.append(name)
+        self._socket.send(request.SerializeToString())
         urls = next(
             message.file_urls_response.file_urls[0]
             for message in self._messages()
@@ -54,7 +54,7 @@ class Visitor:
         )
         status = self.put(urls.upload_url, name, data)
         if status != 204:
-            return [f"refused with {status}: {self._told}"]
+            return [f"refused with {status}: {self._answer}"]
         changed = BackMsg()
         state = changed.rerun_script.widget_states.widgets.add(id=self._uploader)
         info = state.file_uploader_state_value.uploaded_file_info.add()
@@ -69,7 +69,7 @@ class Visitor:
 
     def upload_headers(self, token: bool = True) -> dict[str, str]:
         """What an upload has to say; ``token``: that the page itself sends it, too."""
-        connection = http.client.HTTPConnection(self._address, timeout=_PATIENCE_S)
+        connection = http.client.HTTPConnection(self._address, timeout=_TIMEOUT_S)
         connection.request("GET", "/_stcore/health")
         cookie = connection.getresponse().headers["set-cookie"].partition(";")[0]
         connection.close()
@@ -78,7 +78,7 @@ class Visitor:
 
     def put(self, path: str, name: str, data: bytes, token: bool = True) -> int:
         """Send a file to an address of the server; the status of its answer."""
-        connection = http.client.HTTPConnection(self._address, timeout=_PATIENCE_S)
+        connection = http.client.HTTPConnection(self._address, timeout=_TIMEOUT_S)
         body = (
             b'--x\r\nContent-Disposition: form-data; name="file"; filename="'
             + name.encode().replace(b'"', b"%22")
@@ -88,23 +88,23 @@ class Visitor:
         )
         connection.request("PUT", path, body, self.upload_headers(token))
         answer = connection.getresponse()
-        self._told = answer.read().decode()
+        self._answer = answer.read().decode()
         connection.close()
         return answer.status
 
     def _messages(self) -> Iterator[Any]:
         while True:
             message = ForwardMsg()
-            data = self._socket.recv(timeout=_PATIENCE_S)
+            data = self._socket.recv(timeout=_TIMEOUT_S)
             assert isinstance(data, bytes)
             message.ParseFromString(data)
             yield message
 
-    def _run(self, wish: BackMsg) -> None:
-        """Have the script run, and take in what it shows."""
-        wish.rerun_script.query_string = ""
+    def _run(self, request: BackMsg) -> None:
+        """Have the script run, and collect what it shows."""
+        request.rerun_script.query_string = ""
         self.shown = []
-        self._socket.send(wish.SerializeToString())
+        self._socket.send(request.SerializeToString())
         for message in self._messages():
             match message.WhichOneof("type"):
                 case "new_session":

@@ -11,7 +11,7 @@ __main__                ``python -m undertone``
 cli                     the commands: arguments in, library calls, output
 web                     the page: recordings, the live view, the journal
 bench                   how large and how fast a model is on this machine
-listener                the loop: from a source through the pipeline to the sinks
+listener, sources       the loop from a source to the sinks; what can be listened to
 files, diagnostics      many recordings in parallel; what may be wrong with this machine
 recognition             from blocks of sound to classified segments
 journal, service        events in files, and read from them; running under systemd
@@ -23,4 +23,4 @@ emotions, errors, paths the labels, the errors that a user sees, the places of f
 ======================= ====================================================================
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -17,10 +17,16 @@ COLOURS = {
 are 22 or more apart in CIELAB, to normal and to dichromatic eyes (Machado et al. 2009), where
 the original with grey falls to 7; and all show on a white and on a black screen."""
 
+NO_SPEECH = "no-speech"
+"""The verdict on a recording in which nobody speaks."""
+
 OTHER_COLOUR = "#676767"
 """For ``uncertain`` and for labels of other models; as far from every emotion's."""
 
+NO_SPEECH_COLOUR = "#BEE6B9"
+"""As far from all of these; a third grey would not be."""
+
 
 def colour(label: str) -> str:
-    """The colour of ``label`` as ``#RRGGBB``."""
-    return COLOURS.get(label, OTHER_COLOUR)
+    """The colour of ``label``, an emotion or a verdict, as ``#RRGGBB``."""
+    return NO_SPEECH_COLOUR if label == NO_SPEECH else COLOURS.get(label, OTHER_COLOUR)

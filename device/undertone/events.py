@@ -1,20 +1,22 @@
-"""The values that travel from the pipeline to its sinks.
+"""The events that the listener hands to its sinks, and what else a source or a view needs.
 
-Times are POSIX seconds; sinks write them as RFC 3339 with the UTC offset.  ``kind`` is the
-journal's key ``event``; live-only values (:class:`LiveStatus`) have none and are never stored.
+Times are POSIX seconds; the journal writes them as RFC 3339 with the UTC offset.  ``kind`` is the
+value of the journal's key ``event``; what is never stored has none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 UNCERTAIN = "uncertain"
-NO_SPEECH = "no-speech"
+
+SILENCE_DBFS = -120.0
+"""The level stated for digital silence, which has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the classifier says of one stretch of speech: label to probability, summing to 1."""
+    """The classifier's result for speech: a probability for each label; they sum to 1."""
 
     probabilities: Mapping[str, float]
 
@@ -31,9 +33,9 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Scores judged by the bundle's threshold: ``verdict`` is the label or ``uncertain``.
+    """Scores compared with a threshold: ``verdict`` is the most probable label or ``uncertain``.
 
-    reason: why the sound can't be judged, whatever the scores say; None where it can.
+    reason: why the sound can't be classified, whatever the scores are; None if it can.
     """
 
     scores: Scores
@@ -43,7 +45,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The listening began: on which source, with which model."""
+    """Listening has begun, to this source with this model."""
 
     kind: ClassVar[str] = "start"
     time_s: float
@@ -54,7 +56,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentHeard:
+class SegmentEnded:
     """One segment of speech has ended and has its verdict."""
 
     kind: ClassVar[str] = "segment"
@@ -68,7 +70,7 @@ class SegmentHeard:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Samples that were lost: dropped under load or overflowed in the driver."""
+    """Samples were lost: dropped under load, or by the driver."""
 
     kind: ClassVar[str] = "gap"
     time_s: float
@@ -78,7 +80,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class SourceLost:
-    """The microphone stopped giving sound."""
+    """The microphone no longer delivers sound."""
 
     kind: ClassVar[str] = "source-lost"
     time_s: float
@@ -88,7 +90,7 @@ class SourceLost:
 
 @dataclass(frozen=True, slots=True)
 class SourceBack:
-    """The microphone gives sound again."""
+    """The microphone delivers sound again."""
 
     kind: ClassVar[str] = "source-back"
     time_s: float
@@ -98,7 +100,7 @@ class SourceBack:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The listening ended; totals of this run."""
+    """Listening has ended; the totals of this run."""
 
     kind: ClassVar[str] = "stop"
     time_s: float
@@ -109,21 +111,30 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """A live source has nothing to give at the moment, lost, muted or not; never stored."""
+    """A live source delivers nothing at the moment, whether it is lost or not; never stored."""
 
     time_s: float
 
 
-Event = Started | SegmentHeard | Gap | SourceLost | SourceBack | Stopped
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """A live source has delivered all that there is: its reader may rest before it takes more."""
+
+
+Event = Started | SegmentEnded | Gap | SourceLost | SourceBack | Stopped
 
 
 @dataclass(frozen=True, slots=True)
 class LiveStatus:
-    """Now, for a live view only: level, clipping, the open segment's provisional verdict."""
+    """The present state, for a live view: level, clipping, the segment under way; never stored.
+
+    provisional: may run the classifier, so only a sink that shows the verdict calls it, and only
+        while it observes this status.
+    """
 
     time_s: float
     listened_s: float
     level_dbfs: float
     clips: bool
     speaking: bool
-    provisional: Verdict | None
+    provisional: Callable[[], Verdict | None]

@@ -10,11 +10,12 @@ from undertone.audio.block import Block
 from undertone.audio.level import SILENCE, Level, measure
 from undertone.errors import UndertoneError
 from undertone.events import (
+    CaughtUp,
     Event,
     Gap,
     Idle,
     LiveStatus,
-    SegmentHeard,
+    SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
@@ -25,27 +26,30 @@ from undertone.recognition.pipeline import ClassifiedSegment, Pipeline
 
 _log = logging.getLogger(__name__)
 
-SourceItem = Block | Gap | Idle | SourceLost | SourceBack
+OVERLOADED_S = 2.0
+"""Sound that waits for this machine before less of it is classified."""
+
+SourceItem = Block | Gap | CaughtUp | Idle | SourceLost | SourceBack
 
 
 class Sink(Protocol):
-    """Where events go; gets every one of them, and each moment of status."""
+    """Receives every event, and the status of every moment."""
 
     def handle(self, event: Event) -> None:
-        """Take one event."""
+        """Receive one event."""
 
     def observe(self, status: LiveStatus) -> None:
-        """Look at the present moment; called after every block, and while a live source is idle."""
+        """Receive the present status, after every block and while a live source is idle."""
 
     def close(self) -> None:
-        """Finish; no event comes after."""
+        """Finish: no event follows."""
 
 
 class Listener:
-    """Feeds a source through the pipeline and hands what comes out to every sink.
+    """Takes what a source yields, runs the pipeline on it and hands the events to every sink.
 
-    A sink that fails is reported once and left alone for that event; it never stops the
-    others or the listening.
+    A sink that fails is logged once and misses that event; it never stops the other sinks or
+    the listening.
     """
 
     def __init__(
@@ -54,23 +58,29 @@ class Listener:
         manifest: Manifest,
         sinks: Sequence[Sink],
         clock: Callable[[], float],
+        rest: Callable[[], None] | None = None,
     ) -> None:
-        """``clock`` gives POSIX seconds; a block's own time is used for what it holds."""
+        """``clock`` gives POSIX seconds for events that come from no block.
+
+        ``rest`` is called while nobody speaks and a live source has delivered all its sound; it
+        returns after ``REST_S`` or so.  None takes every block as soon as it is there.
+        """
         self._pipeline = pipeline
         self._manifest = manifest
         self._sinks = sinks
         self._clock = clock
+        self._rest = rest
+        self._overloaded = False
         self._failing: set[int] = set()
-        self._heard_to_s = 0.0
         self.listened_s = 0.0
         self.segments = 0
         self.incomplete = False
-        """Whether a sink could not finish, so that it lacks events."""
+        """Whether a sink failed to finish, so that it lacks events."""
 
     def run(self, source: Iterable[SourceItem], name: str) -> None:
         """Listen until ``source`` ends or raises KeyboardInterrupt; ``name`` is for the journal.
 
-        What the KeyboardInterrupt says, if it says anything, is the reason in the journal.
+        The message of the KeyboardInterrupt, if it has one, is the reason in the journal.
         """
         reason = "error"
         try:
@@ -85,14 +95,13 @@ class Listener:
             )
             reason = self._listen(source)
         finally:
-            # a file can be heard faster than its sound lasts: its end is the later time
-            end_s = max(self._clock(), self._heard_to_s)
-            self._emit(Stopped(end_s, reason, round(self.listened_s, 3), self.segments))
+            listened_s = round(self.listened_s, 3)
+            self._emit(Stopped(self._clock(), reason, listened_s, self.segments))
             closed = [self._guard(sink, sink.close) for sink in self._sinks]
             self.incomplete = not all(closed)
 
     def _listen(self, source: Iterable[SourceItem]) -> str:
-        """Take all of ``source``, and the segment that is under way at its end; why it ended."""
+        """Process all of ``source``, to the end of its last segment; return why it ended."""
         try:
             for item in source:
                 self._take(item)
@@ -105,27 +114,35 @@ class Listener:
     def _take(self, item: SourceItem) -> None:
         match item:
             case Block():
-                overloaded = self._pipeline.overloaded
-                self._report(self._pipeline.process(item))
-                if self._pipeline.overloaded and not overloaded:
+                overloaded = item.behind_s >= OVERLOADED_S
+                if overloaded and not self._overloaded:
                     _log.warning(
                         "this machine is too busy: the listening is %.0f s late, and fewer "
-                        "windows are judged until it has caught up",
+                        "windows are classified until it has caught up",
                         item.behind_s,
                     )
+                self._overloaded = overloaded
+                self._report(self._pipeline.process(item, overloaded))
                 self.listened_s += item.duration_s
-                self._heard_to_s = item.time_s + item.duration_s
-                self._hear(self._heard_to_s, measure(item.samples))
+                self._observe(item.time_s + item.duration_s, measure(item.samples))
+            case CaughtUp():
+                if self._rest and self._pipeline.idle:
+                    self._rest()
             case Idle():
-                self._hear(item.time_s, SILENCE)
+                self._observe(item.time_s, SILENCE)
             case _:
                 self._report(self._pipeline.flush())
                 self._emit(item)
 
-    def _hear(self, time_s: float, level: Level) -> None:
-        speaking, provisional = self._pipeline.speaking, self._pipeline.provisional
+    def _observe(self, time_s: float, level: Level) -> None:
+        pipeline = self._pipeline
         status = LiveStatus(
-            time_s, self.listened_s, level.rms_dbfs, level.clips, speaking, provisional
+            time_s,
+            self.listened_s,
+            level.rms_dbfs,
+            level.clips,
+            pipeline.speaking,
+            pipeline.provisional,
         )
         for sink in self._sinks:
             self._guard(sink, partial(sink.observe, status))
@@ -134,7 +151,7 @@ class Listener:
         for segment in segments:
             self.segments += 1
             self._emit(
-                SegmentHeard(
+                SegmentEnded(
                     segment.time_s,
                     segment.duration_s,
                     segment.level_dbfs,
@@ -149,15 +166,15 @@ class Listener:
             self._guard(sink, partial(sink.handle, event))
 
     def _guard(self, sink: Sink, call: Callable[[], None]) -> bool:
-        """Whether ``call`` went well."""
+        """Whether ``call`` succeeded."""
         try:
             call()
         except Exception as error:
             if id(sink) not in self._failing:
                 self._failing.add(id(sink))
                 bug = not isinstance(error, UndertoneError)
-                trouble = f"{type(sink).__name__} failed: {error}" if bug else error
-                _log.error("%s", trouble, exc_info=bug)
+                message = f"{type(sink).__name__} failed: {error}" if bug else error
+                _log.error("%s", message, exc_info=bug)
             return False
         self._failing.discard(id(sink))
         return True

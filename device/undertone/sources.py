@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from undertone.audio.block import Block, Resting
 from undertone.audio.files import length_s, read_blocks
 from undertone.audio.pipe import Pipe
 from undertone.audio.realtime import Recording
 from undertone.errors import AudioSourceError, ConfigError
-from undertone.events import Gap, Idle
 from undertone.journal.format import is_a_time
 from undertone.listener import SourceItem
 from undertone.samples import demonstration
@@ -32,25 +30,23 @@ class Source:
     is_recording: bool = False
 
 
-def open_microphone(
-    name: str | None, channel: int | None, gain_db: float, resting: Resting
-) -> Source:
+def open_microphone(name: str | None, channel: int | None, gain_db: float) -> Source:
     """A microphone, by a part of its name (None: the default one).
 
     Raises NoMicrophoneError, AudioSourceError, or RuntimeMissingError without PortAudio.
     """
     from undertone.audio.microphone import Microphone
 
-    microphone = Microphone(name, channel, gain_db, resting)
+    microphone = Microphone(name, channel, gain_db)
     return Source(microphone.name, microphone)
 
 
-def open_pipe(descriptor: int, name: str, resting: Resting, began: datetime | None) -> Source:
+def open_pipe(descriptor: int, name: str, began: datetime | None) -> Source:
     """PCM from a file descriptor: live sound, or with ``began`` a recording.
 
     Raises ConfigError for an impossible start, and AudioSourceError as Pipe does.
     """
-    pipe = Pipe(descriptor, resting)
+    pipe = Pipe(descriptor)
     if began:
         return _recording(name, pipe, 0.0, None, began)
     return Source(name, pipe)
@@ -79,7 +75,7 @@ def packaged_sample(sleep: Sleep | None = None) -> Source:
 
 def _recording(
     name: str,
-    items: Iterable[Block | Gap | Idle],
+    items: Iterable[SourceItem],
     duration_s: float,
     sleep: Sleep | None,
     began: datetime | None,

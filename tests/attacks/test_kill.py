@@ -17,7 +17,7 @@ from pathlib import Path
 import soundfile
 
 from undertone.audio.block import SAMPLE_RATE_HZ
-from undertone.events import SegmentHeard, Started
+from undertone.events import SegmentEnded, Started
 from undertone.journal import JournalReader, parse_line
 from undertone.samples import clips
 
@@ -101,12 +101,12 @@ def test_no_kill_tears_or_doubles_a_line_or_takes_more_than_the_last_seconds(
             type(record.event) for line in {*lines} - before if (record := parse_line(line))
         )
         assert kinds[Started] == bool(kinds)
-        lost_s = [killed_s - told_s for told_s in victim.told_s[kinds[SegmentHeard] :]]
+        lost_s = [killed_s - told_s for told_s in victim.told_s[kinds[SegmentEnded] :]]
         assert max(lost_s, default=0) <= flush_s + SLACK_S
         before = set(lines)
         oldest_s = max(oldest_s, *lost_s, 0)
         lost += len(lost_s)
-        written += kinds[SegmentHeard]
+        written += kinds[SegmentEnded]
     totals = JournalReader(tmp_path).summary()
     assert (totals.segments, totals.damaged) == (written, 0)
     sys.stdout.write(

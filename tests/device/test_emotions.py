@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from undertone.emotions import COLOURS, OTHER_COLOUR
+from undertone.emotions import COLOURS, NO_SPEECH, colour
+from undertone.events import UNCERTAIN
 
 Colour = NDArray[np.float64]
 
@@ -39,6 +40,8 @@ XYZ = np.array(
 )
 WHITE = np.array([0.95047, 1, 1.08883])
 
+SHOWN = {label: colour(label) for label in (*COLOURS, UNCERTAIN, NO_SPEECH)}
+
 
 def linear(colour: str) -> Colour:
     share = np.array(list(bytes.fromhex(colour[1:]))) / 255
@@ -56,13 +59,13 @@ def lab(rgb: Colour) -> Colour:
 def test_any_two_are_far_apart(eye: str) -> None:
     seen = {
         name: lab(np.clip(np.array(EYES[eye]) @ linear(colour), 0, 1))
-        for name, colour in {**COLOURS, "uncertain": OTHER_COLOUR}.items()
+        for name, colour in SHOWN.items()
     }
     for (one, first), (other, second) in combinations(seen.items(), 2):
         assert np.linalg.norm(first - second) >= 22, (one, other)
 
 
-@pytest.mark.parametrize("colour", [*COLOURS.values(), OTHER_COLOUR])
+@pytest.mark.parametrize("colour", SHOWN.values())
 def test_each_shows_on_white_and_on_black(colour: str) -> None:
     lightness = lab(linear(colour))[0]
     assert 15 < lightness < 88

@@ -1,15 +1,22 @@
+import io
 import logging
 import signal
+from dataclasses import replace
+from typing import ClassVar
 
+import numpy as np
 import pytest
+from rich.console import Console
 
-from undertone.events import Gap, SegmentHeard, SourceBack, SourceLost, Started, Stopped
+from undertone.audio.block import Block
+from undertone.cli.view import PlainView
+from undertone.events import CaughtUp, Gap, SegmentEnded, SourceBack, SourceLost, Started, Stopped
 from undertone.journal import JournalLimits, JournalReader, JournalWriter
 from undertone.journal.sink import JournalSink
-from undertone.listener import Listener
+from undertone.listener import OVERLOADED_S, Listener
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
-from undertone.recognition.pipeline import Pipeline
+from undertone.recognition.pipeline import Pipeline, classify
 from undertone.samples import demonstration
 from undertone.service.signals import ShutdownSignals
 
@@ -25,8 +32,8 @@ class Recorder:
     def handle(self, event):
         self.events.append(event)
 
-    def observe(self, hearing):
-        self.moments.append(hearing)
+    def observe(self, status):
+        self.moments.append(status)
 
     def close(self):
         self.closed += 1
@@ -38,7 +45,7 @@ class Broken:
     def handle(self, event):
         raise RuntimeError("broken sink")
 
-    def observe(self, hearing):
+    def observe(self, status):
         raise OSError("broken sink")
 
     def close(self):
@@ -68,7 +75,7 @@ def test_the_demonstration_becomes_events(classifier):
     assert isinstance(started, Started)
     assert started.source == "a test"
     assert started.model_sha256 == classifier.manifest.model_sha256
-    assert [type(event) for event in segments] == [SegmentHeard] * 8
+    assert [type(event) for event in segments] == [SegmentEnded] * 8
     assert isinstance(stopped, Stopped)
     assert stopped.reason == "end of source"
     assert stopped.segments == 8
@@ -80,7 +87,7 @@ def test_the_demonstration_becomes_events(classifier):
 def test_a_failing_sink_stops_nothing_and_is_reported_once(classifier, caplog):
     with caplog.at_level(logging.ERROR):
         recorder = listen(classifier, demonstration(), Broken())
-    assert sum(isinstance(event, SegmentHeard) for event in recorder.events) == 8
+    assert sum(isinstance(event, SegmentEnded) for event in recorder.events) == 8
     assert len([record for record in caplog.records if "Broken failed" in record.message]) == 1
 
 
@@ -88,8 +95,14 @@ def test_a_loss_ends_the_segment_and_is_passed_on(classifier):
     lost = SourceLost(5.0, "a test", "stream inactive")
     back = SourceBack(9.0, "a test", 4.0)
     gap = Gap(9.5, 160, "queue full")
-    recorder = listen(classifier, [*demonstration(), lost, back, gap])
-    assert recorder.events[-4:-1] == [lost, back, gap]
+    speaking = list(demonstration())[:23]  # up to the middle of the first clip's speech
+    for interruption in (lost, back, gap):
+        recorder = listen(classifier, [*speaking, interruption, *speaking])
+        _, segment, passed_on, *rest = recorder.events
+        assert isinstance(segment, SegmentEnded)
+        assert passed_on == interruption
+        assert [type(event) for event in rest] == [SegmentEnded, Stopped]
+        assert rest[0].duration_s == pytest.approx(segment.duration_s, abs=0.05)
 
 
 def test_ctrl_c_ends_with_everything_told(classifier):
@@ -98,7 +111,7 @@ def test_ctrl_c_ends_with_everything_told(classifier):
         raise KeyboardInterrupt
 
     recorder = listen(classifier, interrupted())
-    assert isinstance(recorder.events[-2], SegmentHeard)
+    assert isinstance(recorder.events[-2], SegmentEnded)
     assert recorder.events[-1].reason == "interrupted"
 
 
@@ -186,3 +199,88 @@ def test_a_sink_that_can_not_finish_makes_the_listening_incomplete(classifier):
     assert not listener.incomplete
     listener.run([], "a test")
     assert listener.incomplete
+
+
+class Counting:
+    """A classifier with a count of its inferences."""
+
+    def __init__(self, classifier):
+        self.manifest = classifier.manifest
+        self.count = 0
+        self._classifier = classifier
+
+    def logits(self, window):
+        self.count += 1
+        return self._classifier.logits(window)
+
+
+class Watching(Recorder):
+    """A sink that shows the provisional verdict."""
+
+    def observe(self, status):
+        self.moments.append(status.provisional())
+
+
+def test_windows_are_classified_for_a_verdict_or_for_who_watches(classifier, tmp_path):
+    """Provisional verdicts cost nothing where nobody sees them: in a file, or a service."""
+    counts = {}
+    for name, watching in (("headless", Recorder()), ("live view", Watching())):
+        counting = Counting(classifier)
+        sinks = [JournalSink(JournalWriter(tmp_path)), PlainView(Console(file=io.StringIO()))]
+        listen(counting, demonstration(), *sinks, watching)
+        counts[name] = counting.count
+    of_file = Counting(classifier)
+    verdicts = classify(demonstration(), of_file)
+    needed = sum(len(segment.windows) for segment in verdicts.segments)
+    assert counts["headless"] == of_file.count == needed
+    assert any(watching.moments)
+    assert counts["live view"] > needed
+
+
+def test_it_rests_only_while_nobody_speaks_and_nothing_waits(classifier):
+    """Rests that are longer than blocks are caught up with before the next one."""
+    rests = []
+    recorder = Recorder()
+    pipeline = Pipeline(classifier)
+
+    def rest():
+        rests.append(len(recorder.moments))
+
+    listener = Listener(pipeline, classifier.manifest, [recorder], lambda: 0.0, rest)
+    speech = list(demonstration())[:30]
+    quiet = [replace(block, samples=np.zeros_like(block.samples)) for block in speech[:10]]
+
+    def source():
+        for block in [*quiet, *speech]:
+            yield block
+            yield CaughtUp()
+        yield from quiet
+
+    listener.run(source(), "a test")
+    speaking = [number for number, moment in enumerate(recorder.moments, 1) if moment.speaking]
+    assert speaking
+    assert rests[:10] == list(range(1, 11))
+    assert not {*rests} & {*speaking}
+    assert rests[-1] <= len(quiet) + len(speech)
+
+
+def test_it_is_overloaded_as_long_as_sound_waits(classifier, caplog):
+    class Noting:
+        speaking = idle = False
+        overloaded: ClassVar = []
+
+        def provisional(self):
+            return None
+
+        def flush(self):
+            return []
+
+        def process(self, block, overloaded):
+            self.overloaded.append(overloaded)
+            return []
+
+    behind = [0.0, OVERLOADED_S - 0.1, OVERLOADED_S, OVERLOADED_S + 1, 0.1, OVERLOADED_S]
+    source = [Block(np.zeros(1600, np.int16), 0.1 * n, late) for n, late in enumerate(behind)]
+    Listener(Noting(), classifier.manifest, [], lambda: 0.0).run(source, "a test")
+    assert Noting.overloaded == [False, False, True, True, False, True]
+    assert len([one for one in caplog.records if "too busy" in one.message]) == 2

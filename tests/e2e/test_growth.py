@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 import bench_figures
 import growth
+from undertone.samples import clips
 
 
 def test_growth_measures_the_real_program(
@@ -24,13 +25,11 @@ def test_growth_measures_the_real_program(
     assert length["audio_s"] == 1
     assert length["processor_s"] > 0
     assert 2**24 < length["peak_memory_bytes"] < 2**30
-    assert {one["jobs"] for one in figures["files"]} >= {1}
-    for one in figures["files"]:
-        assert one["files_per_s"] == pytest.approx(1 / one["wall_s"], abs=0.01)
+    assert {(one["files"], one["jobs"]) for one in figures["files"]} >= {(1, 1)}
+    assert all(one["processor_s"] > 0 for one in figures["files"])
     (microphone,) = figures["microphones"]
-    assert microphone["cpu_share"] == pytest.approx(
-        microphone["cpu_share_of_the_dearest"], abs=1e-5
-    )
+    assert microphone["microphones"] == 1
+    assert 0 < microphone["cpu_share"] < 1
     tables = "\n".join(bench_figures.of_growth(figures))
     assert "| 1 s |" in tables
     length_axes, files_axes, microphone_axes = bench_figures.growth_picture(figures).axes
@@ -42,6 +41,20 @@ def test_growth_measures_the_real_program(
 def heights(axes: Axes) -> list[float]:
     """Of the bars."""
     return [bar.get_height() for bar in axes.patches]
+
+
+def test_the_rate_is_that_of_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+
+    def classify(arguments: list[str]) -> dict[str, float]:
+        found.append(sorted(path.resolve() for path in Path(arguments[0]).iterdir()))
+        return {"wall_s": 2.0}
+
+    monkeypatch.setattr(growth, "classify", classify)
+    one, two = growth.by_files(tmp_path, [3], [1, 2])
+    assert [one["files_per_s"], two["files_per_s"]] == [1.5, 1.5]
+    assert [one["jobs"], two["jobs"]] == [1, 2]
+    assert found == [sorted(path.resolve() for path in clips()[:3])] * 2
 
 
 @pytest.mark.parametrize("seconds", [0.5, 100.0])

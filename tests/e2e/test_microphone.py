@@ -20,7 +20,7 @@ RECORDER = """
 import sys, threading
 from undertone.audio.block import Block
 from undertone.audio.microphone import Microphone
-from undertone.events import Idle
+from undertone.events import CaughtUp, Idle
 
 microphone = Microphone()
 threading.Thread(target=lambda: (sys.stdin.readline(), microphone.close()), daemon=True).start()
@@ -33,7 +33,7 @@ with open(sys.argv[1], "wb") as sound:
                 if not hearing:
                     print("hearing", flush=True)
                     hearing = True
-            elif not isinstance(item, Idle):
+            elif not isinstance(item, CaughtUp | Idle):
                 print(type(item).__name__, item.source, flush=True)
     except KeyboardInterrupt:
         print("interrupted", flush=True)

@@ -10,12 +10,16 @@ import os
 import random
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import reduce
 from itertools import islice
+from operator import getitem
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,15 +30,19 @@ from hypothesis import strategies as st
 from undertone.audio.block import Block
 from undertone.audio.files import read_blocks
 from undertone.audio.pipe import Pipe
+from undertone.bench.model import accuracy
 from undertone.cli.options import known_settings
 from undertone.cli.settings import load_default_map
 from undertone.errors import AudioSourceError, BundleError, ConfigError
-from undertone.events import Gap, Scores, SegmentHeard, SourceLost, Started, Stopped, Verdict
+from undertone.events import Gap, Scores, SegmentEnded, SourceLost, Started, Stopped, Verdict
 from undertone.journal import DaysRemoved, EventsLost, JournalReader, summary_cache, to_line
 from undertone.journal.plot import svg
 from undertone.journal.writer import cut_partial_line
 from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
 from undertone.recognition.interpreter import installed_runtimes, try_out
+from undertone.recognition.pipeline import classify
+from undertone.samples import clips
 
 MANY = "UNDERTONE_FUZZ_EXAMPLES"
 EXAMPLES = int(os.environ.get(MANY, 200))
@@ -181,6 +189,75 @@ def test_manifests(packaged: Path) -> None:
     path.write_bytes(good)
 
 
+NUMBERS: list[float | str] = [0, -1, 1, 2, 3, 22, 79, 80, 256, 257, 2048, 8000, 8192, 8193]
+NUMBERS += [0.5, -0.5, 0.01, 1e-6, 1e-300, 1e-320, 50, 1000, 1e6, 1e300, 1.7e308, -1.7e308]
+NUMBERS += [2**15, 2**20, 2**30, 2**31, 2**53, 2**63, 2**64, 10**30, 10**400, -(10**400)]
+NUMBERS += ["nan", "inf", "1"]
+
+
+@dataclass(frozen=True)
+class Unopened(bundle.Bundle):
+    """A bundle with a network that answers by the outermost values."""
+
+    def open(self, *_: Any) -> Any:
+        outputs = np.resize(np.array([-128, 127], np.int8), (1, len(self.manifest.labels)))
+        return SimpleNamespace(runtime="none", invoke=lambda values: outputs)
+
+
+def numbers(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where in a JSON value numbers stand; of a list, its first alone."""
+    parts = tree.items() if isinstance(tree, dict) else enumerate(tree[:1])
+    for key, value in parts:
+        if isinstance(value, dict | list):
+            yield from numbers(value, (*path, key))
+        elif type(value) in (int, float):
+            yield (*path, key)
+
+
+def test_numbers_of_manifests(packaged: Path) -> None:
+    """Any value in the place of one to three numbers: refused, or a clip has finite scores."""
+    good = json.loads((packaged / bundle.MANIFEST_FILE).read_bytes())
+    good["training"]["recipe"] = {}
+    good["figures"] = {"protocol": "p", "forms": {"int8": {"uar": 0.5, "accuracy": 0.5}}}
+    places = list(numbers(good))
+    sound = np.concatenate([block.samples for block in read_blocks(clips()[4])])[12_000:40_000]
+    used = 0
+
+    def read(changes: list[tuple[tuple[Any, ...], float | str]]) -> None:
+        nonlocal used
+        manifest = json.loads(json.dumps(good))
+        for (*outer, last), value in changes:
+            reduce(getitem, outer, manifest)[last] = value
+        count = manifest["mfcc"]["n_coefficients"]
+        if type(count) is int and 0 <= count <= 512:  # else the lists below refuse every other
+            norm = manifest["normalization"]
+            norm["mean"] = (norm["mean"] * 512)[:count]
+            norm["deviation"] = (norm["deviation"] * 512)[:count]
+        try:
+            checked = bundle.parse_manifest(json.dumps(manifest).encode(), packaged)
+        except BundleError as error:
+            assert str(packaged) in str(error)
+            return
+        used += 1
+        accuracy(checked)
+        found = classify([Block(sound, 0.0)], Classifier(Unopened(packaged, checked, b"")))
+        assert found.overall is not None
+        assert np.isfinite([*found.overall.scores.probabilities.values()]).all()
+
+    @fuzzed
+    @given(st.integers(0, 2**64))
+    def one(number: int) -> None:
+        chance = random.Random(number)
+        chosen = chance.sample(places, chance.randint(1, 3))
+        read([(place, chance.choice(NUMBERS)) for place in chosen])
+
+    for place in places:
+        for value in NUMBERS:
+            read([(place, value)])
+    one()
+    assert used > EXAMPLES // 10
+
+
 @pytest.mark.parametrize("runtime", installed_runtimes())
 def test_models(packaged: Path, runtime: str) -> None:
     """Models that their manifest vouches for; each is tried out in a process of its own.
@@ -225,7 +302,7 @@ def lines() -> bytes:
     start_s = datetime(2026, 11, 21, 23, 59, tzinfo=UTC).timestamp()
     events = [
         Started(start_s, "USB", "m", "0" * 64, "1"),
-        SegmentHeard(start_s + 1, 2.0, -30.0, Verdict(scores, "happy"), "m", "0" * 64),
+        SegmentEnded(start_s + 1, 2.0, -30.0, Verdict(scores, "happy"), "m", "0" * 64),
         Gap(start_s + 5, 160, "the sound stood still"),
         SourceLost(start_s + 6, "USB", "its stream ended"),
         EventsLost(start_s + 7, 3, "No space left on device"),
@@ -246,7 +323,7 @@ def test_journals(tmp_path: Path) -> None:
             to_line(record.event, record.time.tzinfo)
         summary = JournalReader(tmp_path).summary()
         assert summary.damaged == reader.damaged
-        assert summary.segments == sum(isinstance(r.event, SegmentHeard) for r in records)
+        assert summary.segments == sum(isinstance(r.event, SegmentEnded) for r in records)
         assert len(records) + reader.damaged == content.count(b"\n")
         assert summary.listened_s >= 0 and svg(summary)
         cut_partial_line(path)
@@ -265,8 +342,14 @@ def test_stored_summaries(tmp_path: Path) -> None:
 
     def read(content: bytes) -> None:
         summary_cache.path_of(file).write_bytes(content)
+        stored = summary_cache.load(file)
         summary = JournalReader(tmp_path).summary()
-        assert summary.segments >= 0 and svg(summary) and summary.listened_s is not None
+        if stored is None:  # damaged, or of another state of the file: that is read instead
+            assert summary == whole
+        else:  # another one of the same file that is valid and agrees with itself
+            assert json.loads(content)["size_bytes"] == file.stat().st_size
+            assert sum(map(sum, (c.values() for c in summary.by_day.values()))) == summary.segments
+        assert svg(summary) and summary.listened_s >= 0
 
     tried([good], JSON, read, [])
     summary_cache.path_of(file).unlink()

@@ -1,7 +1,5 @@
 """The value that every audio source yields."""
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,18 +17,10 @@ PIECE_LENGTH = 4800
 for three, and the spectra of many more leave the processor's cache."""
 
 REST_S = 0.5
-"""Sound that a live source takes at once while it may rest.  A processor that sleeps in between
-wakes with cold caches: nearly all that silence costs is the number of wake-ups."""
-
-Resting = Callable[[], bool]
-"""Whether a source may rest: whether nobody misses what the next ``REST_S`` of sound bring."""
+"""How long the reader of a live source may rest while nobody speaks.  A processor that sleeps in
+between wakes with cold caches: nearly all that silence costs is the number of wake-ups."""
 
 Samples = NDArray[np.int16]
-
-
-def never() -> bool:
-    """For who wants each block as soon as it is there."""
-    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +42,6 @@ class Block:
     def duration_s(self) -> float:
         """Length of the block in seconds."""
         return len(self.samples) / SAMPLE_RATE_HZ
-
-
-def level_dbfs(samples: Samples) -> float:
-    """Root mean square of int16 ``samples`` in dB relative to full scale (-inf for silence)."""
-    if not len(samples):
-        return -math.inf
-    floats = samples.astype(np.float64)
-    mean_square = float(np.dot(floats, floats)) / len(samples)
-    return 10.0 * math.log10(mean_square / 32768.0**2) if mean_square else -math.inf
 
 
 def amplify(samples: Samples, gain_db: float) -> Samples:

@@ -5,9 +5,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from undertone.audio.block import Samples, level_dbfs
+from undertone.audio.block import Samples
 
 _CLIPPED_SAMPLES = 3  # a single sample at full scale may be chance
+
+
+def dbfs(mean_square: float) -> float:
+    """A mean square of int16 samples in dB relative to full scale; -inf for 0."""
+    return 10.0 * math.log10(mean_square / 32768.0**2) if mean_square else -math.inf
+
+
+def level_dbfs(samples: Samples) -> float:
+    """Root mean square of int16 ``samples`` in dB relative to full scale; -inf for silence."""
+    floats = samples.astype(np.float64)
+    return dbfs(float(np.dot(floats, floats)) / max(1, len(floats)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,14 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from undertone.audio.block import REST_S, SAMPLE_RATE_HZ, Block, Resting, amplify, never
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, amplify
 from undertone.audio.capture import Capture
 from undertone.audio.portaudio import CHUNK_S, Deliver, PortAudioInput, Stream
 from undertone.audio.resample import to_mono
 from undertone.audio.timeline import Chunk, steady_clock
 from undertone.audio.watchdog import Back, Lost, Reopen, State, Watchdog, WatchdogConfig
 from undertone.errors import AudioSourceError
-from undertone.events import Gap, Idle, SourceBack, SourceLost
+from undertone.events import CaughtUp, Gap, Idle, SourceBack, SourceLost
 from undertone.support.printable import printable
 
 QUEUE_S = 60.0
@@ -116,7 +116,7 @@ class _Opened:
 
 
 class Microphone:
-    """Iterate it for ``Block | Gap | Idle | SourceLost | SourceBack``; it never ends by itself.
+    """Iterate it for ``Block | Gap | CaughtUp | Idle | SourceLost | SourceBack``, without end.
 
     Block times are POSIX seconds of ``clock``, at which the sound was captured: see Timeline.
     ``Gap.lost_samples`` counts at ``SAMPLE_RATE_HZ``; unless the queue was full it is an estimate.
@@ -128,12 +128,10 @@ class Microphone:
         device: str | None = None,
         channel: int | None = None,
         gain_db: float = 0.0,
-        resting: Resting = never,
         *,
         clock: Clock = time.time,
         steady_clock: Clock = steady_clock,
         source: Input | None = None,
-        sleep: Callable[[float], None] = time.sleep,
         poll_s: float = 0.2,
         watchdog: WatchdogConfig | None = None,
     ) -> None:
@@ -142,12 +140,9 @@ class Microphone:
         device: part of its name; None is the system's default input.
         channel: which of several, from 0; None mixes them.
         gain_db: how much louder the sound is made.
-        resting: while it says so, sound is taken every ``REST_S`` and not as it comes.
         steady_clock: for every length; ``clock`` may jump when a machine without a
             real-time clock learns the time.
-        sleep: how it rests.
-        poll_s: how often the stream is looked after, and how soon ``close`` is seen; a rest
-            comes on top.
+        poll_s: how often the stream is looked after, and how soon ``close`` is seen.
 
         Raises NoMicrophoneError, RuntimeMissingError, AudioSourceError (see PortAudioInput).
         After this no loss is ever an exception.
@@ -155,8 +150,6 @@ class Microphone:
         self._input = source or PortAudioInput(device, channel)
         self._channel = channel
         self._gain_db = gain_db
-        self._resting = resting
-        self._sleep = sleep
         self._clock = clock
         self._steady_clock = steady_clock
         self._poll_s = poll_s
@@ -174,7 +167,7 @@ class Microphone:
         return self._input.name
 
     def close(self) -> None:
-        """End the iteration within ``poll_s`` and a rest; from any thread or signal handler."""
+        """End the iteration within ``poll_s``; from any thread or signal handler."""
         self._closing = True
         if not self._iterating:
             self._release()
@@ -192,7 +185,7 @@ class Microphone:
         """Close."""
         self.close()
 
-    def __iter__(self) -> Iterator[Block | Gap | Idle | SourceLost | SourceBack]:
+    def __iter__(self) -> Iterator[Block | Gap | CaughtUp | Idle | SourceLost | SourceBack]:
         """What the microphone gives until ``close``; once only, since its end closes it."""
         self._iterating = True
         try:
@@ -207,8 +200,8 @@ class Microphone:
                         yield item
                 if not heard or self._watchdog.state is not State.LISTENING:
                     yield from self._look_after(opened)
-                elif self._resting() and not opened.inbox.waiting_s:
-                    self._sleep(REST_S)
+                elif not opened.inbox.waiting_s:
+                    yield CaughtUp()
                 if idle:
                     yield Idle(self._clock())
             yield from self._end(self._opened)

@@ -4,7 +4,8 @@ import logging
 
 import numpy as np
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Samples, level_dbfs
+from undertone.audio.block import SAMPLE_RATE_HZ, Samples
+from undertone.audio.level import level_dbfs
 
 HEAD_LENGTH = 4096
 """The most bytes of a stream that :func:`foreign_format` looks at."""

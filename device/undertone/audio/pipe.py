@@ -8,23 +8,25 @@ from select import select
 
 import numpy as np
 
-from undertone.audio.block import REST_S, SAMPLE_RATE_HZ, Block, Resting, never
+from undertone.audio.block import REST_S, SAMPLE_RATE_HZ, Block
 from undertone.audio.capture import Capture
 from undertone.audio.files import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS
 from undertone.audio.pcm_checks import HEAD_LENGTH, RawSoundCheck, foreign_format
 from undertone.audio.resample import to_mono
 from undertone.audio.timeline import Chunk, steady_clock
 from undertone.errors import AudioSourceError
-from undertone.events import Gap, Idle
+from undertone.events import CaughtUp, Gap, Idle
 
 BLOCK_S = 0.1
 _ENDLESS_BYTES = 0x7FFF0000  # who writes a WAV header into a pipe does not know the length
 _LONGEST_CHUNK_BYTES = 2**20  # of what a WAV header says beside the sound
 _CONVERT = "| ffmpeg -i - -f s16le -ar 16000 -ac 1 - | undertone listen --source -"
 
+_Item = Block | Gap | CaughtUp | Idle
+
 
 class Pipe:
-    """Iterate it for ``Block | Gap | Idle`` until the pipe ends.
+    """Iterate it for ``Block | Gap | CaughtUp | Idle`` until the pipe ends.
 
     Raw sound is int16, low byte first, in mono at ``SAMPLE_RATE_HZ``; a WAV header in front says
     another rate or number of channels.  Block times are POSIX seconds of ``clock``, at which the
@@ -35,25 +37,19 @@ class Pipe:
     def __init__(
         self,
         descriptor: int,
-        resting: Resting = never,
         *,
         clock: Callable[[], float] = time.time,
         steady_clock: Callable[[], float] = steady_clock,
-        sleep: Callable[[float], None] = time.sleep,
         poll_s: float = 0.2,
     ) -> None:
         """Read the file ``descriptor``.
 
-        resting: while it says so, sound is taken every ``REST_S`` and not as it comes.
         steady_clock: for every length, as in Microphone.
-        sleep: how it rests.
-        poll_s: how often it gives ``Idle`` while nothing comes; a rest comes on top.
+        poll_s: how often it gives ``Idle`` while nothing comes.
         """
         self._descriptor = descriptor
-        self._resting = resting
         self._clock = clock
         self._steady_clock = steady_clock
-        self._sleep = sleep
         self._poll_s = poll_s
         self._data = bytearray()
         self._ended = False
@@ -62,7 +58,7 @@ class Pipe:
         self._format: tuple[int, int] | None = None  # rate and channels
         self._gave_sound = False
 
-    def __iter__(self) -> Iterator[Block | Gap | Idle]:
+    def __iter__(self) -> Iterator[_Item]:
         """What the pipe gives; once only.
 
         Raises AudioSourceError where it can't be read, gives nothing, or gives what is neither
@@ -86,7 +82,7 @@ class Pipe:
                 "for example arecord -f S16_LE -r 16000 -c 1."
             )
 
-    def _fill(self, count: int, least: int | None = None) -> Iterator[Block | Gap | Idle]:
+    def _fill(self, count: int, least: int | None = None) -> Iterator[_Item]:
         """Read until ``count`` bytes are there, or ``least`` and no more, or the pipe has ended."""
         least = count if least is None else least
         while len(self._data) < count and not self._ended:
@@ -94,14 +90,13 @@ class Pipe:
                 if len(self._data) >= least:
                     return
                 self._empty_s = self._steady_clock()
-                if self._resting():
-                    self._sleep(REST_S)
-                elif self._is_readable(self._poll_s):
-                    self._empty_s = self._steady_clock()
+                yield CaughtUp()
                 if not self._is_readable(0.0):
-                    yield from self._capture.settle(self._steady_clock())
-                    yield Idle(self._clock())
-                    continue
+                    if not self._is_readable(self._poll_s):
+                        yield from self._capture.settle(self._steady_clock())
+                        yield Idle(self._clock())
+                        continue
+                    self._empty_s = self._steady_clock()
             try:
                 more = os.read(self._descriptor, count - len(self._data))
             except OSError as error:
@@ -122,17 +117,16 @@ class Pipe:
 
     def _sound(
         self, rate_hz: int, channels: int, length: int | None, check: RawSoundCheck | None = None
-    ) -> Iterator[Block | Gap | Idle]:
+    ) -> Iterator[_Item]:
         """``length`` bytes of sound, or all that comes."""
         if self._format is None:
             self._format = rate_hz, channels
             self._capture.begin(rate_hz)
         width = 2 * channels
+        shortest, longest = (round(rate_hz * block_s) * width for block_s in (BLOCK_S, REST_S))
         while length is None or length >= width:
-            resting = self._resting()
-            size = max(1, round(rate_hz * (REST_S if resting else BLOCK_S))) * width
-            size = size if length is None else min(size, length // width * width)
-            yield from self._fill(size, width if resting else size)
+            size = longest if length is None else min(longest, length // width * width)
+            yield from self._fill(size, min(shortest, size))
             data = self._take(min(size, len(self._data)) // width * width)
             if not data:
                 return
@@ -154,11 +148,11 @@ class Pipe:
             yield from self._capture.push(chunk)
         yield from self._skip(length)
 
-    def _skip(self, count: int) -> Iterator[Block | Gap | Idle]:
+    def _skip(self, count: int) -> Iterator[_Item]:
         yield from self._fill(count)
         self._take(count)
 
-    def _wav(self) -> Iterator[Block | Gap | Idle]:
+    def _wav(self) -> Iterator[_Item]:
         """The sound of a WAV stream, or of several, one after the other."""
         known: tuple[int, int] | None = None
         while True:

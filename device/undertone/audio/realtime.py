@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from undertone.audio.block import Block
-from undertone.events import Gap, Idle
 
 
 class Recording:
@@ -13,7 +12,7 @@ class Recording:
 
     def __init__(
         self,
-        items: Iterable[Block | Gap | Idle],
+        items: Iterable[object],
         began_s: float,
         sleep: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,

@@ -19,19 +19,19 @@ from undertone.bench.model import graph
 from undertone.bench.result import Latency, Stages
 from undertone.bench.sounds import blocks, silence, speech
 from undertone.bench.truncate_model import truncate
-from undertone.events import Event, LiveStatus, SegmentHeard, Verdict
+from undertone.events import Event, LiveStatus, SegmentEnded, Verdict
 from undertone.journal.sink import JournalSink
 from undertone.journal.writer import JournalWriter
 from undertone.listener import Listener
 from undertone.recognition import bundle
 from undertone.recognition.bundle import Bundle
 from undertone.recognition.classifier import Classifier
-from undertone.recognition.decision import judge, log_softmax
+from undertone.recognition.decision import decide, log_softmax
 from undertone.recognition.interpreter import Int8Interpreter, RuntimeName
 from undertone.recognition.mfcc import Mfcc
 from undertone.recognition.pipeline import Pipeline
 from undertone.recognition.speech_gate import FRAME_LENGTH, SpeechGate, pymicro_vad_detector
-from undertone.recognition.windows import Windows, split_windows
+from undertone.recognition.windows import Window, split_windows
 from undertone.samples import demonstration
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ def _stages(classifier: Classifier, runs: int, path: "_Path") -> Stages:
     logits = classifier.invoke(prepared)
     segment = [log_softmax(logits, manifest.temperature)] * _WINDOWS_OF_A_SEGMENT
     labels, threshold = manifest.labels, manifest.confidence_threshold
-    verdict = judge(segment, labels, threshold)
+    verdict = decide(segment, labels, threshold)
     at_48_khz = [_from_microphone(block) for block in speaking]
     pieces = np.split(samples, range(PIECE_LENGTH, len(samples), PIECE_LENGTH))[:-1]
     return Stages(
@@ -93,7 +93,7 @@ def _stages(classifier: Classifier, runs: int, path: "_Path") -> Stages:
         ),
         quantise=_timed(classifier.prepare, [window], runs),
         invoke=_timed(classifier.invoke, [prepared], runs),
-        tracker=_timed(lambda windows: judge(windows, labels, threshold), [segment], runs),
+        tracker=_timed(lambda windows: decide(windows, labels, threshold), [segment], runs),
         journal=_journal(verdict, runs),
         path=_latency(path.block_ms),
         event=_latency(path.event_ms),
@@ -125,19 +125,19 @@ def _from_microphone(block: Block) -> Samples:
     return to_int16(soxr.resample(scaled, SAMPLE_RATE_HZ, _MICROPHONE_RATE_HZ))
 
 
-def _window(classifier: Classifier, samples: Samples) -> Windows:
+def _window(classifier: Classifier, samples: Samples) -> Window:
     frames = Mfcc(classifier.manifest.mfcc).compute(samples)
-    window: Windows = split_windows(frames, classifier.manifest.window)[0]
+    window: Window = split_windows(frames, classifier.manifest.window)[0]
     return window
 
 
 def _journal(verdict: Verdict, runs: int) -> Latency:
     """One event at a time, each written to disk, where the journal itself writes many at once."""
-    event = SegmentHeard(time.time(), 1.5, -30.0, verdict, "benchmark", "0" * 64)
+    event = SegmentEnded(time.time(), 1.5, -30.0, verdict, "benchmark", "0" * 64)
     with tempfile.TemporaryDirectory() as folder:
         writer = JournalWriter(Path(folder))
 
-        def write(event: SegmentHeard) -> None:
+        def write(event: SegmentEnded) -> None:
             writer.write(event)
             writer.flush()
 
@@ -190,7 +190,7 @@ class _SegmentEnds:
         self.ends: list[tuple[int, float]] = []
 
     def handle(self, event: Event) -> None:
-        if isinstance(event, SegmentHeard):
+        if isinstance(event, SegmentEnded):
             self.ends.append((len(self._block_ms), event.time_s + event.duration_s))
 
     def observe(self, status: LiveStatus) -> None:

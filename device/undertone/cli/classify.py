@@ -1,6 +1,5 @@
 """``undertone classify``: the emotions in recordings."""
 
-import csv
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -114,11 +113,9 @@ def _json(results: "Iterable[FileResult]", labels: Sequence[str]) -> None:
 
 
 def _csv(results: "Iterable[FileResult]", labels: Sequence[str]) -> None:
-    from undertone.files.results import csv_header, csv_row
+    from undertone.files.results import write_csv
 
-    writer = csv.writer(sys.stdout)
-    writer.writerow(csv_header(labels))
-    writer.writerows(csv_row(result, labels) for result in results)
+    write_csv(results, labels, sys.stdout)
 
 
 def _table(results: "Iterable[FileResult]", labels: Sequence[str]) -> None:

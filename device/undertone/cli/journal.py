@@ -12,7 +12,7 @@ import click
 from undertone.cli import options
 from undertone.cli.output import count, notice, opened, to_file, writing
 from undertone.emotions import colour
-from undertone.events import SegmentHeard
+from undertone.events import SegmentEnded
 from undertone.journal import JournalReader, Record, Summary
 from undertone.journal.export import FORMATS, write_csv, write_json, write_parquet
 from undertone.journal.plot import in_order, svg
@@ -192,7 +192,7 @@ def _notice_damage(damaged: int, folder: Path) -> None:
 def _line(record: Record) -> str:
     event = record.event
     time = record.time.strftime("%Y-%m-%d %H:%M:%S")
-    if isinstance(event, SegmentHeard):
+    if isinstance(event, SegmentEnded):
         scores = event.verdict.scores
         verdict = _coloured(f"{printable(event.verdict.verdict):<10}", event.verdict.verdict)
         return (

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissing
 from undertone.support.printable import printable
 
 if TYPE_CHECKING:
-    from undertone.audio.block import Resting
     from undertone.journal.writer import JournalLimits
     from undertone.listener import Sink
     from undertone.recognition.interpreter import RuntimeName
@@ -79,7 +79,7 @@ def command(
     """
     from rich.console import Console
 
-    from undertone.audio.block import never
+    from undertone.audio.block import REST_S
     from undertone.cli.view import ClippingWarning, LiveView, PlainView, SegmentCounter, summary
     from undertone.journal.sink import JournalSink
     from undertone.journal.writer import JournalWriter
@@ -95,10 +95,8 @@ def command(
     classifier = Classifier(bundle.load(model), runtime, threads)
     in_real_time = console.is_terminal if realtime is None else realtime
     pipeline = Pipeline(classifier, threshold=threshold)
-    # on a terminal somebody watches the level
-    resting = never if console.is_terminal else lambda: pipeline.resting
     sleep = time.sleep if in_real_time else None
-    chosen = _open(source, microphone, channel, gain_db, resting, sleep, began)
+    chosen = _open(source, microphone, channel, gain_db, sleep, began)
     day = date.today() if chosen.is_recording else None
     writer = JournalWriter(journal, limits, recording_day=day)
     counter = SegmentCounter()
@@ -108,7 +106,9 @@ def command(
     if manager:
         sinks.append(ServiceSink(manager))
     shutdown = signals.ShutdownSignals(service=manager is not None)
-    listener = Listener(pipeline, classifier.manifest, sinks, chosen.clock)
+    # on a terminal somebody watches the level
+    rest = None if console.is_terminal else partial(time.sleep, REST_S)
+    listener = Listener(pipeline, classifier.manifest, sinks, chosen.clock, rest)
     listener.run(shutdown.until_signal(chosen.items), chosen.name)
     console.print(summary(counter.segments, counter.speech_s, listener.listened_s))
     console.print(
@@ -127,7 +127,6 @@ def _open(
     microphone: str | None,
     channel: int | None,
     gain_db: float,
-    resting: "Resting",
     sleep: Callable[[float], None] | None,
     began: datetime | None,
 ) -> "Source":
@@ -140,13 +139,13 @@ def _open(
                 "Standard input is closed: pipe sound into it, for example from "
                 "arecord -f S16_LE -r 16000 -c 1."
             )
-        return sources.open_pipe(sys.stdin.fileno(), "standard input", resting, began)
+        return sources.open_pipe(sys.stdin.fileno(), "standard input", began)
     if source not in (None, "mic"):
         return sources.open_file(source, sleep, began)
     if began:
         raise click.UsageError("--began needs a recording: name one with --source.")
     try:
-        return sources.open_microphone(microphone, channel, gain_db, resting)
+        return sources.open_microphone(microphone, channel, gain_db)
     except (NoMicrophoneError, RuntimeMissingError) as error:
         if source == "mic" or microphone is not None:
             raise

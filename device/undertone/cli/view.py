@@ -2,7 +2,9 @@
 
 import logging
 import math
+import time
 from collections import Counter, deque
+from collections.abc import Callable
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -16,7 +18,7 @@ from undertone.events import (
     Event,
     Gap,
     LiveStatus,
-    SegmentHeard,
+    SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
@@ -43,7 +45,7 @@ def describe(event: Event) -> str | None:
     """One line of text for an event; None for a start and a stop."""
     clock = time_of(event).strftime("%H:%M:%S")
     match event:
-        case SegmentHeard(verdict=verdict):
+        case SegmentEnded(verdict=verdict):
             reason = f"  {printable(verdict.reason)}" if verdict.reason else ""
             return (
                 f"{clock}  {verdict.verdict:<10} {verdict.scores.label:<10}"
@@ -101,7 +103,7 @@ class LiveView:
         """Show an event."""
         if isinstance(event, Started):
             self._model = event.model
-        if isinstance(event, SegmentHeard):
+        if isinstance(event, SegmentEnded):
             self._verdict = event.verdict
         if line := describe(event):
             self._last.append(line)
@@ -109,8 +111,9 @@ class LiveView:
     def observe(self, status: LiveStatus) -> None:
         """Show the current state."""
         began = status.speaking and not (self._status and self._status.speaking)
-        if began or status.provisional:
-            self._verdict = status.provisional
+        provisional = status.provisional()
+        if began or provisional:
+            self._verdict = provisional
         self._status = status
 
     def close(self) -> None:
@@ -182,7 +185,7 @@ class SegmentCounter:
 
     def handle(self, event: Event) -> None:
         """Count a segment."""
-        if isinstance(event, SegmentHeard):
+        if isinstance(event, SegmentEnded):
             self.segments[event.verdict.verdict] += 1
             self.speech_s += event.duration_s
 
@@ -196,8 +199,9 @@ class SegmentCounter:
 class ClippingWarning:
     """Logs a warning when the sound is clipped."""
 
-    def __init__(self) -> None:
-        """Start with nothing clipped."""
+    def __init__(self, steady_clock: Callable[[], float] = time.monotonic) -> None:
+        """Start with nothing clipped; ``steady_clock`` gives seconds that nobody sets."""
+        self._clock = steady_clock
         self._warned_s = -math.inf
 
     def handle(self, event: Event) -> None:
@@ -205,8 +209,8 @@ class ClippingWarning:
 
     def observe(self, status: LiveStatus) -> None:
         """Warn, at most once an hour."""
-        if status.clips and status.time_s - self._warned_s >= _WARNING_INTERVAL_S:
-            self._warned_s = status.time_s
+        if status.clips and self._clock() - self._warned_s >= _WARNING_INTERVAL_S:
+            self._warned_s = self._clock()
             _log.warning(
                 "the sound is clipped, which makes the verdicts unreliable: turn the input down "
                 "with alsamixer, or lower gain_db"

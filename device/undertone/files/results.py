@@ -1,8 +1,9 @@
 """What became of files, for other programs: one JSON object or one row of CSV a file."""
 
+import csv
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
 
 from undertone.events import Verdict
 from undertone.files.batch import FileResult
@@ -13,13 +14,15 @@ def to_line(result: FileResult) -> str:
     return json.dumps(_values(result))
 
 
-def csv_header(labels: Sequence[str]) -> list[str]:
-    """The columns of :func:`csv_row`."""
-    return ["path", "label", "verdict", "confidence", *labels, "segments", "error", "reason"]
+def write_csv(results: Iterable[FileResult], labels: Sequence[str], output: TextIO) -> None:
+    """Write a table: one row per file, with a column for the score of each label."""
+    columns = ["path", "label", "verdict", "confidence", *labels, "segments", "error", "reason"]
+    writer = csv.writer(output)
+    writer.writerow(columns)
+    writer.writerows(_row(result, labels) for result in results)
 
 
-def csv_row(result: FileResult, labels: Sequence[str]) -> list[Any]:
-    """One file; None where there is nothing to say."""
+def _row(result: FileResult, labels: Sequence[str]) -> list[Any]:
     values = _values(result)
     scores = values.get("scores", {})
     return [

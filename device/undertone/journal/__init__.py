@@ -1,4 +1,4 @@
-"""What was heard and when, in files that survive a power cut."""
+"""Events in files that survive a power cut: writing, reading, retention, export."""
 
 from undertone.journal.format import (
     DaysRemoved,

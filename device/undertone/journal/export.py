@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, TextIO
 
 from undertone.emotions import EMOTIONS
 from undertone.errors import RuntimeMissingError
-from undertone.events import SegmentHeard
+from undertone.events import SegmentEnded
 from undertone.journal.format import Record
 from undertone.journal.reader import JournalReader
 from undertone.support.printable import printable
@@ -94,7 +94,7 @@ def _columns(reader: JournalReader) -> list[str]:
     labels: set[str] = set()
     columns = ["time", "event"]
     for record in reader:
-        if isinstance(record.event, SegmentHeard) and len(labels) <= _MOST_LABELS:
+        if isinstance(record.event, SegmentEnded) and len(labels) <= _MOST_LABELS:
             labels.update(record.event.verdict.scores.probabilities)
         columns += [key for key in _as_written(record) if key not in columns]
     reader.damaged = 0

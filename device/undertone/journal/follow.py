@@ -1,4 +1,4 @@
-"""The newest records of what is heard, read on from where one was while it is written."""
+"""The newest records of live listening, read while the journal is being written."""
 
 import os
 from collections import deque
@@ -10,28 +10,28 @@ from undertone.journal.format import Record, parse_line
 from undertone.support.regular_file import open_regular
 
 _LONGEST_STEP_BYTES = 2**18
-"""Read at a time: a page that was not looked at for days begins with what is newest."""
+"""Read at a time: a page that nobody opened for days begins with the newest records."""
 
 
 class Follower:
-    """Keeps the newest records of a journal, each line read once, however long its files are.
+    """Keeps the newest records of a journal; each line is read once, however long the files are.
 
-    Recordings that are listened to are left out: they are not heard now.
+    Recordings are left out: they are not live.
     """
 
     def __init__(self, folder: Path, keep: int) -> None:
-        """Nothing is read yet; there need be no journal yet."""
+        """Nothing is read yet, and the journal need not exist yet."""
         self.folder = folder
         self._newest: deque[Record] = deque(maxlen=keep)
         self._path: Path | None = None
         self._position = 0
 
     def poll(self) -> list[Record]:
-        """The newest records, oldest first, with those written since the last call.
+        """The newest records, oldest first, including those written since the last call.
 
-        Raises OSError where the journal is there and may not be read.
+        Raises OSError if the journal exists and can't be read.
         """
-        with suppress(FileNotFoundError):  # not yet, or not any more
+        with suppress(FileNotFoundError):  # does not exist yet, or was removed
             self._poll([file.path for file in journal_files(self.folder)])
         return list(self._newest)
 
@@ -45,7 +45,7 @@ class Follower:
             self._read_on(path)
 
     def _read_on(self, path: Path) -> None:
-        """Take in the whole lines from the position on; the last may still be being written."""
+        """Read the complete lines from the position on; the last may still be being written."""
         with open_regular(path) as file:
             size = file.seek(0, os.SEEK_END)
             start = max(self._position, size - _LONGEST_STEP_BYTES)

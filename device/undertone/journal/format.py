@@ -1,8 +1,8 @@
 """One event, one line of JSON; the key ``event`` names its kind.
 
-A segment's ``time`` is its end, when it became an event, so that lines stand in order of
-time; its ``start`` is the event's ``time_s``.  Everything read is checked: a line is an
-event whole or not at all.
+A segment's ``time`` is its end, when it became an event, so that lines are in the order of their
+times; its ``start`` is the event's ``time_s``.  Everything that is read is checked: a line is a
+complete event or none.
 """
 
 import json
@@ -15,19 +15,17 @@ import msgspec
 from msgspec import Meta
 
 from undertone.events import (
+    SILENCE_DBFS,
     Event,
     Gap,
     Scores,
-    SegmentHeard,
+    SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
     Stopped,
     Verdict,
 )
-
-SILENCE_DBFS = -120.0
-"""The level written for digital silence, which has none."""
 
 _LARGEST_INTEGER = 2**53
 """JSON's integers are exact up to here (RFC 8259, section 6)."""
@@ -38,7 +36,7 @@ _LARGEST_NUMBER = 1e10
 
 @dataclass(frozen=True, slots=True)
 class EventsLost:
-    """The journal's own note: events that could not be written and were too many to keep."""
+    """A note by the journal: events that could not be written and were too many to keep."""
 
     kind: ClassVar[str] = "events-lost"
     time_s: float
@@ -48,7 +46,7 @@ class EventsLost:
 
 @dataclass(frozen=True, slots=True)
 class DiskRefused:
-    """The journal's own note: what follows had waited for a disk that took nothing.
+    """A note by the journal: the disk refused the events that follow for a while.
 
     ``time_s`` is that of the first event that waited.
     """
@@ -61,7 +59,7 @@ class DiskRefused:
 
 @dataclass(frozen=True, slots=True)
 class DaysRemoved:
-    """The journal's own note: files of these days were removed because of their age or size.
+    """A note by the journal: the files of these days were removed because of their age or size.
 
     days: dates with commas between them, in the order in which they were written.
     """
@@ -77,9 +75,9 @@ JournalEvent = Event | EventsLost | DiskRefused | DaysRemoved
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An event as read back; ``time`` keeps the UTC offset that held where it was written.
+    """An event that was read; ``time`` keeps the UTC offset of the place where it was written.
 
-    ``recording``: it is about a recording, at that recording's own time.
+    recording: whether it belongs to a recording, whose own time it has.
     """
 
     time: datetime
@@ -87,7 +85,7 @@ class Record:
     recording: bool = False
 
     def line(self) -> str:
-        """The record as it stands in the journal's files, without its newline."""
+        """The line of the journal, without its newline."""
         return to_line(self.event, self.time.tzinfo, self.recording)
 
 
@@ -100,14 +98,14 @@ _AS_READ: dict[Any, Any] = {str: str, float: _Seconds, int: _Count}
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", gc=False):
-    """What every line holds, whatever its kind; each kind has a struct of its own below."""
+    """The keys of every line; each kind of event has a struct of its own below."""
 
     time: Time
     recording: bool = False
 
 
-class SegmentLine(Line, frozen=True, tag=SegmentHeard.kind, gc=False):
-    """A segment as it is written; ``confidence`` is that of ``label`` in ``scores``."""
+class SegmentLine(Line, frozen=True, tag=SegmentEnded.kind, gc=False):
+    """The line of a segment; the key ``confidence`` repeats the score of ``label``."""
 
     label: str
     verdict: str
@@ -140,7 +138,7 @@ _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Union[SegmentLine, *
 def time_of(event: JournalEvent, zone: tzinfo | None = None) -> datetime:
     """When ``event`` was complete, in ``zone`` (None: the local one), to the millisecond."""
     time_s = event.time_s
-    if isinstance(event, SegmentHeard):
+    if isinstance(event, SegmentEnded):
         time_s += event.duration_s
     return _local(time_s, zone)
 
@@ -148,13 +146,13 @@ def time_of(event: JournalEvent, zone: tzinfo | None = None) -> datetime:
 def to_line(event: JournalEvent, zone: tzinfo | None = None, recording: bool = False) -> str:
     """``event`` as one line of JSON without its newline; times in ``zone`` (None: local).
 
-    Only the lines of a ``recording`` say so.  Every character is printable, so that files can be
-    looked at on a terminal.
+    Only the lines of a ``recording`` have that key.  Every character is printable, so that a file
+    can be shown on a terminal.
     """
     values: dict[str, object] = {"event": event.kind, "time": _stamp(time_of(event, zone))}
     if recording:
         values["recording"] = True
-    if isinstance(event, SegmentHeard):
+    if isinstance(event, SegmentEnded):
         values |= _segment_values(event, zone)
     else:
         values |= {
@@ -165,14 +163,14 @@ def to_line(event: JournalEvent, zone: tzinfo | None = None, recording: bool = F
     line = json.dumps(values, ensure_ascii=False, allow_nan=False)
     if line.isprintable():
         return line
-    # JSON leaves most of what moves a terminal's cursor or reverses its text as it is.
+    # JSON need not escape most characters that move a terminal's cursor or reverse its text.
     return "".join(
         character if character.isprintable() else json.dumps(character)[1:-1] for character in line
     )
 
 
 def read_line(line: bytes | str) -> Line | None:
-    """What stands in ``line``, checked, or None where it is not a whole event."""
+    """The content of ``line``, checked, or None if it is not a complete event."""
     try:
         read = _decoder.decode(line)
     except (ValueError, RecursionError):  # DecodeError and UnicodeDecodeError are ValueErrors
@@ -188,24 +186,24 @@ def read_line(line: bytes | str) -> Line | None:
 
 
 def is_a_time(time: datetime) -> bool:
-    """Whether a journal may hold it; no other zone takes it out of the calendar."""
+    """Whether a journal may contain it; in any time zone it stays within the calendar."""
     return 1900 <= time.year < 9000
 
 
 def parse_line(line: bytes | str) -> Record | None:
-    """The record in ``line``, or None where it is not a whole event."""
+    """The record in ``line``, or None if it is not a complete event."""
     read = read_line(line)
     return None if read is None else Record(read.time, _event(read), read.recording)
 
 
 def kind_of(line: Line) -> type[JournalEvent]:
-    """The class of the event that ``line`` tells of."""
-    return _EVENTS.get(type(line), SegmentHeard)
+    """The class of the event in ``line``."""
+    return _EVENTS.get(type(line), SegmentEnded)
 
 
 def _event(line: Line) -> JournalEvent:
     if isinstance(line, SegmentLine):
-        return SegmentHeard(
+        return SegmentEnded(
             time_s=line.start.timestamp(),
             duration_s=line.duration_s,
             level_dbfs=line.level_dbfs,
@@ -218,9 +216,9 @@ def _event(line: Line) -> JournalEvent:
     return _EVENTS[type(line)](values.pop("time").timestamp(), **values)
 
 
-def _segment_values(event: SegmentHeard, zone: tzinfo | None) -> dict[str, object]:
+def _segment_values(event: SegmentEnded, zone: tzinfo | None) -> dict[str, object]:
     scores = event.verdict.scores
-    # Most probable first: rounding may make two scores equal, and the first one is the label.
+    # Most probable first: rounding can make two scores equal, and the first is the label.
     ranked = sorted(scores.probabilities.items(), key=lambda score: -score[1])
     reason = event.verdict.reason
     return {
@@ -253,6 +251,6 @@ def _finite(value: float, digits: int = 3, instead: float = 0.0) -> float:
 def _clean(value: object) -> object:
     if isinstance(value, float):
         return _finite(value)
-    if isinstance(value, str):  # a device's name may hold bytes that are not UTF-8
+    if isinstance(value, str):  # the name of a device may contain bytes that are not UTF-8
         return value.encode("utf-8", "replace").decode()
     return value

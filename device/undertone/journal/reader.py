@@ -1,4 +1,4 @@
-"""Reading a journal, one record at a time, while it may be being written."""
+"""Reads a journal record by record, also while it is being written."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ _ZONES_S = _DAY_S
 class JournalReader:
     """The records of a journal, in the order in which they were written, in constant memory.
 
-    What was heard and recordings never come out together: their times have nothing to do with
-    each other.  Reading raises JournalError where there is no journal or it can't be read.
+    Live listening and recordings are read separately, because their times are unrelated.  Reading
+    raises JournalError if there is no journal or it can't be read.
     """
 
     def __init__(
@@ -31,17 +31,17 @@ class JournalReader:
         until_s: float | None = None,
         recordings: bool = False,
     ) -> None:
-        """Only records from ``since_s`` to before ``until_s`` (POSIX seconds) come out.
+        """Read from ``since_s`` to before ``until_s`` (POSIX seconds).
 
-        They are of what was heard, or of the ``recordings`` that were listened to.
+        recordings: read what belongs to recordings, and not to live listening.
         """
         self.folder = folder
         self.damaged = 0
-        """Lines skipped so far that are no events."""
+        """Lines that were skipped so far because they are not events."""
         self._since_s = float("-inf") if since_s is None else since_s
         self._until_s = float("inf") if until_s is None else until_s
         self.is_unbounded = since_s is None and until_s is None
-        """Whether records of any time come out."""
+        """Whether records of any time are read."""
         self.recordings = recordings
 
     def __iter__(self) -> Iterator[Record]:
@@ -60,7 +60,7 @@ class JournalReader:
         return found
 
     def summary(self) -> Summary:
-        """All records summed up: of a closed file, its stored summary is enough."""
+        """The totals of all records; for a closed file, its stored summary is used."""
         total = Summary()
         for file in self._files():
             known = None
@@ -86,7 +86,7 @@ class JournalReader:
             ) from None
         except OSError as error:
             raise _unreadable(self.folder, error) from error
-        if self.recordings:  # their times are not those of the days on which they were listened to
+        if self.recordings:  # their times are unrelated to the day in the name of the file
             return files
         return [
             file
@@ -119,7 +119,7 @@ class JournalReader:
 def _lines(path: Path) -> Iterator[bytes]:
     try:
         yield from read_lines(path)
-    except FileNotFoundError:  # retention was quicker
+    except FileNotFoundError:  # removed by retention meanwhile
         return
     except OSError as error:
         raise _unreadable(path, error) from error

@@ -15,12 +15,12 @@ _log = logging.getLogger(__name__)
 class JournalSink:
     """Writes every event on a thread of its own.
 
-    So a slow disk never holds up the listening, and an event that waits is written in time
-    although its source gives nothing more.
+    So a slow disk never delays the listening, and an event that waits is written in time even if
+    the source delivers nothing more.
     """
 
     def __init__(self, writer: JournalWriter) -> None:
-        """Take over ``writer`` and close it in the end."""
+        """Take ``writer`` over, and close it at the end."""
         self._writer = writer
         self._events: SimpleQueue[Event | None] = SimpleQueue()
         self._error: Exception | None = None
@@ -32,10 +32,10 @@ class JournalSink:
         self._events.put(event)
 
     def observe(self, status: LiveStatus) -> None:
-        """Nothing of it is written."""
+        """Write nothing: the journal holds events only."""
 
     def close(self) -> None:
-        """Write everything; raises the first error there was, JournalError for lost events."""
+        """Write everything; raise the first error that occurred, JournalError for lost events."""
         self._events.put(None)
         self._thread.join()
         if self._error:

@@ -1,4 +1,4 @@
-"""What a stretch of the journal amounts to: added up line by line, or summary by summary."""
+"""Totals of a part of the journal, added up line by line or summary by summary."""
 
 import json
 from datetime import date, datetime
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from undertone.events import Gap, SegmentHeard, SourceBack, SourceLost, Started, Stopped
+from undertone.events import Gap, SegmentEnded, SourceBack, SourceLost, Started, Stopped
 from undertone.journal.format import DaysRemoved, DiskRefused, EventsLost, Line, Time, kind_of
 
 Count = Annotated[int, Meta(ge=0)]
@@ -16,32 +16,32 @@ Counts = dict[str, Count]
 
 
 class Tally(msgspec.Struct, forbid_unknown_fields=True):
-    """Segments with one verdict, and how long they were together."""
+    """How many segments had one verdict, and their total length."""
 
     segments: Count = 0
     speech_s: float = 0.0
 
 
 class Runs(msgspec.Struct, forbid_unknown_fields=True):
-    """How long was listened, as far as a stretch of the journal knows.
+    """How long each run listened, as far as a part of the journal shows.
 
-    Its *head* are the lines before its first ``start``, part of a run that began earlier.  A
-    run that ended without a word (a power cut, or still listening) counts up to its last line;
-    one that began before the stretch counts no more than what came after that.
+    The *head* is the lines before the first ``start``: they belong to a run that began earlier.  A
+    run without a ``stop`` (a power cut, or it still listens) counts up to its last line; of one
+    that began before this part, only what is in it counts.
     """
 
     started: bool = False
     head_end: Time | None = None
-    """The last line of the head, where a ``start`` follows."""
+    """The time of the last line of the head, if a ``start`` follows."""
     head_stop: tuple[Time, float] | None = None
-    """The first ``stop`` in the head, and the seconds that it says."""
+    """The first ``stop`` in the head: its time and its ``listened_s``."""
     ended_s: float = 0.0
-    """Of the runs that began and ended inside."""
+    """Total of the runs that began and ended in this part."""
     open_since: Time | None = None
-    """When the run began that is still open at the end."""
+    """When the run began that has not ended."""
 
     def start(self, time: datetime, last: datetime | None) -> None:
-        """A ``start``; ``last`` is the time of the line before it."""
+        """Add a ``start``; ``last`` is the time of the line before it."""
         if self.started:
             self.ended_s += _seconds(self.open_since, last)
         else:
@@ -49,7 +49,7 @@ class Runs(msgspec.Struct, forbid_unknown_fields=True):
         self.open_since = time
 
     def stop(self, time: datetime, listened_s: float) -> None:
-        """A ``stop``, which ends the run that is open."""
+        """Add a ``stop``, which ends the current run."""
         if not self.started:
             self.head_stop = self.head_stop or (time, listened_s)
         elif self.open_since:
@@ -57,7 +57,7 @@ class Runs(msgspec.Struct, forbid_unknown_fields=True):
             self.open_since = None
 
     def follow(self, later: "Runs", last: datetime | None) -> None:
-        """Add what comes next; ``last`` is the last line before that."""
+        """Add the part that comes next; ``last`` is the time of the last line before it."""
         if later.head_stop:
             self.stop(*later.head_stop)
         if not later.started:
@@ -71,17 +71,17 @@ class Runs(msgspec.Struct, forbid_unknown_fields=True):
         self.open_since = later.open_since
 
     def listened_s(self, first: datetime | None, last: datetime | None) -> float:
-        """All of it, where ``first`` and ``last`` are the first and last line."""
+        """The total; ``first`` and ``last`` are the times of the first and last line."""
         if self.head_stop:
-            stopped, said_s = self.head_stop
-            head_s = min(said_s, _seconds(first, stopped))
+            stopped, listened_s = self.head_stop
+            head_s = min(listened_s, _seconds(first, stopped))
         else:
             head_s = _seconds(first, self.head_end if self.started else last)
         return head_s + self.ended_s + _seconds(self.open_since, last)
 
 
 class Summary(msgspec.Struct, forbid_unknown_fields=True):
-    """Totals of the lines seen; hours and days are those of the place of recording.
+    """Totals of lines; hours and days are local to where they were written.
 
     ``hours``: segments by verdict in each hour, ``2026-11-21T18``.
     """
@@ -98,21 +98,21 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
     disk_refusals: Count = 0
     lost_events: Count = 0
     damaged: Count = 0
-    """Lines that are no events."""
+    """Lines that are not events."""
 
     @property
     def segments(self) -> int:
-        """All segments heard, uncertain ones among them."""
+        """The number of segments, with the uncertain ones."""
         return sum(tally.segments for tally in self.verdicts.values())
 
     @property
     def listened_s(self) -> float:
-        """Seconds of sound heard."""
+        """Seconds of listening."""
         return self.runs.listened_s(self.first, self.last)
 
     @property
     def by_hour(self) -> dict[int, Counts]:
-        """Segments by verdict in each hour of the day, all days together."""
+        """Segments by verdict in each hour of the day, over all days."""
         return self._grouped(lambda hour: int(hour[11:]))
 
     @property
@@ -128,7 +128,7 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
 
     @property
     def is_consistent(self) -> bool:
-        """Whether its counts agree with each other, and its hours are hours."""
+        """Whether its counts agree with each other and its hours are valid."""
         try:
             by_hours = sum(sum(counts.values()) for counts in self.by_day.values())
             hours = set(self.by_hour) <= set(range(24))
@@ -137,7 +137,7 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
         return hours and by_hours == self.segments
 
     def share(self, verdict: str) -> float:
-        """The part of all segments that has this verdict, 0 to 1."""
+        """The share of all segments with this verdict, 0 to 1."""
         tally = self.verdicts.get(verdict)
         return tally.segments / self.segments if tally else 0.0
 
@@ -149,15 +149,15 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
         return json.dumps(totals | values)
 
     def add(self, line: Line | None) -> None:
-        """Count the next line; None is a damaged one."""
+        """Add the next line; None is a damaged one."""
         if line is None:
             self.damaged += 1
             return
         time, kind = line.time, kind_of(line)
-        if kind is DaysRemoved:  # which says nothing of what was listened to
+        if kind is DaysRemoved:  # has nothing to do with what was listened to
             return
         values: Any = line  # its other fields are those of its kind
-        if kind is SegmentHeard:
+        if kind is SegmentEnded:
             verdict = values.verdict
             tally = self.verdicts.get(verdict)
             if tally is None:
@@ -211,5 +211,5 @@ def _add_counts(total: Counts, more: Counts) -> None:
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float:
-    """Zero where the clock was set back in between."""
+    """From ``start`` to ``end``; 0 if the clock was set back in between."""
     return max(0.0, (end - start).total_seconds()) if start and end else 0.0

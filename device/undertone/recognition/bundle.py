@@ -60,7 +60,7 @@ class Normalization(Strict, frozen=True):
     level: ``energy-mean`` subtracts from coefficient 0 its mean over the window, which takes
         the microphone's gain out; ``none`` leaves it.
     mean, deviation: per coefficient, over the training windows.
-    steady_noise: ``subtracted`` as in ``denoising``, or ``kept``.
+    steady_noise: ``subtracted`` as in ``spectral_subtraction``, or ``kept``.
     """
 
     level: Literal["energy-mean", "none"]

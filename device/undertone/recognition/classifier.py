@@ -1,4 +1,4 @@
-"""Window in, logits out: normalise, quantise, invoke, dequantise, for each vocal tract."""
+"""From a window to logits: normalise, quantise, invoke, dequantise, for each vocal tract."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from undertone.recognition.interpreter import RuntimeName
 from undertone.recognition.mfcc import MfccConfig
 from undertone.recognition.spectral_subtraction import subtract_steady_noise
 from undertone.recognition.vocal_tract import with_vocal_tracts
-from undertone.recognition.windows import WindowConfig, Windows
+from undertone.recognition.windows import Window, WindowConfig, Windows
 
 Logits = NDArray[np.float64]
 
 
-def normalize(windows: Floats, normalization: Normalization, config: MfccConfig) -> Windows:
-    """Take noise and gain out and standardise; ``windows`` of shape (..., frames, coefficients).
+def normalize(windows: Floats, normalization: Normalization, config: MfccConfig) -> Floats:
+    """Remove noise and gain and standardise; ``windows`` has shape (..., frames, coefficients).
 
     config: of the frames.
     """
@@ -27,19 +27,20 @@ def normalize(windows: Floats, normalization: Normalization, config: MfccConfig)
     if normalization.level == "energy-mean":
         windows = windows.copy()
         windows[..., 0] -= windows[..., 0].mean(axis=-1, keepdims=True)
-    standard: Windows = (windows - mean) / np.array(normalization.deviation)
+    standard: Floats = (windows - mean) / np.array(normalization.deviation)
     return standard
 
 
-def heard(
+def network_input(
     windows: Floats, shape: WindowConfig, normalization: Normalization, config: MfccConfig
 ) -> Windows:
-    """What the network gets of ``windows``: (vocal tracts * windows, frames, coefficients).
+    """Normalised copies of ``windows``, one for each vocal tract.
 
-    windows: one, or several in a row.  shape: with which vocal tracts.  config: of the frames.
+    windows: one, or several along the first axis.  shape: names the vocal tracts.  config: of the
+    frames.  Returns shape (vocal tracts * windows, frames, coefficients).
     """
-    voices = with_vocal_tracts(windows, shape.vocal_tracts, config)
-    return normalize(voices.reshape(-1, *windows.shape[-2:]), normalization, config)
+    copies = with_vocal_tracts(windows, shape.vocal_tracts, config)
+    return normalize(copies.reshape(-1, *windows.shape[-2:]), normalization, config)
 
 
 def quantize(values: NDArray[np.floating[Any]], scale: float, zero_point: int) -> NDArray[np.int8]:
@@ -51,13 +52,13 @@ def quantize(values: NDArray[np.floating[Any]], scale: float, zero_point: int) -
 
 
 def dequantize(values: NDArray[np.int8], scale: float, zero_point: int) -> Logits:
-    """Int8 values to the real values that they stand for."""
+    """Int8 values to real ones."""
     real: Logits = scale * (values.astype(np.float64) - zero_point)
     return real
 
 
 class Classifier:
-    """A bundle's model with all that stands around it."""
+    """A bundle's model, from windows of MFCC to logits."""
 
     def __init__(
         self,
@@ -72,20 +73,20 @@ class Classifier:
         self.runtime = self._interpreter.runtime
         self._quantization: Quantization = bundle.manifest.quantization
 
-    def logits(self, window: Windows) -> Logits:
+    def logits(self, window: Window) -> Logits:
         """Logits in the order of the manifest's labels; ``window`` (frames, coefficients)."""
         return self.invoke(self.prepare(window))
 
-    def prepare(self, window: Windows) -> NDArray[np.int8]:
+    def prepare(self, window: Window) -> NDArray[np.int8]:
         """One window of MFCCs as int8 input, shape (vocal tracts, frames, coefficients)."""
         manifest, quantization = self.manifest, self._quantization
-        standard = heard(window, manifest.window, manifest.normalization, manifest.mfcc)
+        standard = network_input(window, manifest.window, manifest.normalization, manifest.mfcc)
         return quantize(standard, quantization.input_scale, quantization.input_zero_point)
 
     def invoke(self, prepared: NDArray[np.int8]) -> Logits:
         """Logits of one prepared window: the mean over its vocal tracts, shape (labels,)."""
         quantization = self._quantization
         output = np.concatenate([self._interpreter.invoke(each[np.newaxis]) for each in prepared])
-        said = dequantize(output, quantization.output_scale, quantization.output_zero_point)
-        mean: Logits = said.mean(axis=0)
+        logits = dequantize(output, quantization.output_scale, quantization.output_zero_point)
+        mean: Logits = logits.mean(axis=0)
         return mean

@@ -1,4 +1,4 @@
-"""From the windows of a segment (or of a whole file) to one verdict."""
+"""From the windows of a segment, or of a whole file, to one verdict."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,16 +24,16 @@ def combine(windows: Sequence[LogProbabilities]) -> LogProbabilities:
     return log_softmax(np.mean(windows, axis=0))
 
 
-def judge(
+def decide(
     windows: Sequence[LogProbabilities],
     labels: Sequence[str],
     threshold: float,
     reason: str | None = None,
 ) -> Verdict:
-    """The verdict on at least one window's log-probabilities, each of shape (labels,).
+    """The verdict on one or more windows; ``windows`` are their log-probabilities, (labels,) each.
 
-    threshold: confidence below which the verdict is ``uncertain``, never a guess.
-    reason: why it is ``uncertain`` whatever the confidence.
+    threshold: a confidence below it is ``uncertain``.
+    reason: why the verdict is ``uncertain`` whatever the confidence, or None.
     """
     probabilities = np.exp(combine(windows))
     scores = Scores(dict(zip(labels, probabilities.tolist(), strict=True)))

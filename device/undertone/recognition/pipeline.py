@@ -1,33 +1,28 @@
-"""The device path from Blocks to judged segments; every program goes through it."""
+"""From Blocks to classified segments: the one path that every program uses."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ, Block, Samples
-from undertone.events import NO_SPEECH, Verdict
-from undertone.recognition.bandwidth import missing_band
+from undertone.audio.block import Block
+from undertone.emotions import NO_SPEECH
+from undertone.events import Verdict
 from undertone.recognition.classifier import Classifier
-from undertone.recognition.decision import LogProbabilities, judge, log_softmax
+from undertone.recognition.decision import LogProbabilities, decide
 from undertone.recognition.mfcc import Mfcc
+from undertone.recognition.segment_tracker import SegmentTracker
 from undertone.recognition.speech_gate import (
     SpeechGate,
     SpeechPart,
     pymicro_vad_detector,
     reused_detector,
 )
-from undertone.recognition.windows import WindowCutter, Windows
-
-OVERLOADED_S = 2.0
-"""Sound that waits for the pipeline before it hurries: a fifth of what a microphone keeps."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedSegment:
     """One segment of speech with its verdict; ``time_s`` as in Block.
 
-    windows: log-probabilities of each window, for a verdict on several segments.
+    windows: the log-probabilities of each window, from which several segments get one verdict.
     """
 
     time_s: float
@@ -38,13 +33,13 @@ class ClassifiedSegment:
 
 
 class Pipeline:
-    """Gate, MFCC, windows, classifier and tracker in one line; hears one stream at a time.
+    """Speech gate, MFCC, windows, classifier and decision in one line, for one stream at a time.
 
     A segment with too little evidence that it is speech gets no verdict, and one that lacks a part
     of the spectrum that the model needs is ``uncertain``.
 
-    Behind a live source it hurries: no provisional verdicts on short segments, and windows
-    that do not overlap, so that no frame is judged twice.  All sound is still heard.
+    While the machine is overloaded, windows do not overlap, and short segments get no provisional
+    verdict.  Every segment still gets its verdict.
     """
 
     def __init__(
@@ -56,23 +51,8 @@ class Pipeline:
         self._gate = gate or SpeechGate(detector=pymicro_vad_detector())
         self._threshold = manifest.confidence_threshold if threshold is None else threshold
         self._mfcc = Mfcc(manifest.mfcc)
-        self.overloaded = False
-        self._begin(0.0)
-
-    def _begin(self, time_s: float) -> None:
-        manifest = self._classifier.manifest
-        self._mfcc.reset()
-        self._held: list[Samples] = []  # of the segment, not yet frames
-        self._held_length = 0
-        self._cutter = WindowCutter(manifest.window, manifest.mfcc.n_coefficients)
-        self._is_speech = False
-        self._windows: list[LogProbabilities] = []
-        self._unjudged = manifest.window.frames  # frames since the last judged window began
-        self._early: LogProbabilities | None = None
-        self._early_at = manifest.window.hop
-        self._start_s = time_s
-        self._count = 0
-        self._square_sum = 0.0
+        self._segment: SegmentTracker | None = None
+        self._overloaded = False
 
     @property
     def speaking(self) -> bool:
@@ -80,106 +60,68 @@ class Pipeline:
         return self._gate.is_open
 
     @property
-    def resting(self) -> bool:
-        """Whether the next second brings no verdict, not even a provisional one, whatever is
-        heard: a live source may take its time.
-        """
+    def idle(self) -> bool:
+        """Whether the next second brings no verdict, not even a provisional one, whatever comes."""
         return self._gate.is_quiet
 
-    @property
     def provisional(self) -> Verdict | None:
-        """What the segment under way sounds like so far; None before its first hop, and while
-        it may be no speech.
-        """
-        heard = self._windows or ([self._early] if self._early is not None else [])
-        if not (heard and self.speaking and self._is_speech):
-            return None
-        return self._judge(heard, self._missing_band())
+        """The verdict on the segment under way so far; None before its first hop, and while it may
+        be no speech.
 
-    def process(self, block: Block) -> list[ClassifiedSegment]:
+        Asking may run the classifier, once a hop.
+        """
+        segment = self._segment
+        if segment is None or not segment.is_speech:
+            return None
+        windows = segment.provisional(self._overloaded)
+        return self._decide(windows, segment.missing_band) if windows else None
+
+    def process(self, block: Block, overloaded: bool = False) -> list[ClassifiedSegment]:
         """Take one block; return the segments that ended in it."""
-        self.overloaded = block.behind_s >= OVERLOADED_S
+        self._overloaded = overloaded
         return self._take(self._gate.process(block))
 
     def flush(self) -> list[ClassifiedSegment]:
-        """End of the stream, or a hole in it: judge the segment under way."""
+        """End of the stream, or a hole in it: classify the segment under way."""
         return self._take(self._gate.flush())
 
     def _take(self, parts: Iterable[SpeechPart]) -> list[ClassifiedSegment]:
-        judged = []
+        ended = []
         for part in parts:
-            if part.first:
-                self._begin(part.time_s)
-            self._count += len(part.samples)
-            self._square_sum += float(np.square(part.samples, dtype=np.float64).sum())
-            self._held.append(part.samples)
-            self._held_length += len(part.samples)
-            if part.last or self._held_length >= PIECE_LENGTH:
-                self._classify(self._due(self._cutter.push(self._mfcc.push(self._release()))))
-            if not self.overloaded:
-                self._look_early()
-            self._is_speech = part.evidence.suffices and not part.last
-            if part.last and part.evidence.suffices:
-                windows = [*self._cutter.push(self._mfcc.flush()), *self._cutter.flush()]
-                self._classify(windows)
-                judged.append(self._finish())
-        return judged
+            if part.first or self._segment is None:
+                self._segment = SegmentTracker(self._classifier, self._mfcc, part.time_s)
+            segment = self._segment
+            segment.push(part.samples, self._overloaded)
+            segment.is_speech = part.evidence.suffices
+            if part.last:
+                self._segment = None
+                if segment.is_speech:
+                    segment.finish(self._overloaded)
+                    ended.append(self._classified(segment))
+        return ended
 
-    def _release(self) -> Samples:
-        samples = np.concatenate(self._held)
-        self._held, self._held_length = [], 0
-        return samples
-
-    def _due(self, windows: Iterable[Windows]) -> Iterable[Windows]:
-        """Those of ``windows``, each a hop after the one before, that are to be judged."""
-        shape = self._classifier.manifest.window
-        for window in windows:
-            if not self.overloaded or self._unjudged >= shape.frames:
-                self._unjudged = 0
-                yield window
-            self._unjudged += shape.hop
-
-    def _classify(self, windows: Iterable[Windows]) -> None:
-        self._windows += [self._log_probabilities(window) for window in windows]
-
-    def _look_early(self) -> None:
-        """Judge a segment that has not filled a window yet, once a hop, for who watches."""
-        partial = self._cutter.partial()
-        if partial is not None and self._cutter.frames >= self._early_at:
-            self._early_at = self._cutter.frames + self._classifier.manifest.window.hop
-            self._early = self._log_probabilities(partial)
-
-    def _log_probabilities(self, window: Windows) -> LogProbabilities:
-        temperature = self._classifier.manifest.temperature
-        return log_softmax(self._classifier.logits(window), temperature)
-
-    def _finish(self) -> ClassifiedSegment:
-        mean_square = max(self._square_sum / self._count / 32768.0**2, 1e-12)
+    def _classified(self, segment: SegmentTracker) -> ClassifiedSegment:
         return ClassifiedSegment(
-            self._start_s,
-            self._count / SAMPLE_RATE_HZ,
-            10.0 * float(np.log10(mean_square)),
-            self._judge(self._windows, self._missing_band()),
-            tuple(self._windows),
+            segment.start_s,
+            segment.duration_s,
+            segment.level_dbfs,
+            self._decide(segment.windows, segment.missing_band),
+            tuple(segment.windows),
         )
 
-    def _missing_band(self) -> str | None:
-        return missing_band(self._mfcc.loudest, self._mfcc.config)
-
-    def _judge(self, windows: Sequence[LogProbabilities], reason: str | None) -> Verdict:
-        return judge(windows, self._classifier.manifest.labels, self._threshold, reason)
+    def _decide(self, windows: Sequence[LogProbabilities], reason: str | None) -> Verdict:
+        return decide(windows, self._classifier.manifest.labels, self._threshold, reason)
 
     def overall(self, segments: Sequence[ClassifiedSegment]) -> Verdict:
-        """One verdict on segments, at least one: on those that can be judged, if any can."""
+        """One verdict on one or more segments, without those that have a reason unless all do."""
         counted = [one for one in segments if one.verdict.reason is None] or segments
         windows = [window for one in counted for window in one.windows]
-        return self._judge(windows, counted[0].verdict.reason)
+        return self._decide(windows, counted[0].verdict.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class FileVerdict:
-    """What a whole recording sounds like: one verdict over all windows that can be judged, and its
-    segments.
+    """One verdict on a whole recording, and its segments.
 
     ``verdict`` is the label, ``uncertain`` or ``no-speech``; ``overall`` is None without speech.
     """
@@ -195,9 +137,9 @@ def classify(
     threshold: float | None = None,
     watch: Callable[[Block, Sequence[ClassifiedSegment]], None] | None = None,
 ) -> FileVerdict:
-    """Judge a finite stream of blocks, as the listening device would; one stream at a time.
+    """Classify a finite stream of blocks as live listening would; one stream at a time.
 
-    watch: shown each block when it is heard, and the segments so far.
+    watch: called with each block after it was processed, and with the segments so far.
     """
     pipeline = Pipeline(classifier, SpeechGate(detector=reused_detector()), threshold)
     segments: list[ClassifiedSegment] = []

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
+from undertone.audio.level import dbfs
+from undertone.events import SILENCE_DBFS
 
 FRAME_LENGTH = 160
 """Samples in one frame of the gate: the 10 ms that pymicro-vad takes."""
@@ -374,8 +376,7 @@ def _frames(seconds: float) -> int:
 
 
 def _levels_dbfs(frames: Samples) -> list[float]:
-    """Level of each frame (rows of int16) in dBFS; digital silence is -120."""
+    """Level of each frame (rows of int16) in dBFS, at least ``SILENCE_DBFS``."""
     floats = frames.astype(np.float32)
-    full_scale = FRAME_LENGTH * 32768.0**2
     energies: list[float] = np.einsum("ij,ij->i", floats, floats).tolist()
-    return [10.0 * math.log10(max(energy / full_scale, 1e-12)) for energy in energies]
+    return [max(dbfs(energy / FRAME_LENGTH), SILENCE_DBFS) for energy in energies]

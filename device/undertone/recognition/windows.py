@@ -1,4 +1,4 @@
-"""From the frames of one segment to the fixed windows that the network takes."""
+"""From the frames of one segment to the windows of fixed length that the network takes."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 from undertone.recognition.mfcc import Frames
 
+Window = NDArray[np.float64]
+"""One window, shape (frames, coefficients)."""
+
 Windows = NDArray[np.float64]
+"""Several of them, shape (windows, frames, coefficients)."""
 
 _MOST_FRAMES = 2048
 
@@ -17,12 +21,12 @@ _VocalTract = Annotated[float, Meta(ge=0.5, le=2)]
 
 
 class WindowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Length and hop of a window in frames, how a shorter segment fills one, and who speaks in it.
+    """Length and hop of a window in frames, how a short segment fills one, and its vocal tracts.
 
-    padding: ``repeat`` plays the segment again until the window is full, so that no made-up
+    padding: ``repeat`` repeats the segment until the window is full, so that no artificial
         silence reaches the network or its int8 input scale.
-    vocal_tracts: a window is heard with each of these factors on its spectrum (see ``voices``),
-        and the mean of the logits counts.
+    vocal_tracts: the network gets each window with its spectrum scaled by each of these factors
+        (see ``vocal_tract``), and the mean of the logits counts.
     """
 
     frames: int = 96
@@ -31,7 +35,7 @@ class WindowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vocal_tracts: Annotated[tuple[_VocalTract, ...], Meta(min_length=1, max_length=16)] = (1.0,)
 
     def __post_init__(self) -> None:
-        """Raise ValueError, naming the field, where no window can be cut."""
+        """Raise ValueError, naming the field, if no window is possible."""
         if not 1 <= self.frames <= _MOST_FRAMES:
             raise ValueError(f"frames must be from 1 to {_MOST_FRAMES}")
         if not 1 <= self.hop <= self.frames:
@@ -39,22 +43,22 @@ class WindowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WindowCutter:
-    """Frames of one segment in, windows out as they fill.
+    """Takes the frames of one segment and returns windows as soon as they are full.
 
     Windows start every ``hop`` frames.  The last one ends with the segment's last frame, so
-    that every frame is in a window; a segment shorter than one window makes one, padded.
+    that every frame is in a window; a segment shorter than a window becomes one, padded.
     """
 
     def __init__(self, config: WindowConfig, n_coefficients: int) -> None:
-        """Start at the beginning of a segment."""
+        """Begin a segment."""
         self.config = config
         self.frames = 0
         """Frames of the segment so far."""
         self._latest: Frames = np.empty((0, n_coefficients))  # at most a window of them
         self._next_start = 0
 
-    def push(self, frames: Frames) -> list[Windows]:
-        """Take frames, shape (n, coefficients); return each window that is now full."""
+    def push(self, frames: Frames) -> list[Window]:
+        """Take frames, shape (n, coefficients); return the windows that they fill."""
         kept = np.concatenate([self._latest, frames])
         first = self.frames - len(self._latest)
         self.frames += len(frames)
@@ -66,12 +70,12 @@ class WindowCutter:
         self._latest = kept[-self.config.frames :]
         return full
 
-    def partial(self) -> Windows | None:
+    def partial(self) -> Window | None:
         """The frames so far as one padded window, while none is full yet; None without any."""
         short = 0 < self.frames < self.config.frames
         return pad(self._latest, self.config) if short else None
 
-    def flush(self) -> list[Windows]:
+    def flush(self) -> list[Window]:
         """End of the segment: the last window, unless one ended with the last frame."""
         covered = self._next_start - self.config.hop + self.config.frames
         if not self.frames or (self._next_start and covered == self.frames):
@@ -79,9 +83,9 @@ class WindowCutter:
         return [pad(self._latest, self.config)]
 
 
-def pad(frames: Frames, config: WindowConfig) -> Windows:
-    """One window of the frames of a segment no longer than it, (frames, coefficients)."""
-    window: Windows = frames[np.arange(config.frames) % len(frames)]
+def pad(frames: Frames, config: WindowConfig) -> Window:
+    """One window from the frames of a segment that is no longer than a window."""
+    window: Window = frames[np.arange(config.frames) % len(frames)]
     return window
 
 

@@ -75,7 +75,8 @@ def start_anew() -> NoReturn:
     """Run the same command line in the same process from its beginning.
 
     Call it when everything is closed.  What a pipe in front of this program had already given
-    to it (8 KiB at most) is lost; a microphone loses what is said in the meantime.
+    to it (a block, or two seconds after a stall) is lost; a microphone loses what is said in the
+    meantime.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the new run catches it
     sys.stdout.flush()

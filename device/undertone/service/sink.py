@@ -6,7 +6,7 @@ from collections.abc import Callable
 from undertone.events import (
     Event,
     LiveStatus,
-    SegmentHeard,
+    SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
@@ -43,7 +43,7 @@ class ServiceSink:
         match event:
             case Started():
                 self._source = event.source
-            case SegmentHeard():
+            case SegmentEnded():
                 self._segments += 1
                 self._manager.send(self._status())
             case SourceLost():

@@ -1,1 +1,1 @@
-"""The page: the device's dashboard, and a place to try files, in a browser (extra ``web``)."""
+"""The web page, in a browser: the live view, the journal, the models, and files to try."""

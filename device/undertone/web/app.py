@@ -1,4 +1,4 @@
-"""The script that Streamlit runs for each visitor; worker processes import it and do nothing."""
+"""The script that Streamlit runs for each visitor; a worker process imports it without effect."""
 
 if __name__ == "__main__":
     from undertone.web.layout import show

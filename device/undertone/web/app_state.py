@@ -1,4 +1,4 @@
-"""What all visitors of the page share: the models, the journal, the ears, and one place to work."""
+"""What all visitors of the page share: the models, the journal, the listener, and two locks."""
 
 from dataclasses import dataclass, field
 from threading import Lock
@@ -12,18 +12,18 @@ _REMEMBERED_RECORDS = 200
 
 @dataclass(frozen=True)
 class AppState:
-    """One for the server.
+    """One instance per server.
 
     has_password: whether visitors have logged in.
-    working: held while a file is judged or a model is measured, so that any number of visitors
-        takes the memory and the processor time of one.
+    working: held while a file is classified or a model is measured, so that any number of visitors
+        uses the memory and processor time of one.
     polling: held around ``follower``.
-    visitors: the identifiers of their sessions.
+    visitors: identifiers of the visitors' sessions.
     """
 
     settings: Settings
     models: Models
-    ears: LiveListener
+    listener: LiveListener
     follower: Follower
     has_password: bool
     working: Lock = field(default_factory=Lock)
@@ -31,18 +31,18 @@ class AppState:
     visitors: set[str] = field(default_factory=set)
 
 
-_house: AppState | None = None
+_app_state: AppState | None = None
 
 
-def furnish(settings: Settings, models: Models, has_password: bool) -> AppState:
-    """Make the house that the pages show from now on."""
-    global _house
+def create_app_state(settings: Settings, models: Models, has_password: bool) -> AppState:
+    """Create the state that the pages use from now on."""
+    global _app_state
     follower = Follower(settings.journal, _REMEMBERED_RECORDS)
-    _house = AppState(settings, models, LiveListener(), follower, has_password)
-    return _house
+    _app_state = AppState(settings, models, LiveListener(), follower, has_password)
+    return _app_state
 
 
 def app_state() -> AppState:
-    """The one of this server."""
-    assert _house is not None
-    return _house
+    """The state of this server."""
+    assert _app_state is not None
+    return _app_state

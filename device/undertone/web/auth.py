@@ -1,4 +1,4 @@
-"""The door of a page that is open to a network: a password, and a cookie for who knows it."""
+"""Login for a page that is open to a network: a password, and a cookie for the browser."""
 
 import asyncio
 import secrets
@@ -16,18 +16,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from undertone.web.request_security import refuse_socket
 
-ENTRANCE, EXIT = "/enter", "/leave"
-COOKIE = "undertone_door"
+LOGIN_PATH, LOGOUT_PATH = "/login", "/logout"
+COOKIE = "undertone_login"
 MOST_TRIES = 10
 PERIOD_S = 60.0
-"""At most so many wrong passwords in so many seconds from one address."""
+"""At most this many wrong passwords in this many seconds from one address."""
 
 MOST_LOGINS = 100
-"""One more ends the oldest."""
+"""Another login ends the oldest."""
 
 _LONGEST_FORM_BYTES = 4096
-_BEHIND_THE_PAGE = "/_stcore/"
-"""Here Streamlit's part in the browser asks; it shows a text only where it is JSON."""
+_STREAMLIT_PATHS = "/_stcore/"
+"""Requested by Streamlit's scripts in the browser, which show the text of JSON answers only."""
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Undertone</title>
@@ -40,20 +40,20 @@ input, button {{ font: inherit; width: 100%; box-sizing: border-box; padding: .5
 </style></head><body><main><h1>Undertone</h1>
 <form method="post" action="{action}"><label>Password
 <input type="password" name="password" autocomplete="current-password" required autofocus></label>
-<button>Enter</button></form><p role="alert">{told}</p></main></body></html>
+<button>Log in</button></form><p role="alert">{message}</p></main></body></html>
 """
 
 
 class Login:
-    """Lets in who sent the password; everyone else sees the form that asks for it.
+    """Passes on requests of logged-in browsers; all others get the login form.
 
-    Nothing behind it can be reached without: no page, no upload, no WebSocket.
+    Nothing can be reached without a login: no page, no upload, no WebSocket.
     """
 
     def __init__(
         self, app: ASGIApp, password: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """A login is good until its logout or until the server ends."""
+        """A login is valid until its logout or until the server ends."""
         self._app = app
         self._password = _digest(password)
         self._clock = clock
@@ -61,22 +61,26 @@ class Login:
         self._logins: dict[str, set[asyncio.Task[None]]] = {}  # key: its WebSockets; oldest first
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what comes with the cookie of a login."""
+        """Pass on a request with the cookie of a login."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         key = cookie_parser(Headers(scope=scope).get("cookie", "")).get(COOKIE, "")
-        is_in = key in self._logins
+        logged_in = key in self._logins
         if scope["type"] == "websocket":
-            await (self._stay(key, scope, receive, send) if is_in else refuse_socket(receive, send))
-        elif is_in and (scope["method"], scope["path"]) != ("POST", EXIT):
+            if logged_in:
+                await self._serve_socket(key, scope, receive, send)
+            else:
+                await refuse_socket(receive, send)
+        elif logged_in and (scope["method"], scope["path"]) != ("POST", LOGOUT_PATH):
             await self._app(scope, receive, send)
         else:
-            answer = self._leave(key) if is_in else await self._answer(Request(scope, receive))
-            await answer(scope, receive, send)
+            request = Request(scope, receive)
+            response = self._log_out(key) if logged_in else await self._log_in(request)
+            await response(scope, receive, send)
 
-    async def _stay(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a WebSocket until its end or that of its login."""
+    async def _serve_socket(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket until it or its login ends."""
         serving = asyncio.ensure_future(self._app(scope, receive, send))
         self._logins[key].add(serving)
         try:
@@ -87,17 +91,17 @@ class Login:
         finally:
             self._logins.get(key, set()).discard(serving)
 
-    async def _answer(self, request: Request) -> Response:
-        if request.url.path.startswith(_BEHIND_THE_PAGE):
-            return JSONResponse("Load this page again and give its password.", 401)
-        if request.method != "POST" or request.url.path != ENTRANCE:
+    async def _log_in(self, request: Request) -> Response:
+        if request.url.path.startswith(_STREAMLIT_PATHS):
+            return JSONResponse("Reload this page and log in.", 401)
+        if request.method != "POST" or request.url.path != LOGIN_PATH:
             return _form("", 401)
         address = _address(request.scope)
         if self._must_wait(address):
             return _form("Too many wrong passwords: try again in a minute.", 429)
-        self._tries.append((self._clock(), address))  # before its body, which may come any time
+        self._tries.append((self._clock(), address))  # before the body, which may come much later
         if not secrets.compare_digest(_digest(await _password(request)), self._password):
-            return _form("That is not the password.", 401)
+            return _form("Wrong password.", 401)
         self._tries = deque(each for each in self._tries if each[1] != address)
         response = RedirectResponse("/", 303)
         response.set_cookie(COOKIE, self._new_key(), httponly=True, samesite="strict")
@@ -116,7 +120,7 @@ class Login:
         self._logins[key] = set()
         return key
 
-    def _leave(self, key: str) -> Response:
+    def _log_out(self, key: str) -> Response:
         self._end(key)
         response = RedirectResponse("/", 303)
         response.delete_cookie(COOKIE, httponly=True, samesite="strict")
@@ -128,7 +132,7 @@ class Login:
 
 
 def _address(scope: Scope) -> str:
-    """Whose tries count together: of IPv6 all of a /64, from which one visitor can choose."""
+    """The address whose tries count together: a /64 for IPv6, within which a visitor can choose."""
     host: str = scope["client"][0]
     address = ip_address(host)
     if not isinstance(address, IPv6Address):
@@ -137,17 +141,17 @@ def _address(scope: Scope) -> str:
     return str(mapped or IPv6Network((int(address), 64), strict=False))
 
 
-def _form(told: str, status: int) -> Response:
-    return HTMLResponse(_PAGE.format(action=ENTRANCE, told=told), status)
+def _form(message: str, status: int) -> Response:
+    return HTMLResponse(_PAGE.format(action=LOGIN_PATH, message=message), status)
 
 
 def _digest(password: str) -> bytes:
-    """Of one length, so that a comparison tells nothing of it."""
+    """A hash of fixed length, so that a comparison does not depend on the password's length."""
     return sha256(password.encode("utf-8", "surrogateescape")).digest()
 
 
 async def _password(request: Request) -> str:
-    """What the form sent; empty where it is no such form or far too long."""
+    """The password in the form; empty if it is another form or far too long."""
     content = b""
     async for chunk in request.stream():
         content += chunk

@@ -1,15 +1,19 @@
-"""Every chart of the pages: values in, an Altair chart out, in the colours of the emotions."""
+"""The charts of the pages: values in, an Altair chart out, in the colours of the emotions."""
 
+import io
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 import altair as alt
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from undertone.emotions import colour
-from undertone.events import SegmentHeard, Verdict
+from undertone.emotions import NO_SPEECH, colour
+from undertone.events import SegmentEnded, Verdict
 from undertone.journal import Record
 from undertone.journal.plot import in_order, short_name
 from undertone.journal.summary import Counts
@@ -18,23 +22,26 @@ from undertone.recognition.decision import combine
 from undertone.recognition.pipeline import ClassifiedSegment
 from undertone.web.preview import Preview, Rows
 
-NO_SPEECH = "no speech"
 _AXIS, _LEGEND = 40, 90
-"""Pixels that they take from the height of a chart."""
+"""Pixels of a chart's height that they use."""
+
+_LEFT: dict[str, Any] = {"minExtent": 64, "maxExtent": 64, "labelLimit": 56}
+"""Pixels to the left of a plot: the same in all charts, so that their seconds are aligned."""
 
 _MOST_WINDOWS = 300
 _PICTURE_WIDTH = 800
 _DEVIATIONS = 2.5
-"""From the mean of the training windows to an end of the colours of the MFCC."""
+"""Standard deviations from the mean of the training windows to either end of the colour scale."""
 
-_EVERY_LABEL = alt.Axis(title=None, labelOverlap=False)
+_EVERY_LABEL = alt.Axis(title=None, labelOverlap=False, **_LEFT)
+_NO_LABEL = alt.Axis(title=None, labels=False, ticks=False, grid=False, domain=False, **_LEFT)
 
 _COLD_TO_WARM = ((0.0, (13, 42, 99)), (0.5, (140, 140, 150)), (1.0, (253, 213, 84)))
-"""Dark blue, grey, yellow: told apart by brightness alone."""
+"""Dark blue, grey, yellow: distinguishable by brightness alone."""
 
 
 def probabilities(verdict: Verdict) -> alt.Chart:
-    """One bar for each emotion, with its share."""
+    """A bar for the probability of each emotion."""
     shares = verdict.scores.probabilities
     labels = in_order(shares)
     return _chart(
@@ -49,59 +56,60 @@ def probabilities(verdict: Verdict) -> alt.Chart:
             title=None,
         ),
         color=_colours("emotion", labels, legend=False),
-        tooltip=["emotion:N", alt.Tooltip("probability:Q", format=".1%")],
+        tooltip=["emotion:N", alt.Tooltip("probability:Q", format=".0%")],
     )
 
 
-def waveform(sketch: Preview, segments: Sequence[ClassifiedSegment]) -> alt.Chart:
-    """The loudness of a recording over time, its segments in the colours of their verdicts.
+def waveform(preview: Preview, segments: Sequence[ClassifiedSegment]) -> alt.Chart:
+    """The amplitude of a recording over time, with its segments in the colours of their verdicts.
 
-    Its columns overlap a little: side by side they would show the page between them.
+    The columns overlap a little, so that the page does not show between them.
     """
-    pitch_s = sketch.duration_s / len(sketch.peaks)
-    heard = _verdicts_at(segments, (np.arange(len(sketch.peaks)) + 0.5) * pitch_s)
+    pitch_s = preview.duration_s / len(preview.peaks)
+    verdicts = _verdicts_at(segments, (np.arange(len(preview.peaks)) + 0.5) * pitch_s)
     rows = [
         {
             "from": i * pitch_s,
             "to": (i + 1.3) * pitch_s,
             "high": peak,
             "low": -peak,
-            "heard": told,
+            "verdict": verdict,
         }
-        for i, (peak, told) in enumerate(zip(sketch.peaks.tolist(), heard, strict=True))
+        for i, (peak, verdict) in enumerate(zip(preview.peaks.tolist(), verdicts, strict=True))
     ]
-    loudest = max(float(sketch.peaks.max()), 0.01)
+    loudest = max(float(preview.peaks.max()), 0.01)
     return _chart(
         rows,
         alt.MarkDef("rect", opacity=1),
         160 + _LEGEND,
-        x=_seconds(sketch.duration_s),
+        x=_seconds(preview.duration_s),
         x2="to:Q",
-        y=alt.Y("low:Q", axis=None, scale=alt.Scale(domain=[-loudest, loudest])),
+        y=alt.Y("low:Q", axis=_NO_LABEL, scale=alt.Scale(domain=[-loudest, loudest])),
         y2="high:Q",
-        color=_colours("heard", heard),
-        tooltip=["heard:N", alt.Tooltip("from:Q", format=".2f", title="second")],
+        color=_colours("verdict", verdicts),
+        tooltip=["verdict:N", alt.Tooltip("from:Q", format=".2f", title="second")],
     )
 
 
 def windows(
     segments: Sequence[ClassifiedSegment], manifest: Manifest, length_s: float
 ) -> alt.Chart:
-    """What each window sounded like: the stronger a colour, the more probable."""
-    frame_s = manifest.mfcc.hop_length / manifest.mfcc.sample_rate_hz
-    window_s, hop_s = manifest.window.frames * frame_s, manifest.window.hop * frame_s
+    """The probabilities of each window: the stronger the colour, the more probable the emotion.
+
+    Where windows overlap, each is drawn around its middle; together they cover their segment.
+    """
     found = [
-        (segment.time_s + min(i * hop_s, max(0.0, segment.duration_s - window_s)), logs)
+        (*span, logs)
         for segment in segments
-        for i, logs in enumerate(segment.windows)
+        for span, logs in zip(_spans(segment, manifest), segment.windows, strict=True)
     ]
     together = -(-len(found) // _MOST_WINDOWS)
     rows = []
     for first in range(0, len(found), together):
         some = found[first : first + together]
-        shares = np.exp(combine([logs for _, logs in some]))
+        shares = np.exp(combine([logs for _, _, logs in some]))
         rows += [
-            {"from": some[0][0], "to": some[-1][0] + hop_s, "emotion": label, "probability": share}
+            {"from": some[0][0], "to": some[-1][1], "emotion": label, "probability": share}
             for label, share in zip(manifest.labels, shares.tolist(), strict=True)
         ]
     return _chart(
@@ -123,8 +131,35 @@ def windows(
     )
 
 
+def _spans(segment: ClassifiedSegment, manifest: Manifest) -> Iterable[tuple[float, float]]:
+    """From when to when each window of ``segment`` is drawn, in seconds of the recording."""
+    frame_s = manifest.mfcc.hop_length / manifest.mfcc.sample_rate_hz
+    window_s, hop_s = manifest.window.frames * frame_s, manifest.window.hop * frame_s
+    last_s = max(0.0, segment.duration_s - window_s)
+    starts = [min(i * hop_s, last_s) for i in range(len(segment.windows))]
+    between = [(one + other + window_s) / 2 for one, other in pairwise(starts)]
+    return pairwise(segment.time_s + edge for edge in (0.0, *between, segment.duration_s))
+
+
+def mfcc(preview: Preview) -> alt.Chart:
+    """The MFCC over time, as :func:`mfcc_picture` colours them."""
+    png = io.BytesIO()
+    Image.fromarray(mfcc_picture(preview.mfcc)).save(png, "png")
+    url = f"data:image/png;base64,{b64encode(png.getvalue()).decode()}"
+    return _chart(
+        [{"from": 0, "to": preview.duration_s, "low": 0, "high": 1, "url": url}],
+        alt.MarkDef("image", aspect=False),
+        120 + _AXIS,
+        x=_seconds(preview.duration_s),
+        x2="to:Q",
+        y=alt.Y("low:Q", axis=_NO_LABEL),
+        y2="high:Q",
+        url="url:N",
+    )
+
+
 def mfcc_picture(mfcc: Rows) -> NDArray[np.uint8]:
-    """MFCC as pixels, shape (height, width, 3): time to the right, the first at the bottom."""
+    """MFCC as pixels, shape (height, width, 3): time to the right, coefficient 1 at the bottom."""
     share = np.clip(mfcc.T[::-1] / (2 * _DEVIATIONS) + 0.5, 0, 1)
     stops = [stop for stop, _ in _COLD_TO_WARM]
     channels = [np.interp(share, stops, [rgb[i] for _, rgb in _COLD_TO_WARM]) for i in range(3)]
@@ -133,7 +168,7 @@ def mfcc_picture(mfcc: Rows) -> NDArray[np.uint8]:
 
 
 def over_time(bars: Mapping[str, Counts]) -> alt.Chart:
-    """Segments in each hour or day, stacked; ``bars`` as :func:`journal.plot.over_time` has it."""
+    """Segments in each hour or day, stacked; ``bars`` from :func:`journal.plot.over_time`."""
     names = {short_name(when): counts for when, counts in bars.items()}
     axis = alt.Axis(labelAngle=0, labelOverlap=True)
     x = alt.X("when:O", title=None, sort=list(names), axis=axis)
@@ -141,7 +176,7 @@ def over_time(bars: Mapping[str, Counts]) -> alt.Chart:
 
 
 def by_hour(hours: Mapping[int, Counts]) -> alt.Chart:
-    """What part of the segments of each hour of the day had which verdict."""
+    """The share of each verdict in the segments of each hour of the day."""
     bars = {f"{hour:02}": hours.get(hour, {}) for hour in range(24)}
     axis = alt.Axis(labelAngle=0, labelOverlap=True)
     x = alt.X("when:O", title="hour of the day", axis=axis)
@@ -150,18 +185,18 @@ def by_hour(hours: Mapping[int, Counts]) -> alt.Chart:
 
 
 def strip(records: Iterable[Record], day: date) -> alt.Chart:
-    """Every segment of ``day`` at its time there, a row for each verdict."""
+    """Every segment of ``day`` at its local time, in a row for each verdict."""
     rows: list[dict[str, Any]] = [
         {
             "time": record.time.replace(tzinfo=None).isoformat(timespec="seconds"),
-            "heard": record.event.verdict.verdict,
+            "verdict": record.event.verdict.verdict,
             "confidence": record.event.verdict.scores.confidence,
             "seconds": record.event.duration_s,
         }
         for record in records
-        if isinstance(record.event, SegmentHeard)
+        if isinstance(record.event, SegmentEnded)
     ]
-    verdicts = in_order(row["heard"] for row in rows)
+    verdicts = in_order(row["verdict"] for row in rows)
     return _chart(
         rows,
         alt.MarkDef("tick", thickness=2, opacity=1),
@@ -172,11 +207,11 @@ def strip(records: Iterable[Record], day: date) -> alt.Chart:
             scale=alt.Scale(domain=[f"{day}T00:00:00", f"{day}T23:59:59"]),
             axis=alt.Axis(format="%H:%M", labelOverlap=True),
         ),
-        y=alt.Y("heard:N", sort=verdicts, axis=_EVERY_LABEL),
-        color=_colours("heard", verdicts, legend=False),
+        y=alt.Y("verdict:N", sort=verdicts, axis=_EVERY_LABEL),
+        color=_colours("verdict", verdicts, legend=False),
         tooltip=[
             alt.Tooltip("time:T", format="%H:%M:%S"),
-            "heard:N",
+            "verdict:N",
             alt.Tooltip("confidence:Q", format=".0%"),
             alt.Tooltip("seconds:Q", format=".1f"),
         ],
@@ -186,7 +221,7 @@ def strip(records: Iterable[Record], day: date) -> alt.Chart:
 def _stacked(bars: Mapping[str, Counts], x: alt.X, y: alt.Y) -> alt.Chart:
     verdicts = in_order({verdict for counts in bars.values() for verdict in counts})
     rows = [
-        {"when": when, "heard": verdict, "segments": counts.get(verdict, 0), "order": number}
+        {"when": when, "verdict": verdict, "segments": counts.get(verdict, 0), "order": number}
         for when, counts in bars.items()
         for number, verdict in enumerate(verdicts)
     ]
@@ -196,14 +231,14 @@ def _stacked(bars: Mapping[str, Counts], x: alt.X, y: alt.Y) -> alt.Chart:
         220 + _LEGEND,
         x=x,
         y=y,
-        color=_colours("heard", verdicts),
+        color=_colours("verdict", verdicts),
         order="order:Q",
-        tooltip=["when:O", "heard:N", "segments:Q"],
+        tooltip=["when:O", "verdict:N", "segments:Q"],
     )
 
 
 def _verdicts_at(segments: Sequence[ClassifiedSegment], times_s: NDArray[np.float64]) -> list[str]:
-    """What is heard at each of ``times_s``."""
+    """The verdict on the segment at each of ``times_s``."""
     starts = np.array([segment.time_s for segment in segments])
     places = np.searchsorted(starts, times_s, side="right") - 1
     return [

@@ -1,4 +1,4 @@
-"""The body of a request has to come, and at a fair pace: who sends it holds room meanwhile."""
+"""A deadline for the body of a request, which reserves memory until it is complete."""
 
 import asyncio
 from contextlib import suppress
@@ -12,24 +12,24 @@ LEAST_BYTES_S = 128 * 1024
 
 
 class _TooSlowError(Exception):
-    """The body of the request did not come in time."""
+    """The body of the request did not arrive in time."""
 
 
 class BodyDeadline:
-    """Refuses a request whose body comes too slowly, with 408, so that others get its room."""
+    """Refuses a request whose body arrives too slowly with 408, which frees its memory."""
 
     def __init__(self, app: ASGIApp, least_s: float) -> None:
-        """A body has ``least_s`` seconds, and a second more for each :data:`LEAST_BYTES_S`.
+        """A body may take ``least_s`` seconds, and another second for each :data:`LEAST_BYTES_S`.
 
-        They count from the moment in which ``app`` first wants it.
+        They count from when ``app`` first reads it.
         """
         self._app = app
         self._least_s = least_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, with its body while that comes in time.
+        """Pass on the request, with its body as long as that arrives in time.
 
-        Whoever gives it up in the middle is not told anything, and nor is the terminal.
+        A client that disconnects in the middle causes no answer and no message.
         """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -61,6 +61,6 @@ class BodyDeadline:
                 await self._app(scope, receive_in_time, answer)
         except _TooSlowError:
             if not is_answered:
-                told = "The request came too slowly: send it again, over a faster network."
-                refusal = PlainTextResponse(told, 408, {"connection": "close"})
+                message = "The request arrived too slowly: send it again over a faster network."
+                refusal = PlainTextResponse(message, 408, {"connection": "close"})
                 await refusal(scope, receive, send)

@@ -1,4 +1,4 @@
-"""The model that a visitor uses: the command's own until another is chosen on the page Model."""
+"""The model that a visitor uses: the command's, until another is selected on the page Model."""
 
 import streamlit as st
 
@@ -8,12 +8,12 @@ from undertone.web.models import Model
 _KEY = "chosen model"
 
 
-def chosen(house: AppState) -> Model:
-    """The model in use in this session."""
-    usable = house.models.usable
+def chosen(state: AppState) -> Model:
+    """The model selected in this session."""
+    usable = state.models.usable
     return usable[st.session_state.get(_KEY, next(iter(usable)))]
 
 
 def select_model(name: str) -> None:
-    """Use the model of this name from now on, in this session."""
+    """Use the model of this name in this session from now on."""
     st.session_state[_KEY] = name

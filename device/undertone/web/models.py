@@ -1,4 +1,4 @@
-"""The models of the page: every installed bundle and the one that was asked for, ready to use."""
+"""The models of the page: every installed bundle and the one from the command line, loaded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from undertone.recognition.interpreter import RuntimeName
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command was asked for."""
+    """The settings of the command."""
 
     model: str
     threshold: float | None
@@ -29,7 +29,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Model:
-    """A bundle, and its network ready to be asked from any thread."""
+    """A bundle and its classifier, which any thread may use."""
 
     bundle: Bundle
     classifier: Classifier
@@ -37,16 +37,16 @@ class Model:
 
 @dataclass(frozen=True)
 class Models:
-    """By name, the one that was asked for first; ``broken`` says why others can't be used."""
+    """By name, the command's first; ``broken``: why the others can't be used."""
 
     usable: Mapping[str, Model]
     broken: Mapping[str, str]
 
 
 def open_models(settings: Settings) -> Models:
-    """Open all of them, before there are threads: each is tried out in a forked process.
+    """Open all of them before there are threads: each is first tried in a forked process.
 
-    Raises BundleError and RuntimeMissingError where the one asked for can't be used.
+    Raises BundleError and RuntimeMissingError if the command's can't be used.
     """
     first = _open(settings.model, settings)
     usable, broken = {first.bundle.manifest.name: first}, {}

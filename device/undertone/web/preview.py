@@ -1,4 +1,4 @@
-"""A recording as it is drawn: of bounded size, however long it is."""
+"""The data that is plotted of a recording, of bounded size however long it is."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _PIECE = SAMPLE_RATE_HZ // 200
 
 
 class Decimator:
-    """Rows in the order in which they come, merged pairwise whenever they become too many."""
+    """Rows in order, merged in pairs whenever there are too many."""
 
     def __init__(self, most: int, merge: Callable[[Rows], Rows]) -> None:
         """Keep less than twice ``most``; ``merge``: shape (n, rows, columns) to (n, columns)."""
@@ -30,7 +30,7 @@ class Decimator:
         self._rest: list[Rows] = []
 
     def push(self, rows: Rows) -> None:
-        """Take more rows, shape (n, columns)."""
+        """Add rows, shape (n, columns)."""
         for row in rows:
             self._rest.append(row)
             if len(self._rest) == self._step:
@@ -42,17 +42,17 @@ class Decimator:
                     self._step *= 2
 
     def rows(self) -> Rows:
-        """What is kept, shape (rows, columns); raises ValueError where nothing came."""
+        """What is kept, shape (rows, columns); raises ValueError if nothing was pushed."""
         rest = [self._merge(np.stack(self._rest)[np.newaxis])[0]] if self._rest else []
         return np.stack([*self._kept, *rest])
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What is drawn of a recording.
+    """The data for the plots of a recording.
 
-    peaks: largest magnitude in each of equal stretches of time, 0 to 1.
-    mfcc: as the network takes them, shape (stretches, coefficients).
+    peaks: largest magnitude in each of equal intervals, 0 to 1.
+    mfcc: standardised as for the network, shape (intervals, coefficients).
     """
 
     duration_s: float
@@ -61,10 +61,10 @@ class Preview:
 
 
 class PreviewBuilder:
-    """Draws along while a recording is heard."""
+    """Builds the preview while a recording is classified."""
 
     def __init__(self, manifest: Manifest) -> None:
-        """The MFCC are those of ``manifest``."""
+        """Compute the MFCC with the parameters in ``manifest``."""
         self._manifest = manifest
         self._mfcc = Mfcc(manifest.mfcc)
         self._frames = Decimator(_COLUMNS, lambda groups: groups.mean(axis=1))
@@ -72,15 +72,15 @@ class PreviewBuilder:
         self._samples = 0
 
     def push(self, samples: Samples) -> None:
-        """Take the next block's samples."""
+        """Add the samples of the next block."""
         self._samples += len(samples)
         self._frames.push(self._mfcc.push(samples))
-        loudness = np.abs(samples / 32768.0)
-        peaks = np.maximum.reduceat(loudness, np.arange(0, len(samples), _PIECE))
+        magnitudes = np.abs(samples / 32768.0)
+        peaks = np.maximum.reduceat(magnitudes, np.arange(0, len(samples), _PIECE))
         self._peaks.push(peaks[:, np.newaxis])
 
     def finish(self) -> Preview:
-        """The picture of all that was taken, at least one sample."""
+        """The preview of all samples, of which there must be at least one."""
         self._frames.push(self._mfcc.flush())
         return Preview(
             self._samples / SAMPLE_RATE_HZ,

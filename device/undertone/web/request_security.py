@@ -1,7 +1,7 @@
-"""What every request to the page must fulfil, and what every answer tells the browser.
+"""Checks of every request to the page, and security headers of every answer.
 
-Streamlit takes a request whose ``Origin`` is any port of this machine for its own, and asks a
-host of the network for its address where it is another's; here only the page itself may call.
+Streamlit accepts requests whose ``Origin`` is any port of this machine, and queries a host in the
+network for its address to check others; here only the page itself may send requests.
 """
 
 from collections.abc import Container
@@ -26,23 +26,23 @@ _POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""The browser itself refuses to fetch anything from elsewhere, whatever a name or a card holds."""
+"""It keeps the browser from loading anything from other hosts, whatever a model card contains."""
 
 HEADERS = {
     "Content-Security-Policy": _POLICY,
-    "Referrer-Policy": "same-origin",  # without any, a form would come from "null"
+    "Referrer-Policy": "same-origin",  # with no-referrer a form's origin would be "null"
     "X-Content-Type-Options": "nosniff",
 }
 
 
 class RequestSecurity:
-    """Lets only requests through that are made for this host and by the page itself."""
+    """Passes on only requests that the page itself makes to this host."""
 
     def __init__(self, app: ASGIApp, hosts: Container[str] | None) -> None:
-        """``hosts``: the names that the page may be asked for; None: whatever it is called.
+        """``hosts``: the permitted host names; None permits any.
 
-        On this machine alone the names are known, so that no page of the network can have its
-        own name lead here (DNS rebinding).
+        The names are known if only this machine can reach the page; the check then prevents another
+        site from directing its own name here (DNS rebinding).
         """
         self._app = app
         self._hosts = hosts
@@ -58,16 +58,15 @@ class RequestSecurity:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        if self._is_welcome(Headers(scope=scope)):
+        if self._is_allowed(Headers(scope=scope)):
             await self._app(scope, receive, answer)
         elif scope["type"] == "websocket":
             await refuse_socket(receive, send)
         else:
-            await PlainTextResponse("This page may be called by itself only.", 403)(
-                scope, receive, answer
-            )
+            message = "Only the page itself may send requests to this server."
+            await PlainTextResponse(message, 403)(scope, receive, answer)
 
-    def _is_welcome(self, headers: Headers) -> bool:
+    def _is_allowed(self, headers: Headers) -> bool:
         host = headers.get("host", "")
         if self._hosts is not None and _name(host) not in self._hosts:
             return False
@@ -76,7 +75,7 @@ class RequestSecurity:
 
 
 async def refuse_socket(receive: Receive, send: Send) -> None:
-    """Close a WebSocket before it is open; the browser sees status 403."""
+    """Close a WebSocket before it opens; the browser sees status 403."""
     await receive()  # websocket.connect
     await send({"type": "websocket.close", "code": 1008})
 

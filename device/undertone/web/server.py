@@ -1,4 +1,4 @@
-"""The web server: Streamlit's application behind its guards, on one address."""
+"""The web server: Streamlit's application behind the request checks, on one address."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ _SETTINGS = {
     "theme.dark.primaryColor": "#64CAFF",
     "theme.light.primaryColor": "#0072B2",  # as on the page of a report
 }
-"""Of Streamlit; they go before whatever a configuration file of the user's says."""
+"""Settings of Streamlit, which override those in the user's configuration file."""
 
 _SHUTDOWN_S = 2
 
@@ -48,8 +48,8 @@ _SHUTDOWN_S = 2
 class Deadlines:
     """How long the server waits.
 
-    body_s: for the body of a request, and longer the more of it has come.
-    left_s: for a visitor who has left, until uploads and everything else of the visit are gone.
+    body_s: for the body of a request; longer the more of it has arrived.
+    left_s: after a visitor has left, until uploads and everything else of the session are deleted.
     """
 
     body_s: float = 20.0
@@ -58,7 +58,7 @@ class Deadlines:
 
 @dataclass(frozen=True)
 class Address:
-    """Where the page is served, and the password that it asks for."""
+    """Where the page is served, and its password."""
 
     host: str
     port: int
@@ -92,28 +92,28 @@ def serve(
 ) -> None:
     """Serve the page until SIGINT or SIGTERM.
 
-    ready: told the address once it is taken (port 0 is a free one); close: called at the end.
-    Raises WebError where the address can't be had.
+    ready: called with the address once it is bound (port 0 selects a free one); close: called at
+    the end.  Raises WebError if the address can't be bound.
     """
     listening = _listen(address)
     port = listening.getsockname()[1]
-    taken = Address(address.host, port, address.password)
-    ready(taken)
+    bound = Address(address.host, port, address.password)
+    ready(bound)
     import uvicorn
     from streamlit.web.bootstrap import load_config_options
 
-    here = {
-        "browser.serverAddress": taken.host,
-        "server.disconnectedSessionTTL": math.ceil(2 * deadlines.left_s),  # they are closed before
+    settings = _SETTINGS | {
+        "browser.serverAddress": bound.host,
+        "server.disconnectedSessionTTL": math.ceil(2 * deadlines.left_s),  # close_left is earlier
         "server.port": port,
     }
-    load_config_options(_SETTINGS | here)
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what visitors send
+    load_config_options(settings)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it logs what visitors send
     config = uvicorn.Config(
-        _application(taken, close, deadlines),
-        proxy_headers=False,  # or whoever is on this machine could claim any address
+        _application(bound, close, deadlines),
+        proxy_headers=False,  # else any program on this machine could claim any address
         ws="websockets-sansio",
-        ws_max_size=2**20,  # what a browser sends: the states of its widgets
+        ws_max_size=2**20,  # a browser sends only the states of its widgets
         log_level="error",
         access_log=False,
         server_header=False,
@@ -171,6 +171,6 @@ def _listen(address: Address) -> socket.socket:
         return socket.create_server((address.host, address.port), family=family)
     except OSError as error:
         raise WebError(
-            f"Can't serve a page on {address.host}, port {address.port}: "
+            f"Can't serve the page on {address.host}, port {address.port}: "
             f"{error.strerror or error}; choose another with --port or --host."
         ) from error

@@ -1,4 +1,4 @@
-"""Sessions of visitors who have left: closed after a while, and their memory given back."""
+"""Closes the sessions of visitors who have left, and frees their memory."""
 
 import asyncio
 import ctypes
@@ -17,11 +17,10 @@ async def close_left(
 ) -> None:
     """Close every session whose visitor has been away for ``left_s`` seconds; never returns.
 
-    Streamlit by itself does that only when another visitor leaves, so that uploads of the last
-    one would stay.
+    Streamlit itself does so only when another visitor leaves, so the uploads of the last one would
+    stay.
 
-    uploads: those of ``runtime``.  known: identifiers of sessions, which are taken out as they
-        are closed.
+    uploads: those of ``runtime``.  known: identifiers of sessions; removed as they are closed.
     """
     away: dict[str, float] = {}
     held = 0
@@ -36,15 +35,15 @@ async def close_left(
         left = [session for session, since_s in away.items() if now_s - since_s >= left_s]
         for session in left:
             runtime.close_session(session)
-            uploads.remove_session_files(session)  # those that came after its visitor had left
+            uploads.remove_session_files(session)  # those that arrived after the visitor had left
             known.discard(session)
         held = held_bytes(uploads)
         if left or held < before:
-            _give_back_memory()
+            _release_memory()
 
 
-def _give_back_memory() -> None:
-    """To the system; the C library by itself keeps the pieces below its threshold."""
-    gc.collect()  # a session and what it holds refer to each other
+def _release_memory() -> None:
+    """Return free memory to the system; the C library itself keeps pieces below its threshold."""
+    gc.collect()  # a session and its contents refer to each other
     with suppress(AttributeError):  # not every C library has it
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""An upload judged by the library, as ``undertone classify`` judges a file."""
+"""Classifies an upload with the library, as ``undertone classify`` does with a file."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -16,60 +16,60 @@ from undertone.web.models import Model
 from undertone.web.preview import Preview, PreviewBuilder
 
 LONGEST_S = 4 * 3600.0
-"""A few megabytes of silence, well packed, are months of it."""
+"""A few megabytes of compressed silence can last for months."""
 
 _BLOCK_S = 1.0
-"""Read at a time: nobody waits for what is in it, and an hour takes half as long."""
+"""Longer blocks than from a microphone take half the time, and latency does not matter here."""
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What became of a recording, and its picture where it could be read."""
+class ClassifiedUpload:
+    """The result of a recording, with a preview if it could be read."""
 
     result: FileResult
-    sketch: Preview | None = None
+    preview: Preview | None = None
 
 
-Told = Callable[[float, Sequence[ClassifiedSegment]], None]
-"""Told how much of a recording is done, 0 to 1, and its segments so far."""
+OnProgress = Callable[[float, Sequence[ClassifiedSegment]], None]
+"""Called with the fraction of a recording that is done, 0 to 1, and its segments so far."""
 
 
-def judge(
+def classify_upload(
     name: str,
     data: bytes,
     model: Model,
     threshold: float | None,
-    told: Told,
+    on_progress: OnProgress,
     longest_s: float = LONGEST_S,
-) -> Heard:
-    """Judge the audio file in ``data``; ``name`` is what its owner calls it, and no path of ours.
+) -> ClassifiedUpload:
+    """Classify the audio file in ``data``; ``name`` is only shown, never used as a path.
 
-    What is no sound, or too long, is a result like any other.
+    A file that is not audio, or too long, gives a result with an error.
     """
-    sketcher = PreviewBuilder(model.bundle.manifest)
+    builder = PreviewBuilder(model.bundle.manifest)
     with _file_in_memory(data) as file:
 
         def watch(block: Block, segments: Sequence[ClassifiedSegment]) -> None:
             if block.time_s > longest_s:
                 raise AudioSourceError(
-                    f"{name} is longer than {longest_s / 3600:g} hours: cut it, or run "
+                    f"{name} is longer than {longest_s / 3600:g} hours: shorten it, or run "
                     "`undertone classify` on it."
                 )
-            sketcher.push(block.samples)
+            builder.push(block.samples)
             done = os.lseek(file.fileno(), 0, os.SEEK_CUR) / len(data)
-            told(min(1.0, done), segments)
+            on_progress(min(1.0, done), segments)
 
         try:
             blocks = read_sound(file, name, _BLOCK_S)
             verdict = classify(blocks, model.classifier, threshold, watch)
         except AudioSourceError as error:
-            return Heard(FileResult(Path(name), None, str(error)))
-    return Heard(FileResult(Path(name), verdict), sketcher.finish())
+            return ClassifiedUpload(FileResult(Path(name), None, str(error)))
+    return ClassifiedUpload(FileResult(Path(name), verdict), builder.finish())
 
 
 @contextmanager
 def _file_in_memory(data: bytes) -> Iterator[IO[bytes]]:
-    """A file with a descriptor, which libsndfile wants, and no place on any disk."""
+    """A file with a descriptor, which libsndfile needs, that is on no disk."""
     with os.fdopen(os.memfd_create("upload"), "w+b") as file:
         file.write(data)
         file.flush()

@@ -1,4 +1,4 @@
-"""What Streamlit's own part in the browser says of the server, in the words of this program."""
+"""Replaces messages in Streamlit's scripts that would make no sense to a user of Undertone."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -7,25 +7,25 @@ _SCRIPTS = "/static/js/"
 
 WORDS = {
     b"Is Streamlit still running? If you accidentally stopped Streamlit, just restart it in your "
-    b"terminal:": b"The server of this page is not running. Start it again, and the page goes on:",
+    b"terminal:": b"The server of this page is not running. The page continues when you start it:",
     b"streamlit run yourscript.py": b"undertone web",
     b"Streamlit server is not responding. Are you connected to the internet?": (
         b"The server of this page does not answer: is the command undertone web still running, "
-        b"and are you in its network? The page goes on as soon as it answers."
+        b"and are you in its network? The page continues as soon as it answers."
     ),
 }
-"""Inside template literals of JavaScript: without backticks, dollar signs and backslashes."""
+"""Used inside JavaScript template literals: no backticks, dollar signs or backslashes."""
 
 
 class Wording:
-    """Rewords the scripts that are sent to the browser; no option of Streamlit's does."""
+    """Replaces the messages in the scripts on their way; Streamlit has no option for it."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """``app``: what serves the scripts."""
+        """``app``: the application that serves the scripts."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on everything; a whole script is held until it is complete."""
+        """Pass on everything; a script is held back until it is complete."""
         is_script = scope["type"] == "http" and scope["path"].startswith(_SCRIPTS)
         if not is_script or scope["method"] != "GET":
             await self._app(scope, receive, send)

@@ -264,8 +264,11 @@ def test_any_format_of_a_clip_is_heard_much_alike(call, capsys, tmp_path, kind, 
     _, out, _ = call("classify", clips()[4], tmp_path / "same.wav", "--format", "json",
                      capsys=capsys)  # fmt: skip
     original, same = (json.loads(line) for line in out.splitlines())
-    assert same["label"] is not None
-    if kind != "8 kHz":  # the upper half of the spectrum is gone
+    assert original["verdict"] == "angry"
+    if kind == "8 kHz":  # the upper half of the spectrum is gone
+        assert same["verdict"] == "uncertain"
+        assert same["reason"].startswith("no sound above")
+    else:
         assert same["scores"] == pytest.approx(original["scores"], abs=0.1)
 
 
@@ -274,7 +277,7 @@ def test_a_clipped_clip_still_gets_a_verdict(call, capsys, tmp_path):
     soundfile.write(tmp_path / "clipped.wav", np.clip(samples * 50, -1, 1), rate)
     status, out, _ = call("classify", tmp_path / "clipped.wav", "--format", "json", capsys=capsys)
     assert status == 0
-    assert json.loads(out)["label"] in EMOTIONS
+    assert json.loads(out)["verdict"] == "angry"
 
 
 @pytest.mark.parametrize(

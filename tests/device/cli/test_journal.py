@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from undertone import cli
 from undertone.emotions import colour
 from undertone.errors import RuntimeMissingError
-from undertone.events import Gap, Scores, SegmentHeard, Started, Stopped, Verdict
+from undertone.events import Gap, Scores, SegmentEnded, Started, Stopped, Verdict
 from undertone.journal import JournalReader, JournalWriter
 from undertone.journal.plot import svg
 
@@ -23,7 +23,7 @@ DAY_S = 86_400
 
 def heard(verdict, time_s):
     scores = Scores({"happy": 0.6, "calm": 0.4})
-    return SegmentHeard(time_s, 2.0, -20.0, Verdict(scores, verdict), "m", "0")
+    return SegmentEnded(time_s, 2.0, -20.0, Verdict(scores, verdict), "m", "0")
 
 
 def run(*args):

@@ -1,14 +1,23 @@
 import io
+import logging
 
 import pytest
 from rich.console import Console
 
-from undertone.cli.view import LiveView, PlainView, SegmentCounter, bar, describe, summary
+from undertone.cli.view import (
+    ClippingWarning,
+    LiveView,
+    PlainView,
+    SegmentCounter,
+    bar,
+    describe,
+    summary,
+)
 from undertone.events import (
     Gap,
     LiveStatus,
     Scores,
-    SegmentHeard,
+    SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
@@ -22,7 +31,7 @@ NARROW = Verdict(HAPPY.scores, "uncertain", "no sound above 4.8 kHz")
 
 
 def segment(verdict=HAPPY, duration_s=2.0):
-    return SegmentHeard(0.0, duration_s, -23.4, verdict, "model", "0" * 64)
+    return SegmentEnded(0.0, duration_s, -23.4, verdict, "model", "0" * 64)
 
 
 def console():
@@ -69,7 +78,7 @@ def test_the_live_view_shows_what_is_heard_now():
     shown = console()
     view = LiveView(shown, "USB mic")
     view.handle(Started(0.0, "USB mic", "ravdess8-compact", "0" * 64, "1"))
-    view.observe(LiveStatus(1.0, 65.0, -20.0, False, True, HAPPY))
+    view.observe(LiveStatus(1.0, 65.0, -20.0, False, True, lambda: HAPPY))
     view.handle(segment(UNSURE))
     picture = Console(file=io.StringIO(), width=80)
     picture.print(view.render())
@@ -81,7 +90,7 @@ def test_the_live_view_shows_what_is_heard_now():
 
 def test_the_live_view_says_why_it_is_uncertain():
     view = LiveView(console(), "USB mic")
-    view.observe(LiveStatus(1.0, 65.0, -20.0, False, True, NARROW))
+    view.observe(LiveStatus(1.0, 65.0, -20.0, False, True, lambda: NARROW))
     picture = Console(file=io.StringIO(), width=80)
     picture.print(view.render())
     view.close()
@@ -119,3 +128,12 @@ def test_bars_are_as_long_as_their_share():
     assert bar(0.55, 10) == "█" * 5 + "▌"
     assert bar(-1, 10) == ""
     assert bar(2, 10) == "█" * 10
+
+
+def test_clipping_is_warned_about_once_an_hour_whatever_the_clock_is_set_to(caplog):
+    passed_s = iter([0.0, 0.0, 1800.0, 3700.0, 3700.0, 7200.0])
+    warning = ClippingWarning(lambda: next(passed_s))
+    with caplog.at_level(logging.WARNING):
+        for days in (9, 8, 0, 99):
+            warning.observe(LiveStatus(86_400.0 * days, 0.0, 0.0, True, False, None))
+    assert len(caplog.messages) == 2

@@ -23,7 +23,7 @@ scores = st.dictionaries(
 ).map(events.Scores)
 journal_events = st.one_of(
     st.builds(
-        events.SegmentHeard,
+        events.SegmentEnded,
         time_s=times,
         duration_s=durations,
         level_dbfs=st.integers(-1200, 0).map(lambda n: n / 10),
@@ -51,7 +51,7 @@ def segment(**changes):
         "model": "ravdess8-compact",
         "model_sha256": "ab" * 32,
     }
-    return events.SegmentHeard(**(values | changes))
+    return events.SegmentEnded(**(values | changes))
 
 
 @given(journal_events, zones)

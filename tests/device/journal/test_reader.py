@@ -7,7 +7,7 @@ from undertone.errors import JournalError
 from undertone.events import (
     Gap,
     Scores,
-    SegmentHeard,
+    SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
@@ -35,7 +35,7 @@ def note(number, time_s=START_S):
 
 def heard(verdict, time_s, duration_s=2.0):
     scores = Scores({"happy": 0.6, "calm": 0.4} if verdict == "happy" else {"calm": 0.5})
-    return SegmentHeard(time_s, duration_s, -20.0, Verdict(scores, verdict), "m", "0")
+    return SegmentEnded(time_s, duration_s, -20.0, Verdict(scores, verdict), "m", "0")
 
 
 def numbers(records):

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from undertone import cli
 from undertone.audio.realtime import Recording
-from undertone.events import Gap, Scores, SegmentHeard, Started, Stopped, Verdict
+from undertone.events import Gap, Scores, SegmentEnded, Started, Stopped, Verdict
 from undertone.journal import JournalReader, JournalWriter, parse_line, summary_cache, to_line
 from undertone.journal.follow import Follower
 from undertone.samples import clips, demonstration
@@ -25,7 +25,7 @@ BEGAN = datetime(2026, 3, 1, 18, tzinfo=UTC)
 
 def heard(time_s, label="happy"):
     verdict = Verdict(Scores({label: 0.6, "calm": 0.4}), label)
-    return SegmentHeard(time_s, 2.0, -20.0, verdict, "m", "0")
+    return SegmentEnded(time_s, 2.0, -20.0, verdict, "m", "0")
 
 
 @pytest.fixture(scope="module")

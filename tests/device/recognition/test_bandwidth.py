@@ -107,7 +107,7 @@ def test_a_provisional_verdict_has_its_reason_too(classifier):
     sound = through(samples_of(clips()[4]), 8000)
     for start in range(0, len(sound), 1600):
         pipeline.process(Block(sound[start : start + 1600], start / SAMPLE_RATE_HZ))
-        provisional += [pipeline.provisional] if pipeline.provisional else []
+        provisional += filter(None, [pipeline.provisional()])
     assert provisional
     assert {verdict.verdict for verdict in provisional} == {"uncertain"}
     assert all(verdict.reason for verdict in provisional)

@@ -22,7 +22,7 @@ from undertone.errors import ServiceError
 from undertone.events import (
     LiveStatus,
     Scores,
-    SegmentHeard,
+    SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
@@ -301,8 +301,8 @@ def test_the_environment_says_who_wants_to_know(environment, expected):
 
 
 STARTED = Started(0.0, "USB", "m", "0" * 64, "1")
-SEGMENT = SegmentHeard(0.0, 1.0, -20.0, Verdict(Scores({"sad": 1.0}), "sad"), "m", "0" * 64)
-MOMENT = LiveStatus(0.0, 0.0, -60.0, False, False, None)
+SEGMENT = SegmentEnded(0.0, 1.0, -20.0, Verdict(Scores({"sad": 1.0}), "sad"), "m", "0" * 64)
+MOMENT = LiveStatus(0.0, 0.0, -60.0, False, False, lambda: None)
 
 
 class Told:

@@ -1,4 +1,4 @@
-"""``undertone web`` from the command line: who may come in, and what it says."""
+"""``undertone web`` from the command line: who may open the page, and its messages."""
 
 import http.client
 import sys
@@ -12,7 +12,7 @@ from undertone import cli
 from web_page import PageServer, chromium, what_is_missing
 
 
-def said(capsys: Any, *arguments: str) -> tuple[int, str]:
+def output_of(capsys: Any, *arguments: str) -> tuple[int, str]:
     status = cli.run(cli.undertone, "undertone", ["web", *arguments])
     return status, capsys.readouterr().err
 
@@ -25,15 +25,15 @@ needs_streamlit = pytest.mark.skipif(
 @needs_streamlit
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "raspberrypi"])
 def test_it_is_not_opened_to_others_without_a_password(capsys: Any, host: str) -> None:
-    status, told = said(capsys, "--host", host)
+    status, message = output_of(capsys, "--host", host)
     assert status == 2
-    assert told.startswith(f"undertone: On {host} others could open the page: set UNDERTONE_WEB")
-    assert len(told.splitlines()) == 1
+    assert message.startswith(f"undertone: Others could open the page on {host}: set UNDERTONE_WEB")
+    assert len(message.splitlines()) == 1
 
 
 @needs_streamlit
 @pytest.mark.parametrize(
-    ("content", "mode", "told"),
+    ("content", "mode", "message"),
     [
         ("correct horse\n", 0o644, "chmod 600"),
         ("short\n", 0o600, "too short"),
@@ -43,15 +43,15 @@ def test_it_is_not_opened_to_others_without_a_password(capsys: Any, host: str) -
     ],
 )
 def test_a_file_that_holds_no_good_password_is_refused(
-    capsys: Any, tmp_path: Path, content: "str | bytes | None", mode: int, told: str
+    capsys: Any, tmp_path: Path, content: "str | bytes | None", mode: int, message: str
 ) -> None:
     path = tmp_path / "password"
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         path.chmod(mode)
-    status, sentence = said(capsys, "--web-password-file", str(path))
+    status, sentence = output_of(capsys, "--web-password-file", str(path))
     assert status == 2
-    assert told in sentence
+    assert message in sentence
     assert str(path) in sentence
     assert len(sentence.splitlines()) == 1
 
@@ -59,10 +59,10 @@ def test_a_file_that_holds_no_good_password_is_refused(
 @needs_streamlit
 def test_a_short_password_is_refused_and_never_shown(capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("UNDERTONE_WEB_PASSWORD", "secret")
-    status, told = said(capsys)
+    status, message = output_of(capsys)
     assert status == 2
-    assert "UNDERTONE_WEB_PASSWORD is too short" in told
-    assert "secret" not in told
+    assert "UNDERTONE_WEB_PASSWORD is too short" in message
+    assert "secret" not in message
 
 
 def test_the_password_is_no_setting_that_is_shown(monkeypatch: Any) -> None:
@@ -75,24 +75,24 @@ def test_without_its_extra_it_names_it(capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setitem(sys.modules, "starlette.formparsers", None)
     monkeypatch.delitem(sys.modules, "undertone.web.server", raising=False)
     monkeypatch.delitem(sys.modules, "undertone.web.uploads", raising=False)
-    status, told = said(capsys)
+    status, message = output_of(capsys)
     assert status == 1
-    assert told.endswith("is not installed: run pip install 'undertone[web]'.\n")
+    assert message.endswith("is not installed: run pip install 'undertone[web]'.\n")
 
 
 @needs_streamlit
 def test_a_port_that_is_taken_is_one_sentence(capsys: Any, server: PageServer) -> None:
-    status, told = said(capsys, "--port", str(server.port))
+    status, message = output_of(capsys, "--port", str(server.port))
     assert status == 1
-    assert "choose another with --port" in told
-    assert len(told.splitlines()) == 1
+    assert "choose another with --port" in message
+    assert len(message.splitlines()) == 1
 
 
 @needs_streamlit
 def test_a_model_that_is_none_is_told_before_anything_is_served(capsys: Any) -> None:
-    status, told = said(capsys, "--model", "nonesuch", "--port", "0")
+    status, message = output_of(capsys, "--model", "nonesuch", "--port", "0")
     assert status == 1
-    assert "There is no bundle called nonesuch" in told
+    assert "There is no bundle called nonesuch" in message
 
 
 def test_the_password_opens_the_page_in_a_browser_until_the_logout(tmp_path: Path) -> None:
@@ -114,19 +114,22 @@ def test_the_password_opens_the_page_in_a_browser_until_the_logout(tmp_path: Pat
         page = visitor.new_page()
         page.goto(f"http://localhost:{server.port}/journal")
         page.get_by_label("Password").fill("a wrong one")
-        page.get_by_role("button", name="Enter").click()
-        page.get_by_text("That is not the password").wait_for()
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_text("Wrong password").wait_for()
         page.get_by_label("Password").fill("correct horse")
-        page.get_by_role("button", name="Enter").click()
-        page.get_by_role("heading", name="What does it sound like?").wait_for()
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("heading", name="Classify recordings").wait_for()
         page.get_by_role("radio", name="sad").click()
         page.get_by_test_id("verdict").wait_for()
         left_open = visitor.new_page()
         left_open.goto(f"http://localhost:{server.port}/live")
-        left_open.get_by_role("heading", name="What is heard now").wait_for()
+        left_open.get_by_role("heading", name="Live", exact=True).wait_for()
         page.get_by_role("button", name="Log out").click()
         page.get_by_label("Password").wait_for()
-        left_open.get_by_text("Load this page again and give its password").wait_for()
+        left_open.get_by_text("Reload this page and log in").wait_for()
         status, rest = server.stop()
         assert status == 0
-        assert "WARNING: others in the network can reach it, and nothing is encrypted" in rest
+        assert (
+            "WARNING: other machines in the network can reach the page, and nothing is encrypted"
+            in rest
+        )

@@ -30,6 +30,10 @@ def visitor(server: PageServer) -> Iterator[Visitor]:
     inside.close()
 
 
+def shows(texts: list[str], words: str) -> bool:
+    return any(words in text for text in texts)
+
+
 def sound(seconds: float, form: str = "WAV", rate_hz: int = 16_000, channels: int = 1) -> bytes:
     file = io.BytesIO()
     silence = np.zeros((int(seconds * rate_hz), channels), np.int16)
@@ -79,7 +83,7 @@ def test_rubbish_called_wav_is_one_sentence(visitor: Visitor, what: str) -> None
     assert sentence.startswith("rubbish.wav ")
     assert sentence.endswith(".")
     assert "Traceback" not in sentence
-    assert "angry" in visitor.classify("clip.flac", clips()[4].read_bytes())[-1]
+    assert shows(visitor.classify("clip.flac", clips()[4].read_bytes()), "angry")
 
 
 NAMES = [
@@ -109,9 +113,9 @@ NO_NAMES = ["..", "", " ", "\0", "a\0b.wav", "\n", "/", "program.exe"]
 @pytest.mark.parametrize("name", NO_NAMES, ids=range(len(NO_NAMES)))
 def test_a_file_that_is_not_called_like_a_recording_is_refused(visitor: Visitor, name: str) -> None:
     assert visitor.classify(name, b"no sound") == [
-        "refused with 400: A file's name must end like that of a recording, as speech.wav does."
+        "refused with 400: A file's name must have the suffix of an audio file, such as speech.wav."
     ]
-    assert "angry" in visitor.classify("clip.flac", clips()[4].read_bytes())[-1]
+    assert shows(visitor.classify("clip.flac", clips()[4].read_bytes()), "angry")
 
 
 def test_a_name_of_two_lines_is_no_form(visitor: Visitor) -> None:
@@ -151,9 +155,9 @@ def test_an_upload_needs_a_session_and_a_token(visitor: Visitor) -> None:
         assert visitor.put(path, "x.wav", b"x") >= 400
 
 
-def test_an_hour_is_heard_to_its_end(visitor: Visitor) -> None:
+def test_an_hour_is_classified_to_its_end(visitor: Visitor) -> None:
     shown = visitor.classify("hour.flac", sound(3600, "FLAC"))
-    assert "nobody speaks in it" in shown[-1]
+    assert shows(shown, "no speech found")
 
 
 def test_twenty_at_once_take_the_memory_of_one_and_leave_nothing_behind(
@@ -162,12 +166,12 @@ def test_twenty_at_once_take_the_memory_of_one_and_leave_nothing_behind(
     before = server.peak_memory_bytes
     clip = clips()[4].read_bytes()
     large = sound(180) + bytes(14 * MB)  # 20 MB, of which the sound is the first part
-    told: list[str] = []
+    shown_last: list[str] = []
 
     def come(number: int) -> None:
         visitor = Visitor(server.url)
         shown = [visitor.classify("large.wav", large)[-1], visitor.classify("a.flac", clip)[-1]]
-        told.extend(shown)
+        shown_last.extend(shown)
         gone.wait(timeout=300)
         visitor.close()
 
@@ -177,8 +181,8 @@ def test_twenty_at_once_take_the_memory_of_one_and_leave_nothing_behind(
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(told) == 2 * USERS
-    answers = {text[:16] if text.startswith("refused") else "heard" for text in told}
-    assert answers <= {"refused with 503", "heard"}
-    assert "heard" in answers
+    assert len(shown_last) == 2 * USERS
+    answers = {text[:16] if text.startswith("refused") else "classified" for text in shown_last}
+    assert answers <= {"refused with 503", "classified"}
+    assert "classified" in answers
     assert server.peak_memory_bytes - before < (TOGETHER_MB + LARGEST_MB) * MB

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from undertone.web.auth import ENTRANCE, EXIT, MOST_TRIES
+from undertone.web.auth import LOGIN_PATH, LOGOUT_PATH, MOST_TRIES
 from web_page import PageServer
 
 PASSWORD = "correct horse"
@@ -49,7 +49,7 @@ def log_in(
 ) -> str:
     """The cookie, or the status where there is none."""
     status, cookie = ask(
-        server, "POST", ENTRANCE, f"password={quote_plus(password)}", address, **headers
+        server, "POST", LOGIN_PATH, f"password={quote_plus(password)}", address, **headers
     )
     return cookie or str(status)
 
@@ -66,7 +66,7 @@ def guess_all_at_once(server: PageServer, passwords: list[str], address: str) ->
                 )
             )
             one.sendall(
-                f"POST {ENTRANCE} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+                f"POST {LOGIN_PATH} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
                 f"Content-Length: {len(body)}\r\n\r\n".encode()
             )
             tries.append(one)
@@ -106,7 +106,7 @@ def test_who_logs_out_is_out_and_nobody_else(server: PageServer) -> None:
     mine, phones = log_in(server), log_in(server)
     assert mine != phones
     with stream(server, mine) as left_open, stream(server, phones) as other:
-        assert ask(server, "POST", EXIT, Cookie=mine)[0] == 303
+        assert ask(server, "POST", LOGOUT_PATH, Cookie=mine)[0] == 303
         with pytest.raises(ConnectionClosed):
             left_open.recv(timeout=PATIENCE_S)
         assert other.ping().wait(PATIENCE_S)

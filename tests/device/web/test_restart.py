@@ -11,8 +11,8 @@ from undertone.web.wording import WORDS
 from web_page import PageServer
 
 TITLES = {
-    "/live": "What is heard now",
-    "/journal": "What was heard",
+    "/live": "Live",
+    "/journal": "Journal",
     "/model": "Models",
 }
 

@@ -176,7 +176,7 @@ def test_a_server_that_never_gets_further_is_given_up(get, behaviour, tmp_path, 
     behaviour.ignores_range = ignores_range
     behaviour.breaks_after = [200_000]
     behaviour.always_breaks_after = 200_000 if ignores_range else 0
-    with pytest.raises(FetchError, match=r"could not be downloaded .*goes on where it stopped"):
+    with pytest.raises(FetchError, match=r"could not be downloaded .*continues where it stopped"):
         get()
     assert len(behaviour.paths) == ATTEMPTS
     assert get.waits == [1, 2, 4, 8, 16]
@@ -209,7 +209,7 @@ def test_no_server_at_all_is_told_after_some_attempts(tmp_path):
 
 def test_wrong_bytes_are_set_aside_and_the_next_call_begins_anew(get, behaviour, tmp_path):
     behaviour.content = CONTENT[:-1] + b"?"
-    with pytest.raises(FetchError, match=r"has the MD5 .* instead of .*set aside as .*\.wrong"):
+    with pytest.raises(FetchError, match=r"has the MD5 .* instead of .*renamed to .*\.wrong"):
         get()
     assert names(tmp_path) == ["clips.zip.wrong"]
     behaviour.content = CONTENT
@@ -219,7 +219,7 @@ def test_wrong_bytes_are_set_aside_and_the_next_call_begins_anew(get, behaviour,
 
 def test_a_wrong_file_that_was_there_is_set_aside(get, behaviour, tmp_path):
     (tmp_path / "clips.zip").write_bytes(b"cut off")
-    with pytest.raises(FetchError, match="set aside"):
+    with pytest.raises(FetchError, match="renamed"):
         get()
     assert names(tmp_path) == ["clips.zip.wrong"]
 

@@ -343,8 +343,8 @@ def without_sound(folder):
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda folder: AudioRef(folder / "gone.wav"), "is not there"),
-        (lambda folder: AudioRef(zipped(folder, folder / "a.zip"), "gone.wav"), "is not there"),
+        (lambda folder: AudioRef(folder / "gone.wav"), "does not exist"),
+        (lambda folder: AudioRef(zipped(folder, folder / "a.zip"), "gone.wav"), "does not exist"),
         (lambda folder: AudioRef(touch(folder / "text.wav", b"hello")), "not audio"),
         (lambda folder: AudioRef(touch(folder / "empty.wav")), "not audio"),
         (lambda folder: AudioRef(folder), "can't be read"),

@@ -8,8 +8,7 @@ from miniature import Pipeline
 
 from undertone.audio.files import read_blocks
 from undertone.recognition import bundle
-from undertone.recognition.classifier import Classifier
-from undertone.recognition.classifier import heard as network_input
+from undertone.recognition.classifier import Classifier, network_input
 from undertone.recognition.pipeline import classify
 from undertone_training.evaluation.inference import through_device
 from undertone_training.features.cache import ClipFeatures

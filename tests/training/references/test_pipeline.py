@@ -131,7 +131,7 @@ def test_a_fold_without_an_emotion_is_one_sentence(
     assert train("fit", "--recipe", "mfcc-cnn", *args) == status
     *others, said = capsys.readouterr().err.strip().splitlines()
     assert sentence in said
-    assert all("not at hand are actors" in other for other in others)
+    assert all("the data folder lacks the actors" in other for other in others)
 
 
 def test_one_actor_alone_makes_no_folds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

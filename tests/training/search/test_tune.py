@@ -70,7 +70,7 @@ def test_a_dry_run_shows_the_space_and_touches_nothing(
 ) -> None:
     assert tune(corpus, "--dry-run", "--trials", 2) == 0
     output = capsys.readouterr()
-    assert output.err.startswith("not at hand is actor 03")
+    assert output.err.startswith("the data folder lacks actor 03")
     assert "optuna" not in output.err
     said = output.out
     assert "schedule.learning_rate: 0.001 to 0.1 by its logarithm" in said
@@ -122,7 +122,7 @@ def test_a_search_trains_continues_and_leaves_its_best_recipe(
     assert tune(corpus, "--trials", 2, "--dry-run") == 0
     assert "2 of 2 trials are finished; nothing is left to do" in capsys.readouterr().out
     assert tune(corpus, "--trials", 9, "--budget-minutes", 1e-9) == 0
-    assert "2 of 9 trials are finished: the same command goes on" in capsys.readouterr().out
+    assert "2 of 9 trials are finished: the same command continues" in capsys.readouterr().out
 
 
 def test_without_optuna_the_extra_is_named(corpus: Path) -> None:

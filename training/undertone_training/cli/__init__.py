@@ -12,14 +12,14 @@ from undertone.errors import RuntimeMissingError
 COMMANDS = {
     "fetch": "Download the official RAVDESS archives.",
     "prepare": "Find the corpora, compute and cache their features.",
-    "overview": "Draw what the corpora hold.",
+    "overview": "Draw what the corpora contain.",
     "recipes": "List the recipes, or print one.",
     "fit": "Train a recipe on the splits of a protocol.",
     "quantize": "Make full-int8 models of trained runs.",
     "evaluate": "Test runs on the clips that they never saw.",
     "measure": "Measure what runs cost: latency, memory, size.",
     "tune": "Search for a better recipe.",
-    "compare": "Set the figures of runs side by side.",
+    "compare": "Show the figures of runs side by side.",
     "promote": "Make a tested run a bundle for the device.",
 }
 """Each command, in ``undertone_training.cli.<name>``, and its line in the help."""
@@ -28,7 +28,7 @@ _EPILOG = """\b
 Example, from nothing to a model and its figures (`export UNDERTONE_DATA=corpora` first):
   undertone-train fetch ravdess
   undertone-train prepare
-  undertone-train fit                      # four folds by actor: what a stranger will see
+  undertone-train fit                      # four folds by actor: how well it does on a new speaker
   undertone-train fit --protocol final     # the weights that ship
   undertone-train quantize runs/compact
   undertone-train evaluate runs/compact
@@ -40,7 +40,7 @@ class _Group(LazyGroup):
     """The commands, each of which may need libraries of the training extra."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; a library of the training extra that is missing is told as such."""
+        """Run the command; reports a missing library of the training extra as such."""
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:

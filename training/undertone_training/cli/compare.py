@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from undertone_training.cli import common
-from undertone_training.errors import RunError
 
 if TYPE_CHECKING:
     from undertone_training.evaluation.results import Row
@@ -47,23 +46,23 @@ Examples:
     type=click.Path(dir_okay=False, path_type=Path),
     is_eager=True,
     metavar="COSTS.json",
-    help="Set the reference systems beside ours, with what `measure` found.",
+    help="Show the reference systems beside ours, with what `measure` found.",
 )
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     callback=_checked_ending,
     metavar="FILE.md|FILE.json|FILE.png",
-    help="Write to a file instead, as its ending says; a picture with --references only.",
+    help="Write to a file instead; its ending gives the format, PNG with --references only.",
 )
 def command(
     folders: tuple[Path, ...], form: str, references: Path | None, output: Path | None
 ) -> None:
     """Show what `evaluate` found in each FOLDER, of runs or of a bundle: a row for each report.
 
-    Figures are those of the model that ships (int8), or of the float model where it is not
-    quantised: the mean ± standard deviation over seeds, with the 95 % interval by bootstrap over
-    speakers. Compare rows of one protocol only: the best of each stands first.
+    The figures are those of the model that ships (int8), or of the float model if it is not
+    quantised: mean ± standard deviation over seeds, with the 95 % interval by bootstrap over
+    speakers. Compare rows of one protocol only; the best of each comes first.
     """
     if references:
         _references(references, folders, form, output)
@@ -73,7 +72,7 @@ def command(
     rows = ranked(row for folder in folders for row in rows_of(folder))
     if output:
         text = _json(rows) if output.suffix == ".json" else _markdown(rows)
-        _write(output, f"{text}\n".encode())
+        common.write_output(output, f"{text}\n".encode())
         click.echo(f"{output}: {len(rows)} rows")
     elif form == "json":
         click.echo(_json(rows))
@@ -101,19 +100,10 @@ def _references(costs: Path, folders: Sequence[Path], form: str, output: Path | 
         text = _json(found) if kind == "json" else markdown(found)
         content = f"{text}\n".encode()
     if output:
-        _write(output, content)
+        common.write_output(output, content)
         click.echo(f"{output}: {len(found.systems)} systems")
     else:
         click.echo(content.decode(), nl=False)
-
-
-def _write(output: Path, content: bytes) -> None:
-    try:
-        output.write_bytes(content)
-    except OSError as error:
-        raise RunError(
-            f"{output} can't be written ({error.strerror}): name another file with --output."
-        ) from error
 
 
 _HEAD = (

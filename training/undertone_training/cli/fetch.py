@@ -18,7 +18,7 @@ Examples:
   undertone-train fetch ravdess --to corpora
   undertone-train fetch ravdess --to corpora --song
 
-A download that stopped goes on where it was when the same command is given again.
+The same command continues an interrupted download where it stopped.
 """
 )
 @click.argument("corpus", type=click.Choice(["ravdess"]))
@@ -33,7 +33,7 @@ A download that stopped goes on where it was when the same command is given agai
     help="Folder of the corpora.",
 )
 @click.option("--song", is_flag=True, help="Also the sung clips (226 MB).")
-@click.option("--url", hidden=True, help="Where the archives are, instead of the public record.")
+@click.option("--url", hidden=True, help="Base URL of the archives, instead of the public record.")
 def command(corpus: str, folder: Path, song: bool, url: str | None) -> None:
     """Download the spoken clips of CORPUS (208 MB) and check them; they need no unpacking.
 
@@ -49,7 +49,7 @@ def command(corpus: str, folder: Path, song: bool, url: str | None) -> None:
 
 @contextmanager
 def _progress(name: str) -> "Iterator[Progress]":
-    """A bar on a terminal; elsewhere a plain line at every tenth."""
+    """A bar on a terminal, otherwise a plain line after every tenth."""
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn

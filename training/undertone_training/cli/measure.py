@@ -1,11 +1,10 @@
-"""``undertone-train measure``: what runs cost, each in a process of its own."""
+"""``undertone-train measure``: what runs cost, each measured in its own process."""
 
 from pathlib import Path
 
 import click
 
 from undertone_training.cli import common
-from undertone_training.errors import RunError
 
 
 @click.command(
@@ -14,7 +13,7 @@ from undertone_training.errors import RunError
 Example:
   undertone-train measure runs/compact runs/cnn-bigru runs/light-sernet --output costs.json
 
-`undertone-train compare --references costs.json` sets the costs beside the figures.
+`undertone-train compare --references costs.json` shows the costs beside the figures.
 """,
 )
 @click.argument("folders", nargs=-1, required=True, type=common.FOLDER, metavar="FOLDER...")
@@ -23,7 +22,7 @@ Example:
     type=click.IntRange(min=1, max=100_000),
     default=100,
     show_default=True,
-    help="Of each stage, after a warm-up.",
+    help="Calls of each stage, after a warm-up.",
 )
 @click.option(
     "--output",
@@ -34,36 +33,16 @@ Example:
 def command(folders: tuple[Path, ...], calls: int, output: Path) -> None:
     """Measure one run of each FOLDER: latency of 3 s of sound, memory, file size; one thread.
 
-    Each is measured as the float model that Keras runs behind librosa, and as the int8 model. Our
-    own int8 models go the device's way.
+    Each is measured as a float model in Keras with librosa's features, and as an int8 model. Our
+    own int8 models go through the device's path.
     """
     import msgspec
 
     from undertone_training.learning.runs import find_runs
-    from undertone_training.references.costs import FORMS, Costs, machine, measure
+    from undertone_training.references.costs import measure_all
 
     runs = [find_runs(folder)[0] for folder in folders]
-    unquantized = {
-        run.info.recipe.name: run.unquantized.read_text().strip()
-        for run in runs
-        if run.unquantized.exists()
-    }
-    work = [
-        (run, form)
-        for run in runs
-        for form in FORMS
-        if form == "float" or run.info.recipe.name not in unquantized
-    ]
-    found = []
-    with common.progress("measured", len(work)) as step:
-        for run, form in work:
-            found.append(measure(run, form, calls))
-            step(f"{run.info.recipe.name} {form}")
-    costs = Costs(**machine(), calls=calls, measured=tuple(found), unquantized=unquantized)
-    try:
-        output.write_bytes(msgspec.json.format(msgspec.json.encode(costs), indent=2) + b"\n")
-    except OSError as error:
-        raise RunError(
-            f"{output} can't be written ({error.strerror}): name another file with --output."
-        ) from error
-    click.echo(f"{output}: {len(found)} models measured")
+    costs = measure_all(runs, calls, common.progress)
+    content = msgspec.json.format(msgspec.json.encode(costs), indent=2) + b"\n"
+    common.write_output(output, content)
+    click.echo(f"{output}: {len(costs.measured)} models measured")

@@ -18,13 +18,13 @@ Examples:
 @click.option("--corpus", "corpora", multiple=True, help="Only this corpus; may be repeated.")
 @click.option(
     "--output", type=common.FOLDER, default=Path("overview"), show_default=True,
-    help="Folder that gets the page, the pictures and the table.",
+    help="Folder for the page, the pictures and the table.",
 )  # fmt: skip
 def command(data: Path, corpora: tuple[str, ...], output: Path) -> None:
-    """Draw what the corpora hold: clips of each emotion, speaker, sex and intensity, how long
+    """Draw what the corpora contain: clips of each emotion, speaker, sex and intensity, how long
     they are, and a clip of each emotion as waveform, MFCC and mel bands.
 
-    overview.html shows all of it and needs no network; clips.csv is the table of the clips with
+    overview.html shows all of it and works offline; clips.csv is the table of the clips with
     path, labels and duration.
     """
     from undertone.recognition.mfcc import MfccConfig
@@ -39,5 +39,5 @@ def command(data: Path, corpora: tuple[str, ...], output: Path) -> None:
     for corpus, clips in frame.groupby("corpus", sort=False):
         click.echo(f"{corpus}: {summary(clips)}")
     if missing := len(found.clips) - len(frame):
-        click.echo(f"left out, for it can't be read: {missing} of the clips", err=True)
+        click.echo(f"left out because they can't be read: {missing} of the clips", err=True)
     click.echo(f"{output / 'overview.html'}: written, beside clips.csv and the pictures")

@@ -100,7 +100,7 @@ def command(
     specification = Specification(recipe, space, seed, digest(folds))
     folder = study or runs / f"{recipe.name}-tune"
     for missing in sorted({actor for split in folds for actor in split.missing}):
-        click.echo(f"not at hand is actor {missing}", err=True)
+        click.echo(f"the data folder lacks actor {missing}", err=True)
     if dry_run:
         exists = (folder / DATABASE).exists()
         _preview(specification, Search(folder, specification) if exists else None, trials)
@@ -158,7 +158,7 @@ def _report(search: "Search", n_trials: int) -> None:
         click.echo(f"{search.folder / BEST}: the recipe of {search.best.name}")
     if search.finished < n_trials:
         click.echo(
-            f"{search.finished} of {n_trials} trials are finished: the same command goes on."
+            f"{search.finished} of {n_trials} trials are finished: the same command continues."
         )
 
 

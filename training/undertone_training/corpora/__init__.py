@@ -1,4 +1,4 @@
-"""The corpora of acted emotions that Undertone can learn from, by their published file names."""
+"""The corpora of acted emotions that can be used, found by their published file names."""
 
 from undertone_training.corpora.clip import AudioRef, Clip
 from undertone_training.corpora.scan import CORPORA, Problem, Scan, scan

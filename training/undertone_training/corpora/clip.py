@@ -1,12 +1,12 @@
-"""A recording of a corpus and what its name tells about it."""
+"""A recording of a corpus, and what its name says about it."""
 
 import io
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from undertone.audio.block import Samples, to_int16
 from undertone.audio.resample import Resampler
 from undertone.errors import AudioSourceError
 from undertone.support.printable import printable
+
+T = TypeVar("T")
 
 Sex = Literal["male", "female"]
 Channel = Literal["speech", "song"]
@@ -29,11 +31,11 @@ class AudioRef:
 
     @property
     def name(self) -> PurePosixPath:
-        """The recording's own path, inside the archive where there is one."""
+        """The path of the recording itself, inside the archive if there is one."""
         return PurePosixPath(self.path.as_posix() if self.member is None else self.member)
 
     def __str__(self) -> str:
-        """The path, and the member after a colon; always printable."""
+        """The path, with the member after a colon; always printable."""
         return printable(str(self.path) if self.member is None else f"{self.path}:{self.member}")
 
     def content(self) -> bytes:
@@ -44,9 +46,9 @@ class AudioRef:
             with zipfile.ZipFile(self.path) as archive:
                 return archive.read(self.member)
         except (FileNotFoundError, KeyError):
-            raise AudioSourceError(f"{self} is not there (any more): scan the folder again.") from (
-                None
-            )
+            raise AudioSourceError(
+                f"{self} does not exist (any more): scan the folder again."
+            ) from (None)
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise AudioSourceError(f"{self} is damaged ({error}): download it again.") from error
         except (NotImplementedError, RuntimeError) as error:  # odd compression, encryption
@@ -57,10 +59,10 @@ class AudioRef:
             ) from error
 
     def read(self) -> Samples:
-        """The whole recording as the device hears it: int16, mono, at ``SAMPLE_RATE_HZ``.
+        """The whole recording as on the device: int16, mono, at ``SAMPLE_RATE_HZ``.
 
-        Channels are averaged, other rates resampled.  Raises AudioSourceError where it is
-        missing, empty, not audio, or holds values that are not numbers.
+        Channels are averaged, other sample rates are resampled. Raises AudioSourceError if it is
+        missing, empty, not audio, or contains values that are not numbers.
         """
         import soundfile
 
@@ -74,45 +76,52 @@ class AudioRef:
                 f"copy or download it again."
             ) from error
         if not len(sound):
-            raise AudioSourceError(f"{self} holds no sound: copy or download it again.")
+            raise AudioSourceError(f"{self} contains no sound: copy or download it again.")
         if not np.isfinite(sound).all():
             raise AudioSourceError(
-                f"{self} holds values that are not numbers: copy or download it again."
+                f"{self} contains values that are not numbers: copy or download it again."
             )
         return Resampler(sample_rate_hz).process(to_int16(sound.mean(axis=1)), last=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
     """One recording with its labels.
 
-    clip_id: unique among all clips, the same in a folder, an archive or another format.
+    clip_id: unique among all clips; the same in a folder, an archive or another format.
     speaker: unique within the corpus.
     emotion: one of ``undertone.emotions.EMOTIONS``.
-    sex, intensity, statement, repetition: None where the corpus has none.
+    sex, intensity, statement, repetition: None if the corpus does not say.
     """
 
     corpus: str
     clip_id: str
     speaker: str
-    sex: Sex | None
+    sex: Sex | None = None
     emotion: str
-    channel: Channel
-    intensity: Intensity | None
-    statement: str | None
-    repetition: int | None
+    channel: Channel = "speech"
+    intensity: Intensity | None = None
+    statement: str | None = None
+    repetition: int | None = None
     source: AudioRef
 
 
 class UnusableNameError(ValueError):
-    """A name of a corpus whose clip can't be used, and why, in a few words without the name."""
+    """A name from a corpus whose clip cannot be used; the message says why, without the name."""
+
+
+def known(table: Mapping[str, T], code: str, unknown: str) -> T:
+    """The entry of ``code``; raises UnusableNameError that says, as in "nEMO has no speaker"."""
+    if code not in table:
+        raise UnusableNameError(f"{unknown} {code}")
+    return table[code]
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """How the recordings of one corpus are known.
+    """How the recordings of one corpus are recognised.
 
-    parse: the clip that a name tells of; None for a name that is not of this corpus.  Raises
+    parse: from a file to its clip; None for a name that is not of this corpus. Raises
         UnusableNameError for one that is, but has an impossible or unwanted code.
     companions: names of the other files that the corpus is published with.
     """

@@ -1,4 +1,4 @@
-"""Downloads the official RAVDESS archives from their public record, as often as it takes."""
+"""Downloads the official RAVDESS archives from their public record, with retries."""
 
 import errno
 import hashlib
@@ -16,10 +16,10 @@ RECORD_URL = "https://zenodo.org/records/1188976/files"
 """Zenodo record 1188976 (Livingstone & Russo 2018, CC BY-NC-SA 4.0)."""
 
 ATTEMPTS = 6
-"""Failures in a row, without a byte more than before, at which a download is given up."""
+"""Consecutive failures without a new byte after which a download is given up."""
 
-_TIMEOUT_S = (15, 60)  # to connect, and between two pieces
-_PIECE_BYTES = 1 << 14  # small: where the line breaks, the piece that was coming is lost
+_TIMEOUT_S = (15, 60)  # to connect, and between two chunks
+_CHUNK_BYTES = 1 << 14  # small, because a broken connection loses the chunk in progress
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 30.0
 
@@ -38,8 +38,8 @@ SPEECH = Archive("Audio_Speech_Actors_01-24.zip", "bc696df654c87fed845eb13823ede
 SONG = Archive("Audio_Song_Actors_01-24.zip", "5411230427d67a21e18aa4d466e6d1b9")
 
 
-class _Interrupted(Exception):  # noqa: N818  not an error yet: it is tried again
-    """The server or the line failed in a way that may pass."""
+class _Interrupted(Exception):  # noqa: N818  not an error yet: it is retried
+    """The server or the connection failed in a way that may be temporary."""
 
 
 def fetch(
@@ -51,11 +51,11 @@ def fetch(
 ) -> Path:
     """Download ``archive`` into ``folder`` and return its path, with the MD5 checked.
 
-    What came before a failure stays in ``NAME.part`` and is gone on with, in this call and in
-    a later one.  A file whose MD5 is wrong is set aside as ``NAME.wrong``.  An archive that is
-    there already is checked only.
+    What arrived before a failure stays in ``NAME.part`` and is continued, in this call or a later
+    one. A file with the wrong MD5 is renamed to ``NAME.wrong``. An archive that exists already is
+    only checked.
 
-    progress: called with the bytes so far and the bytes in all (None while unknown).
+    progress: called with the bytes so far and the bytes in total (None while unknown).
     sleep: waits for so many seconds before another attempt.
 
     Raises FetchError.
@@ -73,8 +73,8 @@ def fetch(
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise FetchError(
-                f"The disk of {folder} is full: make room and run the same command again, it goes "
-                f"on where it stopped."
+                f"The disk of {folder} is full: make room and run the same command again, it "
+                f"continues where it stopped."
             ) from error
         raise FetchError(
             f"{archive.name} can't be written in {folder} ({error.strerror}): name another folder "
@@ -84,7 +84,7 @@ def fetch(
 
 
 def _download(url: str, part: Path, progress: Progress, sleep: Callable[[float], None]) -> None:
-    """Bring ``part`` to its full length."""
+    """Download until ``part`` is complete."""
     failures = 0
     most = 0
     with requests.Session() as session:
@@ -94,20 +94,20 @@ def _download(url: str, part: Path, progress: Progress, sleep: Callable[[float],
                 return
             except _Interrupted as interruption:
                 size = part.stat().st_size if part.exists() else 0
-                # Only more than ever before counts as getting on: a server that ignores Range
-                # and always breaks off would be asked for ever.
+                # Only more bytes than ever before count as progress: a server that ignores Range
+                # and always breaks off would otherwise be asked for ever.
                 failures = 1 if size > most else failures + 1
                 most = max(most, size)
                 if failures >= ATTEMPTS:
                     raise FetchError(
                         f"{url} could not be downloaded ({interruption}): run the same command "
-                        f"again later, it goes on where it stopped."
+                        f"again later, it continues where it stopped."
                     ) from interruption
                 sleep(min(_FIRST_WAIT_S * 2 ** (failures - 1), _LONGEST_WAIT_S))
 
 
 def _receive(session: requests.Session, url: str, part: Path, progress: Progress) -> None:
-    """Append what ``part`` still lacks; raises _Interrupted where that may work another time."""
+    """Append what is missing from ``part``; raises _Interrupted if another attempt may succeed."""
     have = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"}
     if have:
@@ -118,22 +118,22 @@ def _receive(session: requests.Session, url: str, part: Path, progress: Progress
                 if response.headers.get("Content-Range") == f"bytes */{have}":
                     return
                 part.unlink()
-                raise _Interrupted("the part that was there is longer than the file")
+                raise _Interrupted("the partial file is longer than the archive")
             _refuse_failure(response, url)
             resumed = response.status_code == HTTPStatus.PARTIAL_CONTENT
             if resumed and not response.headers.get("Content-Range", "").startswith(
                 f"bytes {have}-"
             ):
                 part.unlink(missing_ok=True)
-                raise _Interrupted("the server sent another part than was asked for")
+                raise _Interrupted("the server sent another part than the requested one")
             done = have if resumed else 0
             length = response.headers.get("Content-Length", "")
             total = done + int(length) if length.isdecimal() else None
             with part.open("ab" if resumed else "wb") as file:
                 progress(done, total)
-                for piece in response.iter_content(_PIECE_BYTES):
-                    file.write(piece)
-                    done += len(piece)
+                for chunk in response.iter_content(_CHUNK_BYTES):
+                    file.write(chunk)
+                    done += len(chunk)
                     progress(done, total)
     except requests.RequestException as error:
         raise _Interrupted(_reason(error)) from error
@@ -147,7 +147,7 @@ def _refuse_failure(response: requests.Response, url: str) -> None:
         raise _Interrupted(f"the server answered {status} {response.reason}")
     if status >= HTTPStatus.BAD_REQUEST:
         raise FetchError(
-            f"{url} is not to be had (the server answered {status} {response.reason}): download it "
+            f"{url} is not available (the server answered {status} {response.reason}): download it "
             f"with a browser from the record's page and put it into the data folder."
         )
 
@@ -163,14 +163,14 @@ def _reason(error: requests.RequestException) -> str:
 
 
 def _check(path: Path, archive: Archive) -> None:
-    """Set the file aside where its MD5 is wrong."""
+    """Rename the file if its MD5 is wrong."""
     with path.open("rb") as file:
-        # Told apart from a damaged file, not from a forged one: the record publishes MD5 only.
+        # detects a damaged file, not a forged one: the record publishes MD5 only
         digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if digest != archive.md5:
         wrong = path.with_name(f"{archive.name}.wrong")
         path.replace(wrong)
         raise FetchError(
-            f"{archive.name} has the MD5 {digest} instead of {archive.md5}: it was set aside as "
-            f"{wrong}, run the same command again to download it anew."
+            f"{archive.name} has the MD5 {digest} instead of {archive.md5}: it was renamed to "
+            f"{wrong}, run the same command again to download it once more."
         )

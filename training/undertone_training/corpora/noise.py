@@ -1,4 +1,4 @@
-"""Recordings of rooms and streets: some to train with, others to test in."""
+"""Recordings of room and street noise: some for training, others for tests."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from pathlib import Path
 from undertone.audio.files import AUDIO_SUFFIXES
 
 FOLDER = "noise"
-"""Where the recordings lie, in the folder of the corpora."""
+"""The folder of the recordings, inside the folder of the corpora."""
 
 
 @dataclass(frozen=True)
 class NoiseRecordings:
-    """Files of noise, and a digest of their content for the cache of what was made with them."""
+    """Files of noise, and a digest of their content as part of a cache's key."""
 
     files: tuple[Path, ...]
 
@@ -27,17 +27,17 @@ class NoiseRecordings:
 
 
 def for_training(data: Path) -> NoiseRecordings:
-    """Every other recording in ``FOLDER`` below ``data``; none where it has none."""
+    """Every other recording in ``FOLDER`` below ``data``; none if there is no such folder."""
     return NoiseRecordings(tuple(_recordings(data)[::2]))
 
 
 def for_testing(data: Path) -> NoiseRecordings:
-    """The other half: noise that no training has heard."""
+    """The other half, which no training uses."""
     return NoiseRecordings(tuple(_recordings(data)[1::2]))
 
 
 def every(data: Path) -> tuple[Path, ...]:
-    """All of them: for what no training can fit, such as the speech gate."""
+    """All of them: for what is not trained, such as the speech gate."""
     return tuple(_recordings(data))
 
 

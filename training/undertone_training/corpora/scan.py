@@ -17,12 +17,12 @@ CORPORA: dict[str, Corpus] = {
 }
 
 _COMPANIONS = frozenset().union(*(corpus.companions for corpus in CORPORA.values()))
-_PAPERS = ("readme", "license", "licence")
+_DOCUMENTS = ("readme", "license", "licence")
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A file that was left out, and why, in words that are the same for all of its kind."""
+    """A file that was left out, and why; the reason is worded the same for all of its kind."""
 
     source: AudioRef
     reason: str
@@ -34,13 +34,13 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """The clips that were found, in order of corpus and clip_id, and what was left out."""
+    """The clips that were found, ordered by corpus and clip_id, and what was left out."""
 
     clips: tuple[Clip, ...]
     problems: tuple[Problem, ...]
 
     def complaints(self) -> list[str]:
-        """A line for each kind of problem: how many files, which first, and why."""
+        """A line for each kind of problem: the first file, how many more, and why."""
         lines = []
         ordered = sorted(self.problems, key=lambda problem: problem.reason)
         for _, group in groupby(ordered, key=lambda problem: problem.reason):
@@ -53,12 +53,12 @@ class Scan:
 def scan(folder: Path, corpora: Collection[str] | None = None) -> Scan:
     """Find the clips of ``corpora`` (by default of every known one) in a folder or zip archive.
 
-    Folders and the zip archives in them are searched; a file counts before the same clip in an
-    archive, else the first by path.  Foreign files, second copies and names with impossible
-    codes are told in ``problems``.
+    Folders and the zip archives in them are searched. Of two copies of a clip, a file takes
+    precedence over an archive, otherwise the first by path. Unknown files, second copies and
+    names with impossible codes are listed in ``problems``.
 
-    Raises CorpusError where ``folder`` does not exist, a name in ``corpora`` is unknown, or
-    one of ``corpora`` (any, where they are not given) has no clip there.
+    Raises CorpusError if ``folder`` does not exist, if a name in ``corpora`` is unknown, or if
+    one of ``corpora`` (if none are given, every corpus) has no clip there.
     """
     unknown = set(corpora or ()).difference(CORPORA)
     if unknown:
@@ -66,7 +66,7 @@ def scan(folder: Path, corpora: Collection[str] | None = None) -> Scan:
             f"There is no corpus called {sorted(unknown)[0]}: known are {', '.join(CORPORA)}."
         )
     if not folder.exists():
-        raise CorpusError(f"There is no folder {folder}: name the one that holds the corpora.")
+        raise CorpusError(f"There is no folder {folder}: name the one that contains the corpora.")
     problems: list[Problem] = []
     clips: dict[tuple[str, str], Clip] = {}
     sources = sorted(_sources(folder, problems), key=lambda ref: (ref.member is not None, str(ref)))
@@ -85,7 +85,7 @@ def scan(folder: Path, corpora: Collection[str] | None = None) -> Scan:
     if missing or not clips:
         raise CorpusError(
             f"There are no clips of {missing[0] if missing else 'a known corpus'} in {folder}: "
-            f"name the folder that holds the corpora under their published file names."
+            f"name the folder that contains the corpora under their published file names."
         )
     order = list(CORPORA)
     return Scan(
@@ -95,7 +95,7 @@ def scan(folder: Path, corpora: Collection[str] | None = None) -> Scan:
 
 
 def _recognise(source: AudioRef) -> Clip:
-    """The clip that a file's name tells of; raises UnusableNameError where it tells of none."""
+    """The clip with this file's name; raises UnusableNameError for a name that is no clip's."""
     if source.name.suffix.lower() not in AUDIO_SUFFIXES:
         raise UnusableNameError("not an audio file")
     for corpus in CORPORA.values():
@@ -109,7 +109,7 @@ def _sources(folder: Path, problems: list[Problem]) -> Iterator[AudioRef]:
     """Every file below ``folder`` and every member of its archives that may be a recording."""
     for path in [folder] if folder.is_file() else _walk(folder, problems):
         if path.suffix.lower() != ".zip":
-            if not _is_paper(path.name):
+            if not _is_document(path.name):
                 yield AudioRef(path)
             continue
         try:
@@ -121,12 +121,12 @@ def _sources(folder: Path, problems: list[Problem]) -> Iterator[AudioRef]:
         for name in names:
             parts = PurePosixPath(name).parts
             hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
-            if parts and not (name.endswith("/") or hidden or _is_paper(parts[-1])):
+            if parts and not (name.endswith("/") or hidden or _is_document(parts[-1])):
                 yield AudioRef(path, name)
 
 
 def _walk(folder: Path, problems: list[Problem]) -> Iterator[Path]:
-    """Every visible file below ``folder``, through links to folders too, but no folder twice."""
+    """Every visible file below ``folder``, following links to folders, but no folder twice."""
     seen: set[str] = set()
 
     def closed(error: OSError) -> None:
@@ -140,10 +140,10 @@ def _walk(folder: Path, problems: list[Problem]) -> Iterator[Path]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if parent == str(folder) and noise.FOLDER in folders:
-            folders.remove(noise.FOLDER)  # room noise, which is no corpus and is used as it is
+            folders.remove(noise.FOLDER)  # not a corpus
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
-def _is_paper(name: str) -> bool:
-    """Whether a file of this name comes with a corpus and is no recording."""
-    return name in _COMPANIONS or name.lower().startswith(_PAPERS)
+def _is_document(name: str) -> bool:
+    """Whether a file of this name accompanies a corpus without being a recording."""
+    return name in _COMPANIONS or name.lower().startswith(_DOCUMENTS)

@@ -1,22 +1,23 @@
-"""Who is trained on, who is validated on, who is tested: the protocols of the evaluation.
+"""Splits into training, validation and test: the protocols of the evaluation.
 
-A protocol is named beside every figure.  All but ``speaker-dependent`` test speakers that the
-training never met; validation actors (early stopping, temperature, thresholds) are taken from
-the training actors, as many women as men.
+A protocol is named beside every figure. All but ``speaker-dependent`` test on speakers that are
+not in the training; validation actors (for early stopping, temperature and threshold) are taken
+from the training actors, as many women as men.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 from undertone_training.corpora.clip import Clip
 from undertone_training.errors import SplitError
 
 TRAINING_ACTORS = range(1, 21)
-"""Of RAVDESS: everything that is chosen is chosen on these."""
+"""Of RAVDESS: everything is chosen on these."""
 
 TEST_ACTORS = range(21, 25)
-"""Of RAVDESS: the final test; nothing may be chosen by them."""
+"""Of RAVDESS: for the final test; nothing may be chosen on them."""
 
 DEVELOPMENT_FOLDS = (range(1, 6), range(6, 11), range(11, 16), range(16, 21))
 """Test actors of each development fold."""
@@ -31,12 +32,12 @@ PUBLISHED_FOLDS = (
 """Test actors of each of the five subject-wise folds of Luna-Jiménez et al. (2021, Sensors)."""
 
 FIVE_EMOTIONS = ("neutral", "calm", "happy", "sad", "angry")
-"""What the smallest of the reference systems tells apart."""
+"""The classes of the smallest reference system."""
 
 SPEAKER_DEPENDENT = "speaker-dependent"
 
 PRE_TRAINING = "pre-training"
-"""The split and protocol of ``whole``: no figure comes of it, other recipes begin with it."""
+"""The split and protocol of ``whole``, which is not evaluated: other recipes begin with it."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,12 @@ class Split:
     """The three sides of one training.
 
     name: unique among the splits of all protocols; names the run's folder.
-    protocol: what must stand beside every figure of the split.
-    test: empty only in the ``final`` split of who has not the test actors' clips.
-    missing: RAVDESS actors that the protocol asks for and that are not at hand.
+    protocol: what must be written beside every figure of the split.
+    test: empty only in the ``final`` split without the clips of the test actors.
+    missing: RAVDESS actors that the protocol requires and that are not in the data folder.
 
-    Raises SplitError where a clip stands on two sides, or in a speaker-independent protocol a
-    speaker does, or song is validated or tested on, or an emotion that nobody trains.
+    Raises SplitError for a clip on two sides, for a speaker on two sides of a speaker-independent
+    protocol, and for validation or test clips that are song or of an emotion without training.
     """
 
     name: str
@@ -60,7 +61,7 @@ class Split:
     missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what would make the figures of this split untrue."""
+        """Refuse what would make the figures of this split wrong."""
         sides = {"train": self.train, "validation": self.validation, "test": self.test}
         for (one, first), (other, second) in combinations(sides.items(), 2):
             self._refuse("clip", one, other, _ids(first) & _ids(second))
@@ -83,7 +84,7 @@ class Split:
 
     @property
     def untested(self) -> tuple[str, ...]:
-        """Emotions that are trained, and of which the test has no clip; none without a test."""
+        """Emotions of the training of which the test has no clip; none without a test."""
         trained, tested = ({clip.emotion for clip in side} for side in (self.train, self.test))
         return tuple(sorted(trained - tested)) if tested else ()
 
@@ -91,7 +92,7 @@ class Split:
         """What is missing from the split, a sentence for each kind."""
         found = []
         if self.missing:
-            found.append(f"{self.name}: not at hand are actors {', '.join(self.missing)}")
+            found.append(f"{self.name}: the data folder lacks the actors {', '.join(self.missing)}")
         if self.untested:
             found.append(
                 f"{self.name}: no test clip is {', '.join(self.untested)}, which its figures leave "
@@ -109,7 +110,7 @@ class Split:
 
     @property
     def speaker_independent(self) -> bool:
-        """Whether no speaker may be on two sides."""
+        """Whether no speaker may be on two sides; so in all protocols but one."""
         return not self.protocol.startswith(SPEAKER_DEPENDENT)
 
 
@@ -124,13 +125,13 @@ def splits(
 
     protocol: ``speaker-independent`` (the four development folds), ``final``,
         ``published-folds`` or ``speaker-dependent`` (its three variants).
-    song: the training actors' RAVDESS song joins their speech; in ``speaker-dependent`` the
-        variants say themselves.
-    n_validation_actors: even; half of them women.  0 validates on nobody.
-    seed: which actors validate; in ``speaker-dependent``, which clips are on which side.
+    song: adds the training actors' RAVDESS song to their speech; in ``speaker-dependent`` the
+        variants decide.
+    n_validation_actors: an even number, half of them women; 0 for no validation.
+    seed: decides which actors validate; in ``speaker-dependent``, which clips are on which side.
 
-    Actors that are not at hand are left out and told in ``Split.missing``.  Raises SplitError
-    for an unknown protocol, and where a side has no clips (but see ``Split.test``).
+    Actors without clips are left out and listed in ``Split.missing``. Raises SplitError for an
+    unknown protocol, and if a side has no clips (but see ``Split.test``).
     """
     if protocol not in _PROTOCOLS:
         raise SplitError(f"There is no protocol {protocol!r}: known are {', '.join(_PROTOCOLS)}.")
@@ -139,13 +140,13 @@ def splits(
             f"The validation takes as many women as men: {n_validation_actors} validation actors "
             f"are not possible, choose an even number."
         )
-    # Sorted, so that neither a folder's layout nor the order of a scan changes who is where.
+    # sorted, so that neither the layout of a folder nor the order of a scan changes the split
     ordered = tuple(sorted(clips, key=lambda clip: (clip.corpus, clip.clip_id)))
     return _PROTOCOLS[protocol](ordered, song, n_validation_actors, seed)
 
 
 def whole(clips: Iterable[Clip], corpus: str) -> Split:
-    """All clips of a corpus to learn from; raises SplitError where it is not at hand."""
+    """A split that trains on all clips of a corpus; raises SplitError if there are none."""
     train = tuple(
         sorted(
             (clip for clip in clips if clip.corpus == corpus),
@@ -157,14 +158,23 @@ def whole(clips: Iterable[Clip], corpus: str) -> Split:
     return Split(PRE_TRAINING, PRE_TRAINING, train, (), ())
 
 
-def _development(clips: Sequence[Clip], song: bool, n_validation: int, seed: int) -> list[Split]:
+def _folds(
+    name: str,
+    protocol: str,
+    folds: Sequence[Sequence[int]],
+    clips: Sequence[Clip],
+    song: bool,
+    n_validation: int,
+    seed: int,
+) -> list[Split]:
+    """Each of ``folds``, the actors of one test, with all others for the training."""
+    actors = sorted(actor for fold in folds for actor in fold)
     return [
         _by_actor(
-            clips, f"development-{fold}", "speaker-independent",
-            [actor for actor in TRAINING_ACTORS if actor not in test], test,
-            song, n_validation, seed + fold,
+            clips, f"{name}-{fold}", protocol, [actor for actor in actors if actor not in test],
+            test, song, n_validation, seed + fold,
         )
-        for fold, test in enumerate(DEVELOPMENT_FOLDS, start=1)
+        for fold, test in enumerate(folds, start=1)
     ]  # fmt: skip
 
 
@@ -174,18 +184,6 @@ def _final(clips: Sequence[Clip], song: bool, n_validation: int, seed: int) -> l
         test_needed=False,
     )  # fmt: skip
     return [split]
-
-
-def _published(clips: Sequence[Clip], song: bool, n_validation: int, seed: int) -> list[Split]:
-    actors = sorted(actor for fold in PUBLISHED_FOLDS for actor in fold)
-    return [
-        _by_actor(
-            clips, f"published-{fold}", "published-folds",
-            [actor for actor in actors if actor not in test], test,
-            song, n_validation, seed + fold,
-        )
-        for fold, test in enumerate(PUBLISHED_FOLDS, start=1)
-    ]  # fmt: skip
 
 
 def _speaker_dependent(
@@ -202,7 +200,7 @@ def _speaker_dependent(
 
 
 def _random(variant: str, clips: Sequence[Clip], seed: int) -> Split:
-    """80 % training (15 % of it validation) and 20 % test, each with every emotion's share."""
+    """80 % training (15 % of it validation) and 20 % test, stratified by emotion."""
     from sklearn.model_selection import train_test_split
 
     def parted(clips: Sequence[Clip], share: float) -> tuple[list[Clip], list[Clip]]:
@@ -270,7 +268,7 @@ def _by_actor(
 def _validation_actors(
     name: str, clips: Sequence[Clip], actors: set[str], number: int, turn: int
 ) -> set[str]:
-    """``number`` of ``actors``, half of each sex: in order of their names, from ``turn`` on."""
+    """``number`` of ``actors``, half of them of each sex, by name from the ``turn``-th on."""
     chosen: set[str] = set()
     for sex in ("female", "male"):
         candidates = sorted({c.speaker for c in clips if c.sex == sex and c.speaker in actors})
@@ -292,7 +290,7 @@ def _speakers(clips: Iterable[Clip]) -> set[tuple[str, str]]:
 
 
 def _listed(actors: Sequence[str]) -> str:
-    """``21-24`` for consecutive numbers, else each."""
+    """``21-24`` for consecutive numbers, otherwise each of them."""
     numbers = sorted(map(int, actors))
     if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
         return f"{numbers[0]:02}-{numbers[-1]:02}"
@@ -300,11 +298,11 @@ def _listed(actors: Sequence[str]) -> str:
 
 
 _PROTOCOLS: dict[str, Callable[[Sequence[Clip], bool, int, int], list[Split]]] = {
-    "speaker-independent": _development,
+    "speaker-independent": partial(_folds, "development", "speaker-independent", DEVELOPMENT_FOLDS),
     "final": _final,
-    "published-folds": _published,
+    "published-folds": partial(_folds, "published", "published-folds", PUBLISHED_FOLDS),
     SPEAKER_DEPENDENT: _speaker_dependent,
 }
 
 PROTOCOLS = tuple(_PROTOCOLS)
-"""What ``splits`` knows."""
+"""The protocols that ``splits`` knows."""

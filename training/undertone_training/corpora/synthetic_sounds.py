@@ -1,4 +1,4 @@
-"""Made sounds that are no speech: silence, noises, tones, knocks and music, always the same."""
+"""Synthetic sounds without speech: silence, noise, tones, knocks and music, always the same."""
 
 from collections.abc import Callable, Mapping
 
@@ -12,7 +12,7 @@ Sound = NDArray[np.float64]
 """Samples at ``SAMPLE_RATE_HZ``, of any level."""
 
 DURATION_S = 60
-"""Length of each made sound."""
+"""Length of each sound."""
 
 _LENGTH = DURATION_S * SAMPLE_RATE_HZ
 _TIME_S = np.arange(_LENGTH) / SAMPLE_RATE_HZ
@@ -35,13 +35,13 @@ def _noise(slope: float) -> Callable[[np.random.Generator], Sound]:
 
 
 def _sweeps(_: np.random.Generator) -> Sound:
-    """From 50 Hz to 7 kHz in 5 s, again and again."""
+    """From 50 Hz to 7 kHz in 5 s, repeated."""
     sweep = chirp(_TIME_S[: 5 * SAMPLE_RATE_HZ], f0=50, t1=5, f1=7000, method="logarithmic")
     return np.resize(sweep, _LENGTH)
 
 
 def _beeps(generator: np.random.Generator) -> Sound:
-    """An alarm clock's, a microwave's and a lorry's: 0.1 to 0.6 s long, 0.4 to 4 kHz."""
+    """Those of alarm clocks, microwaves and lorries: 0.1 to 0.6 s long, 0.4 to 4 kHz."""
     sound = np.zeros(_LENGTH)
     at_s = 0.0
     while at_s < DURATION_S - 8:
@@ -54,7 +54,7 @@ def _beeps(generator: np.random.Generator) -> Sound:
 
 
 def _hum(generator: np.random.Generator) -> Sound:
-    """50 Hz and its harmonics, as a transformer or a bad cable has them, swelling slowly."""
+    """50 Hz and its harmonics, as from a transformer or a bad cable, with a slow swell."""
     hum = sum(
         np.sin(2 * np.pi * 50 * n * _TIME_S + generator.uniform(0, 6)) / n for n in range(1, 16)
     )
@@ -63,7 +63,7 @@ def _hum(generator: np.random.Generator) -> Sound:
 
 
 def _knocks(generator: np.random.Generator) -> Sound:
-    """Keys, clicks and knocks at a door: resonances of 0.1 to 3 kHz that die in 2 to 60 ms."""
+    """Keys, clicks and knocks at a door: resonances of 0.1 to 3 kHz that decay in 2 to 60 ms."""
     sound = np.zeros(_LENGTH)
     at_s = 0.0
     while at_s < DURATION_S - 3:
@@ -103,7 +103,7 @@ def _drums(generator: np.random.Generator) -> Sound:
 
 
 def _arpeggios(generator: np.random.Generator) -> Sound:
-    """A guitar: broken chords, plucked and dying away."""
+    """A guitar: broken chords, plucked and decaying."""
     sound = np.zeros(_LENGTH)
     for step in range((DURATION_S - 2) * 4):
         semitone = (0, 7, 12, 16, 19, 16, 12, 7)[step % 8] + (0, -3, 5, -5)[step // 16 % 4]
@@ -113,7 +113,7 @@ def _arpeggios(generator: np.random.Generator) -> Sound:
 
 
 def _violin(generator: np.random.Generator) -> Sound:
-    """A melody with vibrato and a body's resonances, the music that is most like a voice."""
+    """A melody with vibrato and the resonances of a body: the music most like a voice."""
     sound = np.zeros(_LENGTH)
     at_s, semitone = 0.0, 0
     while at_s < DURATION_S - 3:
@@ -128,7 +128,7 @@ def _violin(generator: np.random.Generator) -> Sound:
 
 
 def _add(sound: Sound, at_s: float, piece: Sound) -> None:
-    """Lay ``piece`` over ``sound``, without a click at its ends."""
+    """Add ``piece`` to ``sound``, without a click at its end."""
     first = round(at_s * SAMPLE_RATE_HZ)
     piece = piece[: len(sound) - first]
     edge = min(len(piece) // 2, 80)
@@ -146,14 +146,14 @@ def _note(hertz: float, lasts_s: float, harmonics: int, vibrato: float = 0.0) ->
     time_s = _TIME_S[: round(lasts_s * SAMPLE_RATE_HZ)]
     swing = vibrato / (2 * np.pi * 5.5) * np.sin(2 * np.pi * 5.5 * time_s)
     phase = 2 * np.pi * hertz * (time_s + swing)
-    heard = range(1, min(harmonics, int(SAMPLE_RATE_HZ / 2 / hertz)) + 1)
-    note = np.sum([np.sin(n * phase) / n for n in heard], axis=0)
+    audible = range(1, min(harmonics, int(SAMPLE_RATE_HZ / 2 / hertz)) + 1)
+    note = np.sum([np.sin(n * phase) / n for n in audible], axis=0)
     sound: Sound = note * np.minimum(time_s / 0.03, 1)
     return sound
 
 
 def _struck(generator: np.random.Generator, hertz: float, dies_s: float) -> Sound:
-    """A blow: a burst of noise and a resonance, both dying away."""
+    """A blow: a burst of noise and a resonance, both decaying."""
     ring = _tone(hertz, 6 * dies_s)
     noise = generator.normal(size=len(ring))
     time_s = _TIME_S[: len(ring)]
@@ -191,5 +191,5 @@ NAMES = tuple(_MAKERS)
 
 
 def synthesise(name: str) -> Sound:
-    """One of ``NAMES``, ``DURATION_S`` long; the same at every call."""
+    """One of ``NAMES``, ``DURATION_S`` long; the same in every call."""
     return _MAKERS[name](np.random.default_rng(list(name.encode())))

@@ -1,4 +1,4 @@
-"""Clips as a table, to look at and to keep."""
+"""Clips as a table."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def table(clips: Sequence[Clip]) -> "pd.DataFrame":
-    """One row a clip; the columns are Clip's fields, with ``path`` and ``member`` of the source."""
+    """One row per clip: the fields of Clip, with ``path`` and ``member`` for the source."""
     import pandas as pd
 
     columns = [field.name for field in fields(Clip) if field.name != "source"]

@@ -1,12 +1,12 @@
 """TESS: two actresses say 200 words in seven emotions (Dupuis & Pichora-Fuller 2010).
 
-Names are speaker, word and emotion: ``OAF_back_angry.wav``; ``ps`` is pleasant surprise.  The
-folders (``OAF_angry``, ``YAF_pleasant_surprised``) say nothing more.
+Names are speaker, word and emotion: ``OAF_back_angry.wav``; ``ps`` is pleasant surprise. The
+names of the folders (``OAF_angry``, ``YAF_pleasant_surprised``) add nothing.
 """
 
 import re
 
-from undertone_training.corpora.clip import AudioRef, Clip, Corpus, UnusableNameError
+from undertone_training.corpora.clip import AudioRef, Clip, Corpus, known
 
 _NAME = re.compile(r"(OAF?|YAF)_([a-z]+)_([a-z]+)")
 _EMOTIONS = {
@@ -27,19 +27,14 @@ def _parse(source: AudioRef) -> Clip | None:
     speaker, word, emotion = match.groups()
     if speaker == "OA":  # one published name is misspelt: OA_bite_neutral.wav
         speaker = "OAF"
-    if emotion not in _EMOTIONS:
-        raise UnusableNameError(f"TESS has no emotion {emotion}")
     return Clip(
+        source=source,
         corpus="tess",
         clip_id=f"{speaker}_{word}_{emotion}",
         speaker=speaker,
+        emotion=known(_EMOTIONS, emotion, "TESS has no emotion"),
         sex="female",
-        emotion=_EMOTIONS[emotion],
-        channel="speech",
-        intensity=None,
         statement=word,
-        repetition=None,
-        source=source,
     )
 
 

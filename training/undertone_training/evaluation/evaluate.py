@@ -20,7 +20,7 @@ from undertone_training.features.windows import windows_of
 from undertone_training.learning.predict import predict
 from undertone_training.learning.runs import Run
 from undertone_training.metrics import Predictions, figures
-from undertone_training.networks import WindowLogits, keras_logits, multiply_accumulates
+from undertone_training.networks import WindowLogits, keras_logits, multiply_accumulates, parameters
 
 FORMS = ("float", "int8")
 """Of a run's model: as it was trained, and as it ships."""
@@ -95,7 +95,7 @@ def cost_of(run: Run) -> Cost:
     model = keras.models.load_model(run.model, compile=False)
     vocal_tracts = len(run.info.recipe.windowing.vocal_tracts)
     return Cost(
-        parameters=model.count_params(),
+        parameters=parameters(model),
         model_bytes=run.tflite.stat().st_size if run.tflite.exists() else None,
         multiply_accumulates=vocal_tracts * multiply_accumulates(model),
         fit_s=round(run.calibration.fit_s, 1),

@@ -1,1 +1,1 @@
-"""From clips to MFCC: waveform augmentation, and a cache on the disk."""
+"""From clips to MFCC: augmentation of the waveform, and a cache on disk."""

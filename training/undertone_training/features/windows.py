@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from undertone.recognition.bundle import Normalization
-from undertone.recognition.classifier import heard
+from undertone.recognition.classifier import network_input
 from undertone.recognition.windows import split_windows
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.recipe import Recipe
@@ -25,7 +25,7 @@ def windows_of(features: ClipFeatures, recipe: Recipe, normalization: Normalizat
     ]
     if not windows:
         return np.empty((0, recipe.windowing.frames, recipe.coefficients), np.float32)
-    given = heard(np.concatenate(windows), recipe.windowing, normalization, recipe.mfcc)
+    given = network_input(np.concatenate(windows), recipe.windowing, normalization, recipe.mfcc)
     return given.astype(np.float32)
 
 

@@ -1,1 +1,1 @@
-"""Training: data set, targets, the fitting of one run, and its calibration."""
+"""Training: data set, targets, the training of one run, and its calibration."""

@@ -21,7 +21,7 @@ from undertone_training.recipe import Recipe
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What a network is trained to say of some clips: the labelled ones, then the unlabelled.
+    """The targets of some clips: first the labelled ones, then the unlabelled.
 
     probabilities: for each variant of each clip, shape (variants, labels).
     weights: of each clip in the loss, shape (clips,).

@@ -56,6 +56,19 @@ def keras_logits(model: keras.Model) -> WindowLogits:
     return logits
 
 
+def parameters(model: keras.Model) -> int:
+    """Weights and biases, as ``undertone bench`` counts them in the int8 model.
+
+    The conversion folds the four numbers that batch normalisation keeps for each channel into one.
+    """
+    channels = sum(
+        layer.gamma.shape[0]
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    )
+    return int(model.count_params() - 3 * channels)
+
+
 def multiply_accumulates(model: keras.Model) -> int:
     """Multiply-accumulates of one window, in convolutions and dense layers."""
     total = 0

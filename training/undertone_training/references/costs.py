@@ -22,12 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.audio.block import Block, Samples
-from undertone.recognition.classifier import Classifier, heard, quantize
+from undertone.recognition.classifier import Classifier, network_input, quantize
 from undertone.recognition.interpreter import Int8Interpreter
 from undertone.recognition.mfcc import MfccConfig
 from undertone.recognition.windows import split_windows
 from undertone_training.errors import RunError
 from undertone_training.learning.runs import Run
+from undertone_training.progress import Progress, silent
 from undertone_training.references.features import fixed
 
 FORMS = ("float", "int8")
@@ -95,6 +96,27 @@ class Costs(msgspec.Struct, frozen=True):
     unquantized: dict[str, str]
 
 
+def measure_all(runs: Sequence[Run], calls: int, progress: Progress = silent) -> Costs:
+    """Measure every form of each run, one after another; raises RunError."""
+    unquantized = {
+        run.info.recipe.name: run.unquantized.read_text().strip()
+        for run in runs
+        if run.unquantized.exists()
+    }
+    work = [
+        (run, form)
+        for run in runs
+        for form in FORMS
+        if form == "float" or run.info.recipe.name not in unquantized
+    ]
+    found = []
+    with progress("measured", len(work)) as step:
+        for run, form in work:
+            found.append(measure(run, form, calls))
+            step(f"{run.info.recipe.name} {form}")
+    return Costs(**machine(), calls=calls, measured=tuple(found), unquantized=unquantized)
+
+
 def measure(run: Run, form: str, calls: int) -> Measured:
     """Measure one form of a run in a separate process; raises RunError if that fails."""
     command = (sys.executable, "-m", __spec__.name, str(run.folder), form, str(calls))
@@ -130,7 +152,7 @@ def system_of(run: Run, form: str) -> System:
             split_windows(np.asarray(frames_of(each), np.float64), recipe.windowing)
             for each in spoken
         ]
-        given = heard(np.concatenate(pieces), recipe.windowing, normalization, recipe.mfcc)
+        given = network_input(np.concatenate(pieces), recipe.windowing, normalization, recipe.mfcc)
         return given.astype(np.float32)
 
     return System(detect, windows, _keras(run) if form == "float" else _tflite(run))

@@ -1,5 +1,5 @@
-"""One module a page; ``show`` draws it.
+"""One module per page, with a function ``show`` that draws it.
 
-Not called ``pages``: Streamlit takes a folder of that name beside its script for pages of its own,
-and runs a module of it in place of the script until somebody has opened the first page.
+The folder is not called ``pages``: Streamlit takes a folder of that name beside its script for its
+own multi-page format, and runs a module in it instead of the script until the first page is opened.
 """

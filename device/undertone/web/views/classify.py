@@ -1,6 +1,5 @@
-"""The page Classify: files, a recording or a packaged clip, and what they sound like."""
+"""The page Classify: the emotions in files, a recording or a packaged clip."""
 
-import csv
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.audio.files import AUDIO_SUFFIXES
 from undertone.emotions import EMOTIONS
 from undertone.files.batch import FileResult
-from undertone.files.results import csv_header, csv_row, to_line
+from undertone.files.results import to_line, write_csv
 from undertone.recognition.bundle import Manifest
 from undertone.recognition.pipeline import ClassifiedSegment
 from undertone.samples import clips
@@ -24,8 +23,8 @@ from undertone.support.printable import printable
 from undertone.web import charts, model_selection
 from undertone.web.app_state import AppState, app_state
 from undertone.web.models import Model
-from undertone.web.theme import headline, plain
-from undertone.web.upload_classifier import Heard, judge
+from undertone.web.theme import headline, plain, table
+from undertone.web.upload_classifier import ClassifiedUpload, classify_upload
 
 _RESULTS = "results"
 _PLAYED = {
@@ -37,12 +36,12 @@ _PLAYED = {
     ".oga": "audio/ogg",
     ".opus": "audio/ogg",
 }
-"""What browsers play."""
+"""Formats that browsers play."""
 
 
 @dataclass(frozen=True)
 class Sound:
-    """Something to judge; ``key`` tells it from every other."""
+    """A recording to classify, identified by ``key``."""
 
     key: str
     name: str
@@ -51,36 +50,37 @@ class Sound:
 
 def show() -> None:
     """Draw the page."""
-    house = app_state()
-    model = model_selection.chosen(house)
-    st.title("What does it sound like?")
+    state = app_state()
+    model = model_selection.chosen(state)
+    st.title("Classify recordings")
     sounds = _sounds()
     if not sounds:
-        st.caption("Nothing that you upload or record is kept: it is gone when you leave.")
+        st.caption("Uploads and recordings are not stored: they are deleted after you leave.")
         return
-    heard = _results(sounds, house, model)
-    results = [each.result for each in heard]
-    labels = model.bundle.manifest.labels
-    place = 0
+    uploads = _classified(sounds, state, model)
+    results = [each.result for each in uploads]
+    selected = 0
     if len(sounds) > 1:
-        place = st.selectbox(
+        selected = st.selectbox(
             "Recording", range(len(sounds)), format_func=lambda i: printable(sounds[i].name)
         )
-        st.dataframe(_table(results), hide_index=True, width="stretch")
-    _details(sounds[place], heard[place], model.bundle.manifest)
+        table(_rows(results))
+    _details(sounds[selected], uploads[selected], model.bundle.manifest)
     with st.container(horizontal=True):
-        st.download_button("CSV", _csv(results, labels), "emotions.csv", "text/csv")
-        lines = "".join(to_line(result) + "\n" for result in results)
-        st.download_button("JSON", lines, "emotions.jsonl", "application/json")
+        csv = io.StringIO()
+        write_csv(results, model.bundle.manifest.labels, csv)
+        st.download_button("CSV", csv.getvalue(), "emotions.csv", "text/csv")
+        json = "".join(to_line(result) + "\n" for result in results)
+        st.download_button("JSON", json, "emotions.jsonl", "application/json")
 
 
 def _sounds() -> list[Sound]:
-    uploads, voice = st.columns(2)
-    files = uploads.file_uploader(
+    left, right = st.columns(2)
+    files = left.file_uploader(
         "Audio files", [suffix[1:] for suffix in sorted(AUDIO_SUFFIXES)], accept_multiple_files=True
     )
-    recording = voice.audio_input("Or say something", sample_rate=SAMPLE_RATE_HZ)
-    sample = st.pills("Or hear an actor of RAVDESS", EMOTIONS)
+    recording = right.audio_input("Record your voice", sample_rate=SAMPLE_RATE_HZ)
+    sample = st.pills("Packaged clips (RAVDESS actors)", EMOTIONS)
     sounds = _uploaded([recording] if recording else []) + _uploaded(files)
     if sample:
         clip = clips()[EMOTIONS.index(sample)]
@@ -89,88 +89,89 @@ def _sounds() -> list[Sound]:
 
 
 def _uploaded(files: Sequence[UploadedFile]) -> list[Sound]:
-    """The uploads themselves: ``files`` are copies that Streamlit makes for each run."""
+    """The stored uploads; ``files`` are copies that Streamlit makes for each run."""
     context = get_script_run_ctx()
     assert context
-    wanted = [file.file_id for file in files]
-    records = context.uploaded_file_mgr.get_files(context.session_id, wanted)
+    identifiers = [file.file_id for file in files]
+    records = context.uploaded_file_mgr.get_files(context.session_id, identifiers)
     return [Sound(record.file_id, record.name, record.data) for record in records]
 
 
-def _results(sounds: Sequence[Sound], house: AppState, model: Model) -> list[Heard]:
-    """What became of each; what was judged before is remembered while it is there."""
-    before: dict[tuple[str, str], Heard] = st.session_state.get(_RESULTS, {})
+def _classified(sounds: Sequence[Sound], state: AppState, model: Model) -> list[ClassifiedUpload]:
+    """The result of each; results are kept in the session as long as their sound is there."""
+    before: dict[tuple[str, str], ClassifiedUpload] = st.session_state.get(_RESULTS, {})
     keys = [(sound.key, model.bundle.manifest.model_sha256) for sound in sounds]
     known = {key: before[key] for key in keys if key in before}
     st.session_state[_RESULTS] = known
     for sound, key in zip(sounds, keys, strict=True):
         if key not in known:
-            known[key] = _judged(sound, house, model)
+            known[key] = _classify(sound, state, model)
     return [known[key] for key in keys]
 
 
-def _judged(sound: Sound, house: AppState, model: Model) -> Heard:
+def _classify(sound: Sound, state: AppState, model: Model) -> ClassifiedUpload:
     line = st.empty()
     shown = -1
 
-    def told(done: float, segments: Sequence[ClassifiedSegment]) -> None:
+    def on_progress(done: float, segments: Sequence[ClassifiedSegment]) -> None:
         nonlocal shown
         if int(100 * done) > shown:
             shown = int(100 * done)
-            last = f", the last one {segments[-1].verdict.verdict}" if segments else ""
+            last = f", the last: {segments[-1].verdict.verdict}" if segments else ""
             text = f"{plain(sound.name)}: {len(segments)} segments of speech{plain(last)}"
             line.progress(done, text)
 
-    with _turn(house.working, line):
-        heard = judge(sound.name, sound.data, model, house.settings.threshold, told)
+    threshold = state.settings.threshold
+    with _turn(state.working, line):
+        upload = classify_upload(sound.name, sound.data, model, threshold, on_progress)
     line.empty()
-    return heard
+    return upload
 
 
 @contextmanager
 def _turn(working: Lock, line: Any) -> Iterator[None]:
-    """Wait until nobody else's sound is being judged; a visitor who leaves waits no longer."""
+    """Wait until no other recording is being classified, or until the visitor leaves."""
     while not working.acquire(timeout=0.5):
-        line.caption("Others are being heard: waiting…")
+        line.caption("Waiting: another recording is being classified…")
     try:
         yield
     finally:
         working.release()
 
 
-def _details(sound: Sound, heard: Heard, manifest: Manifest) -> None:
+def _details(sound: Sound, upload: ClassifiedUpload, manifest: Manifest) -> None:
     st.subheader(plain(sound.name), anchor=False)
-    verdict, sketch = heard.result.verdict, heard.sketch
-    if verdict is None or sketch is None:
-        st.error(plain(heard.result.error or ""))
+    verdict, preview = upload.result.verdict, upload.preview
+    if verdict is None or preview is None:
+        st.error(plain(upload.result.error or ""))
         return
     suffix = f".{sound.name.rpartition('.')[2].lower()}"
     if suffix in _PLAYED:
         st.audio(sound.data, _PLAYED[suffix])
     else:
-        st.caption("Browsers can't play this kind of file.")
-    told = "nobody speaks in it"
+        st.caption("Browsers can't play this format.")
+    detail = "no speech found"
     if verdict.overall:
         scores = verdict.overall.scores
-        said = "" if verdict.verdict == scores.label else f"most probable: {scores.label}, "
-        told = f"{said}{scores.confidence:.0%}"
-    headline(verdict.verdict, told)
+        label = "" if verdict.verdict == scores.label else f"most probable: {scores.label}, "
+        reason = f", {verdict.overall.reason}" if verdict.overall.reason else ""
+        detail = f"{label}{scores.confidence:.0%}{reason}"
+    headline(verdict.verdict, detail)
     whole, parts = st.columns([2, 3], gap="medium")
     if verdict.overall:
         whole.altair_chart(charts.probabilities(verdict.overall), width="stretch")
-    parts.altair_chart(charts.waveform(sketch, verdict.segments), width="stretch")
+    parts.altair_chart(charts.waveform(preview, verdict.segments), width="stretch")
     if sum(len(segment.windows) for segment in verdict.segments) > 1:
-        chart = charts.windows(verdict.segments, manifest, sketch.duration_s)
+        chart = charts.windows(verdict.segments, manifest, preview.duration_s)
         parts.altair_chart(chart, width="stretch")
-    parts.image(
-        charts.mfcc_picture(sketch.mfcc),
-        "MFCC over time, as the network takes them: the first at the bottom, number "
-        f"{manifest.mfcc.n_coefficients} at the top; dark below and bright above the mean.",
-        width="stretch",
+    parts.altair_chart(charts.mfcc(preview), width="stretch")
+    parts.caption(
+        "MFCC over time, standardised as for the network: coefficient 1 at the bottom, "
+        f"{manifest.mfcc.n_coefficients} at the top; dark is below the mean, bright above it."
     )
 
 
-def _table(results: Sequence[FileResult]) -> list[dict[str, str]]:
+def _rows(results: Sequence[FileResult]) -> list[dict[str, str]]:
     rows = []
     for result in results:
         overall = result.verdict.overall if result.verdict else None
@@ -183,11 +184,3 @@ def _table(results: Sequence[FileResult]) -> list[dict[str, str]]:
             }
         )
     return rows
-
-
-def _csv(results: Sequence[FileResult], labels: Sequence[str]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(csv_header(labels))
-    writer.writerows(csv_row(result, labels) for result in results)
-    return text.getvalue()

@@ -1,7 +1,6 @@
-"""The page Model: the bundles, what is known of each, and which one to use."""
+"""The page Model: the bundles, their figures and cards, and which one to use."""
 
 import re
-from typing import Any
 
 import streamlit as st
 
@@ -13,7 +12,7 @@ from undertone.files.workers import in_new_process
 from undertone.web import model_selection
 from undertone.web.app_state import AppState, app_state
 from undertone.web.models import Model
-from undertone.web.theme import plain
+from undertone.web.theme import plain, table
 
 _RUNS = 50
 _LARGEST_CARD = 2**18
@@ -26,24 +25,26 @@ _LINKS = re.compile(r"\[([^\]]*)\]\((?!https://)[^)]*\)")
 
 def show() -> None:
     """Draw the page."""
-    house = app_state()
+    state = app_state()
     st.title("Models")
-    names = list(house.models.usable)
-    current = model_selection.chosen(house).bundle.manifest.name
-    name = st.radio("In use on these pages", names, names.index(current), horizontal=True)
+    names = list(state.models.usable)
+    current = model_selection.chosen(state).bundle.manifest.name
+    name = st.radio("Model used on these pages", names, names.index(current), horizontal=True)
     model_selection.select_model(name)
-    model = house.models.usable[name]
+    model = state.models.usable[name]
     st.caption(
-        "The choice holds until you leave. To set it for good, write "
-        f'`model = "{model.bundle.manifest.name}"` into the file of settings.'
+        "The selection lasts until you leave. To make it permanent, add "
+        f'`model = "{model.bundle.manifest.name}"` to the settings file.'
     )
     _figures(model)
-    _latency(house, model)
+    _latency(state, model)
     picture = model.bundle.folder / _PICTURE
     if picture.is_file():
-        st.image(picture.read_bytes(), "Rows: what was played; columns: what was heard.", width=640)
+        caption = "Confusion matrix. Rows: true emotion; columns: recognised emotion."
+        with st.container(width=640):  # or narrower, on a phone; a picture of 640 would not be
+            st.image(picture.read_bytes(), caption, width="stretch")
     _card(model)
-    for broken, why in house.models.broken.items():
+    for broken, why in state.models.broken.items():
         st.error(f"{plain(broken)}: {plain(why)}")
 
 
@@ -58,33 +59,33 @@ def _figures(model: Model) -> None:
             st.metric("UAR", f"{known.uar:.1%}")
     if known:
         st.caption(
-            f"UAR, the mean of the recalls: {plain(known.protocol)}. Of models made by the same "
-            "recipe; the card says more."
+            f"UAR (mean of the recalls) of models trained with the same recipe, protocol "
+            f"{plain(known.protocol)}. The model card has details."
         )
 
 
-def _latency(house: AppState, model: Model) -> None:
-    if not st.button("Measure the latency here", icon=":material/timer:"):
+def _latency(state: AppState, model: Model) -> None:
+    if not st.button("Measure latency on this machine", icon=":material/timer:"):
         return
     try:
-        with house.working, st.spinner("measuring…"):
-            runtime, threads = model.classifier.runtime, house.settings.threads
+        with state.working, st.spinner("measuring…"):
+            runtime, threads = model.classifier.runtime, state.settings.threads
             timed = in_new_process(stages.measure, model.bundle.folder, runtime, threads, _RUNS)
     except UndertoneError as error:
         st.error(plain(str(error)))
         return
-    st.dataframe(_rows(timed.stages), hide_index=True)
+    table(_rows(timed.stages))
     st.caption(
-        f"Milliseconds over {_RUNS} calls; `mfcc` and `path` of 0.1 s of sound, `invoke` of one "
-        "window. `undertone bench` measures more."
+        f"Milliseconds, from {_RUNS} calls. `mfcc`: 0.3 s of speech; `invoke`: one window; `path`: "
+        "0.1 s of sound through all stages. `undertone bench` measures more."
     )
 
 
-def _rows(measured: Stages) -> list[dict[str, Any]]:
+def _rows(measured: Stages) -> list[dict[str, str]]:
     rows = []
     for name in _SHOWN:
         latency = getattr(measured, name)
-        rows.append({"stage": name, "p50": latency.p50_ms, "p99": latency.p99_ms})
+        rows.append({"stage": name, "p50": f"{latency.p50_ms:.2f}", "p99": f"{latency.p99_ms:.2f}"})
     return rows
 
 

@@ -41,12 +41,12 @@ def test_what_was_asked_for_comes_first_and_the_others_are_there(settings: Setti
 
 
 def test_the_end_is_in_the_journal(settings: Settings, model: Model) -> None:
-    ears = LiveListener()
+    listener = LiveListener()
     for _ in range(2):
-        ears.start(settings, model, sample=True)
-        assert ears.listening
-        ears.stop()
-        assert not ears.listening
+        listener.start(settings, model, sample=True)
+        assert listener.listening
+        listener.stop()
+        assert not listener.listening
     (file,) = settings.journal.glob("*.jsonl")
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert [line["event"] for line in lines] == ["start", "stop"] * 2
@@ -54,14 +54,14 @@ def test_the_end_is_in_the_journal(settings: Settings, model: Model) -> None:
 
 
 def test_there_is_one_listener_at_a_time(settings: Settings, model: Model) -> None:
-    ears = LiveListener()
-    ears.start(settings, model, sample=True)
+    listener = LiveListener()
+    listener.start(settings, model, sample=True)
     with pytest.raises(JournalError, match="is being written by another undertone"):
-        ears.start(settings, model, sample=True)
+        listener.start(settings, model, sample=True)
     with pytest.raises(JournalError):
         LiveListener().start(settings, model, sample=True)
-    assert ears.listening
-    ears.stop()
+    assert listener.listening
+    listener.stop()
 
 
 def test_a_listening_that_can_not_begin_leaves_the_journal_free(
@@ -78,9 +78,9 @@ def test_a_listening_that_can_not_begin_leaves_the_journal_free(
 
 
 def test_without_a_microphone_the_journal_is_free_again(settings: Settings, model: Model) -> None:
-    ears = LiveListener()
+    listener = LiveListener()
     with pytest.raises(UndertoneError):
-        ears.start(settings, model, sample=False)
-    assert not ears.listening
+        listener.start(settings, model, sample=False)
+    assert not listener.listening
     JournalWriter(settings.journal).close()
-    ears.stop()
+    listener.stop()

@@ -1,4 +1,4 @@
-"""The guards of the page, asked as the server asks them: without a socket."""
+"""The middleware of the page, called as the server calls it, without a socket."""
 
 import asyncio
 import tempfile
@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("starlette", reason="no streamlit: pip install 'undertone[web]'")
 
-from undertone.web.auth import COOKIE, ENTRANCE, MOST_LOGINS, MOST_TRIES, PERIOD_S, Login
+from undertone.web.auth import COOKIE, LOGIN_PATH, MOST_LOGINS, MOST_TRIES, PERIOD_S, Login
 from undertone.web.deadline import BodyDeadline
 from undertone.web.request_security import RequestSecurity
 from undertone.web.uploads import LARGEST_MB, PATH, TOGETHER_MB, UploadLimit, keep_in_memory
@@ -18,7 +18,7 @@ PASSWORD = "correct horse"
 
 
 class Inside:
-    """What stands behind a guard; counts who gets in."""
+    """The application behind the middleware; counts the requests that reach it."""
 
     def __init__(self) -> None:
         self.visits = 0
@@ -105,9 +105,9 @@ def test_this_machine_is_welcome_by_each_of_its_names(host: str) -> None:
     "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "", "[", "a@b"]
 )
 def test_a_name_of_the_network_does_not_lead_here(host: str) -> None:
-    guard = RequestSecurity(Inside(), HERE)
-    assert ask(guard, host=host)[0] == 403
-    assert not socket_opens(guard, host=host)
+    checks = RequestSecurity(Inside(), HERE)
+    assert ask(checks, host=host)[0] == 403
+    assert not socket_opens(checks, host=host)
     assert ask(RequestSecurity(Inside(), None), host=host)[0] == 200  # opened to it, any name may
 
 
@@ -115,13 +115,13 @@ def test_a_name_of_the_network_does_not_lead_here(host: str) -> None:
     "origin", ["http://localhost:3000", "http://evil.example", "null", "http://127.0.0.1:8501"]
 )
 def test_another_page_may_not_call_not_even_one_of_this_machine(origin: str) -> None:
-    guard = RequestSecurity(Inside(), HERE)
-    assert ask(guard, origin=origin)[0] == 403
-    assert not socket_opens(guard, origin=origin)
-    assert socket_opens(guard, origin="http://localhost:8501")
+    checks = RequestSecurity(Inside(), HERE)
+    assert ask(checks, origin=origin)[0] == 403
+    assert not socket_opens(checks, origin=origin)
+    assert socket_opens(checks, origin="http://localhost:8501")
 
 
-def test_every_answer_keeps_the_browser_at_home() -> None:
+def test_every_answer_keeps_the_browser_from_other_hosts() -> None:
     for host in ("localhost", "evil.example"):
         _, headers, _ = ask(RequestSecurity(Inside(), HERE), host=host)
         assert "default-src 'self'" in headers["content-security-policy"]
@@ -129,30 +129,30 @@ def test_every_answer_keeps_the_browser_at_home() -> None:
         assert headers["x-content-type-options"] == "nosniff"
 
 
-def enter(door: Login, password: str) -> Answer:
-    return ask(door, ENTRANCE, "POST", [f"password={password}".encode()])
+def log_in(login: Login, password: str) -> Answer:
+    return ask(login, LOGIN_PATH, "POST", [f"password={password}".encode()])
 
 
 def test_nothing_is_reached_without_the_password() -> None:
-    door = Login(Inside(), PASSWORD)
-    for path in ("/", "/_stcore/health", "/_stcore/upload_file/a/b", "/static/x.js", ENTRANCE):
-        status, _, text = ask(door, path)
+    login = Login(Inside(), PASSWORD)
+    for path in ("/", "/_stcore/health", "/_stcore/upload_file/a/b", "/static/x.js", LOGIN_PATH):
+        status, _, text = ask(login, path)
         assert (status, "inside" in text) == (401, False)
-    assert not socket_opens(door)
-    assert app_inside(door).visits == 0
+    assert not socket_opens(login)
+    assert app_inside(login).visits == 0
 
 
 def test_the_password_opens_for_the_browser_that_sent_it() -> None:
-    door = Login(Inside(), PASSWORD)
-    status, headers, _ = enter(door, "correct+horse")
+    login = Login(Inside(), PASSWORD)
+    status, headers, _ = log_in(login, "correct+horse")
     assert (status, headers["location"]) == (303, "/")
     cookie = headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
     key = cookie.partition(";")[0]
     assert PASSWORD not in cookie
-    assert ask(door, cookie=f"a=b; {key}")[2] == "inside"
-    assert socket_opens(door, cookie=key)
+    assert ask(login, cookie=f"a=b; {key}")[2] == "inside"
+    assert socket_opens(login, cookie=key)
     assert ask(Login(Inside(), PASSWORD), cookie=key)[0] == 401  # of another start
 
 
@@ -162,8 +162,8 @@ def test_a_made_up_cookie_opens_nothing(cookie: str) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"password=wrong", b"\xff\xfe", b"password", b"x=1&y=2"])
-def test_a_wrong_form_is_told_so(body: bytes) -> None:
-    assert ask(Login(Inside(), PASSWORD), ENTRANCE, "POST", [body])[0] == 401
+def test_a_wrong_form_is_refused(body: bytes) -> None:
+    assert ask(Login(Inside(), PASSWORD), LOGIN_PATH, "POST", [body])[0] == 401
 
 
 def test_a_form_without_end_is_not_read_to_the_end() -> None:
@@ -174,7 +174,7 @@ def test_a_form_without_end_is_not_read_to_the_end() -> None:
         for read in range(1000):  # noqa: B007
             yield b"x" * 1000
 
-    door = Login(Inside(), PASSWORD)
+    login = Login(Inside(), PASSWORD)
     coming = iter(endless())
 
     async def receive() -> dict[str, Any]:
@@ -183,49 +183,49 @@ def test_a_form_without_end_is_not_read_to_the_end() -> None:
     async def send(message: dict[str, Any]) -> None:
         pass
 
-    asyncio.run(door(scope("http", ENTRANCE, "POST", {}), receive, send))
+    asyncio.run(login(scope("http", LOGIN_PATH, "POST", {}), receive, send))
     assert read < 10
 
 
 def test_guessing_is_slowed_down_and_forgotten_after_a_while() -> None:
     now_s = 0.0
-    door = Login(Inside(), PASSWORD, clock=lambda: now_s)
+    login = Login(Inside(), PASSWORD, clock=lambda: now_s)
     for _ in range(MOST_TRIES):
-        assert enter(door, "guess")[0] == 401
-    assert enter(door, "guess")[0] == 429
-    assert enter(door, "correct+horse")[0] == 429
+        assert log_in(login, "guess")[0] == 401
+    assert log_in(login, "guess")[0] == 429
+    assert log_in(login, "correct+horse")[0] == 429
     now_s = PERIOD_S + 1
-    assert enter(door, "correct+horse")[0] == 303
+    assert log_in(login, "correct+horse")[0] == 303
 
 
-async def tries_from(door: Login, *addresses: str) -> list[int]:
+async def tries_from(login: Login, *addresses: str) -> list[int]:
     """The answers to a wrong password from each of these addresses."""
-    told: list[int] = []
+    statuses: list[int] = []
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"password=guess", "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:
-        told.append(message.get("status", 0))
+        statuses.append(message.get("status", 0))
 
     for address in addresses:
-        await door(scope("http", ENTRANCE, "POST", {}, address), receive, send)
-    return [status for status in told if status]
+        await login(scope("http", LOGIN_PATH, "POST", {}, address), receive, send)
+    return [status for status in statuses if status]
 
 
 def test_a_network_of_ipv6_is_one_visitor_and_its_names_of_ipv4_are_many() -> None:
-    door = Login(Inside(), PASSWORD)
+    login = Login(Inside(), PASSWORD)
     network = [f"2001:db8::{number:x}" for number in range(MOST_TRIES + 1)]
     named = [f"::ffff:192.0.2.{number}" for number in range(MOST_TRIES + 1)]
-    told = asyncio.run(tries_from(door, *network, *named, "2001:db8:0:1::1", "fe80::1%eth0"))
-    assert told == [401] * MOST_TRIES + [429] + [401] * (MOST_TRIES + 3)
+    statuses = asyncio.run(tries_from(login, *network, *named, "2001:db8:0:1::1", "fe80::1%eth0"))
+    assert statuses == [401] * MOST_TRIES + [429] + [401] * (MOST_TRIES + 3)
 
 
 def test_one_login_too_many_ends_the_oldest() -> None:
-    door = Login(Inside(), PASSWORD)
-    cookies = [enter(door, "correct+horse")[1]["set-cookie"] for _ in range(MOST_LOGINS + 1)]
+    login = Login(Inside(), PASSWORD)
+    cookies = [log_in(login, "correct+horse")[1]["set-cookie"] for _ in range(MOST_LOGINS + 1)]
     keys = [cookie.partition(";")[0] for cookie in cookies]
-    assert [ask(door, cookie=key)[0] for key in keys] == [401] + [200] * MOST_LOGINS
+    assert [ask(login, cookie=key)[0] for key in keys] == [401] + [200] * MOST_LOGINS
 
 
 MB = 2**20
@@ -293,14 +293,14 @@ def test_a_body_that_comes_steadily_may_take_long() -> None:
         part = next(parts)
         return {"type": "http.request", "body": part, "more_body": bool(part)}
 
-    told: list[int] = []
+    statuses: list[int] = []
 
     async def send(message: dict[str, Any]) -> None:
-        told.append(message.get("status", 0))
+        statuses.append(message.get("status", 0))
 
     slow = BodyDeadline(inside, least_s=0.001)
     asyncio.run(slow(scope("http", "/", "PUT", {}), receive, send))
-    assert told == [200, 0]
+    assert statuses == [200, 0]
 
 
 def test_a_form_of_many_megabytes_is_parsed_without_a_file(monkeypatch: Any) -> None:

@@ -1,0 +1,103 @@
+"""The segment under way: from its samples to the log-probabilities of its windows."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ, Samples
+from undertone.audio.level import dbfs
+from undertone.events import SILENCE_DBFS
+from undertone.recognition.bandwidth import missing_band
+from undertone.recognition.classifier import Classifier
+from undertone.recognition.decision import LogProbabilities, log_softmax
+from undertone.recognition.mfcc import Mfcc
+from undertone.recognition.windows import Window, WindowCutter
+
+
+class SegmentTracker:
+    """What is known of one segment of speech while it lasts.
+
+    Every window is classified as soon as it is full; with ``overloaded`` only those that do not
+    overlap, so that no frame is classified twice.
+    """
+
+    def __init__(self, classifier: Classifier, mfcc: Mfcc, start_s: float) -> None:
+        """Begin a segment; ``start_s`` as in Block.  ``mfcc`` serves one segment at a time."""
+        mfcc.reset()
+        self.start_s = start_s
+        self.is_speech = False
+        """Whether there is enough evidence so far."""
+        self.windows: list[LogProbabilities] = []
+        """Of each window that was classified."""
+        self._classifier = classifier
+        self._mfcc = mfcc
+        self._shape = classifier.manifest.window
+        self._cutter = WindowCutter(self._shape, mfcc.config.n_coefficients)
+        self._held: list[Samples] = []  # not yet frames
+        self._held_length = 0
+        self._unclassified = self._shape.frames  # frames since the last classified window began
+        self._early: list[LogProbabilities] = []  # of what there was before a window was full
+        self._early_at = self._shape.hop
+        self._count = 0
+        self._square_sum = 0.0
+
+    @property
+    def duration_s(self) -> float:
+        """Length so far."""
+        return self._count / SAMPLE_RATE_HZ
+
+    @property
+    def level_dbfs(self) -> float:
+        """Root mean square of all its samples in dBFS, at least ``SILENCE_DBFS``."""
+        return max(dbfs(self._square_sum / self._count), SILENCE_DBFS)
+
+    @property
+    def missing_band(self) -> str | None:
+        """The part of the spectrum that it lacks and the model needs, in words; None for none."""
+        return missing_band(self._mfcc.loudest, self._mfcc.config)
+
+    def push(self, samples: Samples, overloaded: bool) -> None:
+        """Take the next samples, int16, and classify the windows that they fill."""
+        self._count += len(samples)
+        self._square_sum += float(np.square(samples, dtype=np.float64).sum())
+        self._held.append(samples)
+        self._held_length += len(samples)
+        if self._held_length >= PIECE_LENGTH:
+            self._classify_held(overloaded)
+
+    def finish(self, overloaded: bool) -> None:
+        """Classify what is left at the end of the segment."""
+        if self._held:
+            self._classify_held(overloaded)
+        self._classify([*self._cutter.push(self._mfcc.flush()), *self._cutter.flush()])
+
+    def provisional(self, overloaded: bool) -> Sequence[LogProbabilities]:
+        """Of the windows so far; before one is full, of the frames so far, padded.
+
+        These are classified here, once a hop, and not at all if ``overloaded``.
+        """
+        if not (self.windows or overloaded) and self._cutter.frames >= self._early_at:
+            self._early_at = self._cutter.frames + self._shape.hop
+            partial = self._cutter.partial()
+            if partial is not None:
+                self._early = [self._log_probabilities(partial)]
+        return self.windows or self._early
+
+    def _classify_held(self, overloaded: bool) -> None:
+        samples = np.concatenate(self._held)
+        self._held, self._held_length = [], 0
+        self._classify(self._due(self._cutter.push(self._mfcc.push(samples)), overloaded))
+
+    def _due(self, windows: Iterable[Window], overloaded: bool) -> Iterable[Window]:
+        """Those of ``windows``, each a hop after the one before, that are to be classified."""
+        for window in windows:
+            if not overloaded or self._unclassified >= self._shape.frames:
+                self._unclassified = 0
+                yield window
+            self._unclassified += self._shape.hop
+
+    def _classify(self, windows: Iterable[Window]) -> None:
+        self.windows += [self._log_probabilities(window) for window in windows]
+
+    def _log_probabilities(self, window: Window) -> LogProbabilities:
+        return log_softmax(self._classifier.logits(window), self._classifier.manifest.temperature)
