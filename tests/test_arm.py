@@ -87,7 +87,7 @@ def test_a_machine_without_the_programs_is_told_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(arm.shutil, "which", lambda name: None if "qemu" in name else name)
-    with pytest.raises(arm.ArmError, match="Debian calls qemu-user qemu-user-static"):
+    with pytest.raises(arm.ArmError, match="Debian packages qemu-user qemu-user-static"):
         arm.check_machine()
 
 

@@ -23,4 +23,4 @@ emotions, errors, paths the labels, the errors that a user sees, the places of f
 ======================= ====================================================================
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -10,6 +10,7 @@ from miniature import Pipeline, assert_drawn, train
 
 from undertone import cli as device_cli
 from undertone import samples
+from undertone.bench.model import describe
 from undertone.cli import run
 from undertone.emotions import EMOTIONS
 from undertone.recognition import bundle
@@ -25,6 +26,7 @@ def test_the_promoted_bundle_serves_the_device(
     loaded = bundle.load(promoted)
     assert loaded.manifest.labels == EMOTIONS
     assert loaded.manifest.figures["extra"]["seeds"]["numbers"] == [0]
+    assert loaded.manifest.figures["extra"]["parameters"] == describe(promoted).parameters
     assert "(1 of 4 folds)" in (promoted / "README.md").read_text()
     assert "live, room noise at 10 dB SNR" in (promoted / "README.md").read_text()
     assert "| noise, made sounds | 20 | 2 | 1 |" in (promoted / "README.md").read_text()

@@ -48,6 +48,6 @@ def test_a_misspelt_recipe_suggests_the_nearest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train("fit", "--recipe", "compct", "--data", tmp_path) == 2
-    assert "did you mean compact?" in capsys.readouterr().err
+    assert "did you mean 'compact'?" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="can't be read"):
         recipes.load("nowhere.toml")

@@ -1,8 +1,5 @@
 """The errors of the training program: one sentence each, with what to do about it."""
 
-import difflib
-from collections.abc import Iterable
-
 from undertone.errors import UndertoneError
 
 
@@ -28,9 +25,3 @@ class PromotionError(UndertoneError):
 
 class TrialError(UndertoneError):
     """A recipe that cannot be trained; a search continues with the next one."""
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """The question after the nearest of ``known``, or None if nothing is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]}?" if near else None

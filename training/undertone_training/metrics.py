@@ -17,6 +17,7 @@ from scipy.optimize import minimize_scalar
 from sklearn import metrics
 
 from undertone.recognition.decision import log_softmax
+from undertone.support.strict import Strict
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -141,7 +142,7 @@ def missed(true_class: int, n_labels: int) -> Floats:
     return row
 
 
-class ClassFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ClassFigures(Strict, frozen=True):
     """One row of the table per class; shares are None for a class without clips."""
 
     label: str
@@ -151,7 +152,7 @@ class ClassFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     support: int
 
 
-class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Figures(Strict, frozen=True):
     """Every figure of one model under one protocol; shares from 0 to 1.
 
     uar: unweighted average recall (macro recall).

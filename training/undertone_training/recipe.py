@@ -19,7 +19,8 @@ from undertone.audio.block import Samples
 from undertone.errors import ConfigError
 from undertone.recognition.mfcc import MfccConfig
 from undertone.recognition.windows import WindowConfig
-from undertone_training.errors import did_you_mean
+from undertone.support.strict import Strict
+from undertone.support.suggestion import suggestion
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -50,7 +51,7 @@ EXTRACTORS: dict[str, Callable[[str, str], FeatureExtractor]] = {}
 ``vggish``. ``references.features`` adds those of the reference systems when it is imported."""
 
 
-class Augmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Augmentation(Strict, frozen=True):
     """Copies of each training clip, made once from the waveform and kept in the cache.
 
     The device's speech gate cuts every copy after all other steps, as it would on the device.
@@ -76,7 +77,7 @@ class Augmentation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     level_dbfs: tuple[float, float] = (-45.0, -13.0)
 
 
-class Regularization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Regularization(Strict, frozen=True):
     """What changes the batches and the loss.
 
     own: share of the windows taken from the clip itself; the others come from its copies.
@@ -105,7 +106,7 @@ class Regularization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weight_decay: Annotated[float, Meta(ge=0)] = 0.02
 
 
-class Distillation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Distillation(Strict, frozen=True):
     """Soft targets from trained networks, beside the labels (Hinton et al. 2015).
 
     teachers: recipes whose finished runs on the same split give the soft targets: the mean of
@@ -129,7 +130,7 @@ class Distillation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("distillation.corpora have no labels: name distillation.teachers")
 
 
-class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Schedule(Strict, frozen=True):
     """How long and how fast to train.
 
     shape: after a warm-up, the learning rate falls to zero along a cosine, stays constant, or is
@@ -169,7 +170,7 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
 
 
-class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Recipe(Strict, frozen=True):
     """Everything that makes a model, except the data and the seed.
 
     network: a builder in ``networks``; ``width`` scales the channels of our own.
@@ -289,8 +290,8 @@ def load(name_or_path: str | Path) -> Recipe:
     if path.suffix != ".toml":
         path = _folder() / f"{name_or_path}.toml"
         if not path.is_file():
-            hint = did_you_mean(str(name_or_path), names()) or f"there are: {', '.join(names())}."
-            raise ConfigError(f"There is no recipe called {name_or_path}: {hint}")
+            near = suggestion(str(name_or_path), names(), f"there are: {', '.join(names())}.")
+            raise ConfigError(f"There is no recipe called {name_or_path}: {near}")
     try:
         table = tomllib.loads(path.read_text())
     except OSError as error:

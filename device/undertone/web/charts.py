@@ -26,7 +26,7 @@ _AXIS, _LEGEND = 40, 90
 """Pixels of a chart's height that they use."""
 
 _LEFT: dict[str, Any] = {"minExtent": 64, "maxExtent": 64, "labelLimit": 56}
-"""One distance from the left, in pixels, so that the seconds of several charts are aligned."""
+"""Pixels to the left of a plot: the same in all charts, so that their seconds are aligned."""
 
 _MOST_WINDOWS = 300
 _PICTURE_WIDTH = 800
@@ -132,14 +132,13 @@ def windows(
 
 
 def _spans(segment: ClassifiedSegment, manifest: Manifest) -> Iterable[tuple[float, float]]:
-    """The part of the recording, in seconds, in which each window of ``segment`` is drawn."""
+    """From when to when each window of ``segment`` is drawn, in seconds of the recording."""
     frame_s = manifest.mfcc.hop_length / manifest.mfcc.sample_rate_hz
     window_s, hop_s = manifest.window.frames * frame_s, manifest.window.hop * frame_s
     last_s = max(0.0, segment.duration_s - window_s)
     starts = [min(i * hop_s, last_s) for i in range(len(segment.windows))]
     between = [(one + other + window_s) / 2 for one, other in pairwise(starts)]
-    edges = [segment.time_s + edge for edge in (0.0, *between, segment.duration_s)]
-    return pairwise(edges)
+    return pairwise(segment.time_s + edge for edge in (0.0, *between, segment.duration_s))
 
 
 def mfcc(preview: Preview) -> alt.Chart:

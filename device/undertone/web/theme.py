@@ -49,20 +49,20 @@ table.rows { width: 100%; border-collapse: collapse; font-size: .875rem }
   .rows th, .rows td, .stMarkdown th, .stMarkdown td { padding: .25rem .2rem !important }
 }
 """
-"""The style sheet of all pages."""
+"""The style sheet of every page."""
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> None:
-    """Show at least one row as text, under the names of its columns.
+    """Show at least one row of texts under the names of their columns.
 
-    Streamlit's own tables cut columns off where the screen is narrow; here words wrap.
+    On a narrow screen the texts wrap, where Streamlit's own tables are cut off.
     """
 
-    def cells(kind: str, texts: Iterable[str]) -> str:
-        inner = (f"<{kind}>{escape(printable(text))}</{kind}>" for text in texts)
-        return f"<tr>{''.join(inner)}</tr>"
+    def row(kind: str, texts: Iterable[str]) -> str:
+        cells = (f"<{kind}>{escape(printable(text))}</{kind}>" for text in texts)
+        return f"<tr>{''.join(cells)}</tr>"
 
-    head, body = cells("th", rows[0]), "".join(cells("td", row.values()) for row in rows)
+    head, body = row("th", rows[0]), "".join(row("td", each.values()) for each in rows)
     st.html(f'<table class="rows"><thead>{head}</thead><tbody>{body}</tbody></table>')
 
 
@@ -79,16 +79,11 @@ def segment_row(segment: SegmentEnded, time: str) -> dict[str, str]:
     }
 
 
-def headline(verdict: str, detail: str, reason: str | None = None) -> None:
-    """Show a verdict in large letters beside its colour, and ``detail`` after it, smaller.
-
-    reason: why the verdict is ``uncertain``, if known.
-    """
-    texts = (detail, reason) if reason else (detail,)
-    spans = "".join(f"<span>{escape(printable(text))}</span>" for text in texts)
+def headline(verdict: str, detail: str) -> None:
+    """Show a verdict in large letters beside its colour, and ``detail`` after it, smaller."""
     st.html(
         '<div data-testid="verdict" style="display:flex;flex-wrap:wrap;align-items:baseline;'
         'gap:.5rem"><span style="align-self:center;width:1.6rem;height:1.6rem;border-radius:.3rem;'
         f'background:{colour(verdict)}"></span><span style="font-size:2rem;font-weight:600">'
-        f"{escape(printable(verdict))}</span>{spans}</div>"
+        f"{escape(printable(verdict))}</span><span>{escape(printable(detail))}</span></div>"
     )

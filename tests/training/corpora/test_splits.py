@@ -35,8 +35,8 @@ def ravdess(actors=range(1, 25), song=True, repetitions=(1, 2)):
 
 def other(corpus, speaker, n=5):
     return [
-        Clip(corpus, f"{corpus}_{speaker}_{i}", speaker, None, "happy", "speech", None, None, None,
-             AudioRef(Path(f"{i}.wav")))
+        Clip(corpus=corpus, clip_id=f"{corpus}_{speaker}_{i}", speaker=speaker, emotion="happy",
+             source=AudioRef(Path(f"{i}.wav")))
         for i in range(n)
     ]  # fmt: skip
 

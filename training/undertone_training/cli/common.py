@@ -132,6 +132,18 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> Non
     console.print(drawn)
 
 
+def write_output(path: Path, content: bytes) -> None:
+    """Write what --output names; raises RunError."""
+    from undertone_training.errors import RunError
+
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise RunError(
+            f"{path} can't be written ({error.strerror}): name another file with --output."
+        ) from error
+
+
 def clips_by_id(data: Path) -> "dict[str, Clip]":
     """Every clip below ``data`` by its id."""
     from undertone_training.corpora import scan

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from undertone_training.cli import common
-from undertone_training.errors import RunError
 
 if TYPE_CHECKING:
     from undertone_training.evaluation.results import Row
@@ -73,7 +72,7 @@ def command(
     rows = ranked(row for folder in folders for row in rows_of(folder))
     if output:
         text = _json(rows) if output.suffix == ".json" else _markdown(rows)
-        _write(output, f"{text}\n".encode())
+        common.write_output(output, f"{text}\n".encode())
         click.echo(f"{output}: {len(rows)} rows")
     elif form == "json":
         click.echo(_json(rows))
@@ -101,19 +100,10 @@ def _references(costs: Path, folders: Sequence[Path], form: str, output: Path | 
         text = _json(found) if kind == "json" else markdown(found)
         content = f"{text}\n".encode()
     if output:
-        _write(output, content)
+        common.write_output(output, content)
         click.echo(f"{output}: {len(found.systems)} systems")
     else:
         click.echo(content.decode(), nl=False)
-
-
-def _write(output: Path, content: bytes) -> None:
-    try:
-        output.write_bytes(content)
-    except OSError as error:
-        raise RunError(
-            f"{output} can't be written ({error.strerror}): name another file with --output."
-        ) from error
 
 
 _HEAD = (

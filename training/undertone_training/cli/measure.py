@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from undertone_training.cli import common
-from undertone_training.errors import RunError
 
 
 @click.command(
@@ -40,30 +39,10 @@ def command(folders: tuple[Path, ...], calls: int, output: Path) -> None:
     import msgspec
 
     from undertone_training.learning.runs import find_runs
-    from undertone_training.references.costs import FORMS, Costs, machine, measure
+    from undertone_training.references.costs import measure_all
 
     runs = [find_runs(folder)[0] for folder in folders]
-    unquantized = {
-        run.info.recipe.name: run.unquantized.read_text().strip()
-        for run in runs
-        if run.unquantized.exists()
-    }
-    work = [
-        (run, form)
-        for run in runs
-        for form in FORMS
-        if form == "float" or run.info.recipe.name not in unquantized
-    ]
-    found = []
-    with common.progress("measured", len(work)) as step:
-        for run, form in work:
-            found.append(measure(run, form, calls))
-            step(f"{run.info.recipe.name} {form}")
-    costs = Costs(**machine(), calls=calls, measured=tuple(found), unquantized=unquantized)
-    try:
-        output.write_bytes(msgspec.json.format(msgspec.json.encode(costs), indent=2) + b"\n")
-    except OSError as error:
-        raise RunError(
-            f"{output} can't be written ({error.strerror}): name another file with --output."
-        ) from error
-    click.echo(f"{output}: {len(found)} models measured")
+    costs = measure_all(runs, calls, common.progress)
+    content = msgspec.json.format(msgspec.json.encode(costs), indent=2) + b"\n"
+    common.write_output(output, content)
+    click.echo(f"{output}: {len(costs.measured)} models measured")

@@ -3,10 +3,10 @@
 import io
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from undertone.audio.block import Samples, to_int16
 from undertone.audio.resample import Resampler
 from undertone.errors import AudioSourceError
 from undertone.support.printable import printable
+
+T = TypeVar("T")
 
 Sex = Literal["male", "female"]
 Channel = Literal["speech", "song"]
@@ -82,7 +84,7 @@ class AudioRef:
         return Resampler(sample_rate_hz).process(to_int16(sound.mean(axis=1)), last=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
     """One recording with its labels.
 
@@ -95,17 +97,24 @@ class Clip:
     corpus: str
     clip_id: str
     speaker: str
-    sex: Sex | None
+    sex: Sex | None = None
     emotion: str
-    channel: Channel
-    intensity: Intensity | None
-    statement: str | None
-    repetition: int | None
+    channel: Channel = "speech"
+    intensity: Intensity | None = None
+    statement: str | None = None
+    repetition: int | None = None
     source: AudioRef
 
 
 class UnusableNameError(ValueError):
     """A name from a corpus whose clip cannot be used; the message says why, without the name."""
+
+
+def known(table: Mapping[str, T], code: str, unknown: str) -> T:
+    """The entry of ``code``; raises UnusableNameError that says, as in "nEMO has no speaker"."""
+    if code not in table:
+        raise UnusableNameError(f"{unknown} {code}")
+    return table[code]
 
 
 @dataclass(frozen=True, slots=True)

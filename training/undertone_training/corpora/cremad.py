@@ -5,7 +5,14 @@ Names are actor, sentence, emotion and intensity: ``1001_DFA_ANG_XX.wav``.
 
 import re
 
-from undertone_training.corpora.clip import AudioRef, Clip, Corpus, Intensity, UnusableNameError
+from undertone_training.corpora.clip import (
+    AudioRef,
+    Clip,
+    Corpus,
+    Intensity,
+    UnusableNameError,
+    known,
+)
 
 _NAME = re.compile(r"([0-9]{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})")
 _ACTORS = range(1001, 1092)
@@ -40,21 +47,15 @@ def _parse(source: AudioRef) -> Clip | None:
     actor, sentence, emotion, intensity = match.groups()
     if int(actor) not in _ACTORS:
         raise UnusableNameError(f"CREMA-D has no actor {actor}")
-    if emotion not in _EMOTIONS:
-        raise UnusableNameError(f"CREMA-D has no emotion {emotion}")
-    if intensity not in _INTENSITIES:
-        raise UnusableNameError(f"CREMA-D has no intensity {intensity}")
     return Clip(
+        source=source,
         corpus="cremad",
         clip_id=match[0],
         speaker=actor,
+        emotion=known(_EMOTIONS, emotion, "CREMA-D has no emotion"),
         sex="female" if int(actor) in _WOMEN else "male",
-        emotion=_EMOTIONS[emotion],
-        channel="speech",
-        intensity=_INTENSITIES[intensity],
+        intensity=known(_INTENSITIES, intensity, "CREMA-D has no intensity"),
         statement=sentence,
-        repetition=None,
-        source=source,
     )
 
 

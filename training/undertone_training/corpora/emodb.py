@@ -6,7 +6,7 @@ Names are speaker, sentence, emotion's German initial and version: ``03a01Fa.wav
 import re
 from string import ascii_lowercase
 
-from undertone_training.corpora.clip import AudioRef, Clip, Corpus, Sex, UnusableNameError
+from undertone_training.corpora.clip import AudioRef, Clip, Corpus, Sex, UnusableNameError, known
 
 _NAME = re.compile(r"([0-9]{2})([ab][0-9]{2})([A-Z])([a-z])")
 _SEXES: dict[str, Sex] = {
@@ -36,23 +36,18 @@ def _parse(source: AudioRef) -> Clip | None:
     if not match:
         return None
     speaker, sentence, emotion, version = match.groups()
-    if speaker not in _SEXES:
-        raise UnusableNameError(f"EMO-DB has no speaker {speaker}")
+    sex = known(_SEXES, speaker, "EMO-DB has no speaker")
     if emotion == "L":  # Langeweile
         raise UnusableNameError("EMO-DB's boredom has no counterpart among the emotions")
-    if emotion not in _EMOTIONS:
-        raise UnusableNameError(f"EMO-DB has no emotion {emotion}")
     return Clip(
+        source=source,
         corpus="emodb",
         clip_id=match[0],
         speaker=speaker,
-        sex=_SEXES[speaker],
-        emotion=_EMOTIONS[emotion],
-        channel="speech",
-        intensity=None,
+        emotion=known(_EMOTIONS, emotion, "EMO-DB has no emotion"),
+        sex=sex,
         statement=sentence,
         repetition=ascii_lowercase.index(version) + 1,
-        source=source,
     )
 
 

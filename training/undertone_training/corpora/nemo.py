@@ -6,7 +6,7 @@ Names are speaker, emotion and sentence: ``EB0_anger_12.wav``. They say everythi
 
 import re
 
-from undertone_training.corpora.clip import AudioRef, Clip, Corpus, Sex, UnusableNameError
+from undertone_training.corpora.clip import AudioRef, Clip, Corpus, Sex, known
 
 _NAME = re.compile(r"([A-Z]{2}[0-9])_([a-z]+)_([0-9]{1,3})")
 _SEXES: dict[str, Sex] = {
@@ -35,21 +35,14 @@ def _parse(source: AudioRef) -> Clip | None:
     if not match:
         return None
     speaker, emotion, sentence = match.groups()
-    if speaker not in _SEXES:
-        raise UnusableNameError(f"nEMO has no speaker {speaker}")
-    if emotion not in _EMOTIONS:
-        raise UnusableNameError(f"nEMO has no emotion {emotion}")
     return Clip(
+        source=source,
         corpus="nemo",
         clip_id=match[0],
         speaker=speaker,
-        sex=_SEXES[speaker],
-        emotion=_EMOTIONS[emotion],
-        channel="speech",
-        intensity=None,
+        sex=known(_SEXES, speaker, "nEMO has no speaker"),
+        emotion=known(_EMOTIONS, emotion, "nEMO has no emotion"),
         statement=sentence,
-        repetition=None,
-        source=source,
     )
 
 

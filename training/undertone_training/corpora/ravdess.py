@@ -39,16 +39,16 @@ def _parse(source: AudioRef) -> Clip | None:
     if channel == 2 and label in _UNSUNG:
         raise UnusableNameError(f"RAVDESS has no {label} song")
     return Clip(
+        source=source,
         corpus="ravdess",
         clip_id=stem,
         speaker=f"{actor:02}",
-        sex="male" if actor % 2 else "female",
         emotion=label,
         channel=_CHANNELS[channel],
+        sex="male" if actor % 2 else "female",
         intensity="normal" if intensity == 1 else "strong",
         statement=_STATEMENTS[statement],
         repetition=repetition,
-        source=source,
     )
 
 

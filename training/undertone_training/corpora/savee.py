@@ -6,7 +6,7 @@ in one folder, the speaker comes first: ``DC_a01.wav``.
 
 import re
 
-from undertone_training.corpora.clip import AudioRef, Clip, Corpus, UnusableNameError
+from undertone_training.corpora.clip import AudioRef, Clip, Corpus, known
 
 _SPEAKERS = ("DC", "JE", "JK", "KL")
 _NAME = re.compile(r"(?:([A-Z]{2})_)?([a-z]{1,2})([0-9]{2})")
@@ -28,20 +28,15 @@ def _parse(source: AudioRef) -> Clip | None:
     speaker = match[1] or source.name.parent.name
     if speaker not in _SPEAKERS:
         return None
-    emotion, sentence = match[2], match[3]
-    if emotion not in _EMOTIONS:
-        raise UnusableNameError(f"SAVEE has no emotion {emotion}")
+    sentence = match[2] + match[3]  # sentences are numbered within each emotion
     return Clip(
-        corpus="savee",
-        clip_id=f"{speaker}_{emotion}{sentence}",
-        speaker=speaker,
-        sex="male",
-        emotion=_EMOTIONS[emotion],
-        channel="speech",
-        intensity=None,
-        statement=f"{emotion}{sentence}",  # sentences are numbered within each emotion
-        repetition=None,
         source=source,
+        corpus="savee",
+        clip_id=f"{speaker}_{sentence}",
+        speaker=speaker,
+        emotion=known(_EMOTIONS, match[2], "SAVEE has no emotion"),
+        sex="male",
+        statement=sentence,
     )
 
 

@@ -7,6 +7,7 @@ from the training actors, as many women as men.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 from undertone_training.corpora.clip import Clip
@@ -157,14 +158,23 @@ def whole(clips: Iterable[Clip], corpus: str) -> Split:
     return Split(PRE_TRAINING, PRE_TRAINING, train, (), ())
 
 
-def _development(clips: Sequence[Clip], song: bool, n_validation: int, seed: int) -> list[Split]:
+def _folds(
+    name: str,
+    protocol: str,
+    folds: Sequence[Sequence[int]],
+    clips: Sequence[Clip],
+    song: bool,
+    n_validation: int,
+    seed: int,
+) -> list[Split]:
+    """Each of ``folds``, the actors of one test, with all others for the training."""
+    actors = sorted(actor for fold in folds for actor in fold)
     return [
         _by_actor(
-            clips, f"development-{fold}", "speaker-independent",
-            [actor for actor in TRAINING_ACTORS if actor not in test], test,
-            song, n_validation, seed + fold,
+            clips, f"{name}-{fold}", protocol, [actor for actor in actors if actor not in test],
+            test, song, n_validation, seed + fold,
         )
-        for fold, test in enumerate(DEVELOPMENT_FOLDS, start=1)
+        for fold, test in enumerate(folds, start=1)
     ]  # fmt: skip
 
 
@@ -174,18 +184,6 @@ def _final(clips: Sequence[Clip], song: bool, n_validation: int, seed: int) -> l
         test_needed=False,
     )  # fmt: skip
     return [split]
-
-
-def _published(clips: Sequence[Clip], song: bool, n_validation: int, seed: int) -> list[Split]:
-    actors = sorted(actor for fold in PUBLISHED_FOLDS for actor in fold)
-    return [
-        _by_actor(
-            clips, f"published-{fold}", "published-folds",
-            [actor for actor in actors if actor not in test], test,
-            song, n_validation, seed + fold,
-        )
-        for fold, test in enumerate(PUBLISHED_FOLDS, start=1)
-    ]  # fmt: skip
 
 
 def _speaker_dependent(
@@ -300,9 +298,9 @@ def _listed(actors: Sequence[str]) -> str:
 
 
 _PROTOCOLS: dict[str, Callable[[Sequence[Clip], bool, int, int], list[Split]]] = {
-    "speaker-independent": _development,
+    "speaker-independent": partial(_folds, "development", "speaker-independent", DEVELOPMENT_FOLDS),
     "final": _final,
-    "published-folds": _published,
+    "published-folds": partial(_folds, "published", "published-folds", PUBLISHED_FOLDS),
     SPEAKER_DEPENDENT: _speaker_dependent,
 }
 

@@ -6,7 +6,7 @@ names of the folders (``OAF_angry``, ``YAF_pleasant_surprised``) add nothing.
 
 import re
 
-from undertone_training.corpora.clip import AudioRef, Clip, Corpus, UnusableNameError
+from undertone_training.corpora.clip import AudioRef, Clip, Corpus, known
 
 _NAME = re.compile(r"(OAF?|YAF)_([a-z]+)_([a-z]+)")
 _EMOTIONS = {
@@ -27,19 +27,14 @@ def _parse(source: AudioRef) -> Clip | None:
     speaker, word, emotion = match.groups()
     if speaker == "OA":  # one published name is misspelt: OA_bite_neutral.wav
         speaker = "OAF"
-    if emotion not in _EMOTIONS:
-        raise UnusableNameError(f"TESS has no emotion {emotion}")
     return Clip(
+        source=source,
         corpus="tess",
         clip_id=f"{speaker}_{word}_{emotion}",
         speaker=speaker,
+        emotion=known(_EMOTIONS, emotion, "TESS has no emotion"),
         sex="female",
-        emotion=_EMOTIONS[emotion],
-        channel="speech",
-        intensity=None,
         statement=word,
-        repetition=None,
-        source=source,
     )
 
 

@@ -5,13 +5,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 import numpy as np
 
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.audio.files import read_blocks
 from undertone.events import UNCERTAIN
 from undertone.recognition.classifier import Classifier
+from undertone.support.strict import Strict
 from undertone_training.corpora import noise
 from undertone_training.corpora.synthetic_sounds import NAMES, Sound, synthesise
 from undertone_training.evaluation.results import NOISE_FILE, read_report, save_report
@@ -27,7 +27,7 @@ LEAD_S = 1.0
 Kind = Literal["recorded noise", "made sounds"]
 
 
-class FalseAlarms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FalseAlarms(Strict, frozen=True):
     """What the device made of one sound at one level, or of several together.
 
     trained_with: whether training adds this noise to its copies.
@@ -47,7 +47,7 @@ class FalseAlarms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return 600 * self.segments / self.duration_s
 
 
-class NoiseReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NoiseReport(Strict, frozen=True):
     """False alarms of one model, by sound, over all levels."""
 
     model_sha256: str

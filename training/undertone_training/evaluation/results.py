@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import asdict, astuple
 
+from undertone.support.strict import Strict
 from undertone_training.corpora.clip import Clip
 from undertone_training.errors import RunError
 from undertone_training.evaluation.embeddings import EmbeddingMap
@@ -25,7 +26,7 @@ _T = TypeVar("_T", bound=msgspec.Struct)
 _Counts = TypeVar("_Counts", "LiveCounts", "Verdicts")
 
 
-class PooledFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PooledFigures(Strict, frozen=True):
     """One form's figures over the seeds; ``uar_interval95`` is the mean's, over speakers."""
 
     uar: Spread
@@ -35,7 +36,7 @@ class PooledFigures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     uar_interval95: Interval | None
 
 
-class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Cost(Strict, frozen=True):
     """What one model costs: ``multiply_accumulates`` of a window, ``fit_s`` of its training.
 
     model_bytes: of model.tflite; None before it is quantised.
@@ -47,7 +48,7 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fit_s: float
 
 
-class LiveCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LiveCounts(Strict, frozen=True):
     """Of the ``live`` protocol, over all seeds: clips without a segment, segments without one."""
 
     clips: int
@@ -56,7 +57,7 @@ class LiveCounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recording_s: float
 
 
-class Verdicts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Verdicts(Strict, frozen=True):
     """Clips, those that got a verdict at their run's threshold, and those that got the right one.
 
     Of the form that ships, over all seeds and folds; each run's threshold was fitted on its own
@@ -96,7 +97,7 @@ class Outcome:
     map: EmbeddingMap | None = None
 
 
-class Pooled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Pooled(Strict, frozen=True):
     """The figures of one recipe under one protocol; ``forms`` by name, the shipped one last."""
 
     recipe: Recipe

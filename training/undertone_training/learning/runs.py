@@ -27,6 +27,7 @@ import msgspec
 from undertone.diagnostics.machine_state import processor
 from undertone.emotions import EMOTIONS
 from undertone.recognition.bundle import Normalization, Quantization
+from undertone.support.strict import Strict
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.splits import PRE_TRAINING, Split
 from undertone_training.errors import RunError
@@ -35,7 +36,7 @@ from undertone_training.recipe import Recipe
 _T = TypeVar("_T")
 
 
-class RunInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RunInfo(Strict, frozen=True):
     """What a run was made from; clips by their ids, other runs by SHA-256 of their models."""
 
     recipe: Recipe
@@ -56,7 +57,7 @@ class RunInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     begun_with: str | None = None
 
 
-class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Calibration(Strict, frozen=True):
     """What was fitted on training actors beside the weights; seconds that the training took.
 
     temperature, threshold: None while there are no predictions for held-out training speakers to

@@ -28,6 +28,7 @@ from undertone.recognition.mfcc import MfccConfig
 from undertone.recognition.windows import split_windows
 from undertone_training.errors import RunError
 from undertone_training.learning.runs import Run
+from undertone_training.progress import Progress, silent
 from undertone_training.references.features import fixed
 
 FORMS = ("float", "int8")
@@ -93,6 +94,27 @@ class Costs(msgspec.Struct, frozen=True):
     calls: int
     measured: tuple[Measured, ...]
     unquantized: dict[str, str]
+
+
+def measure_all(runs: Sequence[Run], calls: int, progress: Progress = silent) -> Costs:
+    """Measure every form of each run, one after another; raises RunError."""
+    unquantized = {
+        run.info.recipe.name: run.unquantized.read_text().strip()
+        for run in runs
+        if run.unquantized.exists()
+    }
+    work = [
+        (run, form)
+        for run in runs
+        for form in FORMS
+        if form == "float" or run.info.recipe.name not in unquantized
+    ]
+    found = []
+    with progress("measured", len(work)) as step:
+        for run, form in work:
+            found.append(measure(run, form, calls))
+            step(f"{run.info.recipe.name} {form}")
+    return Costs(**machine(), calls=calls, measured=tuple(found), unquantized=unquantized)
 
 
 def measure(run: Run, form: str, calls: int) -> Measured:

@@ -4,12 +4,10 @@ from pathlib import Path
 
 import msgspec
 
-
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A frozen struct that refuses unknown keys."""
+from undertone.support.strict import Strict
 
 
-class Development(_Strict, frozen=True):
+class Development(Strict, frozen=True):
     """How the weights came about.
 
     model_sha256: the models that this is true of.
@@ -23,7 +21,7 @@ class Development(_Strict, frozen=True):
     not_reproducible: tuple[str, ...] = ()
 
 
-class Corpus(_Strict, frozen=True):
+class Corpus(Strict, frozen=True):
     """UAR on a corpus, from 0 to 1; None where it was not computed.
 
     emotions: labels that the corpus and the model share; uar: of all of them.
@@ -38,14 +36,14 @@ class Corpus(_Strict, frozen=True):
     activation: float | None = None
 
 
-class Condition(_Strict, frozen=True):
+class Condition(Strict, frozen=True):
     """UAR of the eight emotions of RAVDESS under a condition, from 0 to 1."""
 
     name: str
     uar: float
 
 
-class IndependentTest(_Strict, frozen=True):
+class IndependentTest(Strict, frozen=True):
     """Figures measured apart from development, on clips that the developers do not have.
 
     version: of the program that was tested.
@@ -67,7 +65,7 @@ class IndependentTest(_Strict, frozen=True):
     conditions: tuple[Condition, ...]
 
 
-class Facts(_Strict, frozen=True):
+class Facts(Strict, frozen=True):
     """What is known of one model; None: nothing."""
 
     development: Development | None = None

@@ -14,13 +14,14 @@ import msgspec
 import tomli_w
 
 from undertone.errors import ConfigError
-from undertone_training.errors import did_you_mean
+from undertone.support.strict import Strict
+from undertone.support.suggestion import suggestion
 from undertone_training.recipe import Recipe
 
 Value = bool | int | float | str
 
 
-class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Parameter(Strict, frozen=True):
     """The values of one key: from ``low`` to ``high``, both included, or one of ``choices``.
 
     step: distance between the values, from ``low`` on; None for every number, or every integer.
@@ -72,7 +73,7 @@ DEFAULT = "default"
 """The space for recipes and networks without one of their own."""
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _File(Strict, frozen=True):
     space: dict[str, Any]
 
 
@@ -127,8 +128,8 @@ def changed(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
     keys = [key for key, _ in _leaves(table) if key != "name"]
     for key, value in values.items():
         if key not in keys:
-            near = did_you_mean(key, keys)
-            raise ConfigError(f"no recipe has the key {key}{f': {near}' if near else '.'}")
+            near = suggestion(key, keys, "`undertone-train recipes compact` prints all.")
+            raise ConfigError(f"no recipe has the key {key}: {near}")
         *tables, last = key.split(".")
         inner = table
         for name in tables:

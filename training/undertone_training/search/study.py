@@ -32,6 +32,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import DatabaseError
 
 from undertone.errors import ConfigError
+from undertone.support.strict import Strict
 from undertone_training.corpora.splits import DEVELOPMENT_FOLDS
 from undertone_training.errors import RunError, TrialError
 from undertone_training.recipe import Recipe
@@ -55,7 +56,7 @@ _STUDY, _SPEC = "undertone", "specification"
 """Names in the database: of the study, and of its specification."""
 
 
-class Specification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Specification(Strict, frozen=True):
     """What all trials of a study have in common, without which they cannot be compared.
 
     seed: of every training, and of the sampler. clips: a digest of the training and test clips.

@@ -67,11 +67,11 @@ def show() -> None:
         table(_rows(results))
     _details(sounds[selected], uploads[selected], model.bundle.manifest)
     with st.container(horizontal=True):
-        text = io.StringIO()
-        write_csv(results, model.bundle.manifest.labels, text)
-        st.download_button("CSV", text.getvalue(), "emotions.csv", "text/csv")
-        lines = "".join(to_line(result) + "\n" for result in results)
-        st.download_button("JSON", lines, "emotions.jsonl", "application/json")
+        csv = io.StringIO()
+        write_csv(results, model.bundle.manifest.labels, csv)
+        st.download_button("CSV", csv.getvalue(), "emotions.csv", "text/csv")
+        json = "".join(to_line(result) + "\n" for result in results)
+        st.download_button("JSON", json, "emotions.jsonl", "application/json")
 
 
 def _sounds() -> list[Sound]:
@@ -150,12 +150,13 @@ def _details(sound: Sound, upload: ClassifiedUpload, manifest: Manifest) -> None
         st.audio(sound.data, _PLAYED[suffix])
     else:
         st.caption("Browsers can't play this format.")
-    detail, reason = "no speech found", None
+    detail = "no speech found"
     if verdict.overall:
-        scores, reason = verdict.overall.scores, verdict.overall.reason
+        scores = verdict.overall.scores
         label = "" if verdict.verdict == scores.label else f"most probable: {scores.label}, "
-        detail = f"{label}{scores.confidence:.0%}"
-    headline(verdict.verdict, detail, reason)
+        reason = f", {verdict.overall.reason}" if verdict.overall.reason else ""
+        detail = f"{label}{scores.confidence:.0%}{reason}"
+    headline(verdict.verdict, detail)
     whole, parts = st.columns([2, 3], gap="medium")
     if verdict.overall:
         whole.altair_chart(charts.probabilities(verdict.overall), width="stretch")

@@ -36,7 +36,7 @@ def _now() -> None:
     _current(listener, segments)
     if segments:
         last = reversed(segments[-_LAST_SEGMENTS:])
-        table([segment_row(one, f"{time_of(one):%H:%M:%S}") for one in last])
+        table([segment_row(each, f"{time_of(each):%H:%M:%S}") for each in last])
 
 
 def _controls(listener: LiveListener) -> None:
@@ -89,7 +89,7 @@ def _current(listener: LiveListener, segments: list[SegmentEnded]) -> None:
         verdict = segments[-1].verdict
         detail = f"{verdict.scores.confidence:.0%}, {time_of(segments[-1]):%H:%M:%S}"
     if verdict:
-        headline(verdict.verdict, detail, verdict.reason)
+        headline(verdict.verdict, f"{detail}, {verdict.reason}" if verdict.reason else detail)
         st.altair_chart(charts.probabilities(verdict), width="stretch")
     if status:
         level = max(status.level_dbfs, _LOWEST_DBFS)

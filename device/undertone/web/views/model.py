@@ -41,7 +41,7 @@ def show() -> None:
     picture = model.bundle.folder / _PICTURE
     if picture.is_file():
         caption = "Confusion matrix. Rows: true emotion; columns: recognised emotion."
-        with st.container(width=640):  # or the width of the screen: a picture itself stays wide
+        with st.container(width=640):  # or narrower, on a phone; a picture of 640 would not be
             st.image(picture.read_bytes(), caption, width="stretch")
     _card(model)
     for broken, why in state.models.broken.items():
