@@ -1,10 +1,12 @@
 """The stored summaries: used where they fit their file, and never trusted where they don't."""
 
+import errno
 import json
 import os
 import stat
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -145,9 +147,13 @@ def test_one_that_is_damaged_is_not_used(journal, closed, change):
 
 
 def test_a_folder_that_can_not_be_written_costs_only_time(journal, closed, monkeypatch):
+    def refusing(*_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
     summary_cache.path_of(closed).unlink()
-    monkeypatch.setattr(
-        os, "open", lambda *_, **__: (_ for _ in ()).throw(OSError(30, "read-only"))
-    )
-    summary_cache.store(closed)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refusing)
+        summary_cache.store(closed)
+    assert not any(path.name.endswith(".part") for path in journal.iterdir())
     assert summary_cache.load(closed) is None
+    assert segments(journal) == 12 * DAYS

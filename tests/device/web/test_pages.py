@@ -4,12 +4,13 @@ import json
 import os
 import random
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from undertone.emotions import EMOTIONS
+from undertone.emotions import COLOURS, EMOTIONS
 from undertone.events import Scores, SegmentEnded, Started, Stopped, Verdict
 from undertone.journal import to_line
 from undertone.samples import clips
@@ -24,6 +25,15 @@ def verdict_of(page: Any) -> str:
 def settle(page: Any) -> None:
     """Wait until the script has run: what it replaces is on the page until then."""
     page.locator("[data-test-script-state=notRunning]").wait_for()
+
+
+def whole(page: Any) -> None:
+    """Wait until everything is drawn as well."""
+    settle(page)
+    page.wait_for_function(
+        """() => !document.querySelector('[data-testid=stSkeleton]')
+            && [...document.images].every(image => image.complete)"""
+    )
 
 
 def classified_by_the_command(clip: Path) -> dict[str, Any]:
@@ -43,14 +53,14 @@ def test_a_packaged_clip_is_classified_as_by_the_command(visit: Any) -> None:
     known = classified_by_the_command(clips()[4])
     assert verdict_of(page).split() == [known["verdict"], f"{known['confidence']:.0%}"]
     assert page.get_by_test_id("stAudio").count() == 1
-    assert page.get_by_test_id("stVegaLiteChart").count() == 2
+    assert page.get_by_test_id("stVegaLiteChart").count() == 3
 
 
 def test_several_files_are_classified_and_exported(visit: Any) -> None:
     page = visit()
     chosen = clips()[3:6]
     page.locator("input[type=file]").set_input_files(chosen)
-    page.get_by_test_id("stDataFrame").wait_for()
+    page.locator("table.rows").wait_for()
     page.get_by_text("MFCC over time").wait_for()
     settle(page)
     with page.expect_download() as download:
@@ -96,7 +106,18 @@ def test_sound_of_the_microphone_is_recorded_and_classified(visit: Any) -> None:
     assert verdict_of(page).split()[0] in (*EMOTIONS, "uncertain")  # the clip may be cut anywhere
 
 
-def test_a_long_recording_shows_its_windows(visit: Any, tmp_path: Path) -> None:
+def columns_of(shown: Any, colour: str, rows: int) -> tuple[int, int]:
+    """The first and the last column of pixels that have about this colour, in the upper rows."""
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(BytesIO(shown.screenshot())).convert("RGB"))[:rows].astype(int)
+    near = np.abs(pixels - list(bytes.fromhex(colour[1:]))).max(axis=2) < 30
+    columns = np.flatnonzero(near.any(axis=0))
+    return int(columns.min(initial=9999)), int(columns.max(initial=0))
+
+
+def test_a_long_recording_shows_its_windows_below_its_waveform(visit: Any, tmp_path: Path) -> None:
     import numpy as np
     import soundfile
 
@@ -107,7 +128,12 @@ def test_a_long_recording_shows_its_windows(visit: Any, tmp_path: Path) -> None:
     page = visit()
     page.locator("input[type=file]").set_input_files(path)
     page.get_by_text("MFCC over time").wait_for()
-    assert page.get_by_test_id("stVegaLiteChart").count() == 3
+    whole(page)
+    _, waveform, windows, _ = page.get_by_test_id("stVegaLiteChart").all()
+    speech = columns_of(waveform, COLOURS["angry"], rows=100)
+    judged = columns_of(windows, COLOURS["angry"], rows=200)
+    assert judged[0] == pytest.approx(speech[0], abs=4)
+    assert judged[1] == pytest.approx(speech[1], abs=12)  # a segment ends with a little silence
 
 
 def test_the_live_page_listens_and_stops(visit: Any, journal: Path) -> None:
@@ -140,6 +166,11 @@ def test_a_page_that_does_not_listen_shows_who_does(visit: Any, journal: Path) -
     writer.flush()
     page.get_by_text("Another program is listening to the kitchen").wait_for()
     page.get_by_test_id("verdict").get_by_text("happy").wait_for()
+    unknown = Verdict(scores, "uncertain", "no sound above 3.4 kHz")
+    writer.write(SegmentEnded(now + 2, 1.0, -20.0, unknown, "m", "0" * 64))
+    writer.flush()
+    page.get_by_test_id("verdict").get_by_text("no sound above 3.4 kHz").wait_for()
+    page.get_by_role("cell", name="uncertain, no sound above 3.4 kHz").wait_for()
     writer.close()
 
 
@@ -171,7 +202,7 @@ def a_week(journal: Path) -> list[str]:
 def go_to(page: Any, day: str) -> None:
     field = page.get_by_test_id("stDateInput")
     for part, value in zip(("year", "month", "day"), day.split("-"), strict=True):
-        field.get_by_role("spinbutton", name=part).click()
+        field.get_by_role("spinbutton", name=f"{part},").click()
         page.keyboard.type(value)
     page.keyboard.press("Escape")
     settle(page)
@@ -210,7 +241,7 @@ def test_the_other_model_is_looked_at_measured_and_used(visit: Any) -> None:
     page.get_by_text("ravdess8-tiny", exact=True).click()
     page.get_by_text("44 KB").wait_for()
     page.get_by_text("Confusion matrix").wait_for()
-    page.get_by_text("Model card").click()
+    page.get_by_test_id("stExpander").get_by_text("Model card").click()
     page.get_by_role("heading", name="ravdess8-tiny").wait_for()
     page.get_by_role("button", name="Measure latency").click()
     page.get_by_text("Milliseconds, from").wait_for(timeout=120_000)  # it waits for the disk
@@ -219,15 +250,25 @@ def test_the_other_model_is_looked_at_measured_and_used(visit: Any) -> None:
     page.get_by_test_id("verdict").wait_for()
 
 
+BEYOND_THE_EDGE = """() => [...document.querySelectorAll('img, canvas, table, td, th')]
+    .filter(element => element.getBoundingClientRect().right > 390)
+    .map(element => element.outerHTML.slice(0, 200))"""
+
+
 @pytest.mark.parametrize("path", [*PAGES, "/journal"])
-def test_a_phone_shows_each_page_without_scrolling_sideways(visit: Any, path: str) -> None:
+def test_a_phone_shows_the_whole_of_each_page(visit: Any, a_week: list[str], path: str) -> None:
     page = visit(path, width=390, scheme="dark")
     if path == "/":
-        page.get_by_role("radio", name="calm").click()
+        page.locator("input[type=file]").set_input_files(clips()[3:6])
         page.get_by_text("MFCC over time").wait_for()
-    page.wait_for_function(
-        "document.querySelector('[data-testid=stMain]').scrollWidth <= 390"  # once it is laid out
-    )
+    if path == "/model":
+        page.get_by_text("Confusion matrix").wait_for()
+        page.get_by_test_id("stExpander").get_by_text("Model card").click()
+        page.get_by_role("heading", name="Each class").wait_for()
+    page.locator("table").first.wait_for()
+    whole(page)
+    assert page.evaluate(BEYOND_THE_EDGE) == []
+    assert page.get_by_test_id("stMain").evaluate("main => main.scrollWidth") == 390
 
 
 def test_the_pages_lead_to_each_other_on_a_phone(visit: Any) -> None:

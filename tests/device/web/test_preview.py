@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("streamlit", reason="no streamlit: pip install 'undertone[web]'")
 
+from undertone.emotions import NO_SPEECH
+from undertone.events import Scores, SegmentEnded, Verdict
 from undertone.files.batch import Judge, classify_files
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
@@ -19,7 +21,7 @@ from undertone.support.printable import printable
 from undertone.web.charts import mfcc_picture, waveform, windows
 from undertone.web.models import Model
 from undertone.web.preview import Decimator, PreviewBuilder
-from undertone.web.theme import icon, plain
+from undertone.web.theme import icon, plain, segment_row
 from undertone.web.upload_classifier import classify_upload
 
 
@@ -50,7 +52,7 @@ def test_a_preview_has_a_bounded_size(seconds: float) -> None:
     assert picture.dtype == np.uint8
     assert picture.shape[2] == 3
     rows = waveform(preview, []).data["values"]
-    assert {row["verdict"] for row in rows} == {"no speech"}
+    assert {row["verdict"] for row in rows} == {NO_SPEECH}
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +115,16 @@ def test_plain_text_has_no_markup_left(text: str) -> None:
 
 def test_the_icon_is_a_picture() -> None:
     assert icon().startswith("<svg")
+
+
+def test_a_table_says_why_a_segment_is_uncertain() -> None:
+    verdict = Verdict(Scores({"happy": 0.994, "sad": 0.006}), "uncertain", "no sound above 3.4 kHz")
+    row = segment_row(SegmentEnded(0.0, 1.26, -20.4, verdict, "m", "0" * 64), "12:00:00")
+    assert list(row.values()) == [
+        "12:00:00",
+        "uncertain, no sound above 3.4 kHz",
+        "happy",
+        "99%",
+        "1.3",
+        "-20",
+    ]
