@@ -18,7 +18,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """A processor core; qemu's name is its key in CORES.
+    """A processor core; its key in CORES is qemu's name for it.
 
     instructions_per_cycle: assumed, from low to high; docs/arm.md explains why.
     part, features: as in Linux's /proc/cpuinfo.
@@ -75,17 +75,17 @@ STAGES = {
     "prepare": "normalising and quantising a window",
     "invoke": "invoking the model on a window",
 }
-"""Stages of arm_workload.py, as the page calls them."""
+"""The stages of arm_workload.py, as they are called on the page."""
 
 
 def update(**new: Any) -> None:
-    """Put new figures into the file, beside those that are there."""
+    """Add figures to the file, or replace those with the same names."""
     old = json.loads(FIGURES.read_bytes()) if FIGURES.exists() else {}
     FIGURES.write_text(json.dumps(old | new, indent=2) + "\n")
 
 
 def largest_deviation(some: Mapping[str, Any], others: Mapping[str, Any]) -> float:
-    """Largest difference of a probability between two golden.json of the same bundles and clips."""
+    """Largest difference between the probabilities of two golden.json for the same clips."""
     found = [
         abs(share - others[name]["probabilities"][clip][label])
         for name, bundle in some.items()
@@ -96,7 +96,7 @@ def largest_deviation(some: Mapping[str, Any], others: Mapping[str, Any]) -> flo
 
 
 def tables(figures: Mapping[str, Any]) -> str:
-    """The page's part, without its markers; a step that was not done yet has none."""
+    """The page's part, without its markers; a step that was not run yet has no table."""
     counts = figures.get("counts", {})
     names = list(next(iter(counts.values()), ()))
     return "\n\n".join(
@@ -112,9 +112,9 @@ def _tests(tests: Mapping[str, Any] | None) -> Iterator[str]:
     if tests:
         deviation = f"{tests['golden_deviation']:.6f}"
         yield (
-            f"{tests['passed']} device tests passed under emulation, {tests['skipped']} skipped "
-            f"themselves, and the probabilities of the golden outputs deviate by {deviation} at "
-            "most (their test allows 0.0001). Left out:"
+            f"{tests['passed']} device tests passed under emulation, {tests['skipped']} were "
+            f"skipped, and the probabilities of the golden outputs deviate by at most {deviation} "
+            "(the test allows 0.0001). Not run:"
         )
         yield "\n".join(f"- `{test}`: {why}" for test, why in tests["left_out"].items())
 

@@ -1,4 +1,4 @@
-"""Write docs/benchmark.md's figures and pictures anew.
+"""Write the figures and charts of docs/benchmark.md.
 
 ``make bench``, ``make growth`` and ``make figures`` run it.  The figures come from the measurements
 in docs/bench/, and from docs/soak/, written by ``make soak`` and ``make journal-scale``.
@@ -33,7 +33,8 @@ def figures(
     """The page's part, without its markers.
 
     growth: as tools/growth.py printed it.
-    soak: ``file``, ``microphone`` and ``summary``, as the soaks printed them, or less of it.
+    soak: ``file``, ``microphone`` and ``summary``, as tools/soak.py and tools/journal_scale.py
+        printed them, as far as they were run.
     """
     blocks = []
     for benchmark in benchmarks:
@@ -42,16 +43,21 @@ def figures(
 
 
 def of_growth(growth: Mapping[str, Any]) -> Iterator[str]:
-    """The three tables of how it grows."""
+    """The tables of growth."""
     machine = growth["machine"]
     busy = machine["load_before"] is not None and machine["load_before"] >= 1
     yield (
         f"### Growth\n\nMeasured on {machine['processor']}, cores: {machine['cores']}, Python "
-        f"{machine['python']}; load before it began: {machine['load_before']}."
-        + (" The machine was busy: times by the clock are too long." if busy else "")
+        f"{machine['python']}; load average before: {machine['load_before']}."
+        + (" The machine was busy: wall-clock times are too long." if busy else "")
     )
     yield table(
-        ["one recording of", "wall", "processor, a second of sound", "peak memory"],
+        [
+            "length of the recording",
+            "wall-clock time",
+            "processor time per second of sound",
+            "peak memory",
+        ],
         (
             (
                 f"{one['audio_s']:,} s",
@@ -66,9 +72,9 @@ def of_growth(growth: Mapping[str, Any]) -> Iterator[str]:
         [
             "recordings of 3 to 5 s",
             "`--jobs`",
-            "wall",
-            "a second",
-            "processor, each",
+            "wall-clock time",
+            "recordings per second",
+            "processor time each",
             "peak memory, all processes",
         ],
         (
@@ -84,7 +90,7 @@ def of_growth(growth: Mapping[str, Any]) -> Iterator[str]:
         ),
     )
     yield table(
-        ["microphones", "of one core", "the dearest", "memory, all processes"],
+        ["microphones", "share of one core", "the most of one", "memory, all processes"],
         (
             (
                 str(one["microphones"]),
@@ -98,7 +104,7 @@ def of_growth(growth: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _cost(benchmark: Benchmark) -> Iterator[str]:
-    """What a machine pays with one thread, one row for each bundle and runtime."""
+    """The cost with one thread, one row for each bundle and runtime."""
     machine = benchmark.machine
     head = [
         f"Cost on one core: {machine.processor}, Python {machine.python}",
@@ -114,10 +120,10 @@ def _cost(benchmark: Benchmark) -> Iterator[str]:
     yield "### In short"
     yield table(head, (_cost_row(benchmark, one) for one in alone))
     yield (
-        "*Silence* and *speech*: the share of a core that `undertone listen` takes while it "
-        "hears them in real time, and *memory* what it holds then; *verdict after speech*: the "
-        "longest from its end to its event, most of it the pause that ends a segment; *cold "
-        "start*: `undertone classify` of one clip from start to end."
+        "*Silence* and *speech*: share of one core that `undertone listen` uses in real time; "
+        "*memory*: its resident memory; *verdict after speech*: the longest time from the end of "
+        "speech to its event, most of which is the pause that ends a segment; *cold start*: "
+        "`undertone classify` of one clip, from start to end."
     )
 
 
@@ -136,7 +142,7 @@ def _cost_row(benchmark: Benchmark, one: Measurement) -> Sequence[str]:
 
 
 def _endurance(soak: Mapping[str, Any]) -> Iterator[str]:
-    """How long it listened with faults thrown in, and what a long journal costs to sum up."""
+    """How long it listened with injected faults, and the cost of summing up a long journal."""
 
     def row(title: str, sound: str, run: Mapping[str, Any]) -> tuple[str, ...]:
         thrown = sum(fault["thrown"] for fault in run["faults"].values())
@@ -152,23 +158,23 @@ def _endurance(soak: Mapping[str, Any]) -> Iterator[str]:
 
     rows = []
     if run := soak.get("file"):
-        rows.append(row("a file, as fast as it can be heard", f"{run['audio_h']:.1f} h", run))
+        rows.append(row("a file, as fast as possible", f"{run['audio_h']:.1f} h", run))
     if run := soak.get("microphone"):
         rows.append(row("a virtual microphone", f"{run['real_time_min']:.0f} min", run))
     if rows:
         yield "### Endurance"
-        head = ["listening to", "sound", "segments", "faults told in the journal", "memory"]
+        head = ["listening to", "sound", "segments", "faults found in the journal", "memory"]
         yield table(head, rows)
         runs = [soak[name] for name in ("file", "microphone") if name in soak]
         names = {name for run in runs for name in run["faults"]}
-        yield f"The faults: {', '.join(sorted(names))}."
+        yield f"The injected faults: {', '.join(sorted(names))}."
     if summary := soak.get("summary"):
         without = soak["summary_without_stored_ones"]
         yield (
             f"`undertone journal summary` adds up {soak['events']:,} events "
             f"({soak['size_mb'] / 1024:.1f} GB) in {summary['processor_s']:.1f} s of processor "
-            f"time and {summary['peak_memory_mb']:.0f} MB; where it has to read every line, in "
-            f"{without['processor_s']:.0f} s and {without['peak_memory_mb']:.0f} MB."
+            f"time and {summary['peak_memory_mb']:.0f} MB of memory; without its stored "
+            f"summaries, in {without['processor_s']:.0f} s and {without['peak_memory_mb']:.0f} MB."
         )
 
 
@@ -212,13 +218,13 @@ def benchmarks() -> list[result.Benchmark]:
 
 
 def growth() -> dict[str, Any]:
-    """How it grows."""
+    """The measurements of tools/growth.py."""
     found: dict[str, Any] = json.loads((FOLDER / "growth.json").read_bytes())
     return found
 
 
 def soak() -> dict[str, Any]:
-    """What the soaks found."""
+    """The results of the endurance runs."""
     found: dict[str, Any] = {}
     for path in sorted(SOAKS.glob("*.json")):
         found |= json.loads(path.read_bytes())
@@ -226,12 +232,12 @@ def soak() -> dict[str, Any]:
 
 
 def current() -> str:
-    """The page as the measurements in this tree want it."""
+    """The page with the measurements in this tree."""
     return rewritten(PAGE.read_text(), BEGIN, figures(benchmarks(), growth(), soak()))
 
 
 def main() -> None:
-    """Rewrite the page and both pictures in place, and the schema."""
+    """Rewrite the page, its charts and the schema in place."""
     PAGE.write_text(current())
     (FOLDER / "schema.json").write_text(result.schema())
     with mpl.rc_context({"svg.hashsalt": "undertone"}):  # the same picture is the same file

@@ -1,7 +1,7 @@
-"""Write the figures of README.md, docs/accuracy.md and the model cards anew, never by hand.
+"""Write the figures in README.md and docs/, and the model cards.
 
 ``make figures`` runs it.  The figures come from the manifests and reports in models/; what else is
-known of the weights from models/facts.toml; the reference systems from
+known about the weights from models/facts.toml; the reference systems from
 docs/references/table.json, written by ``undertone-train compare --references``.
 """
 
@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 import bench_figures
 from pages import rewritten, table
 from undertone.recognition import bundle
+from undertone_training.references.picture import picture
+from undertone_training.references.table import Table, markdown
 from undertone_training.report import model_card
 from undertone_training.report.breakdown import read_breakdown
 from undertone_training.report.facts import Facts, IndependentTest
 from undertone_training.report.facts import load as load_facts
+from undertone_training.report.pictures import png
 from undertone_training.report.protocols import (
     LISTENERS_ACCURACY,
     percent,
@@ -58,12 +63,12 @@ PUBLISHED: tuple[Row, ...] = (
     ("MFCC and prosody, linear", _LEAVE_ONE_OUT, "50.5 % UAR"),
     ("TIM-Net", "*speaker-dependent*: random clips, 10 folds; inflated", "90.1 %"),
 )
-"""Others on RAVDESS speech, 8 emotions unless it is said otherwise, as their authors report."""
+"""Others on RAVDESS speech, with 8 emotions unless stated otherwise, as their authors report."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """One bundle that was tested, and all that is known of its figures.
+    """One bundle that was tested, and all that is known about its figures.
 
     breakdown: the rows of its report's breakdown.csv.
     """
@@ -99,12 +104,13 @@ def models() -> list[Model]:
 
 
 def pages() -> dict[Path, str]:
-    """Every file that this command writes, as the bundles in this tree want it."""
+    """Every file that this command writes, with the figures of the bundles in this tree."""
     found = models()
     references = json.loads(REFERENCES.read_bytes())
     return {
         README: rewritten(README.read_text(), BEGIN, readme(found)),
         ACCURACY: rewritten(ACCURACY.read_text(), BEGIN, accuracy(found, references)),
+        REFERENCES.with_suffix(".md"): f"{markdown(reference_table())}\n",
         **{
             each.folder / "README.md": model_card(each.manifest, each.folder / "report", each.facts)
             for each in found
@@ -112,8 +118,13 @@ def pages() -> dict[Path, str]:
     }
 
 
+def reference_table() -> Table:
+    """The reference systems compared with ours."""
+    return msgspec.json.decode(REFERENCES.read_bytes(), type=Table)
+
+
 def readme(models: Sequence[Model]) -> str:
-    """The README's part, without its markers: six rows, and what weakens them.
+    """The README's part, without its markers: six rows, and what to know about them.
 
     Raises KeyError for a key that is missing.
     """
@@ -266,7 +277,7 @@ def _protocol(figures: Mapping[str, Any]) -> str:
 
 
 def _side_by_side(models: Sequence[Model]) -> str:
-    """What each bundle reaches and is, the int8 model's figures; the cards have the others."""
+    """The int8 figures and the size of each bundle; the cards have the other figures."""
     columns = [dict(_rows(each.figures)) for each in models]
     titles = dict.fromkeys(title for column in columns for title in column)
     rows = ([title, *(column.get(title, "") for column in columns)] for title in titles)
@@ -277,28 +288,28 @@ def _rows(figures: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     one = list(figures["forms"].values())[-1]
     extra = figures["extra"]
     seed = f", seed {extra['seed']}" if "seed" in extra else ""
-    yield "protocol of the next figures", f"{_protocol(figures)}{seed}"
+    yield "protocol of the next rows", f"{_protocol(figures)}{seed}"
     yield "UAR", percent(one["uar"])
     yield "95 % interval of the UAR, over actors", percent_interval(one["uar_interval95"])
     yield "macro F1", percent(one["macro_f1"])
     yield "expected calibration error", f"{one['ece']:.3f}"
     if counts := extra.get("verdicts"):
-        yield "clips that get a verdict", percent(counts["verdicts"] / counts["clips"])
-        yield "verdicts that are right", percent(counts["right"] / counts["verdicts"])
+        yield "clips with a verdict", percent(counts["verdicts"] / counts["clips"])
+        yield "correct verdicts", percent(counts["right"] / counts["verdicts"])
     for live in extra.get("live", {}).values():
         seeds = count(live["seeds"], "seed")
         yield f"UAR, {live['protocol']}", f"{percent_spread(**live['uar'])}; {seeds}"
     if noise := extra.get("noise"):
         minutes = sum(kind["duration_s"] for kind in noise.values()) / 60
         false = sum(kind["false_segments"] for kind in noise.values())
-        yield "sounds in which nobody speaks, taken for speech", f"{false} in {minutes:.0f} min"
+        yield "false segments in sounds without speech", f"{false} in {minutes:.0f} min"
     yield "parameters", f"{extra['parameters']:,}"
-    yield "multiply-accumulates of a window", f"{extra['multiply_accumulates'] / 1e6:.2f} million"
+    yield "multiply-accumulates per window", f"{extra['multiply_accumulates'] / 1e6:.2f} million"
     yield "`model.tflite`", f"{extra['model_bytes'] / 1024:.1f} KB"
 
 
 def _instead(references: Mapping[str, Any]) -> Iterable[str]:
-    """The reference systems beside ours: accuracy, and what they take as times ours."""
+    """The reference systems compared with ours: accuracy, and cost relative to ours."""
     if not references:
         return
 
@@ -311,7 +322,7 @@ def _instead(references: Mapping[str, Any]) -> Iterable[str]:
         name, ratios = system["recipe"], system["ratios"][form]
         if ours:
             name = f"**{name}**, {form}" if form == "int8" else f"{name}, librosa and Keras"
-        # ours behind librosa is a cost alone: nobody trained it on librosa's features
+        # our network behind librosa was only timed, not trained on librosa's features
         independent = None if ours and form == "float" else system["independent"]
         return (
             name,
@@ -329,20 +340,20 @@ def _instead(references: Mapping[str, Any]) -> Iterable[str]:
     own = next(one for one in references["systems"][0]["cost"] if one["form"] == "int8")
     detection, whole = (own[stage]["p50_ms"] for stage in ("detection", "whole"))
     head = [
-        "Beside what you would pick instead", "*speaker-independent* UAR",
+        "system", "*speaker-independent* UAR",
         "*speaker-dependent* accuracy, inflated", "file", "features + inference",
         "with speech detection", "memory",
     ]  # fmt: skip
     yield "## Compared with other systems"
     yield table(head, rows)
     yield (
-        "Five published systems and LIGHT-SERNet, rebuilt and trained on the same clips, as they "
-        "are used: librosa and a float Keras model. File, latency of 3 s of sound (one thread) and "
-        "peak memory are times ours, measured in one run. Ours alone looks for the speech first, "
-        f"which takes {detection:.0f} of its {whole:.0f} ms. "
-        "[The reference systems](references.md) tells how they were rebuilt and what their "
-        "authors report. What has a ± is of several seeds, the rest of one; two validation actors "
-        "choose the epoch of theirs."
+        "Five published systems and LIGHT-SERNet, rebuilt and trained on the same clips, in the "
+        "form in which they are used: librosa and a float Keras model. File size, latency of 3 s "
+        "of sound (one thread) and peak memory are relative to our int8 model, measured in one "
+        f"run. Only ours detects speech first, which takes {detection:.0f} of its {whole:.0f} ms. "
+        "[The reference systems](references.md) says how they were rebuilt and what their authors "
+        "report. Figures with ± are of several seeds, the others of one; two validation actors "
+        "choose the epoch of the other systems."
     )
 
 
@@ -352,9 +363,10 @@ def count(number: int, thing: str) -> str:
 
 
 def main() -> None:
-    """Rewrite the files in place, and docs/benchmark.md with its pictures."""
+    """Rewrite the files in place, and docs/benchmark.md with its charts."""
     for path, text in pages().items():
         path.write_text(text)
+    REFERENCES.with_suffix(".png").write_bytes(png(picture(reference_table())))
     bench_figures.main()
 
 

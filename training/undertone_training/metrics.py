@@ -1,8 +1,8 @@
-"""From predictions to figures: the one place where a model's quality is computed.
+"""From predictions to figures: the only place where the quality of a model is computed.
 
-Plain arrays in, frozen values out; no model, no file format but :class:`Predictions`' own.
-"Verdict" and "confidence" mean what they mean on the device: the most probable label, its
-probability, and no verdict where that is below a threshold.
+Plain arrays in, frozen values out; no model, and no file format except that of
+:class:`Predictions`.  "Verdict" and "confidence" mean the same as on the device: the most probable
+label, unless its probability is below a threshold, and this probability.
 """
 
 from collections.abc import Sequence
@@ -31,12 +31,12 @@ _LOWEST_TEMPERATURE, _HIGHEST_TEMPERATURE = 0.05, 20.0
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What one model said of some clips.
+    """The predictions of one model for some clips.
 
     clip_ids, speakers: one name a clip.
     truth: index into ``labels``, int64, shape (clips,).
     probabilities: float64, shape (clips, labels); each row sums to 1.
-    Raises ValueError where these do not fit each other.
+    Raises ValueError if these do not fit each other.
     """
 
     clip_ids: tuple[str, ...]
@@ -51,7 +51,7 @@ class Predictions:
         if not n:
             raise ValueError("there are no predictions")
         if len(set(self.clip_ids)) != n:
-            raise ValueError("clip_ids must differ: a clip is judged once")
+            raise ValueError("clip_ids must differ: there is one prediction per clip")
         if len(self.speakers) != n or self.truth.shape != (n,):
             raise ValueError(f"speakers and truth must have one entry for each of the {n} clips")
         if self.probabilities.shape != (n, classes):
@@ -81,9 +81,9 @@ class Predictions:
         return same
 
     def at_temperature(self, temperature: float) -> Self:
-        """As a network says it whose logits are divided by ``temperature``; these are at 1.
+        """The predictions with logits divided by ``temperature``; these are at 1.
 
-        The mean of the windows' log-probabilities and the division change places freely.
+        The order of averaging the windows' log-probabilities and of dividing does not matter.
         """
         probabilities = np.exp(log_softmax(np.log(self.probabilities), temperature))
         return replace(self, probabilities=probabilities)
@@ -102,7 +102,7 @@ class Predictions:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what ``save`` wrote; raises OSError, or ValueError where it is no such file."""
+        """Read what ``save`` wrote; raises OSError, and ValueError for any other file."""
         try:
             with np.load(path, allow_pickle=False) as file:
                 return cls(
@@ -114,12 +114,12 @@ class Predictions:
                 )
         except OSError:
             raise
-        except Exception as error:  # zipfile, zlib, KeyError, TypeError: a damaged file's many ways
+        except Exception as error:  # zipfile, zlib, KeyError, TypeError ...
             raise ValueError(f"{path} holds no predictions: {error}") from error
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
-        """The folds of one protocol as one; raises ValueError for other labels or a clip twice."""
+        """The folds of one protocol as one; raises ValueError for other labels, or a clip twice."""
         if not parts:
             raise ValueError("there are no predictions to put together")
         if len({part.labels for part in parts}) > 1:
@@ -143,7 +143,7 @@ def missed(true_class: int, n_labels: int) -> Floats:
 
 
 class ClassFigures(Strict, frozen=True):
-    """One row of the table per class; shares are None for a class without clips."""
+    """Figures of one class; None for a class without clips."""
 
     label: str
     precision: float | None
@@ -153,10 +153,10 @@ class ClassFigures(Strict, frozen=True):
 
 
 class Figures(Strict, frozen=True):
-    """Every figure of one model under one protocol; shares from 0 to 1.
+    """All figures of one model under one protocol; shares are from 0 to 1.
 
     uar: unweighted average recall (macro recall).
-    uar_interval95, accuracy_interval95: None where one speaker alone was heard.
+    uar_interval95, accuracy_interval95: None if there is only one speaker.
     ece: expected calibration error.
     confusion: number of clips, true label by row, most probable label by column.
     absent: labels without clips, left out of ``uar`` and ``macro_f1``.
@@ -180,13 +180,13 @@ class Figures(Strict, frozen=True):
         return tuple(row.label for row in self.per_class)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it: dictionaries, lists, numbers, strings and None."""
+        """As plain JSON values: dictionaries, lists, numbers, strings and None."""
         plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         return plain
 
 
 def figures(predictions: Predictions, seed: int = 0, resamples: int = 2000) -> Figures:
-    """Every figure of these predictions; ``seed`` and ``resamples`` are the bootstrap's."""
+    """All figures of these predictions; ``seed`` and ``resamples`` are for the bootstrap."""
     truth, predicted, labels = predictions.truth, predictions.predicted, predictions.labels
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
         truth, predicted, labels=range(len(labels)), zero_division=0
@@ -229,7 +229,7 @@ class Reliability:
 
 
 def reliability(predictions: Predictions) -> Reliability:
-    """How often the verdicts of each confidence were right; a bin has its upper edge."""
+    """Accuracy by confidence; a bin includes its upper edge."""
     bins = CALIBRATION_BINS
     confidence = predictions.confidence
     index = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
@@ -244,17 +244,17 @@ def reliability(predictions: Predictions) -> Reliability:
 
 
 def expected_calibration_error(predictions: Predictions) -> float:
-    """Mean distance of confidence and accuracy over the bins, by clips (Guo et al. 2017)."""
+    """Mean distance between confidence and accuracy, weighted by clips (Guo et al. 2017)."""
     bins = reliability(predictions)
     return float(np.average(np.abs(bins.confidence - bins.accuracy), weights=bins.count))
 
 
 @dataclass(frozen=True, eq=False)
 class CoverageCurve:
-    """What a confidence threshold costs and gives; arrays of one length, thresholds rising.
+    """What a confidence threshold costs and gains; arrays of one length, in order of threshold.
 
     coverage: share of clips with a verdict, those with ``confidence >= threshold``.
-    accuracy: share of these verdicts that are right.
+    accuracy: share of these verdicts that are correct.
     """
 
     threshold: Floats
@@ -263,7 +263,7 @@ class CoverageCurve:
 
 
 def coverage_curve(predictions: Predictions) -> CoverageCurve:
-    """One point for each confidence that occurs; the first has a verdict on every clip."""
+    """One point for each confidence that occurs; at the first, every clip has a verdict."""
     order = np.argsort(predictions.confidence)
     confidence, correct = predictions.confidence[order], predictions.correct[order]
     threshold, first = np.unique(confidence, return_index=True)
@@ -273,11 +273,11 @@ def coverage_curve(predictions: Predictions) -> CoverageCurve:
 
 
 def choose_threshold(predictions: Predictions, least_coverage: float = 0.65) -> float:
-    """The confidence threshold with the highest accuracy that leaves enough verdicts.
+    """The confidence threshold with the highest accuracy that keeps enough verdicts.
 
     ``predictions`` must be of validation clips, never of test clips.  ``least_coverage``:
-    share of clips that keep a verdict, from 0 to 1; somewhat more than the 60 % that a stranger
-    shall have.  Of equals the lowest threshold.
+    share of clips that keep a verdict, from 0 to 1; somewhat more than the 60 % that a new
+    speaker should get.  Of equally good thresholds, the lowest is returned.
     """
     if not 0 <= least_coverage <= 1:
         raise ValueError("least_coverage must be from 0 to 1")
@@ -287,10 +287,10 @@ def choose_threshold(predictions: Predictions, least_coverage: float = 0.65) -> 
 
 
 def fit_temperature(logits: Floats, truth: Ints) -> float:
-    """The temperature that makes the negative log-likelihood least (Guo et al. 2017).
+    """The temperature with the lowest negative log-likelihood (Guo et al. 2017).
 
-    ``logits``: shape (clips, labels), of validation clips, never of test clips; log-
-    probabilities do as well.  ``truth``: index, shape (clips,).  From 0.05 to 20.
+    ``logits``: shape (clips, labels), of validation clips, never of test clips; they may be
+    log-probabilities.  ``truth``: index, shape (clips,).  The result is from 0.05 to 20.
     """
     if not np.isfinite(logits).all():
         raise ValueError("logits must be finite")
@@ -304,20 +304,20 @@ def fit_temperature(logits: Floats, truth: Ints) -> float:
 
 
 def fit_confidence(predictions: Predictions) -> tuple[float, float]:
-    """Temperature and threshold by predictions at temperature 1, of validation clips as above."""
+    """Temperature and threshold for predictions at temperature 1, of validation clips as above."""
     temperature = fit_temperature(np.log(predictions.probabilities), predictions.truth)
     return temperature, choose_threshold(predictions.at_temperature(temperature))
 
 
 def agreement(a: Predictions, b: Predictions) -> float:
-    """Share of clips of which both say the same; raises ValueError for other clips or labels."""
+    """Share of clips with the same label in both; raises ValueError for other clips or labels."""
     if a.clip_ids != b.clip_ids or a.labels != b.labels:
         raise ValueError("only predictions of the same clips and labels can be compared")
     return float((a.predicted == b.predicted).mean())
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """Mean and sample standard deviation over runs; no deviation of a single run."""
+    """Mean and sample standard deviation over runs; a single run has no deviation."""
 
     mean: float
     deviation: float | None
@@ -350,7 +350,7 @@ def _intervals(
 ) -> tuple[Interval | None, Interval | None]:
     """95 % percentile bootstrap of UAR and accuracy, drawing speakers with replacement.
 
-    Clips of one speaker are no independent draws: what varies is whom the model meets.
+    Clips of one speaker are not independent of each other: what varies is who is speaking.
     """
     n = len(by_speaker)
     if n < 2:
@@ -359,7 +359,7 @@ def _intervals(
     draws = rng.multinomial(n, np.full(n, 1 / n), size=resamples)
     drawn = np.tensordot(draws, by_speaker, axes=1)  # (resamples, true, predicted)
     support, right = drawn.sum(axis=2), np.diagonal(drawn, axis1=1, axis2=2)
-    # a class that no drawn speaker has is left out of that draw's mean
+    # a class that none of the drawn speakers has is left out of that draw's mean
     uar = (right / np.maximum(support, 1)).sum(axis=1) / (support > 0).sum(axis=1)
     accuracy = right.sum(axis=1) / support.sum(axis=1)
     return _percentiles(uar), _percentiles(accuracy)

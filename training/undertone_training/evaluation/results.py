@@ -49,7 +49,7 @@ class Cost(Strict, frozen=True):
 
 
 class LiveCounts(Strict, frozen=True):
-    """Of the ``live`` protocol, over all seeds: clips without a segment, segments without one."""
+    """Of the ``live`` protocol, over all seeds: missed clips, and segments without a clip."""
 
     clips: int
     missed_clips: int
@@ -58,7 +58,7 @@ class LiveCounts(Strict, frozen=True):
 
 
 class Verdicts(Strict, frozen=True):
-    """Clips, those that got a verdict at their run's threshold, and those that got the right one.
+    """Number of clips, of those with a verdict at their run's threshold, and with the correct one.
 
     Of the form that ships, over all seeds and folds; each run's threshold was fitted on its own
     training actors.
@@ -76,7 +76,7 @@ class Verdicts(Strict, frozen=True):
 
 
 def total(counts: Sequence[_Counts]) -> _Counts | None:
-    """Of several recordings or runs, field by field; None of none."""
+    """The sum over several recordings or runs, field by field; None of none."""
     if not counts:
         return None
     fields = zip(*map(astuple, counts), strict=True)
@@ -85,7 +85,7 @@ def total(counts: Sequence[_Counts]) -> _Counts | None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run said of its clips under one protocol, by form, and how it maps them."""
+    """What one run predicted for its test clips under one protocol, by form, and its cost."""
 
     run: Run
     protocol: str
@@ -115,18 +115,18 @@ class Pooled(Strict, frozen=True):
 
     @classmethod
     def load(cls, path: Path) -> "Pooled":
-        """Read what ``save`` wrote; raises RunError, but FileNotFoundError where there is none."""
+        """Read what ``save`` wrote; raises FileNotFoundError if missing, otherwise RunError."""
         return read_report(path, cls)
 
 
 def save_report(path: Path, report: msgspec.Struct) -> None:
-    """Write ``report`` as indented JSON, its folder made where there is none."""
+    """Write ``report`` as indented JSON; creates its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
 
 
 def read_report(path: Path, kind: type[_T]) -> _T:
-    """What ``save_report`` wrote; raises RunError, but FileNotFoundError where there is none."""
+    """Read what ``save_report`` wrote; raises FileNotFoundError if missing, otherwise RunError."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:
@@ -138,21 +138,21 @@ def read_report(path: Path, kind: type[_T]) -> _T:
 
 
 def one_recipe(group: Sequence[Outcome]) -> Recipe:
-    """The recipe of all of ``group``; raises RunError where there is more than one."""
+    """The recipe of all of ``group``; raises RunError if there are several."""
     first = group[0].run
     for each in group[1:]:
         if each.run.info.recipe != first.info.recipe:
             raise RunError(
-                f"{first.folder} and {each.run.folder} were made from different recipes of one "
-                "name: name a folder with the runs of one, or train the other again."
+                f"{first.folder} and {each.run.folder} were made from different recipes with the "
+                "same name: give a folder with the runs of one of them, or train the other again."
             )
     return first.info.recipe
 
 
 def same_folds(group: Sequence[Outcome]) -> tuple[list[list[Outcome]], list[str]]:
-    """The runs of each seed, for the seeds that have the most folds, and why others are out.
+    """The runs of each seed, for the seeds that have the most folds, and why others are left out.
 
-    A mean over seeds that were tested on different speakers would be a mean of nothing.
+    A mean over seeds that were tested on different speakers would mean nothing.
     """
     by_seed: dict[int, list[Outcome]] = {}
     for each in sorted(group, key=lambda each: each.run.info.seed):
@@ -172,8 +172,8 @@ def same_folds(group: Sequence[Outcome]) -> tuple[list[list[Outcome]], list[str]
 def pool(replicates: Sequence[Mapping[str, Predictions]]) -> dict[str, PooledFigures]:
     """Mean and deviation over ``replicates``, each the predictions by form of the same clips.
 
-    The interval is by bootstrap over speakers, who answer for all replicates at once: where
-    every replicate has the same clips, it is the interval of the mean UAR.
+    The interval is from a bootstrap over speakers, each drawn with its clips in all replicates:
+    if all replicates have the same clips, it is the interval of the mean UAR.
     """
     pooled = {}
     for form in replicates[0]:
@@ -190,7 +190,7 @@ def pool(replicates: Sequence[Mapping[str, Predictions]]) -> dict[str, PooledFig
 
 
 def mean_cost(costs: Sequence[Cost]) -> Cost:
-    """Of models that one recipe made: the largest, and the mean time of a training."""
+    """Of the models of one recipe: the largest cost, and the mean training time."""
     return Cost(
         max(cost.parameters for cost in costs),
         max((cost.model_bytes for cost in costs if cost.model_bytes), default=None),
@@ -200,15 +200,15 @@ def mean_cost(costs: Sequence[Cost]) -> Cost:
 
 
 def file_name(protocol: str) -> str:
-    """A protocol's name as that of a file or folder, without an ending."""
+    """A protocol's name as the name of a file or folder, without a suffix."""
     return re.sub(r"[^a-z0-9]+", "-", protocol.lower()).strip("-")
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One recipe or bundle under one protocol, figures of the form that ships; None: not known.
+    """One recipe or bundle under one protocol, with the figures of the form that ships.
 
     uar, accuracy, macro_f1, ece: mean and standard deviation over the seeds.
-    float_uar: mean of the float model.  fit_s: mean seconds of one training.
+    float_uar: mean of the float model.  fit_s: mean seconds of one training.  None: not known.
     """
 
     name: str
@@ -238,7 +238,7 @@ class _Form(msgspec.Struct):
     uar_interval95: Interval | None
 
     def pooled(self) -> PooledFigures:
-        """As those of one seed."""
+        """The same as figures over one seed."""
         return PooledFigures(
             uar=Spread(self.uar, None),
             accuracy=Spread(self.accuracy, None),
@@ -270,7 +270,7 @@ class _Report(msgspec.Struct):
 def rows_of(folder: Path) -> list[Row]:
     """A row for each report of recipes and bundles in ``folder`` and below; or of single runs.
 
-    Raises RunError where nothing was evaluated, and for a report that can't be read.
+    Raises RunError if nothing was evaluated, and for a report that can't be read.
     """
     pooled = pooled_in(folder)
     bundles = sorted(folder.rglob(f"report/{_FIGURES}"))
@@ -289,7 +289,7 @@ def pooled_in(folder: Path) -> list[Path]:
 
 
 def ranked(rows: Iterable[Row]) -> list[Row]:
-    """By protocol, since only such rows can be compared; the highest UAR first."""
+    """Sorted by protocol, as only rows of one protocol can be compared; the highest UAR first."""
     return sorted(rows, key=lambda row: (row.protocol, -row.uar.mean, row.name))
 
 

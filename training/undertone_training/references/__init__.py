@@ -1,5 +1,5 @@
-"""The reference systems: what users would otherwise pick, rebuilt to be measured beside ours.
+"""The reference systems: published systems, rebuilt to be compared with ours.
 
-They are recipes like any other; here are their features (by librosa, never on the device),
+They are recipes like any other.  This package has their features (by librosa, never on the device),
 their networks, what their authors report, and what they cost.
 """

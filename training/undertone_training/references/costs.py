@@ -1,9 +1,9 @@
-"""What a run costs where it is used: latency, memory and size, in a process of its own.
+"""What a run costs in use: latency, memory and size, measured in a separate process.
 
-A clip of 3 s goes through the whole system, from samples to an emotion.  The form ``float``
-is librosa and a Keras model in one program, as a user would write it, of our runs too; ``int8``
-is a TFLite file with the system's own features: for our runs those of the device, which looks for
-the speech first.
+A clip of 3 s goes through the whole system, from samples to an emotion.  The form ``float`` is
+librosa and a Keras model in one program, as a user would write it, also for our runs.  The form
+``int8`` is a TFLite file with the system's own features: for our runs those of the device, which
+detects the speech first.
 """
 
 import json
@@ -47,7 +47,7 @@ Windows = NDArray[np.float32]
 
 
 class System(NamedTuple):
-    """From samples to the pieces in which somebody speaks, to windows, to what the network says."""
+    """The steps of a system: samples to spoken parts, these to windows, windows to outputs."""
 
     detect: Callable[[Samples], Sequence[Samples]]
     windows: Callable[[Sequence[Samples]], Windows]
@@ -63,13 +63,13 @@ class Latency(msgspec.Struct, frozen=True):
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """One form of one recipe on one machine, one thread.
+    """The cost of one form of one recipe on one machine, with one thread.
 
-    detection: where in 3 s the speech is; next to nothing for who hears all of it.
-    features, inference: of all 3 s, as if somebody spoke all the time.
+    detection: finding the speech in 3 s; next to nothing for systems that use all of it.
+    features, inference: for all 3 s, as if somebody spoke all the time.
     whole: from samples to an emotion; cold_start_s: from the start of the process to the
-        first one, the libraries' imports and the model's loading with it.
-    peak_memory_bytes: largest resident set of its process.
+        first emotion, including imports and the loading of the model.
+    peak_memory_bytes: largest resident set of the process.
     """
 
     recipe: str
@@ -84,9 +84,9 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class Costs(msgspec.Struct, frozen=True):
-    """What one run of ``undertone-train measure`` found.
+    """The result of one run of ``undertone-train measure``.
 
-    unquantized: the reason by recipe, where a network has no int8 form.
+    unquantized: by recipe, why a network has no int8 form.
     """
 
     processor: str
@@ -118,7 +118,7 @@ def measure_all(runs: Sequence[Run], calls: int, progress: Progress = silent) ->
 
 
 def measure(run: Run, form: str, calls: int) -> Measured:
-    """Measure one form of a run in a process of its own; raises RunError where it fails."""
+    """Measure one form of a run in a separate process; raises RunError if that fails."""
     command = (sys.executable, "-m", __spec__.name, str(run.folder), form, str(calls))
     started = subprocess.run(
         [*command, repr(time.time())],
@@ -127,13 +127,13 @@ def measure(run: Run, form: str, calls: int) -> Measured:
         text=True,
     )
     if started.returncode:
-        *_, last = ["it says nothing", *started.stderr.strip().splitlines()]
+        *_, last = ["no message", *started.stderr.strip().splitlines()]
         raise RunError(f"The {form} model of {run.folder} can't be measured: {last}.")
     return msgspec.json.decode(started.stdout.splitlines()[-1], type=Measured)
 
 
 def three_seconds() -> Samples:
-    """A packaged clip as the device hears it, cut or padded to 3 s."""
+    """A packaged clip as the device gets it, cut or padded to 3 s."""
     from undertone import samples
     from undertone.audio.files import read_blocks
 
@@ -143,13 +143,14 @@ def three_seconds() -> Samples:
 
 
 def system_of(run: Run, form: str) -> System:
-    """The run as a user has it, in one of the ``FORMS``."""
+    """The steps of a run in one of the ``FORMS``."""
     recipe, normalization = run.info.recipe, run.calibration.normalization
-    detect, hear = _hearing(run, form)
+    detect, frames_of = _front_end(run, form)
 
     def windows(spoken: Sequence[Samples]) -> Windows:
         pieces = [
-            split_windows(np.asarray(hear(each), np.float64), recipe.windowing) for each in spoken
+            split_windows(np.asarray(frames_of(each), np.float64), recipe.windowing)
+            for each in spoken
         ]
         given = network_input(np.concatenate(pieces), recipe.windowing, normalization, recipe.mfcc)
         return given.astype(np.float32)
@@ -157,27 +158,27 @@ def system_of(run: Run, form: str) -> System:
     return System(detect, windows, _keras(run) if form == "float" else _tflite(run))
 
 
-def _hearing(
+def _front_end(
     run: Run, form: str
 ) -> tuple[Callable[[Samples], Sequence[Samples]], Callable[[Samples], NDArray[Any]]]:
-    """From samples to the pieces with speech, and from one of them to its frames."""
+    """From samples to the parts with speech, and from one part to its frames."""
     front = run.info.recipe.front_end
     if not isinstance(front, MfccConfig):
-        return _all_of_it, front.compute
+        return _everything, front.compute
     if form == "float":
-        return _all_of_it, lambda samples: _librosa_mfcc(samples, front)
+        return _everything, lambda samples: _librosa_mfcc(samples, front)
     from undertone.recognition.mfcc import Mfcc
     from undertone_training.features.cache import speech_of
 
     return lambda samples: [samples[a:b] for a, b in speech_of(samples)], Mfcc(front).compute
 
 
-def _all_of_it(samples: Samples) -> Sequence[Samples]:
+def _everything(samples: Samples) -> Sequence[Samples]:
     return [samples]
 
 
 def _librosa_mfcc(samples: Samples, config: MfccConfig) -> NDArray[np.floating[Any]]:
-    """What somebody without the device's code would take for its MFCC."""
+    """The MFCC as somebody without the device's code would compute them."""
     import librosa
 
     frames: NDArray[np.floating[Any]] = librosa.feature.mfcc(
@@ -199,17 +200,17 @@ def _tflite(run: Run) -> Callable[[Windows], object]:
     q = run.quantization
     interpreter = Int8Interpreter(run.tflite.read_bytes())
 
-    def said(windows: Windows) -> list[NDArray[np.int8]]:
+    def infer(windows: Windows) -> list[NDArray[np.int8]]:
         return [
             interpreter.invoke(quantize(each[np.newaxis], q.input_scale, q.input_zero_point))
             for each in windows
         ]
 
-    return said
+    return infer
 
 
 def _whole(run: Run, form: str, system: System) -> Callable[[Samples], object]:
-    """All stages one after another; the device's own path where it can go there."""
+    """All steps one after another; for our int8 models, the device's own path."""
     if form == "int8" and run.info.recipe.features == "device":
         from undertone.recognition.pipeline import classify
         from undertone_training.export.bundle import bundle_of
@@ -231,7 +232,7 @@ def _latency(call: Callable[[], object], calls: int) -> Latency:
 
 
 def _measured(run: Run, form: str, calls: int, process_start_s: float) -> Measured:
-    """In the process of its own."""
+    """Measure in this process, which does nothing else."""
     clip = three_seconds()
     system = system_of(run, form)
     whole = _whole(run, form, system)
@@ -253,7 +254,7 @@ def _measured(run: Run, form: str, calls: int, process_start_s: float) -> Measur
 
 
 def machine() -> dict[str, str]:
-    """The processor and Python that the figures are of."""
+    """The processor and the Python version of the figures."""
     from undertone.diagnostics.machine_state import processor
 
     return {"processor": processor(), "python": platform.python_version()}

@@ -1,7 +1,7 @@
 """The features of the reference systems, by librosa; one array of a fixed shape a clip.
 
-They hear the whole clip, pauses and all, without the device's speech gate.  Sound comes as
-the device gets it, mono at 16 kHz; all but LIGHT-SERNet's are taken at librosa's own rate.
+They use the whole clip, with its pauses, without the device's speech gate.  The sound is the
+device's, mono at 16 kHz; all but LIGHT-SERNet's are computed at librosa's own rate.
 """
 
 from collections.abc import Callable
@@ -26,10 +26,10 @@ RATE_HZ = 22_050
 """librosa's own."""
 
 SPAN_S = 3.0
-"""What those hear that do not hear the whole clip; shorter sound is padded with silence."""
+"""Duration for systems that do not use the whole clip; shorter sound is padded with silence."""
 
 STRETCHES = 12
-"""Parts of the span, of which ``five-kinds-in-stretches`` takes means: quarters of a second."""
+"""Number of parts, a quarter of a second each, that ``five-kinds-in-stretches`` averages over."""
 
 _CHROMA, _MEL, _CONTRAST, _TONNETZ = 12, 128, 7, 6
 _FIVE_KINDS = 40 + _CHROMA + _MEL + _CONTRAST + _TONNETZ
@@ -43,11 +43,11 @@ SHAPES = {
     "zcr-chroma-mfcc-rms-mel": (1, 1 + _CHROMA + 20 + 1 + _MEL),
     "mfcc-64ms": (62, 40),
 }
-"""Frames and coefficients of each set; one frame is a mean over time."""
+"""Frames and coefficients of each feature set; a single frame is a mean over time."""
 
 
 class ReferenceFeatures(msgspec.Struct, frozen=True, dict=True):
-    """One set by its name; ``weights``: a file of VGGish's, "" for none (see ``vggish``)."""
+    """A feature set by its name; ``weights``: a file of VGGish weights, "" for none."""
 
     name: str
     weights: str = ""
@@ -60,7 +60,7 @@ class ReferenceFeatures(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def key(self) -> dict[str, str]:
-        """All that shapes the numbers, for a cache."""
+        """Everything that the numbers depend on, for a cache."""
         return {
             "features": self.name,
             "librosa": str(_librosa().__version__),
@@ -95,7 +95,7 @@ def _librosa() -> ModuleType:
         import librosa
     except ModuleNotFoundError as error:
         raise RuntimeMissingError(
-            "librosa is not installed, and the reference systems take their features by it: run "
+            "librosa, which computes the features of the reference systems, is not installed: run "
             "pip install 'undertone[training,reference]'."
         ) from error
     return librosa
@@ -107,7 +107,7 @@ def _resampled(librosa: Any, sound: Floats) -> Floats:
 
 
 class _Spectrum:
-    """Everything that is taken from one short-time spectrum, each (rows, frames)."""
+    """Features that are computed from one short-time spectrum, each of shape (rows, frames)."""
 
     def __init__(self, librosa: Any, sound: Floats) -> None:
         self._of = librosa.feature
@@ -143,7 +143,7 @@ class _Spectrum:
 
 
 def _means(*kinds: Floats) -> Floats:
-    """The kinds one after another, each averaged over time: (1, rows)."""
+    """The features averaged over time and concatenated, shape (1, rows)."""
     vector: Floats = np.concatenate([kind.mean(axis=1) for kind in kinds])
     return vector[np.newaxis]
 
@@ -172,7 +172,7 @@ def _five_kinds(librosa: Any, sound: Floats) -> Floats:
 
 
 def _five_kinds_in_stretches(librosa: Any, sound: Floats) -> Floats:
-    """As a mean over time, but of each stretch alone; tonnetz and the others in one matrix."""
+    """The same features, averaged over each of ``STRETCHES`` parts of the clip."""
     frames = np.concatenate(_kinds(librosa, sound))
     return np.stack([part.mean(axis=1) for part in np.array_split(frames, STRETCHES, axis=1)])
 

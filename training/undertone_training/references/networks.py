@@ -1,8 +1,8 @@
-"""The networks of the reference systems, as their descriptions have them.
+"""The networks of the reference systems, after their descriptions.
 
-Like ours they take windows (frames, coefficients) and return logits; a softmax follows.
-Where a description leaves a size open, docs/references.md says what was chosen.  Recurrent
-layers are unrolled: only so do they convert to int8.
+Like ours they take windows (frames, coefficients) and return logits.  Sizes that a description
+does not give are listed in docs/references.md.  Recurrent layers are unrolled, because they do not
+convert to int8 otherwise.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from undertone_training.recipe import Recipe
 
 
 def mfcc_cnn(recipe: Recipe, n_classes: int) -> keras.Model:
-    """Two convolutions over the vector of mean MFCC; pooled late, for its values are unlike."""
+    """Two convolutions over the vector of mean MFCC, pooled once at the end."""
     window, x = _vector(recipe)
     for channels in (64, 128):
         x = layers.Conv1D(channels, 5, padding="same", activation="relu")(x)
@@ -63,7 +63,7 @@ def cnn_bilstm(recipe: Recipe, n_classes: int) -> keras.Model:
 
 
 def cnn3d_bilstm(recipe: Recipe, n_classes: int) -> keras.Model:
-    """Its 3D variant: over seconds, their quarters, and features, of (3, 4, coefficients)."""
+    """The 3D variant of ``cnn_bilstm``: over seconds, quarters of a second, and features."""
     window = _window(recipe)
     x = layers.Reshape((3, 4, recipe.coefficients, 1))(window)
     for channels, pooling in ((16, (1, 1, 4)), (32, (1, 2, 4))):
@@ -93,9 +93,9 @@ def deep_cnn_1d(recipe: Recipe, n_classes: int) -> keras.Model:
 
 
 def light_sernet(recipe: Recipe, n_classes: int) -> keras.Model:
-    """LIGHT-SERNet (Aftab et al. 2022): three kernels side by side, then five blocks; 463 k.
+    """LIGHT-SERNet (Aftab et al. 2022): three parallel kernels, then five blocks; 463 k parameters.
 
-    The kernels of 11 x 1, 1 x 9 and 3 x 3 look along time, along the coefficients and at both.
+    The kernels of 11 x 1, 1 x 9 and 3 x 3 cover time, coefficients, and both.
     """
     window = _window(recipe)
     x = layers.Reshape((*window.shape[1:], 1))(window)
@@ -109,7 +109,7 @@ def light_sernet(recipe: Recipe, n_classes: int) -> keras.Model:
 
 
 def _normalized(x: Any) -> Any:
-    """Batch normalisation; Keras's momentum of 0.99 lags by several of these short epochs."""
+    """Batch normalisation; with Keras's momentum of 0.99 it lags several of these short epochs."""
     return layers.BatchNormalization(momentum=0.9)(x)
 
 
@@ -127,7 +127,7 @@ def _window(recipe: Recipe) -> Any:
 
 
 def _vector(recipe: Recipe) -> tuple[Any, Any]:
-    """One frame of features, and as a row of values to convolve along: (coefficients, 1)."""
+    """The input, one frame of features, and the same reshaped to (coefficients, 1)."""
     window = _window(recipe)
     return window, layers.Reshape((recipe.coefficients, 1))(window)
 

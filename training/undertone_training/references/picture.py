@@ -1,4 +1,4 @@
-"""Accuracy on unseen speakers against the size of the file, every system in one picture."""
+"""A chart of all systems: accuracy on new speakers against file size."""
 
 from matplotlib.figure import Figure
 
@@ -7,9 +7,9 @@ from undertone_training.report.pictures import BLUE, GRID, INK, VERMILION, canva
 
 
 def picture(found: Table) -> Figure:
-    """A full mark for an int8 file, a hollow one for a float file; the sizes on a log scale."""
-    note = "speaker-independent, 4 folds · full: int8, hollow: float · red: ours"
-    drawn, axes = canvas("Accuracy on strangers against size", note, 8.0, 5.4)
+    """A filled mark for an int8 file, a hollow one for a float file; sizes on a log scale."""
+    note = "speaker-independent, 4 folds · filled: int8, hollow: float · red: ours"
+    drawn, axes = canvas("Accuracy on new speakers and file size", note, 8.0, 5.4)
     for system in found.systems:
         if system.independent is None:
             continue
@@ -29,7 +29,7 @@ def picture(found: Table) -> Figure:
             textcoords="offset points", va="center", size=8, color=INK,
         )  # fmt: skip
     axes.set_xscale("log")
-    axes.set_xlabel("file, KB")
+    axes.set_xlabel("file size, KB")
     axes.set_ylabel("UAR, %")
     axes.margins(x=0.2, y=0.12)
     axes.grid(color=GRID)

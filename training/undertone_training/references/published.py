@@ -1,12 +1,13 @@
-"""What the authors of the reference systems report, each under a random split of the clips."""
+"""What the authors of the reference systems report, each for a random split of the clips."""
 
 import msgspec
 
 
 class Published(msgspec.Struct, frozen=True):
-    """accuracy: on random clips of the variant of ``speaker-dependent``; None for another corpus.
+    """A published figure.
 
-    words: the figure as it was reported.
+    variant: of the protocol ``speaker-dependent``.  accuracy: from 0 to 1; None if there is none
+    for this corpus.  words: the figure as reported.
     """
 
     variant: str

@@ -1,4 +1,4 @@
-"""The reference systems beside ours: figures, published figures and costs in one table."""
+"""The reference systems compared with ours: figures, published figures and costs in a table."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from undertone_training.report.protocols import percent, percent_spread
 
 
 class Reached(msgspec.Struct, frozen=True):
-    """A recipe's figures under one protocol; int8 is None where there is no such form."""
+    """A recipe's figures under one protocol; int8: None if there is no such form."""
 
     protocol: str
     seeds: tuple[int, ...]
@@ -26,10 +26,10 @@ class Reached(msgspec.Struct, frozen=True):
 
 
 class Ratios(msgspec.Struct, frozen=True):
-    """How many times ours a system takes; ours is int8 and goes the device's way.
+    """The cost of a system relative to ours, which is int8 and takes the device's own path.
 
-    latency: of features and inference, which all of them have.
-    whole: with the search for speech, which only ours has.
+    latency: of features and inference, which all systems have.
+    whole: including speech detection, which only ours has.
     """
 
     file: float
@@ -39,9 +39,9 @@ class Ratios(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """One system: what it reaches, what its authors report, what it costs.
+    """One system: its figures, those that its authors report, and its cost.
 
-    ratios: of each form to ours, by form.
+    ratios: cost of each form relative to ours, by form.
     """
 
     recipe: str
@@ -55,11 +55,11 @@ class Standing(msgspec.Struct, frozen=True):
 
     @property
     def ours(self) -> bool:
-        """Whether it is no reference system."""
+        """Whether it is one of our own."""
         return self.published is None
 
     def form(self, name: str) -> Measured | None:
-        """What one form costs."""
+        """The cost of one form."""
         return next((each for each in self.cost if each.form == name), None)
 
 
@@ -75,7 +75,7 @@ class Table(msgspec.Struct, frozen=True):
 def table(costs_file: Path, folders: Sequence[Path]) -> Table:
     """Join the costs with what ``evaluate`` left in ``folders``.
 
-    Raises RunError where the costs can't be read, or hold no int8 model of ours to compare with.
+    Raises RunError if the costs can't be read, or contain no int8 model of ours to compare with.
     """
     try:
         costs = read_report(costs_file, Costs)
@@ -157,11 +157,11 @@ HEAD = (
     "features, ms", "inference, ms", "whole, ms: p50 / p90 / p99", "cold start, s",
     "peak memory, MB", "file", "features + inference", "whole", "memory",
 )  # fmt: skip
-"""The last four are times ours."""
+"""The last four columns are relative to ours."""
 
 
 def rows(found: Table) -> list[tuple[str, ...]]:
-    """Cells under ``HEAD``: a row for each form of each system."""
+    """The cells below ``HEAD``: a row for each form of each system."""
     return [
         (
             f"**{system.recipe}**" if system.ours else system.recipe,
@@ -185,7 +185,7 @@ def rows(found: Table) -> list[tuple[str, ...]]:
 
 
 def _said(figures: Sequence[Reached], form: str, what: str) -> str:
-    """Figures of one form, each with its variant and number of seeds."""
+    """The figures of one form, each with its variant and number of seeds."""
     parts = []
     for each in figures:
         spread: Spread | None = getattr(each, f"{form}_{what}")
@@ -200,11 +200,11 @@ def _said(figures: Sequence[Reached], form: str, what: str) -> str:
 
 
 SMALLER, FASTER = 5, 10
-"""How many times ours should be that, in file and in features and inference."""
+"""By how many times our file should be smaller, and our features and inference faster."""
 
 
 def verdicts(found: Table) -> list[str]:
-    """Of each system of ours that was tested on unseen speakers: what it beats, and what not."""
+    """For each of our systems that was tested on new speakers: which others it beats, which not."""
     others = [one for one in found.systems if not one.ours]
     return [
         _verdict(own, reached.int8_uar.mean, others)
@@ -215,7 +215,7 @@ def verdicts(found: Table) -> list[str]:
 
 
 def _verdict(own: Measured, uar: float, others: Sequence[Standing]) -> str:
-    """Against each other system as it is used, a float Keras model behind librosa."""
+    """Compared with each other system as it is used: librosa and a float Keras model."""
     above, small, fast = [], [], []
     for one in others:
         if one.independent and one.independent.float_uar.mean >= uar:
@@ -227,9 +227,9 @@ def _verdict(own: Measured, uar: float, others: Sequence[Standing]) -> str:
             if ratios.latency < FASTER:
                 fast.append(f"{one.recipe} ({ratios.latency} x)")
     return (
-        f"**{own.recipe}**, int8, hears unseen speakers better than {_all_but(above)}; its file "
-        f"is at least {SMALLER} times smaller than that of {_all_but(small)}; its features and "
-        f"inference are at least {FASTER} times faster than those of {_all_but(fast)}."
+        f"**{own.recipe}**, int8, is more accurate on new speakers than {_all_but(above)}; its "
+        f"file is at least {SMALLER} times smaller than that of {_all_but(small)}; its features "
+        f"and inference are at least {FASTER} times faster than those of {_all_but(fast)}."
     )
 
 
@@ -238,12 +238,12 @@ def _all_but(exceptions: Sequence[str]) -> str:
 
 
 def markdown(found: Table) -> str:
-    """The table, what it is of, and why some have no int8 form."""
+    """The table with notes: what was measured, and why some systems have no int8 form."""
     lines = [HEAD, ("---",) * 2 + ("---:",) * (len(HEAD) - 2), *rows(found)]
     notes = [
         f"3 s of sound, {found.calls} calls, one thread, {found.processor}, Python {found.python}. "
-        "The last four columns are times the first int8 model of ours, which goes the device's "
-        "way. *Speaker-dependent* is inflated: the tested speakers were heard in training.",
+        "The last four columns are relative to our first int8 model, which takes the device's "
+        "own path. *Speaker-dependent* is inflated: the tested speakers are also trained on.",
         *verdicts(found),
         *(
             f"{system.recipe} has no int8 form: {system.unquantized}"

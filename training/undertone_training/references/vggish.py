@@ -17,10 +17,10 @@ from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone_training.errors import RunError
 
 SIZE = 128
-"""Of an embedding."""
+"""Length of an embedding."""
 
 FRAMES, BANDS = 96, 64
-"""Of an example: 0.96 s of a log mel spectrogram, in frames of 10 ms."""
+"""Shape of an example: 0.96 s of a log mel spectrogram, in frames of 10 ms."""
 
 _CONVOLUTIONS = {
     "conv1": (1, 64),
@@ -38,11 +38,11 @@ _DENSE = {
 }
 
 LAYERS = {name: (3, 3, *sizes) for name, sizes in _CONVOLUTIONS.items()} | _DENSE
-"""Shape of each layer's ``weights``; its ``biases`` have the last number of them."""
+"""Shape of each layer's ``weights``; its ``biases`` have the last of these lengths."""
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of the file; raises RunError where it can't be read."""
+    """SHA-256 of the file; raises RunError if it can't be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -54,13 +54,15 @@ def digest(path: Path) -> str:
 
 
 def load(path: Path) -> dict[str, NDArray[np.float32]]:
-    """The layers' arrays by name; raises RunError for a file that does not hold them."""
+    """The layers' arrays by name; raises RunError for a file that does not contain them."""
     digest(path)
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name].astype(np.float32) for name in stored.files}
-    except Exception as error:  # zipfile, zlib, ValueError: a damaged file's many ways
-        raise RunError(f"{path} holds no VGGish weights ({error}): make it an .npz.") from error
+    except (
+        Exception
+    ) as error:  # zipfile, zlib, ValueError: the many ways in which a damaged file fails
+        raise RunError(f"{path} is not an .npz file of VGGish weights ({error}).") from error
     for layer, shape in LAYERS.items():
         for name, wanted in ((f"{layer}/weights", shape), (f"{layer}/biases", shape[-1:])):
             found = arrays[name].shape if name in arrays else "missing"
@@ -70,7 +72,7 @@ def load(path: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def embedding(path: Path, sound: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """Mean embedding, shape (128,), of the seconds of mono sound at 16 kHz."""
+    """Mean embedding of mono sound at 16 kHz, shape (128,)."""
     mean: NDArray[np.float32] = np.asarray(_network(path)(examples(sound))).mean(axis=0)
     return mean
 
@@ -78,7 +80,7 @@ def embedding(path: Path, sound: NDArray[np.floating[Any]]) -> NDArray[np.float3
 def examples(sound: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """Log mel spectrograms, (examples, frames, bands, 1): 25 ms frames, 125 Hz to 7.5 kHz.
 
-    Sound shorter than one example is padded with zeros, what is left over at the end is cut.
+    Sound shorter than one example is padded with zeros; an incomplete last example is dropped.
     """
     import librosa
 

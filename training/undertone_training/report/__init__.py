@@ -1,4 +1,4 @@
-"""The report of a model: figures, pictures, one page, and the model card."""
+"""The report on a model: figures, charts, a page with all of it, and the model card."""
 
 from undertone_training.report.card import model_card
 from undertone_training.report.write import write_report

@@ -1,4 +1,4 @@
-"""The model card: what a bundle is, how good, for what, and whose data it comes from."""
+"""The model card: what a bundle is, how good it is, what for, and where its data come from."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +24,7 @@ def model_card(manifest: Mapping[str, Any], report: Path, facts: Facts | None = 
         ``missed_clips`` and ``false_segments``) and ``noise`` (by kind ``protocol``,
         ``duration_s``, ``false_segments`` and ``named``).
     report: the folder that ``write_report`` wrote, for the figures by sex and speaker.
-    facts: what else is known of this model.
+    facts: what else is known about this model.
     Raises jinja2.UndefinedError for a key that is missing.
     """
     training, figures = manifest["training"], manifest["figures"]

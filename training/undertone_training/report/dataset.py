@@ -1,4 +1,4 @@
-"""Pictures of a corpus: how many clips of what and whom, and how long."""
+"""Charts of a corpus: how many clips of which emotions and speakers, and how long they are."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,12 +15,12 @@ from undertone_training.report.pictures import BLUE, GRID, INK, PALE, canvas, na
 
 
 def emotions_of(clips: pd.DataFrame) -> list[str]:
-    """The emotions of a table of clips that it has any clip of, in the order of RAVDESS."""
+    """The emotions in a table of clips, in the order of RAVDESS."""
     return [emotion for emotion in EMOTIONS if (clips["emotion"] == emotion).any()]
 
 
 def emotions(clips: pd.DataFrame, note: str) -> Figure:
-    """Clips of each emotion, those of strong intensity hatched."""
+    """Clips of each emotion, with strong intensity hatched."""
     names = emotions_of(clips)
     every = clips["emotion"].value_counts()[names]
     strong = clips[clips["intensity"] == "strong"]["emotion"].value_counts()
@@ -36,7 +36,7 @@ def emotions(clips: pd.DataFrame, note: str) -> Figure:
 
 
 def kinds(clips: pd.DataFrame, note: str) -> Figure:
-    """Clips by sex, intensity and channel, as far as the corpus tells."""
+    """Clips by sex, intensity and channel, as far as the corpus has these labels."""
     counts = pd.concat([clips[kind].value_counts().sort_index() for kind in KINDS])
     picture, axes = _rows("Kinds of clips", note, list(counts.index))
     bars = axes.barh(range(len(counts)), counts, 0.7, color=BLUE)
@@ -47,7 +47,7 @@ def kinds(clips: pd.DataFrame, note: str) -> Figure:
 
 
 def durations(clips: pd.DataFrame, note: str) -> Figure:
-    """How long the clips of each emotion are: box of the middle half, whiskers of the rest."""
+    """Box plot of the durations of each emotion's clips."""
     names = emotions_of(clips)
     values = [clips[clips["emotion"] == name]["duration_s"].to_numpy() for name in names]
     picture, axes = _rows("Durations of the recordings", note, names)
@@ -85,7 +85,7 @@ def speakers(clips: pd.DataFrame, note: str) -> Figure:
 
 
 def _rows(title: str, note: str, names: Sequence[str]) -> tuple[Figure, Axes]:
-    """A sheet with a row for each name, the first on top."""
+    """A chart with a row for each name, the first on top."""
     picture, axes = canvas(title, note, 7.0, 1.9 + 0.4 * len(names))
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
@@ -95,6 +95,6 @@ def _rows(title: str, note: str, names: Sequence[str]) -> tuple[Figure, Axes]:
 
 
 def _count_axis(axes: Axes, highest: int) -> None:
-    """Whole numbers below, and room for one beside the longest bar."""
+    """Whole numbers on the x axis, and room for a number beside the longest bar."""
     axes.set_xlim(0, 1.12 * highest)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

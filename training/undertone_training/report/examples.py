@@ -1,4 +1,4 @@
-"""A clip of each emotion to look at: waveform, MFCC and mel bands."""
+"""A chart of one clip of each emotion: waveform, MFCC and mel bands."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,29 +17,29 @@ from undertone_training.features.cache import speech_of
 from undertone_training.report.pictures import INK, plain, sheet
 
 _RANGE_DB = 60
-"""Of the mel bands: what is further below the loudest is black."""
+"""Range of the mel bands' colours: what is further below the loudest is black."""
 
 _COLUMNS = 1500
-"""Of the waveform's picture."""
+"""Columns that the waveform is drawn with."""
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One clip to look at; samples: int16, shape (n,)."""
+    """One clip to draw; samples: int16, shape (n,)."""
 
     clip: Clip
     samples: Samples
 
 
 def chosen(clips: Sequence[Clip]) -> list[Clip]:
-    """A clip of each emotion, as like each other as there are: speech, of the first speaker."""
+    """One clip of each emotion, as similar as possible: speech, of the first speaker."""
     ordered = sorted(clips, key=lambda clip: (clip.channel != "speech", clip.speaker, clip.clip_id))
     firsts = {clip.emotion: clip for clip in ordered[::-1]}
     return [firsts[emotion] for emotion in EMOTIONS if emotion in firsts]
 
 
 def examples(shown: Sequence[Example], note: str, config: MfccConfig) -> Figure:
-    """A row for each example; what the speech gate lets through lies on the emotion's colour."""
+    """A row for each example; what the speech gate lets through has a coloured background."""
     picture = sheet("A clip of each emotion", note, 11.0, 1.5 + 1.35 * len(shown))
     fields = picture.subplots(len(shown), 3, squeeze=False, sharex=True)
     for axes in fields.flat:
@@ -71,7 +71,7 @@ def _waveform(axes: Axes, example: Example) -> None:
     for start, end in speech_of(samples):
         span = (start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ)
         axes.axvspan(*span, color=colour(emotion), alpha=0.35, linewidth=0)
-    step = max(1, len(samples) // _COLUMNS)  # lowest and highest of so many: what an eye sees
+    step = max(1, len(samples) // _COLUMNS)  # draw the lowest and highest of so many samples
     pieces = samples[: len(samples) // step * step].reshape(-1, step) / 32768
     times_s = np.arange(len(pieces)) * step / SAMPLE_RATE_HZ
     axes.fill_between(times_s, pieces.min(axis=1), pieces.max(axis=1), color=INK, linewidth=0.4)
@@ -83,7 +83,7 @@ def _waveform(axes: Axes, example: Example) -> None:
 def _image(
     axes: Axes, frames: NDArray[np.float64], seconds: float, cmap: str, low: float, high: float
 ) -> None:
-    """``frames``, shape (frames, values), with time to the right and the first value lowest."""
+    """Draw ``frames``, shape (frames, values), over time, with the first value lowest."""
     axes.imshow(
         frames.T, cmap=cmap, vmin=low, vmax=high, origin="lower", aspect="auto",
         extent=(0, seconds, -0.5, frames.shape[1] - 0.5), interpolation="nearest",
@@ -91,7 +91,7 @@ def _image(
 
 
 def _mel(samples: Samples, config: MfccConfig) -> NDArray[np.float64]:
-    """Energies in the filters whose cosine transform the MFCC are, shape (frames, filters)."""
+    """Energies in the mel filters that the MFCC are computed from, shape (frames, filters)."""
     arguments = config.reference_arguments
     del arguments["numcep"], arguments["ceplifter"]
     energies: NDArray[np.float64] = base.fbank(samples, **arguments)[0]

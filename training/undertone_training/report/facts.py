@@ -10,7 +10,7 @@ from undertone.support.strict import Strict
 class Development(Strict, frozen=True):
     """How the weights came about.
 
-    model_sha256: the models that this is true of.
+    model_sha256: the models that this holds for.
     variants_judged: about how many variants were tested on the folds whose figures are reported.
     not_reproducible: why the command and the commit on the card give other weights, a sentence
         or more each; empty where they give these.
@@ -66,7 +66,7 @@ class IndependentTest(Strict, frozen=True):
 
 
 class Facts(Strict, frozen=True):
-    """What is known of one model; None: nothing."""
+    """What is known about one model or about several; None: nothing."""
 
     development: Development | None = None
     independent: IndependentTest | None = None

@@ -1,4 +1,4 @@
-"""The overview of corpora: a table of their clips, pictures, and one page of all."""
+"""The overview of the corpora: a table of their clips, charts, and a page with all of it."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,10 +28,10 @@ def write_overview(
 ) -> pd.DataFrame:
     """Write ``overview.html``, ``clips.csv`` and a PNG for each picture into ``folder``.
 
-    left_out: a sentence for each kind of file that is no clip.  config: of the examples' MFCC.
+    left_out: a sentence for each kind of file that is not a clip.  config: for the examples' MFCC.
     ``progress`` is called after each clip.  Returns the table: ``corpora.table`` and
-    ``duration_s``.  A recording that can't be read is told on the page and left out; raises
-    CorpusError where none can, or the folder can't be written.
+    ``duration_s``.  A recording that can't be read is left out, and the page says so.
+    Raises CorpusError if none can be read, or the folder can't be written.
     """
     durations_s, unreadable = _measure(clips, progress)
     readable = [clip for clip in clips if clip.clip_id in durations_s]
@@ -62,7 +62,7 @@ def write_overview(
 def _measure(
     clips: Sequence[Clip], progress: Callable[[], None]
 ) -> tuple[dict[str, float], list[str]]:
-    """Seconds of each recording, by clip_id, and what is wrong with those that can't be read."""
+    """Seconds of each recording, by clip_id, and what is wrong with the unreadable ones."""
     durations_s, unreadable = {}, []
     for clip in clips:
         try:
@@ -82,11 +82,11 @@ def _draw(clips: Sequence[Clip], frame: pd.DataFrame, config: MfccConfig) -> lis
         "speakers": ("Clips of each speaker, by emotion.", dataset.speakers(frame, note)),
         "kinds": ("Clips by sex, intensity and channel.", dataset.kinds(frame, note)),
         "durations": (
-            "Durations: the middle half in the box, the median its line.",
+            "Durations: the box is the middle half, its line the median.",
             dataset.durations(frame, note),
         ),
         "examples": (
-            "Waveform, Undertone's MFCC and the mel bands that they are made of; on colour is "
+            "Waveform, Undertone's MFCC and the mel bands that they are computed from; coloured: "
             f"what the speech gate lets through. Clips: {ids}.",
             examples.examples(shown, note, config),
         ),
@@ -95,7 +95,7 @@ def _draw(clips: Sequence[Clip], frame: pd.DataFrame, config: MfccConfig) -> lis
 
 
 def summary(frame: pd.DataFrame) -> str:
-    """How many clips the table has, of how many speakers, and how long they are."""
+    """Number of clips and speakers in the table, and the total duration."""
     speakers = len(frame[["corpus", "speaker"]].drop_duplicates())
     minutes = frame["duration_s"].sum() / 60
     return (
@@ -105,7 +105,7 @@ def summary(frame: pd.DataFrame) -> str:
 
 
 def _section(corpus: str, frame: pd.DataFrame, drawn: Sequence[Picture]) -> dict[str, Any]:
-    """A corpus on the page: what it lacks, a row for each emotion and one for all, the pictures."""
+    """A corpus on the page: emotions without clips, a row for each other one, the charts."""
     with_all = pd.concat([frame, frame.assign(emotion="all")]).groupby("emotion")
     columns = {"clips": with_all.size(), "speakers": with_all["speaker"].nunique()}
     for kind in KINDS:

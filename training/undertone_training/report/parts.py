@@ -1,4 +1,4 @@
-"""Pictures of a report that look at clips: parts of them, and where the network puts them."""
+"""Charts of a report that need the clips: figures of groups of clips, and their embeddings."""
 
 from collections.abc import Sequence
 
@@ -23,16 +23,16 @@ from undertone_training.report.pictures import (
 )
 
 _MARKERS = "osD^vP*X"
-"""Beside the colours, for eyes and printers that see none."""
+"""In addition to the colours, for readers and printers without."""
 
 
 def breakdown(parts: pd.DataFrame, uar: float, note: str) -> Figure:
-    """UAR of each part of the clips as a bar, accuracy as a mark, kinds apart from each other.
+    """UAR of each group of clips as a bar, its accuracy as a mark, with gaps between the kinds.
 
     parts: see ``breakdown.breakdown``.  uar: of all clips, drawn as a line.
     """
     at = parts.index + pd.factorize(parts["kind"])[0]
-    picture, axes = canvas("Each speaker and kind of clip", note, width_for(at[-1] + 1), 4.4)
+    picture, axes = canvas("UAR by speaker and kind of clip", note, width_for(at[-1] + 1), 4.4)
     axes.bar(at, parts["uar"], 0.72, color=BLUE, label="UAR")
     axes.plot(
         at, parts["accuracy"], "D", color="white", markeredgecolor=INK, markersize=5,
@@ -48,13 +48,13 @@ def breakdown(parts: pd.DataFrame, uar: float, note: str) -> Figure:
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
     axes.grid(axis="y", color=GRID)
-    axes.set_xlabel("speakers, then kinds of clip (clips)", color=PALE, size=9)
+    axes.set_xlabel("speakers, then kinds of clip (number of clips)", color=PALE, size=9)
     picture.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return picture
 
 
 def embedding(maps: Sequence[EmbeddingMap], note: str) -> Figure:
-    """Where each network puts its clips, a field for each network, coloured by emotion."""
+    """Embeddings of the clips, one panel for each network, coloured by emotion."""
     columns = min(2, len(maps))
     rows = -(-len(maps) // columns)
     picture = sheet(

@@ -1,7 +1,7 @@
-"""The report's pictures, by matplotlib's object API: no pyplot, no state, no display.
+"""The report's charts, with matplotlib's object API: no pyplot, no state, no display.
 
-Each takes a ``note`` that names the protocol: no accuracy is shown without one.  Emotions
-have their colours everywhere; the two forms of a model differ by colour, line and marker.
+Each takes a ``note`` that names the protocol: no accuracy is shown without one.  An emotion has
+the same colour everywhere; the two forms of a model differ in colour, line and marker.
 """
 
 import io
@@ -30,18 +30,18 @@ _FORM_STYLES = {
 _DOTS_PER_INCH = 144
 _MANY_NAMES = 40
 _FEW_CLIPS = 10
-"""A bin with fewer says little: it is drawn pale."""
+"""A bin with fewer clips says little and is drawn pale."""
 
 
 def png(picture: Figure) -> bytes:
-    """The picture as a PNG file, the same bytes for the same picture."""
+    """The chart as a PNG file: the same bytes for the same chart."""
     buffer = io.BytesIO()
     picture.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 
 def confusion(figures: Figures, title: str, note: str) -> Figure:
-    """Who is taken for whom: rates by row as colour and number, clips below it."""
+    """The confusion matrix: the share of each row as colour and number, the clips below it."""
     counts = np.array(figures.confusion)
     support = counts.sum(axis=1, keepdims=True)
     rates = np.where(support, counts / np.maximum(support, 1), np.nan)
@@ -69,20 +69,20 @@ def confusion(figures: Figures, title: str, note: str) -> Figure:
     axes.grid(which="minor", color="white", linewidth=1.5)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("heard as")
-    axes.set_ylabel("spoken (clips)")
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true emotion (clips)")
     return picture
 
 
 def recalls(by_form: Mapping[str, Figures], note: str, listeners: float | None = None) -> Figure:
-    """Recall of each class, a bar for the last form and a mark for each other one.
+    """Recall of each emotion: a bar for the last form and a mark for each other one.
 
     ``listeners``: mean accuracy of human listeners, drawn as a line.
     """
     *others, bars = by_form
     rows = [row for row in by_form[bars].per_class if row.recall is not None]
     at = np.arange(len(rows))
-    picture, axes = canvas("Recall of each class", note, 7.6, 1.9 + 0.42 * len(rows))
+    picture, axes = canvas("Recall of each emotion", note, 7.6, 1.9 + 0.42 * len(rows))
     axes.barh(
         at,
         [row.recall or 0 for row in rows],
@@ -97,7 +97,7 @@ def recalls(by_form: Mapping[str, Figures], note: str, listeners: float | None =
         axes.plot(
             marks, at, "D", color="white", markeredgecolor=INK, markersize=6, label=form, zorder=3
         )
-    # the bars' colours are the emotions': the legend gets a bar of none
+    # each bar has its emotion's colour: the legend gets one without
     axes.fill([], [], facecolor="white", edgecolor=INK, linewidth=0.6, label=bars)
     for y, row in zip(at, rows, strict=True):
         axes.text(1.02, y, f"{row.recall:.0%} of {row.support}", va="center", color=INK, size=9)
@@ -121,7 +121,7 @@ def recalls(by_form: Mapping[str, Figures], note: str, listeners: float | None =
 
 
 def curves(history: Mapping[str, Sequence[float]], note: str) -> Figure:
-    """Loss, and accuracy and UAR where the history has them, over the epochs."""
+    """Loss, and accuracy and UAR if the history has them, over the epochs."""
     panels = [name for name in ("loss", "accuracy", "uar") if name in history]
     n_epochs = len(history[panels[0]])
     dot = "o" if n_epochs < 5 else ""  # one epoch makes no line
@@ -131,7 +131,7 @@ def curves(history: Mapping[str, Sequence[float]], note: str) -> Figure:
         styles = (("", "training", BLUE, "--"), ("val_", "validation", VERMILION, "-"))
         for prefix, label, shade, line in styles:
             if not (values := history.get(prefix + name)):
-                continue  # a training that validated on nobody
+                continue  # training without validation
             epochs = np.arange(1, len(values) + 1)
             axes.plot(epochs, values, line, color=shade, label=label, linewidth=1.8, marker=dot)
         axes.set_title({"uar": "UAR"}.get(name, name), color=INK, size=11)
@@ -151,10 +151,10 @@ def coverage(
 ) -> Figure:
     """Accuracy of the verdicts against the share of clips that get one.
 
-    ``threshold``: the confidence below which the device says "uncertain", marked on the last
+    ``threshold``: the confidence below which the device reports ``uncertain``, marked on the last
     form's curve.
     """
-    picture, axes = canvas("Accuracy of the verdicts, by their share", note, 6.6, 4.8)
+    picture, axes = canvas("Accuracy and share of verdicts", note, 6.6, 4.8)
     for form, predictions in by_form.items():
         curve, style = coverage_curve(predictions), _style(form)
         axes.plot(
@@ -172,21 +172,21 @@ def coverage(
                 verdict.mean(), predictions.correct[verdict].mean(), "o", color=VERMILION,
                 markeredgecolor=INK, markersize=9, linestyle="none",
                 label=f"threshold {threshold:.2f}: {verdict.mean():.0%} verdicts, "
-                f"{predictions.correct[verdict].mean():.0%} right",
+                f"{predictions.correct[verdict].mean():.0%} correct",
             )  # fmt: skip
     axes.set_xlim(0, 1.01)
     axes.set_ylim(0, 1.02)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1, 0))
     axes.set_xlabel("clips with a verdict")
-    axes.set_ylabel("verdicts that are right")
+    axes.set_ylabel("correct verdicts")
     axes.grid(color=GRID)
     _legend_below(picture, axes)
     return picture
 
 
 def reliability_diagram(predictions: Predictions, ece: float, title: str, note: str) -> Figure:
-    """Accuracy of the verdicts of each confidence, over the number of clips that had it."""
+    """Accuracy of the verdicts by confidence, above the number of clips in each bin."""
     bins = reliability(predictions)
     filled = bins.count > 0
     left, width = bins.edges[:-1], np.diff(bins.edges)
@@ -200,7 +200,7 @@ def reliability_diagram(predictions: Predictions, ece: float, title: str, note: 
         shown = filled & ((bins.count < _FEW_CLIPS) == few)
         if not shown.any():
             continue
-        label = f"right, of fewer than {_FEW_CLIPS} clips" if few else "right"
+        label = f"correct, of fewer than {_FEW_CLIPS} clips" if few else "correct"
         upper.bar(
             left[shown], bins.accuracy[shown], width[shown], color=shade, label=label, **style
         )
@@ -216,7 +216,7 @@ def reliability_diagram(predictions: Predictions, ece: float, title: str, note: 
         label="at the mean confidence",
     )
     upper.set_ylim(0, 1)
-    upper.set_ylabel("verdicts that are right")
+    upper.set_ylabel("correct verdicts")
     upper.yaxis.set_major_formatter(PercentFormatter(1, 0))
     lower.bar(left, bins.count, width, color=PALE, **style)
     lower.set_xlim(0, 1)
@@ -233,7 +233,7 @@ def _style(form: str) -> dict[str, str]:
 
 
 def sheet(title: str, note: str, width: float, height: float) -> Figure:
-    """A white sheet with a title and, small below it, the note."""
+    """An empty white chart with a title and, small below it, the note."""
     picture = Figure((width, height), dpi=_DOTS_PER_INCH, facecolor="white")
     picture.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08)
     picture.suptitle(f"{title}\n\n", x=0.02, ha="left", color=INK, size=13, weight="bold")
@@ -242,7 +242,7 @@ def sheet(title: str, note: str, width: float, height: float) -> Figure:
 
 
 def canvas(title: str, note: str, width: float, height: float) -> tuple[Figure, Axes]:
-    """A white sheet of ``width`` by ``height`` inches with one plain field to draw in."""
+    """A white chart of ``width`` by ``height`` inches with one pair of plain axes."""
     picture = sheet(title, note, width, height)
     axes = picture.subplots()
     plain(axes)
@@ -250,7 +250,7 @@ def canvas(title: str, note: str, width: float, height: float) -> tuple[Figure, 
 
 
 def plain(axes: Axes) -> None:
-    """Pale axes, left and below only."""
+    """Pale axes, at the left and the bottom only."""
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(PALE)
@@ -258,7 +258,7 @@ def plain(axes: Axes) -> None:
 
 
 def names_below(axes: Axes, at: Iterable[float], names: Iterable[str]) -> None:
-    """Names along the lower edge at the places ``at``, small ones where there are many."""
+    """Label the x axis with ``names`` at the positions ``at``, in small type if there are many."""
     known = list(names)
     size = 9 if len(known) <= _MANY_NAMES else 5
     axes.set_xticks([*at], known, rotation=60, ha="right", rotation_mode="anchor", size=size)
@@ -266,7 +266,7 @@ def names_below(axes: Axes, at: Iterable[float], names: Iterable[str]) -> None:
 
 
 def width_for(n_names: int) -> float:
-    """Inches of a sheet that has so many names along its lower edge."""
+    """Width in inches of a chart with so many names below its x axis."""
     return min(14.0, max(6.6, 2.0 + 0.36 * n_names))
 
 

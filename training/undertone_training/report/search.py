@@ -1,4 +1,4 @@
-"""The pictures of a search: how its trials went, and which keys made the difference."""
+"""Charts of a search: the result of each trial, and which settings mattered."""
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
@@ -10,11 +10,11 @@ from undertone_training.report.pictures import BLUE, PALE, VERMILION, canvas
 
 
 def history(uars: Sequence[float | None], complete: Sequence[bool], note: str) -> Figure:
-    """UAR of each trial in order, pruned ones pale, and the best until then as a line.
+    """UAR of each trial in order, pruned ones pale, and the best so far as a line.
 
     uars: mean over the folds of each trial; None for one without any.
     """
-    picture, axes = canvas("The search, trial by trial", note, width=7.2, height=4.0)
+    picture, axes = canvas("UAR of each trial", note, width=7.2, height=4.0)
     tried = list(enumerate(zip(uars, complete, strict=True)))
     for label, whole, colour, marker in (
         ("all folds", True, BLUE, "o"),
@@ -34,9 +34,9 @@ def history(uars: Sequence[float | None], complete: Sequence[bool], note: str) -
 
 
 def importance(shares: Mapping[str, float], note: str) -> Figure:
-    """A bar for each key of the space: its share in the differences between trials."""
+    """A bar for each setting of the search space: its share in the variance of the UAR."""
     height = 1.6 + 0.32 * len(shares)
-    picture, axes = canvas("What made the difference", note, width=7.2, height=height)
+    picture, axes = canvas("Importance of each setting", note, width=7.2, height=height)
     keys = list(shares)[::-1]  # the first bar is drawn lowest
     bars = axes.barh(keys, [shares[key] for key in keys], color=BLUE)
     axes.bar_label(bars, [f"{shares[key]:.0%}" for key in keys], padding=3, fontsize=9)

@@ -1,4 +1,4 @@
-"""Write a model's report: figures as JSON, CSV and text, pictures, and one page of all."""
+"""Write a model's report: figures as JSON, CSV and text, pictures, and a page with all of it."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,15 +33,15 @@ def write_report(
     """Write the report's files into ``folder`` and return what figures.json holds.
 
     protocol: its name, shown beside every figure.
-    predictions_by_form: of the same test clips by ``float`` and ``int8``; at least one, the
-        one that ships last.
-    history: ``loss``, ``val_loss``, ``accuracy``... of every epoch, or empty for no curves.
-    extra: what else figures.json and the page are to hold, strict JSON; a
-        ``confidence_threshold`` among it is marked in the coverage curve.
-    clips: the judged ones, for the figures by sex and intensity; those by speaker need none.
-    maps: where each network of the float form puts its clips; none for no picture.
-    Raises ValueError for no predictions, for forms that judged other clips, and for values
-    that JSON can't hold (NaN, infinity).
+    predictions_by_form: for the same test clips, of ``float`` and ``int8`` or of one of them;
+        the one that ships last.
+    history: ``loss``, ``val_loss``, ``accuracy``... of every epoch; empty for no curves.
+    extra: what else figures.json and the page contain, strict JSON; its
+        ``confidence_threshold`` is marked in the coverage curve.
+    clips: the tested ones, for the figures by sex and intensity.
+    maps: the clips' embeddings, of each network of the float form; empty for no picture.
+    Raises ValueError without predictions, for forms with different clips, and for values that
+    JSON does not have (NaN, infinity).
     """
     if not predictions_by_form:
         raise ValueError("a report needs the predictions of at least one form of the model")
@@ -100,7 +100,7 @@ def _draw(
     shipped = list(by_form)[-1]
     last = by_form[shipped]
     note = f"{protocol} · {last.n_clips:,} clips of {last.n_speakers} speakers"
-    known = set(last.labels) == set(EMOTIONS)  # what the listeners chose from
+    known = set(last.labels) == set(EMOTIONS)  # the emotions that the listeners could choose from
     drawn = {
         f"confusion-{form}.png": (
             f"Confusion matrix of the {form} model: share and number of clips.",
@@ -128,13 +128,14 @@ def _draw(
     )
     if maps:
         drawn["embedding.png"] = (
-            "The held-out clips as the last layer of the float model gets them, by true emotion: "
-            "near each other what the network finds alike (t-SNE; axes mean nothing).",
+            "Embeddings of the held-out clips (the input of the float model's last layer), "
+            "coloured by true emotion; clips near each other are similar to the network (t-SNE; "
+            "the axes mean nothing).",
             parts_pictures.embedding(maps, note),
         )
     if history:
-        validated = "validation by held-out training speakers"
-        by = validated if "val_loss" in history else "nobody held out for validation"
+        validated = "validation on held-out training speakers"
+        by = validated if "val_loss" in history else "no validation speakers"
         drawn["training.png"] = (
             f"Training, epoch by epoch; {by}.",
             pictures.curves(history, f"{protocol} · {by}"),
@@ -143,7 +144,7 @@ def _draw(
 
 
 def _classification(protocol: str, predictions_by_form: Mapping[str, Predictions]) -> str:
-    """scikit-learn's report of each form, with the protocol over it."""
+    """scikit-learn's report on each form, below its protocol."""
     parts = []
     for form, each in predictions_by_form.items():
         present = sorted(set(each.truth.tolist()))
