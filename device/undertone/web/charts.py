@@ -259,7 +259,7 @@ def _colours(field: str, verdicts: Iterable[str], legend: bool = True) -> alt.Co
     return alt.Color(
         f"{field}:N",
         scale=alt.Scale(domain=names, range=[colour(name) for name in names]),
-        legend=alt.Legend(orient="bottom", title=None, columns=4) if legend else None,
+        legend=alt.Legend(orient="bottom", title=None, columns=3) if legend else None,
     )
 
 
