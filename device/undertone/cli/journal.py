@@ -195,9 +195,10 @@ def _line(record: Record) -> str:
     if isinstance(event, SegmentEnded):
         scores = event.verdict.scores
         verdict = _coloured(f"{printable(event.verdict.verdict):<10}", event.verdict.verdict)
+        reason = f"  {printable(event.verdict.reason)}" if event.verdict.reason else ""
         return (
             f"{time}  {verdict}  {printable(scores.label):<10} {scores.confidence:4.0%}  "
-            f"{event.duration_s:5.1f} s  {event.level_dbfs:6.1f} dBFS"
+            f"{event.duration_s:5.1f} s  {event.level_dbfs:6.1f} dBFS{reason}"
         )
     details = (
         f"{field.name}={getattr(event, field.name)}"

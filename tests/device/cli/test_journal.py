@@ -58,6 +58,16 @@ def test_show_gives_the_newest(journal):
     assert len(run("show", "--last", 3).stdout.splitlines()) == 3
 
 
+def test_show_says_why_a_segment_could_not_be_judged(tmp_path):
+    writer = JournalWriter(tmp_path, zone=UTC)
+    verdict = Verdict(Scores({"happy": 1.0}), "uncertain", "no sound above 4.8 kHz\x1b[2J")
+    writer.write(SegmentEnded(START_S, 2.0, -20.0, verdict, "m", "0"))
+    writer.close()
+    shown = run("show", "--journal", tmp_path).stdout
+    assert "no sound above 4.8 kHz" in shown
+    assert "\x1b[2J" not in shown
+
+
 def test_show_of_a_span_gives_all_of_it(journal):
     lines = run("show", "--until", "2026-11-20T23:00+00:00").stdout.splitlines()
     assert len(lines) == 31
