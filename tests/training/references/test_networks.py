@@ -45,7 +45,7 @@ def test_the_bigru_has_the_layers_of_its_description() -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"features": "mel"}, "features must be device or one of mfcc-mean"),
+        ({"features": "mel"}, "features must be one of device, mfcc-mean"),
         ({"features": "mfcc-mean"}, "vocal_tract, tempo, background and level"),
         ({"vggish": "weights.npz"}, "reference system only"),
     ],

@@ -90,24 +90,16 @@ def test_the_table_sets_them_beside_ours(
 
 
 def test_the_chart_has_a_mark_for_each_form_of_each_system() -> None:
-    def standing(
-        name: str, published: Published | None, uars: tuple[float, float | None]
-    ) -> Standing:
-        float_uar, int8_uar = (uar and Spread(uar, None) for uar in uars)
-        assert float_uar
+    def system(name: str, published: Published | None, int8_uar: Spread | None) -> Standing:
+        float_uar = Spread(0.7, None)
         reached = Reached("speaker-independent", (0,), float_uar, float_uar, int8_uar, int8_uar)
         measured = (cost(name, "int8", 2), cost(name, "float", 8))
         return Standing(name, 1, reached, (), published, measured, None, {})
 
-    untested = msgspec.structs.replace(standing("new", None, (0.5, 0.5)), independent=None)
-    found = Table(
-        "x", "3", 1,
-        (
-            standing("ours", None, (0.7, 0.6)),
-            standing("cnn", Published("speech", 0.9, "90 %"), (0.4, None)),
-            untested,
-        ),
-    )  # fmt: skip
+    ours = system("ours", None, Spread(0.6, None))
+    theirs = system("cnn", Published("speech", 0.9, "90 %"), None)
+    untested = msgspec.structs.replace(ours, independent=None)
+    found = Table("x", "3", 1, (ours, theirs, untested))
     (axes,) = picture(found).axes
     marks = [
         (

@@ -76,9 +76,8 @@ def convert_file(path: Path, windows: Windows) -> bytes:
     load_tensorflow()
     import keras
 
-    model = keras.models.load_model(path)
     try:
-        return convert(model, windows)
+        return convert(keras.models.load_model(path), windows)
     except Exception as error:  # TensorFlow has many ways to say that an operator has no int8 form
         lines = [line for line in str(error).splitlines() if "error:" in line] or [str(error)]
         message = lines[0].partition("error: ")[2] or lines[0]
