@@ -18,7 +18,7 @@ are 22 or more apart in CIELAB, to normal and to dichromatic eyes (Machado et al
 the original with grey falls to 7; and all show on a white and on a black screen."""
 
 NO_SPEECH = "no-speech"
-"""The verdict on a recording in which nobody speaks."""
+"""The verdict on a recording without speech."""
 
 OTHER_COLOUR = "#676767"
 """For ``uncertain`` and for labels of other models; as far from every emotion's."""

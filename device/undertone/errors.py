@@ -6,7 +6,7 @@ that is not an :class:`UndertoneError` is a bug and keeps its traceback.
 
 
 class UndertoneError(Exception):
-    """Base of every error that is told to the user."""
+    """Base of every error that is shown to the user."""
 
     exit_status = 1
 
@@ -42,7 +42,7 @@ class OutputError(UndertoneError):
 
 
 class ServiceError(UndertoneError):
-    """A service that can't be installed, removed or asked, or a service manager that is deaf."""
+    """The service can't be installed, removed or queried, or its manager does not respond."""
 
 
 class WebError(UndertoneError):

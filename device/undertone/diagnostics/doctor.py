@@ -1,4 +1,4 @@
-"""Looks for what is missing on this machine, and says how to fix it.
+"""Checks this machine and its settings, and reports how to fix what is wrong.
 
 Each check is a function of what it looks at and returns a Finding, or None where it does not
 apply to this machine.
@@ -46,7 +46,7 @@ _ANOTHER_FOLDER = "name a folder of your own with --journal"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found; unless it is ok, ``remedy`` says how to fix it.
+    """The result of one check; unless it is ok, ``remedy`` is how to fix it.
 
     The remedy is a command, or a sentence with commands between backticks.  No command in it may
     do harm, whoever follows it and however wrong the check is: it changes nothing that belongs to

@@ -1,4 +1,4 @@
-"""What this machine says about itself, and a Raspberry Pi about its power and heat."""
+"""Model of this machine, and the power supply and temperature of a Raspberry Pi."""
 
 import platform
 import subprocess
@@ -27,7 +27,7 @@ class Throttling:
 
 
 def throttling(run: Run) -> Throttling | None:
-    """What the Pi's firmware says of supply and heat; None on any other machine."""
+    """Throttling as reported by the Pi's firmware; None on any other machine."""
     answer = run(["vcgencmd", "get_throttled"])
     try:
         bits = int((answer or "").strip().removeprefix("throttled="), 16)

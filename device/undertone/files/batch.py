@@ -32,7 +32,7 @@ class FileResult:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """All that it takes to judge a recording, in any process."""
+    """Everything needed to classify a recording, in any process."""
 
     bundle: Path
     runtime: RuntimeName = "auto"

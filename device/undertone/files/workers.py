@@ -63,7 +63,7 @@ def in_new_process(task: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
+    """End with the parent process: a worker would otherwise wait for work forever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

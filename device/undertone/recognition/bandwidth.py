@@ -1,9 +1,10 @@
-"""Whether a sound's band reaches as far as the model needs: telephones and headsets end at 4 kHz.
+"""Whether a segment has the bandwidth that the model needs: telephones and headsets end at 4 kHz.
 
-A model takes what is missing above for a voice's own: most of its verdicts on such sound are wrong.
-What each filter of the MFCC had in its loudest moment tells the band.  In segments of RAVDESS and
-nEMO, be they noisy, quiet or coded by Opus at 12 kbit/s, a filter above 4.8 kHz comes within 25 dB
-of the loudest one (in pieces of half a second within 41 dB); at 8 kHz all are 40 to 65 dB below.
+A model mistakes the missing band for a property of the voice, and most of its verdicts on such
+sound are wrong.  The bandwidth is estimated from the largest energy of each MFCC filter over a segment.
+In segments of RAVDESS and nEMO, also noisy, quiet or Opus-coded (12 kbit/s) ones, some filter above
+4.8 kHz is within 25 dB of the loudest one (in pieces of half a second within 41 dB); in sound
+sampled at 8 kHz, all of them are 40 to 65 dB below.
 """
 
 from functools import lru_cache
@@ -15,21 +16,21 @@ from python_speech_features.base import get_filterbanks, hz2mel, mel2hz
 from undertone.recognition.mfcc import MfccConfig
 
 NEEDED_SHARE = 0.6
-"""Of the model's own highest frequency.  Between the telephone's 4 kHz and the 5.5 kHz of
-recordings at 11,025 Hz, on which verdicts are rarer but mostly right."""
+"""Share of the model's highest frequency.  It is between the telephone's 4 kHz and the 5.5 kHz of
+recordings at 11,025 Hz, whose verdicts are fewer but mostly correct."""
 
 RANGE_DB = 38.0
-"""How far below the loudest filter sound still counts."""
+"""How far below the loudest filter a filter still counts as having sound."""
 
 ABOVE_ROUNDING_DB = 8.0
-"""How far sound must be above what rounding to 16 bits leaves: nothing else is in the upper filters
-of quiet sound from a telephone."""
+"""How far it must be above the rounding noise of 16 bits, which is all that the upper filters of
+quiet telephone sound contain."""
 
 
 def missing_band(loudest: NDArray[np.float64], config: MfccConfig) -> str | None:
-    """Why a model can't judge the sound: what it lacks, in a few words; None where it can.
+    """What the sound lacks for this model, in a few words; None if its band is wide enough.
 
-    loudest: of ``Mfcc``, after some frames.
+    loudest: the largest log energy of each filter, from ``Mfcc``.
     """
     needed_hz = NEEDED_SHARE * config.high_hz
     above = _upper_edges_hz(config) > needed_hz

@@ -1,10 +1,10 @@
-"""Steady noise taken out of a window: spectral subtraction in the mel filters, from MFCC to MFCC.
+"""Spectral subtraction of steady noise in the mel filters, from MFCC to MFCC.
 
-What the energy in a filter seldom falls below is noise, for nobody speaks in every filter all the
-time (Stahl, Fischer & Bippus 2000, "Quantile based noise estimation for spectral subtraction and
-Wiener filtering", ICASSP).  Somewhat more of it than was found is subtracted, and a share of each
+The noise in a filter is a low quantile of its energy, because speech does not fill every filter
+all the time (Stahl, Fischer & Bippus 2000, "Quantile based noise estimation for spectral subtraction and
+Wiener filtering", ICASSP).  Somewhat more than this estimate is subtracted, and a share of each
 frame always remains (Berouti, Schwartz & Makhoul 1979, "Enhancement of speech corrupted by
-acoustic noise", ICASSP).  A floor below the speech then hides what is left of the noise.
+acoustic noise", ICASSP).  A floor below the speech then masks the residual noise.
 """
 
 import numpy as np
@@ -22,19 +22,19 @@ QUANTILE = 0.1
 """Share of a window's frames whose energy in a filter lies below the noise."""
 
 OVERSUBTRACTION = 1.5
-"""How much of the noise is subtracted: a low quantile is less than its mean."""
+"""Factor on the estimated noise, because a low quantile is below the mean."""
 
 REMAINDER = 1e-3
-"""Share of a frame's energy in a filter that remains at least: 30 dB below it."""
+"""Smallest share of a frame's energy in a filter that remains: -30 dB."""
 
 FLOOR = 1e-2
-"""Of the mean energy in a filter, added to each frame: 20 dB below it."""
+"""Share of the mean energy in a filter that is added to each frame: -20 dB."""
 
 
 def subtract_steady_noise(windows: Floats, config: MfccConfig) -> Floats:
-    """``windows`` of shape (..., frames, coefficients), each without what is steady in it.
+    """``windows`` of shape (..., frames, coefficients), each without its steady noise.
 
-    Of the dtype of ``windows``, in which it is computed.
+    Computed in the dtype of ``windows``, which is also that of the result.
     """
     energies = mel_energies(windows, cepstrum_to_mel(config).astype(windows.dtype))
     lowest = int(QUANTILE * (energies.shape[-2] - 1))

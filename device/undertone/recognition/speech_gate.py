@@ -1,14 +1,14 @@
-"""The speech gate: lets speech through as segments and drops all else.
+"""The speech gate: passes speech on as segments and drops everything else.
 
-Two judges, the cheap one first.  A level gate follows the noise floor and marks frames of
-10 ms that stand out; only while it does is the voice-activity detector (pymicro-vad) asked
-whether the sound is speech.  The detector answers about 0.4 s late on both sides, so it
-decides *whether*, and the level decides *where*: a segment starts just before its sound
-rose, and the pause that ended it is not part of it.
+It works in two steps, the cheap one first.  A level gate follows the noise floor and marks 10 ms
+frames that stand out from it; only for these does the voice activity detector (pymicro-vad) run.
+The detector responds about 0.4 s late at both ends, so it decides *whether* there is speech, and
+the level decides *where*: a segment starts just before the level rises, and the pause that ends
+it is not part of it.
 
-Noise and music deceive the detector for a moment, and then a segment goes through that is none.
-So each carries its *evidence*, by which who judges it can drop it.  Training keeps them all:
-its clips are known to be speech.
+Noise and music can mislead the detector briefly, and then a segment without speech passes.  Each
+segment therefore carries its *evidence*, so that the pipeline can drop it.  Training keeps all
+segments, because its clips are known to be speech.
 """
 
 import math
@@ -43,20 +43,19 @@ class GateConfig:
         the same place whatever the gain.
     lowest_dbfs: frames below this are silence.  Calm clips of RAVDESS are at -50 dBFS and end far
         below: a limit of -65 dBFS cut so much off that it cost two points of UAR.
-    initial_floor_dbfs: the noise floor before anything was heard; lowest_floor_dbfs: its lower
-        bound.
-    floor_rise_db_per_s, peak_fall_db_per_s: how fast the floor forgets silence and the peak
-        forgets a loud sound.
-    detector_threshold: speech probability from which the detector says yes.
-    confirm_s: detected speech that opens the gate: shorter bursts of it occur in noise.
-    confirm_within_s: how long that may take: stray frames of noise add up no longer, and the onset
-        of speech has its 15 frames within 4.4 s, in noise at 5 dB too.
-    detector_hold_s: how long after the detector's last yes a loud frame still counts.
-    lead_s: sound before it rose that belongs to a segment: a soft consonant.
-    lookback_s: sound kept while speech is not yet confirmed.
+    initial_floor_dbfs: the noise floor before the first sound; lowest_floor_dbfs: its lower bound.
+    floor_rise_db_per_s, peak_fall_db_per_s: how fast the floor rises after silence, and the peak
+        falls after a loud sound.
+    detector_threshold: speech probability from which a frame counts as speech.
+    confirm_s: amount of detected speech that opens the gate; shorter bursts occur in noise.
+    confirm_within_s: the time in which it must be detected, so that isolated false detections do
+        not add up.  Real speech has its 15 frames within 4.4 s, even in noise at 5 dB.
+    detector_hold_s: how long after the last frame of detected speech a loud frame still counts.
+    lead_s: sound before the level rises that belongs to the segment, such as a soft consonant.
+    lookback_s: how much sound is kept while speech is not confirmed yet.
     pause_s: silence that ends a segment.
-    shortest_s, longest_s: shorter sounds are no segment, longer speech is cut.  What a cut leaves
-        is a sound like any other.
+    shortest_s, longest_s: shorter sounds are dropped, longer speech is cut; the rest after a cut
+        is treated like any other sound.
     """
 
     margin_db: float = 10.0
@@ -78,7 +77,7 @@ class GateConfig:
 
 
 LEAST_DETECTED_S = 0.25
-"""Speech that the detector must hear in a segment: in each clip of RAVDESS it hears more."""
+"""Detected speech that a segment must contain; every clip of RAVDESS has more."""
 
 LEAST_LEVEL_DEVIATION_DB = 3.0
 """Standard deviation that the level of 10 ms must have in a segment.  Syllables give clean speech
@@ -88,8 +87,8 @@ less than 3."""
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What tells that a segment is speech: how long the detector heard some in it, and how much
-    the level of its frames deviates from their mean, once its sound has risen.
+    """Evidence that a segment is speech: the duration of detected speech, and the standard
+    deviation of the level of its frames, from where the level rises.
     """
 
     detected_s: float
@@ -218,7 +217,7 @@ class SpeechGate:
 
     def _begin(self) -> None:
         self._sent = 0  # frames of the open segment let through
-        self._detected = 0  # how many of them the detector heard speech in
+        self._detected = 0  # how many of them are detected speech
         self._sum_db = self._square_sum_db = 0.0  # of their levels, once the sound has risen
 
     @property
@@ -298,7 +297,7 @@ class SpeechGate:
 
     @property
     def _is_confirmed(self) -> bool:
-        """Whether the detector heard enough speech in a short enough time."""
+        """Whether enough speech was detected in a short enough time."""
         if len(self._detections) < _frames(self.config.confirm_s):
             return False
         return self._asked - self._detections[0] < _frames(self.config.confirm_within_s)
@@ -336,7 +335,7 @@ class SpeechGate:
             if self._sent:
                 if not parts or parts[-1].last:
                     parts.append(_PartMaker(self._end_s, first=False))
-                # the detector is late: what it heard in the pause was the segment's end
+                # the detector is late: speech detected in the pause is the segment's end
                 self._detected += sum(frame.detected for frame in self._waiting)
                 self._finish(parts[-1])
         self._close()

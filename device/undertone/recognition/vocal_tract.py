@@ -1,7 +1,7 @@
-"""Other vocal tracts, made from the MFCC themselves: a matrix instead of a new recording.
+"""Vocal tract length perturbation (VTLP) of MFCC, as a matrix multiplication.
 
-Training hears each clip in voices of its own; the device hears a window in a few and takes their
-mean word, which errs less than each.
+Training perturbs each clip at random.  The device can classify a window with several factors and
+average the logits (test-time augmentation), which is more accurate than any one of them.
 """
 
 from collections.abc import Sequence
@@ -33,8 +33,7 @@ def vocal_tract(config: MfccConfig, factor: float) -> NDArray[np.float64]:
     above 1 raises the formants, as a shorter vocal tract does (vocal tract length perturbation,
     Jaitly & Hinton 2013), and the harmonics with them.  The coefficients are turned back into a
     logarithmic mel spectrum, which is read at the stretched frequencies, and made coefficients
-    again; what lies above the last filter is what the last filter heard.  Coefficient 0 is the
-    energy and stays as it is.
+    again; above the last filter, its value is repeated.  Coefficient 0, the energy, is unchanged.
     """
     n = config.n_filters
     mels = np.linspace(hz2mel(config.low_hz), hz2mel(config.high_hz), n + 2)

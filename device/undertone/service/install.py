@@ -1,4 +1,4 @@
-"""The service on this machine: each deed is a list of commands, to be run or to be shown."""
+"""Installs and removes the service: each action is a list of commands, to run or to show."""
 
 import pwd
 import shlex
@@ -38,7 +38,7 @@ Run = Callable[[Step], int]
 
 
 def run(step: Step) -> int:
-    """Run it; what it says is for the user.  ServiceError where the program is not there."""
+    """Run it with its output shown; raises ServiceError if the program is missing."""
     try:
         return subprocess.run(step.command, input=step.stdin or None, text=True).returncode
     except OSError as error:
@@ -94,7 +94,7 @@ def user_exists(name: str = unit.NAME) -> bool:
 
 
 def install_steps(service: unit.Unit, *, with_user: bool) -> list[Step]:
-    """Write the unit, let it start with the machine, and start it now, anew where it runs.
+    """Write the unit, enable it at boot, and start or restart it now.
 
     with_user: make its user first, a fixed one, so that the journal has an owner and a group
     that others can be made members of.

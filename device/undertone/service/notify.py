@@ -1,4 +1,4 @@
-"""What a service tells systemd, by the protocol of sd_notify(3).
+"""Status messages of a service to systemd, by the protocol of sd_notify(3).
 
 It is a datagram to a socket: the manual page prints the code to copy instead of depending on
 a library, and what the package index has for it was last touched in 2017.
@@ -19,7 +19,7 @@ class Notifier:
     """The way to the service manager.
 
     address: path of its datagram socket, with ``@`` in front where it is abstract.
-    watchdog_s: how long it waits for a sign of life before it ends the service; None for ever.
+    watchdog_s: how long it waits for a keep-alive before it stops the service; None: forever.
     """
 
     address: str

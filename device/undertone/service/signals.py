@@ -8,7 +8,7 @@ from types import FrameType
 from typing import NoReturn, TypeVar
 
 RELOAD = "reload"
-"""Why a listening ends that begins anew: the reason in the journal's ``stop``."""
+"""The reason in the journal's ``stop`` when the service reloads its settings."""
 
 _Item = TypeVar("_Item")
 
@@ -24,7 +24,7 @@ class ShutdownSignals:
     def __init__(self, *, service: bool) -> None:
         """Catch them from now on; call it from the main thread.
 
-        service: SIGHUP asks for a reload; elsewhere it says that the terminal has gone.
+        service: SIGHUP means reload; without a service it means that the terminal was closed.
         """
         self._service = service
         self._received: list[int] = []

@@ -21,7 +21,7 @@ class ServiceSink:
 
     The signs of life come with the listener's moments, each of which follows a block that went
     through the whole pipeline or an idle microphone that was looked after: where one of them
-    hangs they stop, and systemd starts the service anew.  A lost microphone is idle.
+    hangs they stop, and systemd restarts the service.  A lost microphone is idle.
 
     The status counts segments and names no emotion: it is there for every user to read, the
     journal for its owner and group only.

@@ -14,8 +14,8 @@ STDOUT, STDERR = 1, 2
 def silenced(*descriptors: int) -> Iterator[None]:
     """Send these file descriptors, and Python's streams on them, nowhere for a while.
 
-    Exceptions come through as ever: what is lost is what nobody can act on, the notices that
-    C++ code writes past every setting ("Created XNNPACK delegate").
+    Exceptions are unaffected.  What is suppressed is of no use to anybody: notices that C++ code
+    prints regardless of settings ("Created XNNPACK delegate").
     """
     _flush()
     saved = {}

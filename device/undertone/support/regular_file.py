@@ -17,7 +17,7 @@ def regular_descriptor(
 ) -> int:
     """As ``os.open``; raises OSError for what is neither a regular file nor a folder, too.
 
-    What was opened is looked at, so that nobody can put something else in its place meanwhile.
+    The opened file is checked, not the path, which could be replaced in between.
     """
     not_waiting = flags | os.O_NONBLOCK  # for the other end of a FIFO
     descriptor = os.open(path, not_waiting, mode, dir_fd=dir_fd)
