@@ -1,10 +1,10 @@
 """Whether a segment has the bandwidth that the model needs: telephones and headsets end at 4 kHz.
 
 A model mistakes the missing band for a property of the voice, and most of its verdicts on such
-sound are wrong.  The bandwidth is estimated from the largest energy of each MFCC filter over a segment.
-In segments of RAVDESS and nEMO, also noisy, quiet or Opus-coded (12 kbit/s) ones, some filter above
-4.8 kHz is within 25 dB of the loudest one (in pieces of half a second within 41 dB); in sound
-sampled at 8 kHz, all of them are 40 to 65 dB below.
+sound are wrong. The bandwidth is estimated from the largest energy of each MFCC filter over a
+segment. In segments of RAVDESS and nEMO, also noisy, quiet or Opus-coded (12 kbit/s) ones, some
+filter above 4.8 kHz is within 25 dB of the loudest one (in pieces of half a second within 41 dB);
+in sound sampled at 8 kHz, all of them are 40 to 65 dB below.
 """
 
 from functools import lru_cache

@@ -1,10 +1,10 @@
 """Spectral subtraction of steady noise in the mel filters, from MFCC to MFCC.
 
 The noise in a filter is a low quantile of its energy, because speech does not fill every filter
-all the time (Stahl, Fischer & Bippus 2000, "Quantile based noise estimation for spectral subtraction and
-Wiener filtering", ICASSP).  Somewhat more than this estimate is subtracted, and a share of each
-frame always remains (Berouti, Schwartz & Makhoul 1979, "Enhancement of speech corrupted by
-acoustic noise", ICASSP).  A floor below the speech then masks the residual noise.
+all the time (Stahl, Fischer & Bippus 2000, "Quantile based noise estimation for spectral
+subtraction and Wiener filtering", ICASSP). Somewhat more than this estimate is subtracted, and a
+share of each frame always remains (Berouti, Schwartz & Makhoul 1979, "Enhancement of speech
+corrupted by acoustic noise", ICASSP). A floor below the speech then masks the residual noise.
 """
 
 import numpy as np
