@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from undertone.errors import JournalError
+from undertone.support.regular_file import open_regular, regular_descriptor
 
 _HOLDER = ".lock"
 """The file that says which process it is.  The lock is on the folder itself, so that whoever
@@ -32,7 +33,7 @@ def acquire(folder: Path) -> int:
         raise
     with suppress(OSError):  # a disk that refuses it refuses events too, and they can wait
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-        with os.fdopen(os.open(_HOLDER, flags, 0o640, dir_fd=descriptor), "w") as holder:
+        with os.fdopen(regular_descriptor(_HOLDER, flags, 0o640, dir_fd=descriptor), "w") as holder:
             holder.write(f"{os.getpid()}\n")
     return descriptor
 
@@ -57,7 +58,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _holder(folder: Path) -> str:
     try:
-        with (folder / _HOLDER).open(errors="replace") as holder:
-            return holder.read(20).strip() or "unknown"
+        with open_regular(folder / _HOLDER) as holder:
+            return holder.read(20).decode(errors="replace").strip() or "unknown"
     except OSError:
         return "unknown"

@@ -285,7 +285,9 @@ class JournalWriter:
         if self._unfinished:
             name, end = self._unfinished
             with suppress(FileNotFoundError):
-                descriptor = os.open(name, os.O_WRONLY | os.O_NOFOLLOW, dir_fd=self._lock)
+                descriptor = regular_descriptor(
+                    name, os.O_WRONLY | os.O_NOFOLLOW, dir_fd=self._lock
+                )
                 try:
                     if os.fstat(descriptor).st_size > end:
                         os.ftruncate(descriptor, end)

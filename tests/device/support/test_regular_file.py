@@ -77,6 +77,8 @@ def test_pipes_among_the_files_of_a_journal_are_passed_over(tmp_path):
     (day,) = (tmp_path / "journal").glob("*.jsonl")
     os.mkfifo(tmp_path / "journal/2020-02-02.jsonl")
     os.mkfifo(summary_cache.path_of(day))
+    (tmp_path / "journal/.lock").unlink()
+    os.mkfifo(tmp_path / "journal/.lock")
     for command in ("show", "summary", "export"):
         done = program("journal", command, state=tmp_path)
         assert done.returncode == 0, done.stderr
