@@ -388,7 +388,7 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms() -> None:
     )
     assert "| **m**, float | " in page
     wanted = "speaker-independent, 2 folds, seed 7"
-    assert f"| protocol of the next figures | {wanted} | {wanted} |" in lines
+    assert f"| protocol of the next rows | {wanted} | {wanted} |" in lines
     assert "| UAR | 50.0 % | 50.0 % |" in lines
     assert "| UAR, live, no noise | 30.0 %; 1 seed | 30.0 %; 1 seed |" in lines
     assert (
@@ -410,7 +410,7 @@ def test_the_page_of_accuracy_says_what_weakens_the_figures() -> None:
     assert "| German | 6 | 40.0 % | 16.7 % | 60.0 % | 90.0 % |" in page
     assert "| a room | 65.0 % |" in page
     assert "3 clips were missed and there were 1 to 4 false segments" in page
-    assert "80 % are right; on the other corpora only 20 to 40 %" in page
+    assert "80 % are correct; on the other corpora only 20 to 40 %" in page
     assert "Not tested apart from development: `o`." in page
 
 
@@ -435,7 +435,7 @@ def test_the_page_of_the_benchmark_has_the_endurance() -> None:
     }
     lines = bench_figures.figures([], bench_figures.growth(), soak).splitlines()
     assert (
-        "| a file, as fast as it can be heard | 24.0 h | 1 lost, 0 doubled, of 17,000 | 11 of 12 "
+        "| a file, as fast as possible | 24.0 h | 1 lost, 0 doubled, of 17,000 | 11 of 12 "
         "| 70.2 MB, then at most +0.3 MB |" in lines
     )
     assert "The faults: disk full, server killed." in lines

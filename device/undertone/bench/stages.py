@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
@@ -131,11 +132,18 @@ def _window(classifier: Classifier, samples: Samples) -> Window:
     return window
 
 
+@contextmanager
+def _journal_folder() -> Iterator[Path]:
+    """A folder for a journal, which may still be summarising a closed file at the end."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 def _journal(verdict: Verdict, runs: int) -> Latency:
     """One event at a time, each written to disk, where the journal itself writes many at once."""
     event = SegmentEnded(time.time(), 1.5, -30.0, verdict, "benchmark", "0" * 64)
-    with tempfile.TemporaryDirectory() as folder:
-        writer = JournalWriter(Path(folder))
+    with _journal_folder() as folder:
+        writer = JournalWriter(folder)
 
         def write(event: SegmentEnded) -> None:
             writer.write(event)
@@ -166,8 +174,8 @@ def _path(classifier: Classifier, runs: int) -> _Path:
     rounds = 1 + -(-runs // len(sound))  # the first is the warm-up
     block_ms: list[float] = []
     ends = _SegmentEnds(block_ms)
-    with tempfile.TemporaryDirectory() as folder:
-        journal = JournalSink(JournalWriter(Path(folder)))
+    with _journal_folder() as folder:
+        journal = JournalSink(JournalWriter(folder))
         pipeline = Pipeline(classifier)
         listener = Listener(pipeline, classifier.manifest, [journal, ends], time.time)
         listener.run(_stopwatch(islice(cycle(sound), rounds * len(sound)), block_ms), "benchmark")

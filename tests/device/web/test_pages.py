@@ -264,7 +264,7 @@ def test_a_phone_shows_the_whole_of_each_page(visit: Any, a_week: list[str], pat
     if path == "/model":
         page.get_by_text("Confusion matrix").wait_for()
         page.get_by_test_id("stExpander").get_by_text("Model card").click()
-        page.get_by_role("heading", name="Each class").wait_for()
+        page.get_by_role("heading", name="Each emotion").wait_for()
     page.locator("table").first.wait_for()
     whole(page)
     assert page.evaluate(BEYOND_THE_EDGE) == []

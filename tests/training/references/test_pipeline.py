@@ -142,7 +142,7 @@ def test_one_actor_alone_makes_no_folds(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_a_misspelt_system_is_suggested(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train("fit", "--recipe", "cnn-bigur", *data(tmp_path)) == 2
-    assert "did you mean cnn-bigru?" in capsys.readouterr().err
+    assert "did you mean 'cnn-bigru'?" in capsys.readouterr().err
 
 
 def test_what_can_not_be_quantised_is_tested_as_float(systems: Path, tmp_path: Path) -> None:
