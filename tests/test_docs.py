@@ -391,9 +391,7 @@ def test_every_row_of_figures_has_its_protocol_and_both_forms() -> None:
     assert f"| protocol of the next rows | {wanted} | {wanted} |" in lines
     assert "| UAR | 50.0 % | 50.0 % |" in lines
     assert "| UAR, live, no noise | 30.0 %; 1 seed | 30.0 %; 1 seed |" in lines
-    assert (
-        "| sounds in which nobody speaks, taken for speech | 2 in 20 min | 2 in 20 min |" in lines
-    )
+    assert "| false segments in sounds without speech | 2 in 20 min | 2 in 20 min |" in lines
     assert "| m, int8, speaker-independent | precision | recall | F1 | clips |" in lines
     assert "| sad | 25.0 % | 75.0 % | 37.5 % | 9 |" in lines
     assert "| calm | – | – | – | 0 |" in lines
@@ -438,7 +436,7 @@ def test_the_page_of_the_benchmark_has_the_endurance() -> None:
         "| a file, as fast as possible | 24.0 h | 1 lost, 0 doubled, of 17,000 | 11 of 12 "
         "| 70.2 MB, then at most +0.3 MB |" in lines
     )
-    assert "The faults: disk full, server killed." in lines
+    assert "The injected faults: disk full, server killed." in lines
     assert any(line.startswith("`undertone journal summary` adds up 10,000,000") for line in lines)
 
 
