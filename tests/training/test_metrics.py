@@ -320,7 +320,7 @@ def test_folds_with_a_clip_twice_or_other_labels_are_refused() -> None:
     one = certain([0, 1], [0, 1])
     other = dataclasses.replace(one, labels=("x", "y", "z"), clip_ids=("c", "d"))
 
-    with pytest.raises(ValueError, match="judged once"):
+    with pytest.raises(ValueError, match="one prediction per clip"):
         Predictions.concatenate([one, one])
     with pytest.raises(ValueError, match="different labels"):
         Predictions.concatenate([one, other])
@@ -367,7 +367,7 @@ def test_a_pickled_file_is_refused(tmp_path: Path) -> None:
         ("speakers", ("01",), "one entry"),
         ("truth", np.array([0, 3]), "from 0 to 2"),
         ("truth", np.array([0, -1]), "from 0 to 2"),
-        ("clip_ids", ("x", "x"), "judged once"),
+        ("clip_ids", ("x", "x"), "one prediction per clip"),
         ("clip_ids", (), "no predictions"),
         ("probabilities", np.eye(3), "shape"),
         ("probabilities", np.full((2, 3), np.nan), "sum to 1"),

@@ -53,6 +53,7 @@ def test_a_packaged_clip_is_classified_as_by_the_command(visit: Any) -> None:
     known = classified_by_the_command(clips()[4])
     assert verdict_of(page).split() == [known["verdict"], f"{known['confidence']:.0%}"]
     assert page.get_by_test_id("stAudio").count() == 1
+    page.get_by_test_id("stVegaLiteChart").nth(2).wait_for()
     assert page.get_by_test_id("stVegaLiteChart").count() == 3
 
 
@@ -128,6 +129,7 @@ def test_a_long_recording_shows_its_windows_below_its_waveform(visit: Any, tmp_p
     page = visit()
     page.locator("input[type=file]").set_input_files(path)
     page.get_by_text("MFCC over time").wait_for()
+    page.get_by_test_id("stVegaLiteChart").nth(3).wait_for()
     whole(page)
     _, waveform, windows, _ = page.get_by_test_id("stVegaLiteChart").all()
     speech = columns_of(waveform, COLOURS["angry"], rows=100)
