@@ -45,6 +45,10 @@ class ServiceError(UndertoneError):
     """The service can't be installed, removed or queried, or its manager does not respond."""
 
 
+class PublishError(UndertoneError):
+    """Events or alerts that can't be published, or a cursor that can't be read."""
+
+
 class WebError(UndertoneError):
     """A page that can't be served."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import BinaryIO
 
 from undertone.support.regular_file import open_regular
 
@@ -53,12 +54,18 @@ def read_lines(path: Path) -> Iterator[bytes]:
     A last line without its newline is still being written, and is left out.  Raises OSError.
     """
     with open_regular(path) as file:
-        while line := file.readline(_LONGEST_LINE):
-            if line.endswith(b"\n"):
-                yield line
-            elif len(line) == _LONGEST_LINE:
-                while line and not line.endswith(b"\n"):
-                    line = file.readline(_LONGEST_LINE)
+        yield from lines_from(file)
+
+
+def lines_from(file: BinaryIO) -> Iterator[bytes]:
+    """As :func:`read_lines`, from where ``file`` is; after each line it is at that line's end."""
+    while line := file.readline(_LONGEST_LINE):
+        if line.endswith(b"\n"):
+            yield line
+        elif len(line) == _LONGEST_LINE:
+            while line and not line.endswith(b"\n"):
+                line = file.readline(_LONGEST_LINE)
+            if line:
                 yield b""
 
 

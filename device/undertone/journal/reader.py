@@ -85,7 +85,7 @@ class JournalReader:
                 f"There is no journal in {self.folder} yet: `undertone listen` writes one."
             ) from None
         except OSError as error:
-            raise _unreadable(self.folder, error) from error
+            raise unreadable(self.folder, error) from error
         if self.recordings:  # their times are unrelated to the day in the name of the file
             return files
         return [
@@ -122,7 +122,7 @@ def _lines(path: Path) -> Iterator[bytes]:
     except FileNotFoundError:  # removed by retention meanwhile
         return
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def _start_s(day: date) -> float:
@@ -131,7 +131,8 @@ def _start_s(day: date) -> float:
     ) / timedelta(seconds=1)
 
 
-def _unreadable(path: Path, error: OSError) -> JournalError:
+def unreadable(path: Path, error: OSError) -> JournalError:
+    """What to say of a journal that ``error`` keeps from being read."""
     return JournalError(
         f"Can't read the journal {path}: {error.strerror}; "
         "its owner and group alone may read it (see `ls -l`)."
