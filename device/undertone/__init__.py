@@ -13,6 +13,7 @@ web                     the page: recordings, the live view, the journal
 bench                   how large and how fast a model is on this machine
 listener, sources       the loop from a source to the sinks; what can be listened to
 files, diagnostics      many recordings in parallel; what may be wrong with this machine
+publish                 events to an MQTT broker, alerts to people
 recognition             from blocks of sound to classified segments
 journal, service        events in files, and read from them; running under systemd
 samples                 the packaged recordings

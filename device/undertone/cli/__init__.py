@@ -19,6 +19,7 @@ COMMANDS = {
     "classify": "Classify the emotion in audio files.",
     "devices": "List the microphones and their sample rates.",
     "journal": "Show, summarise, plot, export or delete past events.",
+    "publish": "Send the journal to an MQTT broker, and alerts to people.",
     "web": "Serve a web page for files, live sound and the journal.",
     "bench": "Measure the size, latency and memory of models.",
     "config": "Print every setting and where it comes from.",

@@ -8,6 +8,7 @@ import functools
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,7 @@ import click
 
 from undertone import paths
 from undertone.journal import JournalLimits
-
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+from undertone.support.duration import duration_s
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -93,9 +93,8 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):  # converted already
             return value
         try:
-            if age := re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", value, re.ASCII):
-                past = timedelta(seconds=float(age[1]) * _UNITS_S[age[2]])
-                return datetime.now().astimezone() - past
+            with suppress(ValueError):
+                return datetime.now().astimezone() - timedelta(seconds=duration_s(value))
             time = datetime.fromisoformat(value)
             if self._includes_date and re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", value, re.ASCII):
                 time += timedelta(days=1)
@@ -106,6 +105,36 @@ class Moment(click.ParamType[datetime]):
                 param,
                 ctx,
             )
+
+
+class _Checked(click.ParamType[str]):
+    """Text that a function takes; its ValueError says what is wrong."""
+
+    name = "text"
+
+    def __init__(self, check: Callable[[str], object]) -> None:
+        """``check`` gets the text."""
+        self._check = check
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Raise BadParameter if the function refuses ``value``."""
+        try:
+            self._check(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+def _check_broker(url: str) -> None:
+    from undertone.publish.broker import parse_url
+
+    parse_url(url)
+
+
+def _check_topic(topic: str) -> None:
+    from undertone.publish.messages import check_topic
+
+    check_topic(topic)
 
 
 class Counts(click.ParamType[tuple[int, ...]]):
@@ -238,6 +267,27 @@ web_password_file = _setting(
     type=File(),
     help="File with the password, readable only by its owner.",
 )
+mqtt = _setting(
+    "mqtt",
+    type=_Checked(_check_broker),
+    metavar="URL",
+    help="MQTT broker: mqtt://host or, with TLS, mqtts://host:8883.  [default: none]",
+)
+mqtt_ca_file = _setting(
+    "mqtt_ca_file",
+    type=File(),
+    help="Certificate of the authority that signed the broker's.  [default: the system's]",
+)
+mqtt_topic = _setting(
+    "mqtt_topic",
+    type=_Checked(_check_topic),
+    help="What every topic begins with.  [default: undertone/ and this machine's name]",
+)
+publish_secrets_file = _setting(
+    "publish_secrets_file",
+    type=File(),
+    help="TOML file with logins and addresses, readable only by its owner.",
+)
 
 _SETTINGS = (
     model,
@@ -255,6 +305,10 @@ _SETTINGS = (
     web_host,
     web_port,
     web_password_file,
+    mqtt,
+    mqtt_ca_file,
+    mqtt_topic,
+    publish_secrets_file,
 )
 
 

@@ -53,12 +53,18 @@ def _arguments(
 Examples:
   undertone service install --dry-run
   sudo /opt/{NAME}/bin/undertone service install
+  sudo /opt/{NAME}/bin/undertone service install --publish
   sudo /opt/{NAME}/bin/undertone service install -- --microphone USB
 """
 )
 @_dry_run
+@click.option(
+    "--publish",
+    is_flag=True,
+    help="Install `undertone publish` as a second service, with the network and another user.",
+)
 @click.argument("arguments", nargs=-1, callback=_arguments, metavar="[-- OPTIONS OF LISTEN]")
-def install(dry_run: bool, arguments: tuple[str, ...]) -> None:
+def install(dry_run: bool, publish: bool, arguments: tuple[str, ...]) -> None:
     """Install and start the service.
 
     Creates its user, writes its unit and starts it, now and at boot.  Run it again to change the
@@ -74,9 +80,12 @@ def install(dry_run: bool, arguments: tuple[str, ...]) -> None:
             raise
         click.echo(f"undertone: {error}", err=True)
     if not dry_run:
-        _require_root("install", *(["--", *arguments] if arguments else []))
+        options = ["--publish"] if publish else []
+        _require_root("install", *options, *(["--", *arguments] if arguments else []))
     unit = Unit(_PROGRAM, arguments)
     _perform(installing.install_steps(unit, with_user=not installing.user_exists()), dry_run)
+    if publish:
+        _perform(installing.publish_steps(_PROGRAM), dry_run)
     if not dry_run:
         click.echo(
             f"The service is running. To show its journal: sudo {_PROGRAM} journal show "
@@ -91,7 +100,7 @@ def status(dry_run: bool) -> int:
 
     Prints its last messages; the exit status is 0 if it is running.
     """
-    step = installing.status_step()
+    step = installing.status_step(with_publish=installing.publish_is_installed())
     if dry_run:
         click.echo(step)
         return 0
@@ -111,7 +120,7 @@ def remove(dry_run: bool) -> None:
         installing.require_systemd()
         installing.require_installed()
         _require_root("remove")
-    _perform(installing.remove_steps(), dry_run)
+    _perform(installing.remove_steps(with_publish=installing.publish_is_installed()), dry_run)
     if not dry_run:
         click.echo(f"The service is removed; its journal is still in /var/lib/{NAME}/journal.")
 

@@ -10,6 +10,20 @@ from undertone.errors import ConfigError
 from undertone.support.suggestion import suggestion
 from undertone.support.toml import read_toml
 
+ALERT = "alert"
+"""The only key that is not a setting: an array of tables, the rules of `undertone publish`."""
+
+
+def load_alerts(path: Path) -> list[Any]:
+    """The tables ``[[alert]]`` in the file at ``path``, unchecked; none if there is no file."""
+    try:
+        tables = read_toml(path).get(ALERT, [])
+    except FileNotFoundError:
+        return []
+    if not isinstance(tables, list):
+        raise ConfigError(f"{path}: write [[alert]] above each alert, not {ALERT} = or [alert]")
+    return tables
+
 
 def load_default_map(path: Path, known: Mapping[str, click.Option]) -> dict[str, Any]:
     """The settings in the file at ``path``, each checked against the option of its name.
@@ -17,7 +31,7 @@ def load_default_map(path: Path, known: Mapping[str, click.Option]) -> dict[str,
     Raises FileNotFoundError if there is none, and ConfigError, which names the key or the line, if
     it can't be read, is not TOML, or has a key or a value that no option accepts.
     """
-    settings = read_toml(path)
+    settings = {key: value for key, value in read_toml(path).items() if key != ALERT}
     for key, value in settings.items():
         if key not in known:
             usual = key.replace("-", "_").lower()

@@ -11,6 +11,7 @@ from undertone.errors import ServiceError
 from undertone.service import unit
 
 UNIT_PATH = Path(f"/etc/systemd/system/{unit.NAME}.service")
+PUBLISH_UNIT_PATH = UNIT_PATH.with_name(f"{unit.PUBLISH_NAME}.service")
 BOOTED = Path("/run/systemd/system")
 """Exists where systemd runs the machine: see sd_booted(3)."""
 
@@ -102,28 +103,48 @@ def install_steps(service: unit.Unit, *, with_user: bool) -> list[Step]:
     home = f"/var/lib/{service.state_folder}"
     options = ("--system", "--user-group", "--no-create-home", "--home-dir", home)
     user = ("useradd", *options, "--shell", "/usr/sbin/nologin", service.user)
-    write = ("install", "-m", "644", "/dev/stdin", str(UNIT_PATH))
     return [
         *([Step(user)] if with_user else []),
-        Step(write, unit.text(service)),
-        Step((_SYSTEMCTL, "daemon-reload")),
-        Step((_SYSTEMCTL, "enable", unit.NAME)),
-        Step((_SYSTEMCTL, "restart", unit.NAME)),
+        *_start_steps(UNIT_PATH, unit.text(service)),
     ]
 
 
-def remove_steps() -> list[Step]:
-    """Stop the service and take its unit away; its user and its journal stay."""
+def publish_steps(executable: Path) -> list[Step]:
+    """The same for ``undertone publish``, which follows the journal of the listener's service."""
+    return _start_steps(PUBLISH_UNIT_PATH, unit.publish_text(executable))
+
+
+def _start_steps(path: Path, text: str) -> list[Step]:
     return [
-        Step((_SYSTEMCTL, "disable", "--now", unit.NAME)),
-        Step(("rm", "--force", str(UNIT_PATH))),
+        Step(("install", "-m", "644", "/dev/stdin", str(path)), text),
+        Step((_SYSTEMCTL, "daemon-reload")),
+        Step((_SYSTEMCTL, "enable", path.stem)),
+        Step((_SYSTEMCTL, "restart", path.stem)),
+    ]
+
+
+def remove_steps(*, with_publish: bool = False) -> list[Step]:
+    """Stop the service and take its unit away; its user and its journal stay.
+
+    with_publish: that of ``undertone publish`` as well, whose cursor stays.
+    """
+    paths = [UNIT_PATH, *([PUBLISH_UNIT_PATH] if with_publish else [])]
+    return [
+        Step((_SYSTEMCTL, "disable", "--now", *(path.stem for path in paths))),
+        Step(("rm", "--force", *map(str, paths))),
         Step((_SYSTEMCTL, "daemon-reload")),
     ]
 
 
-def status_step() -> Step:
-    """Ask how the service is; its exit status is 0 where it runs."""
-    return Step((_SYSTEMCTL, "status", "--no-pager", unit.NAME))
+def publish_is_installed(path: Path = PUBLISH_UNIT_PATH) -> bool:
+    """Whether there is a unit of ``undertone publish``."""
+    return path.exists()
+
+
+def status_step(*, with_publish: bool = False) -> Step:
+    """Ask how the services are; its exit status is 0 where they run."""
+    names = (unit.NAME, *([unit.PUBLISH_NAME] if with_publish else []))
+    return Step((_SYSTEMCTL, "status", "--no-pager", *names))
 
 
 def perform(steps: Iterable[Step], run: Run = run) -> None:

@@ -7,6 +7,9 @@ from pathlib import Path
 NAME = "undertone"
 """Of the service, its user, and its folders below ``/etc`` and ``/var/lib``."""
 
+PUBLISH_NAME = f"{NAME}-publish"
+"""Of the service that follows the journal, and of its folder below ``/var/lib``."""
+
 _PLAIN_WORD = re.compile(r"[\w@+=:,./-]+", re.ASCII)
 
 
@@ -28,7 +31,24 @@ def text(unit: Unit) -> str:
     """The unit file.  Raises ValueError where a path or an argument has a control character."""
     words = (str(unit.executable), "listen", "--source", "mic", *unit.arguments)
     return _TEMPLATE.format(
-        command=" ".join(map(_quoted, words)), user=unit.user, state=unit.state_folder, name=NAME
+        command=" ".join(map(_quoted, words)),
+        user=unit.user,
+        state=unit.state_folder,
+        name=NAME,
+        hardened=_HARDENED,
+    )
+
+
+def publish_text(executable: Path) -> str:
+    """The unit file of ``undertone publish`` beside the listener's, whose journal it follows.
+
+    Raises ValueError where the path has a control character.
+    """
+    return _PUBLISH_TEMPLATE.format(
+        command=" ".join(map(_quoted, (str(executable), "publish"))),
+        name=NAME,
+        publish_name=PUBLISH_NAME,
+        hardened=_HARDENED,
     )
 
 
@@ -41,6 +61,31 @@ def _quoted(word: str) -> str:
         return word
     return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
+
+_HARDENED = """\
+# Files: read the system, write the state folder, see no home.
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+ProtectProc=invisible
+
+# Rights: none to gain, and none over the system.
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+RestrictSUIDSGID=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+LockPersonality=yes
+RemoveIPC=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+"""
 
 # What is left out on purpose: PrivateDevices= hides the sound cards. ProcSubset=pid hides
 # /proc/cpuinfo, without which LiteRT crashes on Arm. PrivateUsers= maps the group audio away.
@@ -85,29 +130,51 @@ PrivateNetwork=yes
 RestrictAddressFamilies=AF_UNIX
 IPAddressDeny=any
 
-# Files: read the system, write the state folder, see no home.
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-ProtectProc=invisible
+{hardened}
+[Install]
+WantedBy=multi-user.target
+"""
 
-# Rights: none to gain, and none over the system.
-NoNewPrivileges=yes
-CapabilityBoundingSet=
-RestrictSUIDSGID=yes
-RestrictNamespaces=yes
-RestrictRealtime=yes
-LockPersonality=yes
-RemoveIPC=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
+# The group of the listener's user may read the journal, and nobody else; DynamicUser= makes a user
+# who owns nothing but the cursor. PrivateUsers= would map that group away.
+_PUBLISH_TEMPLATE = """\
+[Unit]
+Description=Undertone: publishes the journal to a broker, and alerts
+Wants=network-online.target
+After=network-online.target {name}.service
+# A broker that is missing is waited for, however long it takes.
+StartLimitIntervalSec=0
 
+[Service]
+Type=exec
+ExecStart={command}
+Restart=always
+RestartSec=30
+KillSignal=SIGTERM
+TimeoutStopSec=20
+StandardOutput=null
+StandardError=journal
+
+DynamicUser=yes
+User={publish_name}
+SupplementaryGroups={name}
+UMask=0077
+StateDirectory={publish_name}
+StateDirectoryMode=0700
+Environment=UNDERTONE_STATE=/var/lib/{publish_name}
+Environment=UNDERTONE_JOURNAL=/var/lib/{name}/journal
+# The settings are those in /etc/{name}/config.toml; logins are read by systemd, as root.
+Environment=XDG_CONFIG_HOME=/etc
+EnvironmentFile=-/etc/{name}/publish.env
+
+# The network, and no device.
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+PrivateDevices=yes
+DevicePolicy=closed
+ProcSubset=pid
+MemoryDenyWriteExecute=yes
+
+{hardened}
 [Install]
 WantedBy=multi-user.target
 """

@@ -1,0 +1,151 @@
+"""Publishes the journal to an MQTT broker, each event once and in order."""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+from typing import Literal
+
+import msgspec
+
+from undertone.journal.tail import Entry, JournalTail, Position
+from undertone.publish import homeassistant, messages
+from undertone.publish.broker import Broker, Connection, DisconnectedError
+from undertone.publish.sources import Sources
+from undertone.publish.store import Store
+
+_log = logging.getLogger(__name__)
+
+_POLL_S = 1.0
+_BATCH = 100
+"""Events between two writings of the cursor, at most."""
+
+_FIRST_DELAY_S = 1.0
+_LONGEST_DELAY_S = 60.0
+_GRACE_S = 2.0
+
+
+class MqttState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is stored: the cursor, and the state of the sources at it."""
+
+    version: Literal[1]
+    positions: dict[str, Position]
+    sources: Sources
+
+
+class MqttPublisher:
+    """Follows the journal and publishes its lines, and the state that follows from them.
+
+    The cursor moves when the broker has acknowledged an event, which is only then followed by the
+    next one: if a connection is lost, one event at most is in doubt, and is sent again.
+    """
+
+    def __init__(self, broker: Broker, topic: str, journal: Path, store: Store[MqttState]) -> None:
+        """Raises PublishError where the stored cursor can't be read, JournalError for the journal.
+
+        Without a stored cursor only what is written from now on is published.
+        """
+        self.broker = broker
+        self._topic = topic
+        self._store = store
+        stored = store.load()
+        self._tail = JournalTail(journal, stored.positions if stored else {})
+        self.sources = stored.sources if stored else Sources()
+        self._problem: str | None = None
+        if not stored:
+            self._tail.skip_history()
+            while entries := self._tail.read(_BATCH):
+                for entry in entries:
+                    self._done(entry)
+            self._save()
+
+    def run(self, stop: Event, clock: Callable[[], float] = time.monotonic) -> None:
+        """Publish until ``stop`` is set; a broker that is absent is tried again and again.
+
+        Raises JournalError where the journal can't be read.
+        """
+        delay_s = _FIRST_DELAY_S
+        while not stop.is_set():
+            try:
+                connection = Connection(self.broker, self._topic)
+            except DisconnectedError as error:
+                self._report(str(error))
+                stop.wait(delay_s)
+                delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
+                continue
+            if self._problem is not None:
+                _log.warning("connected to the broker %s", self.broker)
+                self._problem = None
+            delay_s = _FIRST_DELAY_S
+            try:
+                self._serve(connection, stop, clock)
+            except DisconnectedError as error:
+                if not stop.is_set():
+                    self._report(str(error))
+                    stop.wait(delay_s)
+            finally:
+                self._save()
+                connection.close()
+
+    def _serve(self, connection: Connection, stop: Event, clock: Callable[[], float]) -> None:
+        stopped_s: list[float] = []
+
+        def given_up() -> bool:
+            if stop.is_set() and not stopped_s:
+                stopped_s.append(clock() + _GRACE_S)
+            return bool(stopped_s) and clock() > stopped_s[0]
+
+        told = Sources()
+        while not stop.is_set():
+            if connection.born:
+                connection.born = False
+                told = Sources()
+                self._introduce(connection, self.sources, *self.sources.by_name)
+            entries = self._tail.read(_BATCH)
+            for entry in entries:
+                if entry.content is not None:
+                    self._publish(connection, entry, given_up)
+                self._done(entry)
+                if stop.is_set():
+                    break
+            if entries:
+                self._save()
+            if told != self.sources:
+                self._tell_state(connection, told)
+                told = self.sources
+            if not entries:
+                connection.wait(_POLL_S)
+
+    def _publish(self, connection: Connection, entry: Entry, given_up: Callable[[], bool]) -> None:
+        content = entry.content or {}
+        name = self.sources.of(content)
+        if name is not None:
+            before, after = self.sources.by_name.get(name), self.sources.after(content)
+            if before is None or before.described != after.by_name[name].described:
+                self._introduce(connection, after, name)
+        connection.deliver(messages.event(self._topic, name, entry), given_up)
+
+    def _introduce(self, connection: Connection, sources: Sources, *names: str) -> None:
+        for name in names:
+            for message in homeassistant.discovery(self._topic, name, sources.by_name[name]):
+                connection.send(message)
+
+    def _tell_state(self, connection: Connection, told: Sources) -> None:
+        for name, source in self.sources.by_name.items():
+            if source != told.by_name.get(name):
+                for message in homeassistant.state(self._topic, name, source):
+                    connection.send(message)
+
+    def _done(self, entry: Entry) -> None:
+        self._tail.done(entry)
+        if entry.content is not None:
+            self.sources = self.sources.after(entry.content)
+
+    def _save(self) -> None:
+        self._store.save(MqttState(1, self._tail.positions, self.sources))
+
+    def _report(self, reason: str) -> None:
+        if reason != self._problem:
+            _log.warning("can't publish to %s: %s; it is tried again", self.broker, reason)
+        self._problem = reason
