@@ -16,7 +16,7 @@ RUNS ?= 1000
 OUTPUT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz attack soak journal-scale bench growth check format arm pictures figures clean
+.PHONY: help run test fuzz attack soak journal-scale publish-cost bench growth check format arm pictures figures clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,11 +39,14 @@ format: .venv-dev/.ready ## fix what ruff can fix
 fuzz: .venv-dev/.ready ## read EXAMPLES damaged files of each kind with every reader
 	UNDERTONE_FUZZ_EXAMPLES=$(EXAMPLES) .venv-dev/bin/python -m pytest -q -s tests/fuzz
 
-attack: .venv-dev/.ready ## kill a listening program 300 times, and other attacks on it
+attack: .venv-dev/.ready ## kill a listening program 300 times, and other attacks on it and on the broker
 	UNDERTONE_ATTACKS=300 .venv-dev/bin/python -m pytest -q -s tests/attacks
 
 soak: .venv-dev/.ready ## listen for a long time with injected faults: HOURS of a file, MINUTES of a microphone (as root)
 	.venv-dev/bin/python tools/soak.py --hours $(HOURS) --minutes $(MINUTES) $(if $(OUTPUT),--output $(OUTPUT))
+
+publish-cost: .venv-dev/.ready ## measure what it costs to publish a day of 10,000 events, and to wait
+	.venv-dev/bin/python tools/publish_cost.py $(if $(OUTPUT),--output $(OUTPUT))
 
 journal-scale: .venv-dev/.ready ## summarise a journal of EVENTS events
 	.venv-dev/bin/python tools/journal_scale.py --events $(EVENTS) $(if $(OUTPUT),--output $(OUTPUT))
@@ -74,7 +77,7 @@ clean: ## remove both environments and everything built
 
 .venv/.ready: WHAT := .
 .venv/.ready: SIZE := 230 MB
-.venv-dev/.ready: WHAT := .[training,reference,web,test]
+.venv-dev/.ready: WHAT := .[training,reference,web,publish,apprise,test]
 .venv-dev/.ready: SIZE := 3.5 GB
 REQUIRE_PYTHON = sh tools/require-python.sh '$(PYTHON)' $(VERSIONS)
 

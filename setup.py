@@ -54,6 +54,8 @@ EXTRAS = {
         "streamlit>=1.67,<1.70",  # its ASGI application, and a little of what is below it
         "pyarrow>=15,<25",  # Streamlit's charts; 25 and later break with NumPy 1
     ],
+    "publish": ["paho-mqtt>=2.1,<3"],  # MQTT; 2.0 changed the callbacks
+    "apprise": ["apprise>=1.9,<3"],  # alerts to phones, mail and chats
     "training": [
         "tensorflow>=2.21,<2.22",  # Keras 3 and the converter
         'ai-edge-litert>=2.1,<3; python_version < "3.12"',

@@ -134,6 +134,8 @@ class JournalTail:
         """All files, with those forgotten that retention has removed."""
         files = journal_files(self.folder)
         if files:
+            if self._active not in (file.path for file in files):
+                self._active = files[-1].path
             oldest = files[0].day.isoformat()
             for known in (self.positions, self._finished):
                 for name in [name for name in known if name < oldest]:

@@ -159,6 +159,8 @@ class JournalWriter:
                 self._keep_limits(self._begun)
                 self._begun = None
         except (OSError, JournalError) as error:
+            with suppress(OSError):  # else a follower reads now what will be written again
+                self._roll_back()
             self._fail(error)
             return
         self._due = self._refused_since_s = None

@@ -70,6 +70,9 @@ class Alerts:
     def take(self, content: dict[str, Any], id_: str) -> Iterator[Alert]:
         """The alerts that a line of the journal raises at once."""
         self.state.sources = self.state.sources.after(content)
+        for rule in self._rules:
+            if isinstance(rule, MicrophoneLostRule):
+                self._forget(rule, self._lost())
         if content["event"] != "segment":
             return
         self.state.heard = content["time"]
@@ -87,20 +90,32 @@ class Alerts:
         if self._silent_since_s is None:
             self._silent_since_s = steady_s - age_s
         silent_s = steady_s - self._silent_since_s
-        sources = self.state.sources.by_name
         for rule in self._rules:
             if isinstance(rule, NothingHeardRule):
-                holds = {"": f"nothing heard for {rule.after}"} if silent_s >= rule.after_s else {}
+                silent = silent_s >= rule.after_s
+                yield from self._what_holds(
+                    rule, {"": f"nothing heard for {rule.after}"} if silent else {}, now
+                )
             elif isinstance(rule, MicrophoneLostRule):
-                lost = {name for name, source in sources.items() if source.state == LOST}
-                holds = {name: f"microphone lost: {name}" for name in sorted(lost)}
-            else:
-                continue
-            yield from self._what_holds(rule, holds, now)
+                yield from self._what_holds(rule, self._lost(), now)
+
+    def _lost(self) -> dict[str, str]:
+        """Each source that is lost, and how that is said."""
+        sources = self.state.sources.by_name
+        return {
+            name: f"microphone lost: {name}"
+            for name, source in sources.items()
+            if source.state == LOST
+        }
+
+    def _forget(self, rule: AnyRule, holds: dict[str, str]) -> None:
+        """What does not hold any more is news when it holds again."""
+        state = self.state.rules[rule.name]
+        state.told = [key for key in state.told if key in holds]
 
     def _what_holds(self, rule: AnyRule, holds: dict[str, str], now: datetime) -> Iterator[Alert]:
         state = self.state.rules[rule.name]
-        state.told = [key for key in state.told if key in holds]
+        self._forget(rule, holds)
         for key in holds:
             if key not in state.told and self._may_alert(rule, now):
                 state.told.append(key)

@@ -18,7 +18,7 @@ from undertone.publish.store import Store
 _log = logging.getLogger(__name__)
 
 _POLL_S = 1.0
-_BATCH = 100
+_BATCH = 20
 """Events between two writings of the cursor, at most."""
 
 _FIRST_DELAY_S = 1.0

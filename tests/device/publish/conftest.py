@@ -1,0 +1,93 @@
+"""A real broker, and a journal to write."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mqtt_broker import Mosquitto, Subscriber, what_is_missing
+from undertone.events import Gap, Scores, SegmentEnded, Started, Verdict
+from undertone.journal import JournalLimits, JournalWriter
+from undertone.journal.format import JournalEvent
+
+NOON_S = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
+PATIENCE_S = 60.0
+
+
+class Journal:
+    """A journal that is written at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._writer = JournalWriter(folder, JournalLimits(flush_s=0), zone=UTC)
+
+    def write(self, *events: JournalEvent) -> None:
+        for event in events:
+            self._writer.write(event)
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def started(source: str = "USB", at_s: float = 0.0) -> Started:
+    return Started(NOON_S + at_s, source, "m", "0" * 64, "0.2")
+
+
+def segment(label: str = "angry", confidence: float = 0.75, at_s: float = 0.0) -> SegmentEnded:
+    scores = Scores({label: confidence, "calm": 1 - confidence})
+    return SegmentEnded(NOON_S + at_s, 1.0, -20.0, Verdict(scores, label), "m", "0" * 64)
+
+
+def gap(number: int) -> Gap:
+    """An event that its number tells from all others."""
+    return Gap(NOON_S + number / 1000, number, "test")
+
+
+@contextmanager
+def running(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Run a publisher on a thread until the end of the block, in which it must not fail."""
+    stop, errors = threading.Event(), []
+
+    def guarded() -> None:
+        try:
+            work(stop)
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=guarded)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    assert errors == []
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "journal")
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    if missing := what_is_missing():
+        pytest.skip(missing)
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def subscriber(broker: Mosquitto) -> Iterator[Subscriber]:
+    subscriber = Subscriber(broker.port)
+    yield subscriber
+    subscriber.close()
