@@ -56,3 +56,13 @@ def test_listening_imports_nothing_of_training(tmp_path_factory: pytest.TempPath
     loaded = modules_of(RUN, "listen", "--source", str(clips()[0]), "--journal", str(journal))
     assert "undertone.listener" in loaded
     assert not loaded & (HEAVY | {"undertone_training"})
+
+
+def test_publishing_imports_nothing_that_hears(tmp_path_factory: pytest.TempPathFactory) -> None:
+    journal = tmp_path_factory.mktemp("journal")
+    loaded = modules_of(
+        *(RUN, "publish", "--mqtt", "mqtt://nowhere.invalid", "--test"),
+        *("--journal", str(journal)),
+    )
+    assert "undertone.publish.broker" in loaded
+    assert not loaded & (HEAVY | {"numpy", "scipy", "sounddevice", "apprise"})

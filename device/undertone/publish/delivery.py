@@ -18,7 +18,7 @@ from undertone.publish.store import Store
 
 _log = logging.getLogger(__name__)
 
-_POLL_S = 1.0
+_POLL_S = 2.0
 _BATCH = 500
 _FIRST_DELAY_S = 1.0
 _LONGEST_DELAY_S = 300.0

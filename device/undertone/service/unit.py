@@ -173,6 +173,7 @@ PrivateDevices=yes
 DevicePolicy=closed
 ProcSubset=pid
 MemoryDenyWriteExecute=yes
+PrivateMounts=yes
 
 {hardened}
 [Install]

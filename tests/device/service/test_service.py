@@ -51,6 +51,20 @@ def unit_file(tmp_path):
     return path
 
 
+@pytest.fixture
+def publish_unit_file(tmp_path):
+    """The unit of the publisher, of a program that exists."""
+    path = tmp_path / "undertone-publish.service"
+    path.write_text(unit.publish_text(Path(sys.executable)))
+    return path
+
+
+@pytest.fixture(params=["unit_file", "publish_unit_file"])
+def any_unit_file(request):
+    """Each of both units."""
+    return request.getfixturevalue(request.param)
+
+
 def analyze(*arguments):
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd is not installed")
@@ -59,15 +73,15 @@ def analyze(*arguments):
     )
 
 
-def test_systemd_understands_every_line_of_the_unit(unit_file):
-    done = analyze("verify", unit_file)
+def test_systemd_understands_every_line_of_the_unit(any_unit_file):
+    done = analyze("verify", any_unit_file)
     assert done.returncode == 0, done.stderr
-    assert unit_file.name not in done.stderr
+    assert any_unit_file.name not in done.stderr
 
 
-def test_systemd_finds_the_unit_hardened(unit_file):
+def test_systemd_finds_the_unit_hardened(any_unit_file):
     limit = f"--threshold={LARGEST_EXPOSURE * 10:.0f}"
-    done = analyze("security", "--offline=true", "--no-pager", limit, unit_file)
+    done = analyze("security", "--offline=true", "--no-pager", limit, any_unit_file)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -77,6 +91,21 @@ def test_the_unit_names_what_it_was_given():
     assert "ExecStart=/opt/u/bin/undertone listen --source mic --channel 0" in lines
     assert {"User=me", "StateDirectory=heard"} <= set(lines)
     assert "Environment=UNDERTONE_STATE=/var/lib/heard" in lines
+
+
+def test_the_publisher_has_the_network_another_user_and_only_the_group_of_the_journal():
+    listener = set(unit.text(unit.Unit(Path("/opt/u/bin/undertone"))).splitlines())
+    publisher = set(unit.publish_text(Path("/opt/u/bin/undertone")).splitlines())
+    assert "PrivateNetwork=yes" in listener
+    assert "PrivateNetwork=yes" not in publisher
+    assert "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX" in publisher
+    assert {"DynamicUser=yes", "User=undertone-publish"} <= publisher
+    assert {line for line in publisher if line.startswith("SupplementaryGroups")} == {
+        "SupplementaryGroups=undertone"
+    }
+    assert "ExecStart=/opt/u/bin/undertone publish" in publisher
+    assert "Environment=UNDERTONE_JOURNAL=/var/lib/undertone/journal" in publisher
+    assert "EnvironmentFile=-/etc/undertone/publish.env" in publisher
 
 
 @pytest.mark.parametrize(
@@ -134,6 +163,29 @@ def test_what_a_dry_run_prints_does_what_an_installation_does(tmp_path):
     install.perform(install.install_steps(service, with_user=not install.user_exists()), run)
     assert (done.stdout, done.stderr, done.returncode) == ("".join(called), "", 0)
     assert called[-1] == "systemctl restart undertone\n"
+
+
+def test_the_publisher_is_installed_beside_the_listener_where_that_is_asked_for(tmp_path):
+    script = call("install", "--dry-run", "--publish").stdout
+    env = pretend(tmp_path / "bin", "useradd", "install", "systemctl")
+    done = subprocess.run(["/bin/sh"], input=script, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert unit.publish_text(Path(sys.executable).with_name("undertone")) in done.stdout
+    assert done.stdout.endswith("systemctl restart undertone-publish\n")
+    assert done.stdout.index("restart undertone\n") < done.stdout.index("enable undertone-publish")
+    assert "undertone-publish" not in call("install", "--dry-run").stdout
+
+
+def test_both_services_are_shown_and_removed_where_both_are_installed(monkeypatch):
+    monkeypatch.setattr(install, "publish_is_installed", lambda: True)
+    both = "undertone undertone-publish"
+    assert call("status", "--dry-run").stdout == f"systemctl status --no-pager {both}\n"
+    folder = "/etc/systemd/system"
+    assert call("remove", "--dry-run").stdout.splitlines() == [
+        f"systemctl disable --now {both}",
+        f"rm --force {folder}/undertone.service {folder}/undertone-publish.service",
+        "systemctl daemon-reload",
+    ]
 
 
 def test_a_dry_run_of_the_others_shows_their_commands():

@@ -1,0 +1,112 @@
+"""Measure what ``undertone publish`` costs: a day of 10,000 events at once, and waiting.
+
+``make publish-cost`` runs it.  The journal has real lines, the broker is a Mosquitto of its own.
+Prints one JSON object, and writes it to the file ``--output``.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from journal_scale import lines_of
+from mqtt_broker import Mosquitto, Subscriber
+from undertone.events import Started
+from undertone.journal import to_line
+
+TOPIC = "undertone/cost"
+DAY = date(2026, 11, 21)
+RULE = """
+[[alert]]
+name = "argument"
+when = "emotion"
+emotion = "angry"
+times = 1000
+within = "1m"
+"""
+
+
+def used(process_id: int) -> tuple[float, float]:
+    """Processor seconds and resident MB of a process."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    status = Path(f"/proc/{process_id}/status").read_text()
+    resident = re.search(r"VmRSS:\s*(\d+)", status)
+    assert resident
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(resident[1]) / 1024
+
+
+def measure(folder: Path, events: int, idle_s: float) -> dict[str, Any]:
+    """Run the program on a journal to which ``events`` are added, and then let it wait."""
+    (folder / "config.toml").write_text(RULE)
+    path = folder / "journal" / f"{DAY}.jsonl"
+    path.parent.mkdir()
+    began = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC).timestamp()
+    path.write_text(to_line(Started(began, "USB", "m", "0" * 64, "1"), UTC) + "\n")
+    broker = Mosquitto(folder)
+    broker.start()
+    subscriber = Subscriber(broker.port, f"{TOPIC}/#")
+    environment = {
+        "UNDERTONE_STATE": str(folder / "state"),
+        "UNDERTONE_CONFIG": str(folder / "config.toml"),
+        "UNDERTONE_WEBHOOK_URL": "http://127.0.0.1:9/",
+    }
+    program = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "undertone.cli", "publish", "--mqtt", broker.url),
+            *("--journal", str(path.parent), "--mqtt-topic", TOPIC),
+        ],
+        env=os.environ | environment,
+    )
+    try:
+        subscriber.wait_for(lambda got: any(m.payload == "online" for m in got))
+        at_start_s, _ = used(program.pid)
+        with path.open("ab") as file:
+            file.writelines(line for line, _ in zip(lines_of(DAY), range(events), strict=False))
+        began_s = time.monotonic()
+        subscriber.wait_for(lambda got: sum(m.topic.endswith("/segment") for m in got) == events)
+        wall_s = time.monotonic() - began_s
+        time.sleep(5)  # the cursor, and the alerts' way through the same events
+        caught_up_s, _ = used(program.pid)
+        time.sleep(idle_s)
+        idle_used_s, resident_mb = used(program.pid)
+    finally:
+        program.terminate()
+        program.wait()
+        broker.kill()
+    return {
+        "machine": platform.machine(),
+        "events": events,
+        "cpu_start_s": round(at_start_s, 2),
+        "cpu_events_s": round(caught_up_s - at_start_s, 2),
+        "wall_events_s": round(wall_s, 2),
+        "idle_s": idle_s,
+        "idle_cpu_percent": round(100 * (idle_used_s - caught_up_s) / idle_s, 3),
+        "resident_mb": round(resident_mb, 1),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=10_000)
+    parser.add_argument("--idle", type=float, default=120, help="seconds of waiting")
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(Path(folder), arguments.events, arguments.idle)
+    text = json.dumps(figures, indent=2) + "\n"
+    sys.stdout.write(text)
+    if arguments.output:
+        arguments.output.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
