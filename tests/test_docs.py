@@ -231,6 +231,24 @@ def test_the_example_of_a_settings_file_is_valid(tmp_path: Path) -> None:
             assert load_default_map(path, known_settings())
 
 
+def test_the_examples_of_alerts_are_valid_and_every_key_is_told(tmp_path: Path) -> None:
+    from undertone.cli.settings import load_alerts
+    from undertone.publish.rules import EmotionRule, NothingHeardRule, parse_rules
+    from undertone.publish.secrets import Secrets
+
+    (block,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/publish.md").read_text(), re.DOTALL)
+    (tmp_path / "config.toml").write_text(block)
+    assert len(parse_rules(load_alerts(tmp_path / "config.toml"), "config.toml")) == 3
+    fields = [*msgspec.structs.fields(EmotionRule), *msgspec.structs.fields(NothingHeardRule)]
+    rows = {row[0].strip("`"): row[2].strip("`") for row in tables("publish.md")["Alerts"]}
+    assert rows.keys() == {"when", *(field.name for field in fields)}
+    for field in fields:
+        if field.default != msgspec.NODEFAULT and field.default:
+            assert rows[field.name] == str(field.default)
+    secrets = [field.name for field in msgspec.structs.fields(Secrets)]
+    assert first_column("publish.md", "Secrets") == secrets
+
+
 @pytest.mark.parametrize(
     ("heading", "names"),
     [

@@ -62,6 +62,10 @@ def test_defaults(config, tmp_path):
         "web_host": "127.0.0.1",
         "web_port": 8501,
         "web_password_file": None,
+        "mqtt": None,
+        "mqtt_ca_file": None,
+        "mqtt_topic": None,
+        "publish_secrets_file": None,
     }
 
 
@@ -96,6 +100,10 @@ def test_each_setting_can_come_from_the_file(config, tmp_path):
         "web_host": "0.0.0.0",
         "web_port": 8080,
         "web_password_file": str(tmp_path / "password"),
+        "mqtt": "mqtts://broker:8884",
+        "mqtt_ca_file": str(tmp_path / "ca"),
+        "mqtt_topic": "home/pi",
+        "publish_secrets_file": str(tmp_path / "secrets"),
     }
     assert set(values) == set(known_settings())
     config("\n".join(f"{key} = {json.dumps(value)}" for key, value in values.items()))
