@@ -43,7 +43,7 @@ class AppriseTarget:
                 "run pip install 'undertone[apprise]'."
             )
         if self._run({"url": self.url}) == _UNKNOWN:
-            raise ValueError(f"Apprise knows no address like {self._scheme}://...")
+            raise ValueError(f"Apprise knows no address that begins with {self._scheme}://")
 
     def __str__(self) -> str:
         """Its kind; the rest of an address is often a secret."""
