@@ -44,8 +44,8 @@ class Entry:
 
     id: where it is; no other line has it, even in another file of the same name.
     position: that of ``file`` once this line is handled.
-    content: the keys of the line, as docs/journal.md lists them; None for a damaged line or one
-        about a recording, which is not live.
+    content: the keys of the line, as docs/journal.md lists them, the time as ``isoformat`` writes
+        it; None for a damaged line or one about a recording, which is not live.
     """
 
     id: str
@@ -174,7 +174,7 @@ def _content(line: bytes) -> dict[str, Any] | None:
     if record is None or record.recording:
         return None
     content: dict[str, Any] = msgspec.json.decode(line)
-    return content
+    return content | {"time": record.time.isoformat(timespec="milliseconds")}
 
 
 def _signature(path: Path) -> tuple[int, ...]:

@@ -10,6 +10,9 @@ LOST: State = "microphone lost"
 STOPPED: State = "stopped"
 
 _ABOUT_THE_JOURNAL = {"events-lost", "disk-refused", "days-removed"}
+_MOST = 64
+"""Microphones that are remembered, those with the newest events."""
+
 _UNNAMED = "microphone"
 """For a segment whose beginning of the listening is not in the journal any more."""
 
@@ -68,7 +71,9 @@ class Sources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 source = _changed(source, STOPPED, content)
             case "segment":
                 source = _counted(source, content)
-        return Sources({**self.by_name, name: source}, latest)
+        others = {key: other for key, other in self.by_name.items() if key != name}
+        newest = list(others.items())[1 - _MOST :]
+        return Sources({**dict(newest), name: source}, latest)
 
 
 def _changed(source: Source, state: State, content: dict[str, Any], **others: Any) -> Source:

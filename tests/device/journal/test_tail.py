@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import msgspec
@@ -15,7 +16,6 @@ from hypothesis import strategies as st
 from undertone.errors import JournalError
 from undertone.events import Gap, Started
 from undertone.journal import JournalLimits, JournalWriter, parse_line, to_line
-from undertone.journal.format import JournalEvent
 from undertone.journal.tail import JournalTail, Position
 
 
@@ -195,6 +195,15 @@ def test_a_line_without_an_end_is_waited_for_and_one_that_is_too_long_is_passed(
     assert numbers(tail) == [1]
 
 
+def test_times_are_written_as_the_standard_library_reads_them(
+    tail: JournalTail, day: Callable[[int], Path]
+) -> None:
+    append(day(21), line(1).replace("12:00:01.000+00:00", "12:00:01z"))
+    (entry,) = tail.read(10)
+    assert entry.content
+    assert entry.content["time"] == "2026-11-21T12:00:01.000+00:00"
+
+
 def test_of_the_history_only_what_tells_the_present_state_is_read(
     tail: JournalTail, day: Callable[[int], Path]
 ) -> None:
@@ -247,7 +256,7 @@ def test_what_the_disk_refused_is_not_read_before_it_is_written_for_good(
     ]
 
 
-def parse(line: str) -> JournalEvent:
+def parse(line: str) -> Any:
     record = parse_line(line)
     assert record
     return record.event

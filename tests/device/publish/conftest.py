@@ -9,9 +9,18 @@ from pathlib import Path
 import pytest
 
 from mqtt_broker import Mosquitto, Subscriber, what_is_missing
-from undertone.events import Gap, Scores, SegmentEnded, Started, Verdict
+from undertone.events import (
+    Gap,
+    Scores,
+    SegmentEnded,
+    SourceBack,
+    SourceLost,
+    Started,
+    Stopped,
+    Verdict,
+)
 from undertone.journal import JournalLimits, JournalWriter
-from undertone.journal.format import JournalEvent
+from undertone.journal.format import DiskRefused, JournalEvent
 
 NOON_S = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
 PATIENCE_S = 60.0
@@ -40,6 +49,22 @@ def started(source: str = "USB", at_s: float = 0.0) -> Started:
 def segment(label: str = "angry", confidence: float = 0.75, at_s: float = 0.0) -> SegmentEnded:
     scores = Scores({label: confidence, "calm": 1 - confidence})
     return SegmentEnded(NOON_S + at_s, 1.0, -20.0, Verdict(scores, label), "m", "0" * 64)
+
+
+def lost(source: str = "USB") -> SourceLost:
+    return SourceLost(NOON_S, source, "its stream ended")
+
+
+def back(source: str = "USB") -> SourceBack:
+    return SourceBack(NOON_S, source, 3.0)
+
+
+def stopped() -> Stopped:
+    return Stopped(NOON_S, "interrupted", 1.0, 0)
+
+
+def refused() -> DiskRefused:
+    return DiskRefused(NOON_S, 1.0, "no space")
 
 
 def gap(number: int) -> Gap:

@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 
 from undertone.errors import ConfigError
-from undertone.events import SourceBack, SourceLost
-from undertone.journal.format import JournalEvent
 from undertone.publish.alerts import Alert, DeliveryError
 from undertone.publish.apprise_target import AppriseTarget
 from undertone.publish.delivery import AlertPublisher, DeliveryState
@@ -22,7 +20,17 @@ from undertone.publish.rules import parse_rules
 from undertone.publish.store import Store
 from undertone.publish.webhook import SIGNATURE, Webhook
 
-from .conftest import NOON_S, PATIENCE_S, Journal, gap, running, segment, started
+from .conftest import (
+    NOON_S,
+    PATIENCE_S,
+    Journal,
+    back,
+    gap,
+    lost,
+    running,
+    segment,
+    started,
+)
 
 ARGUMENT = {"name": "argument", "when": "emotion", "emotion": "angry", "times": 3}
 ARGUMENT |= {"within": "10m", "confidence": 0.6}
@@ -81,7 +89,7 @@ class Machine:
         self.now_s += seconds
         self.steady_s += seconds
 
-    def alerts(self, *events: JournalEvent) -> list[str]:
+    def alerts(self, *events: Any) -> list[str]:
         """What is alerted after these events, and now."""
         self.target.alerts.clear()
         self._journal.write(*events)
@@ -148,27 +156,24 @@ def test_quiet_hours_over_midnight(machine: Any) -> None:
 
 def test_a_microphone_is_lost_once_until_it_is_lost_again(machine: Any) -> None:
     one = machine(LOST | {"cooldown": "10m"})
-    lost, back = SourceLost(NOON_S, "USB", "its stream ended"), SourceBack(NOON_S, "USB", 3.0)
-    assert one.alerts(started(), lost) == ["microphone lost: USB"]
+    assert one.alerts(started(), lost()) == ["microphone lost: USB"]
     one.restart()
     assert one.alerts() == []
-    assert one.alerts(back, lost) == []  # within the cool-down
+    assert one.alerts(back(), lost()) == []  # within the cool-down
     one.passes(600)
     assert one.alerts() == ["microphone lost: USB"]  # and still lost
-    assert one.alerts(back, gap(1)) == []
+    assert one.alerts(back(), gap(1)) == []
 
 
 def test_each_microphone_is_lost_by_itself(machine: Any) -> None:
     one = machine(LOST | {"cooldown": "0s"})
-    assert one.alerts(started("A"), started("B"), SourceLost(NOON_S, "A", "x")) == [
-        "microphone lost: A"
-    ]
-    assert one.alerts(SourceLost(NOON_S, "B", "x")) == ["microphone lost: B"]
+    assert one.alerts(started("A"), started("B"), lost("A")) == ["microphone lost: A"]
+    assert one.alerts(lost("B")) == ["microphone lost: B"]
 
 
 def test_what_still_holds_when_the_quiet_hours_end_is_told_then(machine: Any) -> None:
     one = machine(LOST | {"quiet": "11:00-13:00"})
-    assert one.alerts(started(), SourceLost(NOON_S, "USB", "its stream ended")) == []
+    assert one.alerts(started(), lost()) == []
     one.passes(3600)
     assert one.alerts() == ["microphone lost: USB"]
 

@@ -1,6 +1,7 @@
 """The journal on a real broker: each event once and in order, whatever happens to either side."""
 
 import json
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
@@ -11,14 +12,12 @@ import pytest
 
 from mqtt_broker import Mosquitto, Received, Subscriber
 from undertone.errors import JournalError, PublishError
-from undertone.events import SourceBack, SourceLost, Stopped
-from undertone.journal.format import DiskRefused
 from undertone.publish.broker import Broker, parse_url
 from undertone.publish.mqtt import MqttPublisher, MqttState
 from undertone.publish.sources import LISTENING, LOST, STOPPED
 from undertone.publish.store import Store, locked
 
-from .conftest import NOON_S, Journal, gap, running, segment, started
+from .conftest import Journal, back, gap, lost, refused, running, segment, started, stopped
 
 TOPIC = "undertone/pi"
 
@@ -128,9 +127,9 @@ def test_the_state_follows_the_microphone_and_the_journal_has_its_own_topic(
     with running(publisher(broker.url).run):
         for event, expected in (
             (started(), LISTENING),
-            (SourceLost(NOON_S, "USB", "its stream ended"), LOST),
-            (SourceBack(NOON_S, "USB", 3.0), LISTENING),
-            (Stopped(NOON_S, "interrupted", 1.0, 0), STOPPED),
+            (lost(), LOST),
+            (back(), LISTENING),
+            (stopped(), STOPPED),
         ):
             journal.write(event)
             subscriber.wait_for(
@@ -138,7 +137,7 @@ def test_the_state_follows_the_microphone_and_the_journal_has_its_own_topic(
                     [each["state"] for each in payloads(got, state)][-1:] == [expected]
                 )
             )
-        journal.write(DiskRefused(NOON_S, 1.0, "no space"))
+        journal.write(refused())
         subscriber.wait_for(lambda got: payloads(got, f"{TOPIC}/disk-refused"))
 
 
@@ -165,6 +164,20 @@ def test_it_goes_on_where_it_ended(
     # the first start begins with what is written from then on
     assert numbers(subscriber.messages)[-10:] == list(range(2, 12))
     assert subscriber.messages[-1] == Received(f"{TOPIC}/status", "offline", False)
+
+
+def test_a_journal_that_is_deleted_and_begun_again_under_it_is_followed_on(
+    broker: Mosquitto, subscriber: Subscriber, journal: Journal, publisher: Any
+) -> None:
+    with running(publisher(broker.url).run):
+        journal.write(started(), gap(1))
+        subscriber.wait_for(lambda got: numbers(got) == [1])
+        shutil.rmtree(journal.folder)
+        journal.write(started(at_s=1), gap(2), gap(3))
+        messages = subscriber.wait_for(lambda got: len(numbers(got)) == 3)
+    assert numbers(messages) == [1, 2, 3]
+    ids = [said["id"] for said in payloads(messages, f"{TOPIC}/usb/gap")]
+    assert len(set(ids)) == 3
 
 
 def test_a_broker_that_is_restarted_in_good_order_gets_nothing_twice(
