@@ -1,4 +1,4 @@
-"""From sound to a broker: ``undertone listen`` writes the journal, ``undertone publish`` follows."""
+"""From sound to a broker: `undertone listen` writes a journal, `undertone publish` follows it."""
 
 import json
 import os

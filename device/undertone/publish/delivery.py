@@ -112,9 +112,7 @@ class AlertPublisher:
         is_new = raised is not None
         if raised is None:
             raised = list(self._alerts.tick(self._local_time(), self._clock(), self._age_s()))
-        for alert in raised:
-            _log.warning("alert %s: %s", alert.alert, alert.message)
-            self._waiting.append(Waiting(alert, list(self._targets)))
+        self._waiting += [Waiting(alert, list(self._targets)) for alert in raised]
         if is_new or raised:
             self._give_up_oldest()
             self._save()

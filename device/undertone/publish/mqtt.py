@@ -89,12 +89,13 @@ class MqttPublisher:
                 connection.close()
 
     def _serve(self, connection: Connection, stop: Event, clock: Callable[[], float]) -> None:
-        stopped_s: list[float] = []
+        stopped_s: float | None = None
 
         def given_up() -> bool:
-            if stop.is_set() and not stopped_s:
-                stopped_s.append(clock() + _GRACE_S)
-            return bool(stopped_s) and clock() > stopped_s[0]
+            nonlocal stopped_s
+            if stopped_s is None and stop.is_set():
+                stopped_s = clock()
+            return stopped_s is not None and clock() > stopped_s + _GRACE_S
 
         told = Sources()
         while not stop.is_set():
