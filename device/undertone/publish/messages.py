@@ -59,7 +59,8 @@ def event(topic: str, source: str | None, entry: Entry) -> Message:
 
     An event that is not about a source, such as ``disk-refused``, is one level further up.
     """
-    content: dict[str, Any] = {"id": entry.id, **(entry.content or {})}
+    identity = {"id": entry.id}
+    content: dict[str, Any] = identity | (entry.content or {}) | identity
     kind = content["event"]
     path = f"{topic}/{kind}" if source is None else f"{topic}/{slug(source)}/{kind}"
     return Message(path, to_json(content))
