@@ -24,7 +24,6 @@ from undertone.events import (
     Started,
     Verdict,
 )
-from undertone.journal.format import time_of
 from undertone.support.printable import printable
 
 _BAR_WIDTH = 30
@@ -43,13 +42,13 @@ def bar(share: float, width: int = _BAR_WIDTH) -> str:
 
 def describe(event: Event) -> str | None:
     """One line of text for an event; None for a start and a stop."""
-    clock = time_of(event).strftime("%H:%M:%S")
+    clock = event.time.astimezone().strftime("%H:%M:%S")
     match event:
-        case SegmentEnded(verdict=verdict):
-            reason = f"  {printable(verdict.reason)}" if verdict.reason else ""
+        case SegmentEnded():
+            reason = f"  {printable(event.reason)}" if event.reason else ""
             return (
-                f"{clock}  {verdict.verdict:<10} {verdict.scores.label:<10}"
-                f"{verdict.scores.confidence:4.0%}  {event.duration_s:.1f} s  "
+                f"{clock}  {event.verdict:<10} {event.label:<10}"
+                f"{event.confidence:4.0%}  {event.duration_s:.1f} s  "
                 f"{event.level_dbfs:.0f} dBFS{reason}"
             )
         case SourceLost():
@@ -88,7 +87,7 @@ class LiveView:
         self._source = source
         self._model = ""
         self._status: LiveStatus | None = None
-        self._verdict: Verdict | None = None
+        self._verdict: Verdict | SegmentEnded | None = None
         self._last: deque[str] = deque(maxlen=_LAST_SEGMENTS)
         self._live = Live(
             self.render(),
@@ -104,7 +103,7 @@ class LiveView:
         if isinstance(event, Started):
             self._model = event.model
         if isinstance(event, SegmentEnded):
-            self._verdict = event.verdict
+            self._verdict = event
         if line := describe(event):
             self._last.append(line)
 
@@ -128,7 +127,7 @@ class LiveView:
         table.add_column(min_width=_BAR_WIDTH)
         table.add_column(justify="right")
         if self._verdict:
-            for label, share in self._verdict.scores.probabilities.items():
+            for label, share in self._verdict.scores.items():
                 style = colour(label)
                 table.add_row(Text(label, style), Text(bar(share), style), f"{share:4.0%}")
         return Panel(
@@ -186,7 +185,7 @@ class SegmentCounter:
     def handle(self, event: Event) -> None:
         """Count a segment."""
         if isinstance(event, SegmentEnded):
-            self.segments[event.verdict.verdict] += 1
+            self.segments[event.verdict] += 1
             self.speech_s += event.duration_s
 
     def observe(self, status: LiveStatus) -> None:

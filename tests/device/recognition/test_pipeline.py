@@ -37,10 +37,7 @@ def test_every_shipped_bundle_has_golden_outputs():
 def test_golden_outputs(name):
     """tools/update_golden.py writes them anew after a bundle is promoted."""
     reference = Classifier(bundle.load(name), reference_kernels=True)
-    found = {
-        clip.name: classify(read_blocks(clip), reference).overall.scores.probabilities
-        for clip in clips()
-    }
+    found = {clip.name: classify(read_blocks(clip), reference).overall.scores for clip in clips()}
     golden = json.loads(GOLDEN.read_text())[name]
     assert golden["model_sha256"] == reference.manifest.model_sha256, "promoted without new golden"
     assert list(found) == list(golden["probabilities"])
@@ -132,7 +129,7 @@ def test_silence_has_no_verdict(classifier):
 def test_below_the_threshold_the_verdict_is_uncertain(classifier):
     certain = classify(read_blocks(clips()[4]), classifier, threshold=0.0)
     never = classify(read_blocks(clips()[4]), classifier, threshold=1.0)
-    assert certain.verdict == certain.overall.scores.label
+    assert certain.verdict == certain.overall.label
     assert never.verdict == "uncertain"
     assert never.overall.scores == certain.overall.scores
 
@@ -160,7 +157,7 @@ def test_a_short_sentence_has_a_provisional_verdict_before_its_end(classifier):
         if not ended and (verdict := pipeline.provisional()):
             seen.append(verdict)
     assert seen
-    assert len({verdict.scores.confidence for verdict in seen}) <= 4  # once a hop, not a block
+    assert len({verdict.confidence for verdict in seen}) <= 4  # once a hop, not a block
 
 
 def tenths(samples):
