@@ -42,24 +42,24 @@ def _row(result: FileResult, labels: Sequence[str]) -> list[Any]:
 def _values(result: FileResult) -> dict[str, Any]:
     if result.verdict is None:
         return {"path": str(result.path), "error": result.error}
-    overall = result.verdict.overall
-    none = {"label": None, "verdict": result.verdict.verdict, "confidence": None, "scores": {}}
     return {
         "path": str(result.path),
-        **(_scores(overall) if overall else none),
+        **_scores(result.verdict.overall, result.verdict.verdict),
         "segments": [
             {
                 "start_s": round(segment.time_s, 3),
                 "duration_s": round(segment.duration_s, 3),
                 "level_dbfs": round(segment.level_dbfs, 1),
-                **_scores(segment.verdict),
+                **_scores(segment.verdict, segment.verdict.verdict),
             }
             for segment in result.verdict.segments
         ],
     }
 
 
-def _scores(verdict: Verdict) -> dict[str, Any]:
+def _scores(verdict: Verdict | None, word: str) -> dict[str, Any]:
+    if verdict is None:
+        return {"label": None, "verdict": word, "confidence": None, "scores": {}}
     values: dict[str, Any] = msgspec.to_builtins(verdict)
     scores = {label: round(share, 4) for label, share in verdict.scores.items()}
     return values | {"confidence": round(verdict.confidence, 4), "scores": scores}

@@ -162,11 +162,6 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
     def add(self, event: Event | None) -> None:
         """Add the next line's event; None is a damaged line."""
         match event:
-            case None:
-                self.damaged += 1
-                return
-            case DaysRemoved():  # has nothing to do with what was listened to
-                return
             case SegmentEnded():
                 tally = self.verdicts.get(event.verdict)
                 if tally is None:
@@ -175,6 +170,11 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
                 tally.speech_s += event.duration_s
                 counts = self.hours.setdefault(event.time.isoformat()[:13], {})
                 counts[event.verdict] = counts.get(event.verdict, 0) + 1
+            case None:
+                self.damaged += 1
+                return
+            case DaysRemoved():  # has nothing to do with what was listened to
+                return
             case Started():
                 self.runs.start(event.time, self.last)
             case Stopped():

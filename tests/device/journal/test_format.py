@@ -1,6 +1,6 @@
 import json
 import math
-from datetime import UTC, timedelta, timezone
+from datetime import timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -121,6 +121,11 @@ def test_rounding_keeps_the_label():
     verdict = events.Verdict.of({"calm": 0.33334, "sad": 0.33336})
     record = parse_line(to_line(segment(verdict=verdict)))
     assert record.label == "sad"
+
+
+def test_a_line_that_was_read_is_written_again_as_it_was():
+    line = to_line(segment(start_s=0.0004, duration_s=0.0004))  # which together are a millisecond
+    assert to_line(parse_line(line)) == line
 
 
 def test_a_device_name_that_is_not_utf8_is_written():
