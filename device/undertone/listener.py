@@ -34,16 +34,19 @@ SourceItem = Block | Gap | CaughtUp | Idle | SourceLost | SourceBack
 
 
 class Sink(Protocol):
-    """Receives every event, and the status of every moment."""
+    """Receives every event, and the status of every moment; a subclass may ignore some of them."""
 
     def handle(self, event: Event) -> None:
         """Receive one event."""
+        return
 
     def observe(self, status: LiveStatus) -> None:
         """Receive the present status, after every block and while a live source is idle."""
+        return
 
     def close(self) -> None:
         """Finish: no event follows."""
+        return
 
 
 class Listener:

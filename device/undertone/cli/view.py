@@ -24,6 +24,7 @@ from undertone.events import (
     Started,
     Verdict,
 )
+from undertone.listener import Sink
 from undertone.support.printable import printable
 
 _BAR_WIDTH = 30
@@ -60,7 +61,7 @@ def describe(event: Event) -> str | None:
     return None
 
 
-class PlainView:
+class PlainView(Sink):
     """One line per event."""
 
     def __init__(self, console: Console) -> None:
@@ -72,14 +73,8 @@ class PlainView:
         if line := describe(event):
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def observe(self, status: LiveStatus) -> None:
-        """Print nothing: only events are printed."""
 
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class LiveView:
+class LiveView(Sink):
     """The current emotion, all probabilities, the level and the last segments, redrawn in place."""
 
     def __init__(self, console: Console, source: str) -> None:
@@ -174,7 +169,7 @@ def summary(segments: Counter[str], speech_s: float, listened_s: float) -> Table
     return table
 
 
-class SegmentCounter:
+class SegmentCounter(Sink):
     """Counts the segments with each verdict, for the summary at the end."""
 
     def __init__(self) -> None:
@@ -188,23 +183,14 @@ class SegmentCounter:
             self.segments[event.verdict] += 1
             self.speech_s += event.duration_s
 
-    def observe(self, status: LiveStatus) -> None:
-        """Count nothing."""
 
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class ClippingWarning:
+class ClippingWarning(Sink):
     """Logs a warning when the sound is clipped."""
 
     def __init__(self, steady_clock: Callable[[], float] = time.monotonic) -> None:
         """Start with nothing clipped; ``steady_clock`` gives seconds that nobody sets."""
         self._clock = steady_clock
         self._warned_s = -math.inf
-
-    def handle(self, event: Event) -> None:
-        """Do nothing: no event is about clipping."""
 
     def observe(self, status: LiveStatus) -> None:
         """Warn, at most once an hour."""
@@ -214,9 +200,6 @@ class ClippingWarning:
                 "the sound is clipped, which makes the verdicts unreliable: turn the input down "
                 "with alsamixer, or lower gain_db"
             )
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def _level(status: LiveStatus | None) -> Text:
