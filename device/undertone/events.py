@@ -69,6 +69,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
 class _Marked(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True, gc=False
 ):
+    """Of every event, given by name; so it comes after the fields of each kind."""
+
     recording: bool = False
 
 

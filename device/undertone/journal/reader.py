@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from undertone.errors import JournalError
@@ -127,9 +127,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _start_s(day: date) -> float:
-    return (
-        datetime(day.year, day.month, day.day, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-    ) / timedelta(seconds=1)
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
 
 
 def _unreadable(path: Path, error: OSError) -> JournalError:
