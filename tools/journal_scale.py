@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from undertone.emotions import EMOTIONS
-from undertone.events import Scores, SegmentEnded, Verdict
+from undertone.events import SegmentEnded, Verdict
 from undertone.journal import JournalLimits, summary_cache, to_line
 from undertone.journal.files import JournalFile
 
@@ -47,9 +47,9 @@ def lines_of(day: date) -> Iterator[bytes]:
     kinds = []
     for label in EMOTIONS:
         shares = {other: (0.65 if other == label else 0.05) for other in EMOTIONS}
-        verdict = Verdict(Scores(shares), label)
-        event = SegmentEnded(begin_s, 0.0, -30.0, verdict, "ravdess8-compact", "0" * 64)
-        kinds.append(to_line(event, UTC).replace(stamp, "{stamp}").split("{stamp}"))
+        verdict = Verdict.of(shares)
+        event = SegmentEnded.of(begin_s, 0.0, -30.0, verdict, "ravdess8-compact", "0" * 64)
+        kinds.append(to_line(event).replace(stamp, "{stamp}").split("{stamp}"))
     for number in range(EVENTS_A_DAY):
         time_of_day = timedelta(milliseconds=number * 86_400_000 // EVENTS_A_DAY)
         now = (datetime(day.year, day.month, day.day) + time_of_day).isoformat(

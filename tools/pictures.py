@@ -21,7 +21,7 @@ from rich.console import Console, RenderableType
 from undertone.audio.block import SAMPLE_RATE_HZ, Block
 from undertone.cli.view import LiveView
 from undertone.emotions import EMOTIONS
-from undertone.events import Scores, SegmentEnded, Verdict
+from undertone.events import SegmentEnded, Verdict
 from undertone.journal import JournalWriter
 from undertone.listener import Listener
 from undertone.recognition import bundle
@@ -101,11 +101,12 @@ def _write_journal(folder: Path) -> None:
     writer = JournalWriter(folder)
     for minute in sorted(chance.sample(range(14 * 60), 150)):
         weights = {label: likely[label] * chance.random() ** 3 for label in EMOTIONS}
-        scores = Scores({name: weight / sum(weights.values()) for name, weight in weights.items()})
-        verdict = scores.label if scores.confidence > 0.4 else "uncertain"
+        scores = {name: weight / sum(weights.values()) for name, weight in weights.items()}
         time_s = (day + timedelta(minutes=minute)).timestamp()
         duration_s = chance.uniform(1, 6)
-        event = SegmentEnded(time_s, duration_s, -35.0, Verdict(scores, verdict), "m", "0" * 64)
+        event = SegmentEnded.of(
+            time_s, duration_s, -35.0, Verdict.of(scores, threshold=0.4), "m", "0" * 64
+        )
         writer.write(event)
     writer.close()
 

@@ -38,8 +38,8 @@ import numpy as np
 import soundfile
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block
-from undertone.events import Gap, SegmentEnded, SourceBack, SourceLost, Started
-from undertone.journal import DiskRefused, JournalReader, Record
+from undertone.events import DiskRefused, Event, Gap, SegmentEnded, SourceBack, SourceLost, Started
+from undertone.journal import JournalReader
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.pipeline import Pipeline
@@ -167,7 +167,7 @@ class Listening:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[Event]:
         """The journal as it is now; SoakError if a line is damaged."""
         if not self._journal.exists():
             return []
@@ -179,7 +179,7 @@ class Listening:
 
     def count(self, kinds: type | tuple[type, ...]) -> int:
         """Events of these kinds in the journal."""
-        return sum(isinstance(record.event, kinds) for record in self.records())
+        return sum(isinstance(record, kinds) for record in self.records())
 
     def end_of_sound(self) -> None:
         """Close the pipe, which ends the program."""
@@ -248,7 +248,7 @@ def soak_file(hours: float) -> dict[str, Any]:
             at_s = fed * loop_s
             for block in blocks:
                 segments = reference.process(Block(block.samples, at_s))
-                expected.extend((one.time_s, one.verdict.scores.label) for one in segments)
+                expected.extend((one.time_s, one.verdict.label) for one in segments)
                 at_s += block.duration_s
             fed += 1
             memory.take(fed * loop_s / 3600, listening.memory_mb())
@@ -267,13 +267,13 @@ def soak_file(hours: float) -> dict[str, Any]:
         records = listening.records()
         files = len(list(disk.journal.glob("*.jsonl")))
     found = [
-        (record.event.time_s, record.event.verdict.scores.label)
+        (record.start.timestamp(), record.label)
         for record in records
-        if isinstance(record.event, SegmentEnded)
+        if isinstance(record, SegmentEnded)
     ]
     began_s = found[0][0] - expected[0][0]
     lost, doubled = compared(expected, [(at_s - began_s, label) for at_s, label in found])
-    noted = sum(isinstance(record.event, DiskRefused) for record in records)
+    noted = sum(isinstance(record, DiskRefused) for record in records)
     return {
         "audio_h": round(fed * loop_s / 3600, 3),
         "wall_s": round(time.monotonic() - began, 1),
@@ -336,8 +336,10 @@ class Speaker:
         The latter repeat sound of the segment before, or come before the first clip.  A clip may be
         two segments: the faint end of one of them, at -68 dBFS, sometimes becomes a segment.
         """
-        of_clips = [bisect_right(self.begun_s, one.time_s) for one in heard]  # 0: before the first
-        twice = sum(two.time_s < one.time_s + one.duration_s for one, two in pairwise(heard))
+        of_clips = [
+            bisect_right(self.begun_s, one.start.timestamp()) for one in heard
+        ]  # 0: before the first
+        twice = sum(two.start < one.time for one, two in pairwise(heard))
         return len(self.begun_s) - len({*of_clips} - {0}), of_clips.count(0) + twice
 
 
@@ -369,12 +371,11 @@ def soak_microphone(minutes: float) -> dict[str, Any]:
                 thrown[name] += 1
             memory.take(passed, listening.memory_mb())
             ended_after_s = listening.end()
-            records = listening.records()
+            events = listening.records()
     finally:
         microphone.cont()
         microphone.kill()
         shutil.rmtree(folder)
-    events = [record.event for record in records]
     heard = [event for event in events if isinstance(event, SegmentEnded)]
     lost, doubled = speaker.compared(heard)
     kinds = Counter(event.kind for event in events)

@@ -24,7 +24,7 @@ def _outputs(name: str) -> dict[str, object]:
         overall = classify(read_blocks(clip), classifier).overall
         assert overall is not None
         probabilities[clip.name] = {
-            label: round(share, 6) for label, share in overall.scores.probabilities.items()
+            label: round(share, 6) for label, share in overall.scores.items()
         }
     return {
         "model_sha256": classifier.manifest.model_sha256,

@@ -1,112 +1,193 @@
 """The events that the listener hands to its sinks, and what else a source or a view needs.
 
-Times are POSIX seconds; the journal writes them as RFC 3339 with the UTC offset.  ``kind`` is the
-value of the journal's key ``event``; what is never stored has none.
+An event is one line of the journal: its fields are the line's keys, and their types say what is
+accepted when a line is read.  The key ``event`` names the kind.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
 
 UNCERTAIN = "uncertain"
 
 SILENCE_DBFS = -120.0
 """The level stated for digital silence, which has none."""
 
+_LARGEST_INTEGER = 2**53
+"""JSON's integers are exact up to here (RFC 8259, section 6)."""
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """The classifier's result for speech: a probability for each label; they sum to 1."""
+_LARGEST_NUMBER = 1e10
+"""Three centuries in seconds; sums of what is read stay finite."""
 
-    probabilities: Mapping[str, float]
-
-    @property
-    def label(self) -> str:
-        """The most probable emotion."""
-        return max(self.probabilities, key=self.probabilities.__getitem__)
-
-    @property
-    def confidence(self) -> float:
-        """Its probability."""
-        return self.probabilities[self.label]
+Time = Annotated[datetime, Meta(tz=True)]
+_Number = Annotated[float, Meta(gt=-_LARGEST_NUMBER, lt=_LARGEST_NUMBER)]
+_Share = Annotated[float, Meta(ge=0, le=1)]
+_Count = Annotated[int, Meta(ge=0, le=_LARGEST_INTEGER)]
+_Seconds = Annotated[float, Meta(ge=0, lt=_LARGEST_NUMBER)]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Scores compared with a threshold: ``verdict`` is the most probable label or ``uncertain``.
+def moment(time_s: float) -> datetime:
+    """POSIX seconds as a time in UTC, to the millisecond."""
+    return datetime.fromtimestamp(round(time_s, 3), UTC)
 
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The classifier's probabilities for speech, compared with a threshold.
+
+    label: the most probable emotion.  verdict: that label or ``uncertain``.
     reason: why the sound can't be classified, whatever the scores are; None if it can.
+    confidence: the probability of ``label``.
+    scores: a probability for each label; they sum to 1.
     """
 
-    scores: Scores
+    label: str
     verdict: str
     reason: str | None = None
+    confidence: float
+    scores: dict[str, float]
+
+    @classmethod
+    def of(
+        cls, scores: dict[str, float], threshold: float = 0.0, reason: str | None = None
+    ) -> "Verdict":
+        """The verdict on ``scores``; a confidence below ``threshold`` is ``uncertain``."""
+        label = max(scores, key=scores.__getitem__)
+        certain = reason is None and scores[label] >= threshold
+        return cls(
+            label=label,
+            verdict=label if certain else UNCERTAIN,
+            reason=reason,
+            confidence=scores[label],
+            scores=scores,
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class _Marked(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True, gc=False
+):
+    """Of every event, given by name; so it comes after the fields of each kind."""
+
+    recording: bool = False
+
+
+class Event(_Marked, frozen=True):
+    """What happened, and when: each kind of event is a class of its own.
+
+    time: when it was complete.
+    recording: whether it belongs to a recording, whose own time it has.
+    """
+
+    time: Time
+
+    @property
+    def kind(self) -> str:
+        """The value of the key ``event``."""
+        return str(self.__struct_config__.tag)
+
+
+class Started(Event, frozen=True, tag="start"):
     """Listening has begun, to this source with this model."""
 
-    kind: ClassVar[str] = "start"
-    time_s: float
     source: str
     model: str
     model_sha256: str
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentEnded:
-    """One segment of speech has ended and has its verdict."""
+class SegmentEnded(Event, frozen=True, kw_only=True, tag="segment"):
+    """One segment of speech has ended and has its verdict, whose fields are those of Verdict."""
 
-    kind: ClassVar[str] = "segment"
-    time_s: float
-    duration_s: float
-    level_dbfs: float
-    verdict: Verdict
+    label: str
+    verdict: str
+    reason: str | None = None
+    confidence: _Share
+    scores: dict[str, _Share]
+    start: Time
+    duration_s: _Seconds
+    level_dbfs: _Number
     model: str
     model_sha256: str
 
+    @classmethod
+    def of(
+        cls,
+        start_s: float,
+        duration_s: float,
+        level_dbfs: float,
+        verdict: Verdict,
+        model: str,
+        model_sha256: str,
+    ) -> "SegmentEnded":
+        """The event of a segment that began at ``start_s`` (POSIX seconds)."""
+        return cls(
+            **msgspec.structs.asdict(verdict),
+            time=moment(start_s + duration_s),
+            start=moment(start_s),
+            duration_s=duration_s,
+            level_dbfs=level_dbfs,
+            model=model,
+            model_sha256=model_sha256,
+        )
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+
+class Gap(Event, frozen=True, tag="gap"):
     """Samples were lost: dropped under load, or by the driver."""
 
-    kind: ClassVar[str] = "gap"
-    time_s: float
-    lost_samples: int
+    lost_samples: _Count
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class SourceLost:
+class SourceLost(Event, frozen=True, tag="source-lost"):
     """The microphone no longer delivers sound."""
 
-    kind: ClassVar[str] = "source-lost"
-    time_s: float
     source: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class SourceBack:
+class SourceBack(Event, frozen=True, tag="source-back"):
     """The microphone delivers sound again."""
 
-    kind: ClassVar[str] = "source-back"
-    time_s: float
     source: str
-    missed_s: float
+    missed_s: _Seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(Event, frozen=True, tag="stop"):
     """Listening has ended; the totals of this run."""
 
-    kind: ClassVar[str] = "stop"
-    time_s: float
     reason: str
-    listened_s: float
-    segments: int
+    listened_s: _Seconds
+    segments: _Count
+
+
+class EventsLost(Event, frozen=True, tag="events-lost"):
+    """A note by the journal: events that could not be written and were too many to keep."""
+
+    lost_events: _Count
+    reason: str
+
+
+class DiskRefused(Event, frozen=True, tag="disk-refused"):
+    """A note by the journal: the disk refused the events that follow for a while.
+
+    ``time`` is that of the first event that waited.
+    """
+
+    refused_s: _Seconds
+    reason: str
+
+
+class DaysRemoved(Event, frozen=True, tag="days-removed"):
+    """A note by the journal: the files of these days were removed because of their age or size.
+
+    days: dates with commas between them, in the order in which they were written.
+    """
+
+    days: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +200,6 @@ class Idle:
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
     """A live source has delivered all that there is: its reader may rest before it takes more."""
-
-
-Event = Started | SegmentEnded | Gap | SourceLost | SourceBack | Stopped
 
 
 @dataclass(frozen=True, slots=True)

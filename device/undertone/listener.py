@@ -20,6 +20,7 @@ from undertone.events import (
     SourceLost,
     Started,
     Stopped,
+    moment,
 )
 from undertone.recognition.bundle import Manifest
 from undertone.recognition.pipeline import ClassifiedSegment, Pipeline
@@ -33,16 +34,19 @@ SourceItem = Block | Gap | CaughtUp | Idle | SourceLost | SourceBack
 
 
 class Sink(Protocol):
-    """Receives every event, and the status of every moment."""
+    """Receives every event, and the status of every moment; a subclass may ignore some of them."""
 
     def handle(self, event: Event) -> None:
         """Receive one event."""
+        return
 
     def observe(self, status: LiveStatus) -> None:
         """Receive the present status, after every block and while a live source is idle."""
+        return
 
     def close(self) -> None:
         """Finish: no event follows."""
+        return
 
 
 class Listener:
@@ -86,7 +90,7 @@ class Listener:
         try:
             self._emit(
                 Started(
-                    self._clock(),
+                    moment(self._clock()),
                     source=name,
                     model=self._manifest.name,
                     model_sha256=self._manifest.model_sha256,
@@ -95,8 +99,7 @@ class Listener:
             )
             reason = self._listen(source)
         finally:
-            listened_s = round(self.listened_s, 3)
-            self._emit(Stopped(self._clock(), reason, listened_s, self.segments))
+            self._emit(Stopped(moment(self._clock()), reason, self.listened_s, self.segments))
             closed = [self._guard(sink, sink.close) for sink in self._sinks]
             self.incomplete = not all(closed)
 
@@ -151,7 +154,7 @@ class Listener:
         for segment in segments:
             self.segments += 1
             self._emit(
-                SegmentEnded(
+                SegmentEnded.of(
                     segment.time_s,
                     segment.duration_s,
                     segment.level_dbfs,

@@ -97,9 +97,7 @@ def test_no_kill_tears_or_doubles_a_line_or_takes_more_than_the_last_seconds(
         assert all(line.endswith(b"\n") and parse_line(line) for line in lines)
         assert len(set(lines)) == len(lines)
         assert before <= set(lines)
-        kinds = Counter(
-            type(record.event) for line in {*lines} - before if (record := parse_line(line))
-        )
+        kinds = Counter(type(record) for line in {*lines} - before if (record := parse_line(line)))
         assert kinds[Started] == bool(kinds)
         lost_s = [killed_s - told_s for told_s in victim.told_s[kinds[SegmentEnded] :]]
         assert max(lost_s, default=0) <= flush_s + SLACK_S

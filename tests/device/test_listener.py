@@ -10,7 +10,16 @@ from rich.console import Console
 
 from undertone.audio.block import Block
 from undertone.cli.view import PlainView
-from undertone.events import CaughtUp, Gap, SegmentEnded, SourceBack, SourceLost, Started, Stopped
+from undertone.events import (
+    CaughtUp,
+    Gap,
+    SegmentEnded,
+    SourceBack,
+    SourceLost,
+    Started,
+    Stopped,
+    moment,
+)
 from undertone.journal import JournalLimits, JournalReader, JournalWriter
 from undertone.journal.sink import JournalSink
 from undertone.listener import OVERLOADED_S, Listener
@@ -92,9 +101,9 @@ def test_a_failing_sink_stops_nothing_and_is_reported_once(classifier, caplog):
 
 
 def test_a_loss_ends_the_segment_and_is_passed_on(classifier):
-    lost = SourceLost(5.0, "a test", "stream inactive")
-    back = SourceBack(9.0, "a test", 4.0)
-    gap = Gap(9.5, 160, "queue full")
+    lost = SourceLost(moment(5.0), "a test", "stream inactive")
+    back = SourceBack(moment(9.0), "a test", 4.0)
+    gap = Gap(moment(9.5), 160, "queue full")
     speaking = list(demonstration())[:23]  # up to the middle of the first clip's speech
     for interruption in (lost, back, gap):
         recorder = listen(classifier, [*speaking, interruption, *speaking])
@@ -188,7 +197,7 @@ def test_an_error_in_the_last_segment_leaves_the_journal_whole(classifier, tmp_p
     listener = Listener(Failing(Pipeline(classifier)), classifier.manifest, sinks, lambda: 1000.0)
     with pytest.raises(RuntimeError, match="no such kernel"):
         listener.run(source(), "a test")
-    records = [record.event for record in JournalReader(tmp_path)]
+    records = list(JournalReader(tmp_path))
     assert [event.kind for event in records] == ["start", "segment", "stop"]
     assert records[-1].reason == "error"
     JournalWriter(tmp_path).close()  # it is free again

@@ -40,7 +40,7 @@ from undertone.samples import clips
 def heard(name):
     classifier = Classifier(bundle.load(name), reference_kernels=True)
     overall = {clip.name: classify(read_blocks(clip), classifier).overall for clip in clips()}
-    return {clip: heard.scores.probabilities for clip, heard in overall.items()}
+    return {clip: heard.scores for clip, heard in overall.items()}
 
 print(json.dumps({name: heard(name) for name in bundle.installed_bundles()}))
 """

@@ -7,7 +7,7 @@ import numpy as np
 from undertone.audio.block import SAMPLE_RATE_HZ, Block
 from undertone.audio.resample import Resampler
 from undertone.audio.timeline import Captured, Chunk, Timeline
-from undertone.events import Gap
+from undertone.events import Gap, moment
 
 _FELL_BEHIND = "the listening fell behind the microphone"
 _OVERFLOWED = "the sound driver overflowed"
@@ -79,4 +79,4 @@ class Capture:
 
 
 def _gap(start_s: float, missing_s: float, reason: str) -> Gap:
-    return Gap(start_s, round(missing_s * SAMPLE_RATE_HZ), reason)
+    return Gap(moment(start_s), round(missing_s * SAMPLE_RATE_HZ), reason)

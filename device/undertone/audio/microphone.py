@@ -17,7 +17,7 @@ from undertone.audio.resample import to_mono
 from undertone.audio.timeline import Chunk, steady_clock
 from undertone.audio.watchdog import Back, Lost, Reopen, State, Watchdog, WatchdogConfig
 from undertone.errors import AudioSourceError
-from undertone.events import CaughtUp, Gap, Idle, SourceBack, SourceLost
+from undertone.events import CaughtUp, Gap, Idle, SourceBack, SourceLost, moment
 from undertone.support.printable import printable
 
 QUEUE_S = 60.0
@@ -254,7 +254,7 @@ class Microphone:
     def _lose(self, opened: _Opened, loss: Lost) -> Iterator[_Item]:
         yield from self._end(opened)
         self._back_s = None
-        yield SourceLost(self._clock(), self.name, loss.reason)
+        yield SourceLost(moment(self._clock()), self.name, loss.reason)
 
     def _end(self, opened: _Opened) -> Iterator[_Item]:
         """All that is still held of a stream, and what the full queue kept out last."""
@@ -267,7 +267,7 @@ class Microphone:
                 yield item
                 continue
             missed_s = item.lost_samples / SAMPLE_RATE_HZ if isinstance(item, Gap) else 0.0
-            yield SourceBack(self._back_s, self.name, missed_s)
+            yield SourceBack(moment(self._back_s), self.name, missed_s)
             self._back_s = None
             if isinstance(item, Block):
                 yield item

@@ -141,7 +141,7 @@ def _journal_folder() -> Iterator[Path]:
 
 def _journal(verdict: Verdict, runs: int) -> Latency:
     """One event at a time, each written to disk, where the journal itself writes many at once."""
-    event = SegmentEnded(time.time(), 1.5, -30.0, verdict, "benchmark", "0" * 64)
+    event = SegmentEnded.of(time.time(), 1.5, -30.0, verdict, "benchmark", "0" * 64)
     with _journal_folder() as folder:
         writer = JournalWriter(folder)
 
@@ -199,7 +199,7 @@ class _SegmentEnds:
 
     def handle(self, event: Event) -> None:
         if isinstance(event, SegmentEnded):
-            self.ends.append((len(self._block_ms), event.time_s + event.duration_s))
+            self.ends.append((len(self._block_ms), event.time.timestamp()))
 
     def observe(self, status: LiveStatus) -> None:
         pass

@@ -139,8 +139,8 @@ def _table(results: "Iterable[FileResult]", labels: Sequence[str]) -> None:
         table.add_row(
             Text(printable(str(result.path))),
             Text(verdict, f"bold {colour(verdict)}"),
-            Text(overall.scores.label, colour(overall.scores.label)) if overall else "",
-            f"{overall.scores.confidence:.0%}" if overall else "",
+            Text(overall.label, colour(overall.label)) if overall else "",
+            f"{overall.confidence:.0%}" if overall else "",
             f"{speech_s:.1f} s",
             (overall and overall.reason) or "",
         )

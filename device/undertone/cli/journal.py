@@ -1,6 +1,5 @@
 """``undertone journal``: show, summarise, plot, export or delete events of the journal."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
@@ -12,9 +11,10 @@ import click
 from undertone.cli import options
 from undertone.cli.output import count, notice, opened, to_file, writing
 from undertone.emotions import colour
-from undertone.events import SegmentEnded
-from undertone.journal import JournalReader, Record, Summary
+from undertone.events import Event, SegmentEnded
+from undertone.journal import JournalReader, Summary, to_line
 from undertone.journal.export import FORMATS, write_csv, write_json, write_parquet
+from undertone.journal.format import values_of
 from undertone.journal.plot import in_order, svg
 from undertone.journal.remove import remove_day
 from undertone.support.printable import printable
@@ -92,11 +92,11 @@ def show(reader: JournalReader, last: int | None, form: str) -> None:
     """Print events, oldest first: the last 20, or those selected."""
     if last is None and reader.is_unbounded:
         last = _DEFAULT_LAST
-    records: Iterable[Record] = reader.last(last) if last else reader
+    events: Iterable[Event] = reader.last(last) if last else reader
     empty = True
-    for record in records:
+    for event in events:
         empty = False
-        click.echo(record.line() if form == "json" else _line(record))
+        click.echo(to_line(event) if form == "json" else _line(event))
     if empty:
         _notice_no_events(reader)
     _notice_damage(reader.damaged, reader.folder)
@@ -189,21 +189,19 @@ def _notice_damage(damaged: int, folder: Path) -> None:
         notice(f"skipped {count(damaged, 'damaged line')} in {folder}")
 
 
-def _line(record: Record) -> str:
-    event = record.event
-    time = record.time.strftime("%Y-%m-%d %H:%M:%S")
+def _line(event: Event) -> str:
+    time = event.time.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(event, SegmentEnded):
-        scores = event.verdict.scores
-        verdict = _coloured(f"{printable(event.verdict.verdict):<10}", event.verdict.verdict)
-        reason = f"  {printable(event.verdict.reason)}" if event.verdict.reason else ""
+        verdict = _coloured(f"{printable(event.verdict):<10}", event.verdict)
+        reason = f"  {printable(event.reason)}" if event.reason else ""
         return (
-            f"{time}  {verdict}  {printable(scores.label):<10} {scores.confidence:4.0%}  "
+            f"{time}  {verdict}  {printable(event.label):<10} {event.confidence:4.0%}  "
             f"{event.duration_s:5.1f} s  {event.level_dbfs:6.1f} dBFS{reason}"
         )
     details = (
-        f"{field.name}={getattr(event, field.name)}"
-        for field in dataclasses.fields(event)
-        if field.name not in ("time_s", "model_sha256")
+        f"{key}={value}"
+        for key, value in values_of(event).items()
+        if key not in ("event", "time", "recording", "model_sha256")
     )
     return f"{time}  {event.kind:<11} {printable(' '.join(details))}"
 

@@ -24,7 +24,7 @@ from undertone.events import (
     Started,
     Verdict,
 )
-from undertone.journal.format import time_of
+from undertone.listener import Sink
 from undertone.support.printable import printable
 
 _BAR_WIDTH = 30
@@ -43,13 +43,13 @@ def bar(share: float, width: int = _BAR_WIDTH) -> str:
 
 def describe(event: Event) -> str | None:
     """One line of text for an event; None for a start and a stop."""
-    clock = time_of(event).strftime("%H:%M:%S")
+    clock = event.time.astimezone().strftime("%H:%M:%S")
     match event:
-        case SegmentEnded(verdict=verdict):
-            reason = f"  {printable(verdict.reason)}" if verdict.reason else ""
+        case SegmentEnded():
+            reason = f"  {printable(event.reason)}" if event.reason else ""
             return (
-                f"{clock}  {verdict.verdict:<10} {verdict.scores.label:<10}"
-                f"{verdict.scores.confidence:4.0%}  {event.duration_s:.1f} s  "
+                f"{clock}  {event.verdict:<10} {event.label:<10}"
+                f"{event.confidence:4.0%}  {event.duration_s:.1f} s  "
                 f"{event.level_dbfs:.0f} dBFS{reason}"
             )
         case SourceLost():
@@ -61,7 +61,7 @@ def describe(event: Event) -> str | None:
     return None
 
 
-class PlainView:
+class PlainView(Sink):
     """One line per event."""
 
     def __init__(self, console: Console) -> None:
@@ -73,14 +73,8 @@ class PlainView:
         if line := describe(event):
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def observe(self, status: LiveStatus) -> None:
-        """Print nothing: only events are printed."""
 
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class LiveView:
+class LiveView(Sink):
     """The current emotion, all probabilities, the level and the last segments, redrawn in place."""
 
     def __init__(self, console: Console, source: str) -> None:
@@ -88,7 +82,7 @@ class LiveView:
         self._source = source
         self._model = ""
         self._status: LiveStatus | None = None
-        self._verdict: Verdict | None = None
+        self._verdict: Verdict | SegmentEnded | None = None
         self._last: deque[str] = deque(maxlen=_LAST_SEGMENTS)
         self._live = Live(
             self.render(),
@@ -104,7 +98,7 @@ class LiveView:
         if isinstance(event, Started):
             self._model = event.model
         if isinstance(event, SegmentEnded):
-            self._verdict = event.verdict
+            self._verdict = event
         if line := describe(event):
             self._last.append(line)
 
@@ -128,7 +122,7 @@ class LiveView:
         table.add_column(min_width=_BAR_WIDTH)
         table.add_column(justify="right")
         if self._verdict:
-            for label, share in self._verdict.scores.probabilities.items():
+            for label, share in self._verdict.scores.items():
                 style = colour(label)
                 table.add_row(Text(label, style), Text(bar(share), style), f"{share:4.0%}")
         return Panel(
@@ -175,7 +169,7 @@ def summary(segments: Counter[str], speech_s: float, listened_s: float) -> Table
     return table
 
 
-class SegmentCounter:
+class SegmentCounter(Sink):
     """Counts the segments with each verdict, for the summary at the end."""
 
     def __init__(self) -> None:
@@ -186,26 +180,17 @@ class SegmentCounter:
     def handle(self, event: Event) -> None:
         """Count a segment."""
         if isinstance(event, SegmentEnded):
-            self.segments[event.verdict.verdict] += 1
+            self.segments[event.verdict] += 1
             self.speech_s += event.duration_s
 
-    def observe(self, status: LiveStatus) -> None:
-        """Count nothing."""
 
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class ClippingWarning:
+class ClippingWarning(Sink):
     """Logs a warning when the sound is clipped."""
 
     def __init__(self, steady_clock: Callable[[], float] = time.monotonic) -> None:
         """Start with nothing clipped; ``steady_clock`` gives seconds that nobody sets."""
         self._clock = steady_clock
         self._warned_s = -math.inf
-
-    def handle(self, event: Event) -> None:
-        """Do nothing: no event is about clipping."""
 
     def observe(self, status: LiveStatus) -> None:
         """Warn, at most once an hour."""
@@ -215,9 +200,6 @@ class ClippingWarning:
                 "the sound is clipped, which makes the verdicts unreliable: turn the input down "
                 "with alsamixer, or lower gain_db"
             )
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def _level(status: LiveStatus | None) -> Text:

@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
+import msgspec
+
 from undertone.events import Verdict
 from undertone.files.batch import FileResult
 
@@ -58,11 +60,6 @@ def _values(result: FileResult) -> dict[str, Any]:
 def _scores(verdict: Verdict | None, word: str) -> dict[str, Any]:
     if verdict is None:
         return {"label": None, "verdict": word, "confidence": None, "scores": {}}
-    reason = {} if verdict.reason is None else {"reason": verdict.reason}
-    return {
-        "label": verdict.scores.label,
-        "verdict": word,
-        **reason,
-        "confidence": round(verdict.scores.confidence, 4),
-        "scores": {label: round(share, 4) for label, share in verdict.scores.probabilities.items()},
-    }
+    values: dict[str, Any] = msgspec.to_builtins(verdict)
+    scores = {label: round(share, 4) for label, share in verdict.scores.items()}
+    return values | {"confidence": round(verdict.confidence, 4), "scores": scores}

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, TextIO
 
 from undertone.emotions import EMOTIONS
 from undertone.errors import RuntimeMissingError
-from undertone.events import SegmentEnded
-from undertone.journal.format import Record
+from undertone.events import Event, SegmentEnded
+from undertone.journal.format import to_line, values_of
 from undertone.journal.reader import JournalReader
 from undertone.support.printable import printable
 
@@ -37,7 +37,7 @@ _NUMBERS = ("confidence", "duration_s", "level_dbfs", "listened_s", "missed_s", 
 
 
 def write_csv(reader: JournalReader, output: TextIO) -> None:
-    """All records of ``reader``, which is read twice: the header must know every column.
+    """All events of ``reader``, which is read twice: the header must know every column.
 
     Text is harmless to who looks at it: control characters become "�", and an apostrophe comes
     before what a spreadsheet would take for a formula.
@@ -49,13 +49,13 @@ def write_csv(reader: JournalReader, output: TextIO) -> None:
         writer.writerow(_cell(row.get(column)) for column in columns)
 
 
-def write_json(records: Iterable[Record], output: TextIO) -> None:
-    """All records as in the journal's files: one JSON object a line."""
-    output.writelines(record.line() + "\n" for record in records)
+def write_json(events: Iterable[Event], output: TextIO) -> None:
+    """All events as in the journal's files: one JSON object a line."""
+    output.writelines(to_line(event) + "\n" for event in events)
 
 
 def write_parquet(reader: JournalReader, output: Path | BinaryIO) -> None:
-    """All records of ``reader``, in constant memory: times as UTC timestamps, numbers as numbers.
+    """All events of ``reader``, in constant memory: times as UTC timestamps, numbers as numbers.
 
     Text is as it was written.  Raises RuntimeMissingError without pyarrow.
     """
@@ -87,16 +87,16 @@ def write_parquet(reader: JournalReader, output: Path | BinaryIO) -> None:
 
 
 def _columns(reader: JournalReader) -> list[str]:
-    """Every key of the records, then the score of each label; the emotions' in their order.
+    """Every key of the events, then the score of each label; the emotions' in their order.
 
     More than ``_MOST_LABELS`` labels are one column, ``scores``.
     """
     labels: set[str] = set()
     columns = ["time", "event"]
-    for record in reader:
-        if isinstance(record.event, SegmentEnded) and len(labels) <= _MOST_LABELS:
-            labels.update(record.event.verdict.scores.probabilities)
-        columns += [key for key in _as_written(record) if key not in columns]
+    for event in reader:
+        if isinstance(event, SegmentEnded) and len(labels) <= _MOST_LABELS:
+            labels.update(event.scores)
+        columns += [key for key in values_of(event) if key not in columns]
     reader.damaged = 0
     if len(labels) > _MOST_LABELS:
         return columns
@@ -105,21 +105,16 @@ def _columns(reader: JournalReader) -> list[str]:
     return [*(column for column in columns if column != "scores"), *scores]
 
 
-def _rows(records: Iterable[Record], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Each record, by column; ``scores`` as JSON where that is one of them."""
-    for record in records:
-        row = _as_written(record)
+def _rows(events: Iterable[Event], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Each event, by column; ``scores`` as JSON where that is one of them."""
+    for event in events:
+        row = values_of(event)
         if scores := row.pop("scores", None):
             if "scores" in columns:
                 row["scores"] = json.dumps(scores, ensure_ascii=False)
             else:
                 row |= {f"score_{label}": share for label, share in scores.items()}
         yield row
-
-
-def _as_written(record: Record) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(record.line())
-    return values
 
 
 def _cell(value: Any) -> Any:

@@ -1,20 +1,21 @@
-"""The newest records of live listening, read while the journal is being written."""
+"""The newest events of live listening, read while the journal is being written."""
 
 import os
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
+from undertone.events import Event
 from undertone.journal.files import journal_files
-from undertone.journal.format import Record, parse_line
+from undertone.journal.format import parse_line
 from undertone.support.regular_file import open_regular
 
 _LONGEST_STEP_BYTES = 2**18
-"""Read at a time: a page that nobody opened for days begins with the newest records."""
+"""Read at a time: a page that nobody opened for days begins with the newest events."""
 
 
 class Follower:
-    """Keeps the newest records of a journal; each line is read once, however long the files are.
+    """Keeps the newest events of a journal; each line is read once, however long the files are.
 
     Recordings are left out: they are not live.
     """
@@ -22,12 +23,12 @@ class Follower:
     def __init__(self, folder: Path, keep: int) -> None:
         """Nothing is read yet, and the journal need not exist yet."""
         self.folder = folder
-        self._newest: deque[Record] = deque(maxlen=keep)
+        self._newest: deque[Event] = deque(maxlen=keep)
         self._path: Path | None = None
         self._position = 0
 
-    def poll(self) -> list[Record]:
-        """The newest records, oldest first, including those written since the last call.
+    def poll(self) -> list[Event]:
+        """The newest events, oldest first, including those written since the last call.
 
         Raises OSError if the journal exists and can't be read.
         """
@@ -54,5 +55,5 @@ class Follower:
         if start > self._position:
             lines[0] = b""  # its beginning was skipped
         self._position = size - len(lines[-1])
-        records = map(parse_line, filter(None, lines[:-1]))
-        self._newest.extend(record for record in records if record and not record.recording)
+        events = map(parse_line, filter(None, lines[:-1]))
+        self._newest.extend(event for event in events if event and not event.recording)

@@ -1,14 +1,15 @@
-"""Reads a journal record by record, also while it is being written."""
+"""Reads a journal event by event, also while it is being written."""
 
 from collections import deque
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from undertone.errors import JournalError
+from undertone.events import Event
 from undertone.journal import summary_cache
 from undertone.journal.files import JournalFile, journal_files, read_lines
-from undertone.journal.format import Line, Record, parse_line, read_line
+from undertone.journal.format import parse_line
 from undertone.journal.summary import Summary
 
 _DAY_S = 86_400
@@ -17,7 +18,7 @@ _ZONES_S = _DAY_S
 
 
 class JournalReader:
-    """The records of a journal, in the order in which they were written, in constant memory.
+    """The events of a journal, in the order in which they were written, in constant memory.
 
     Live listening and recordings are read separately, because their times are unrelated.  Reading
     raises JournalError if there is no journal or it can't be read.
@@ -41,26 +42,26 @@ class JournalReader:
         self._since_s = float("-inf") if since_s is None else since_s
         self._until_s = float("inf") if until_s is None else until_s
         self.is_unbounded = since_s is None and until_s is None
-        """Whether records of any time are read."""
+        """Whether events of any time are read."""
         self.recordings = recordings
 
-    def __iter__(self) -> Iterator[Record]:
-        """All records, oldest first."""
+    def __iter__(self) -> Iterator[Event]:
+        """All events, oldest first."""
         for file in self._files():
-            yield from self._records(file.path)
+            yield from self._events(file.path)
 
-    def last(self, count: int) -> list[Record]:
-        """The newest ``count`` records, oldest first; older files are not read."""
-        found: list[Record] = []
+    def last(self, count: int) -> list[Event]:
+        """The newest ``count`` events, oldest first; older files are not read."""
+        found: list[Event] = []
         for file in reversed(self._files()):
-            newest = deque(self._records(file.path), maxlen=count - len(found))
+            newest = deque(self._events(file.path), maxlen=count - len(found))
             found = [*newest, *found]
             if len(found) >= count:
                 break
         return found
 
     def summary(self) -> Summary:
-        """The totals of all records; for a closed file, its stored summary is used."""
+        """The totals of all events; for a closed file, its stored summary is used."""
         total = Summary()
         for file in self._files():
             known = None
@@ -72,9 +73,9 @@ class JournalReader:
     def _summary_of(self, path: Path) -> Summary:
         summary = Summary()
         for content in _lines(path):
-            line = read_line(content)
-            if line is None or self._holds(line):
-                summary.add(line)
+            event = parse_line(content)
+            if event is None or self._holds(event):
+                summary.add(event)
         return summary
 
     def _files(self) -> list[JournalFile]:
@@ -102,18 +103,18 @@ class JournalReader:
             and _start_s(file.day) + _DAY_S + _ZONES_S <= self._until_s
         )
 
-    def _holds(self, line: Line | Record) -> bool:
-        if line.recording != self.recordings:
+    def _holds(self, event: Event) -> bool:
+        if event.recording != self.recordings:
             return False
-        return self.is_unbounded or self._since_s <= line.time.timestamp() < self._until_s
+        return self.is_unbounded or self._since_s <= event.time.timestamp() < self._until_s
 
-    def _records(self, path: Path) -> Iterator[Record]:
+    def _events(self, path: Path) -> Iterator[Event]:
         for line in _lines(path):
-            record = parse_line(line)
-            if record is None:
+            event = parse_line(line)
+            if event is None:
                 self.damaged += 1
-            elif self._holds(record):
-                yield record
+            elif self._holds(event):
+                yield event
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -126,9 +127,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 def _start_s(day: date) -> float:
-    return (
-        datetime(day.year, day.month, day.day, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-    ) / timedelta(seconds=1)
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
 
 
 def unreadable(path: Path, error: OSError) -> JournalError:

@@ -7,8 +7,19 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from undertone.events import Gap, SegmentEnded, SourceBack, SourceLost, Started, Stopped
-from undertone.journal.format import DaysRemoved, DiskRefused, EventsLost, Line, Time, kind_of
+from undertone.events import (
+    DaysRemoved,
+    DiskRefused,
+    Event,
+    EventsLost,
+    Gap,
+    SegmentEnded,
+    SourceBack,
+    SourceLost,
+    Started,
+    Stopped,
+    Time,
+)
 
 Count = Annotated[int, Meta(ge=0)]
 Counts = dict[str, Count]
@@ -148,42 +159,40 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
         totals = {"segments": self.segments, "listened_s": round(self.listened_s, 3)}
         return json.dumps(totals | values)
 
-    def add(self, line: Line | None) -> None:
-        """Add the next line; None is a damaged one."""
-        if line is None:
-            self.damaged += 1
-            return
-        time, kind = line.time, kind_of(line)
-        if kind is DaysRemoved:  # has nothing to do with what was listened to
-            return
-        values: Any = line  # its other fields are those of its kind
-        if kind is SegmentEnded:
-            verdict = values.verdict
-            tally = self.verdicts.get(verdict)
-            if tally is None:
-                tally = self.verdicts[verdict] = Tally()
-            tally.segments += 1
-            tally.speech_s += values.duration_s
-            counts = self.hours.setdefault(time.isoformat()[:13], {})
-            counts[verdict] = counts.get(verdict, 0) + 1
-        elif kind is Started:
-            self.runs.start(time, self.last)
-        elif kind is Stopped:
-            self.runs.stop(time, values.listened_s)
-        elif kind is Gap:
-            self.gaps += 1
-            self.lost_samples += values.lost_samples
-        elif kind is SourceLost:
-            self.sources_lost += 1
-        elif kind is SourceBack:
-            self.missed_s += values.missed_s
-        elif kind is EventsLost:
-            self.lost_events += values.lost_events
-        elif kind is DiskRefused:
-            self.disk_refusals += 1
+    def add(self, event: Event | None) -> None:
+        """Add the next line's event; None is a damaged line."""
+        match event:
+            case SegmentEnded():
+                tally = self.verdicts.get(event.verdict)
+                if tally is None:
+                    tally = self.verdicts[event.verdict] = Tally()
+                tally.segments += 1
+                tally.speech_s += event.duration_s
+                counts = self.hours.setdefault(event.time.isoformat()[:13], {})
+                counts[event.verdict] = counts.get(event.verdict, 0) + 1
+            case None:
+                self.damaged += 1
+                return
+            case DaysRemoved():  # has nothing to do with what was listened to
+                return
+            case Started():
+                self.runs.start(event.time, self.last)
+            case Stopped():
+                self.runs.stop(event.time, event.listened_s)
+            case Gap():
+                self.gaps += 1
+                self.lost_samples += event.lost_samples
+            case SourceLost():
+                self.sources_lost += 1
+            case SourceBack():
+                self.missed_s += event.missed_s
+            case EventsLost():
+                self.lost_events += event.lost_events
+            case DiskRefused():
+                self.disk_refusals += 1
         if self.first is None:
-            self.first = time
-        self.last = time
+            self.first = event.time
+        self.last = event.time
 
     def follow(self, later: "Summary") -> None:
         """Add the summary of the lines that come next."""

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from undertone.journal.files import read_lines, replace_file
-from undertone.journal.format import read_line
+from undertone.journal.format import parse_line
 from undertone.journal.summary import Summary
 from undertone.support.regular_file import open_regular
 
@@ -53,10 +53,10 @@ def store(file: Path) -> None:
         before = file.stat()
         heard, recordings = Summary(), Summary()
         for content in read_lines(file):
-            line = read_line(content)
+            event = parse_line(content)
             for summary in (heard, recordings):
-                if line is None or line.recording == (summary is recordings):
-                    summary.add(line)
+                if event is None or event.recording == (summary is recordings):
+                    summary.add(event)
         stored = _Stored(2, before.st_size, before.st_mtime_ns, heard, recordings)
         replace_file(path_of(file), msgspec.json.encode(stored))
 

@@ -8,22 +8,16 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from itertools import islice
 from pathlib import Path
 from threading import Thread
 
 from undertone.errors import JournalError
+from undertone.events import DaysRemoved, DiskRefused, Event, EventsLost, moment
 from undertone.journal import summary_cache
 from undertone.journal.files import JournalFile, journal_files
-from undertone.journal.format import (
-    DaysRemoved,
-    DiskRefused,
-    EventsLost,
-    JournalEvent,
-    time_of,
-    to_line,
-)
+from undertone.journal.format import placed, to_line
 from undertone.journal.lock import acquire, is_held
 from undertone.journal.retention import RunningDays, StoredFile, clock_is_trusted, due
 from undertone.support.regular_file import open_regular, regular_descriptor
@@ -58,7 +52,7 @@ class JournalLimits:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    time_s: float
+    time: datetime
     day: date
     data: bytes
 
@@ -109,7 +103,7 @@ class JournalWriter:
         self._running_days = RunningDays(folder / ".running-days", clock)
         self._pending: deque[_Line] = deque()
         self._lost = 0
-        self._lost_at_s = 0.0
+        self._lost_at = moment(0)
         self._refused_since_s: float | None = None  # by the clock
         self._due: float | None = None  # when the next writing is due, by the clock
         self._unfinished: tuple[str, int] | None = None  # file, and its end before an attempt
@@ -131,14 +125,14 @@ class JournalWriter:
         """Seconds until :meth:`tick` has something to do; None while nothing waits."""
         return None if self._due is None else max(0.0, self._due - self._clock())
 
-    def write(self, event: JournalEvent) -> None:
+    def write(self, event: Event) -> None:
         """Take one event; :meth:`tick` brings it to the disk."""
-        when = time_of(event, self._zone)
+        day = self._recording_day or event.time.astimezone(self._zone).date()
         data = self._encoded(event)
         if len(self._pending) >= self.limits.pending_events:
             self._lost += 1
-            self._lost_at_s = self._pending.popleft().time_s
-        self._pending.append(_Line(when.timestamp(), self._recording_day or when.date(), data))
+            self._lost_at = self._pending.popleft().time
+        self._pending.append(_Line(event.time, day, data))
         if self._due is None:
             self._due = self._clock() + self.limits.flush_s
 
@@ -251,16 +245,16 @@ class JournalWriter:
         notes = []
         if self._lost:
             reason = self.problem or "more events than the memory kept for them"
-            notes.append(self._encoded(EventsLost(self._lost_at_s, self._lost, reason)))
+            notes.append(self._encoded(EventsLost(self._lost_at, self._lost, reason)))
         if self.problem and self._refused_since_s is not None:
             refused_s = self._clock() - self._refused_since_s
-            note = DiskRefused(self._pending[0].time_s, refused_s, self.problem)
+            note = DiskRefused(self._pending[0].time, refused_s, self.problem)
             notes.append(self._encoded(note))
         return notes
 
-    def _encoded(self, event: JournalEvent) -> bytes:
+    def _encoded(self, event: Event) -> bytes:
         of_recording = self._recording_day is not None and not isinstance(event, DaysRemoved)
-        return to_line(event, self._zone, of_recording).encode() + b"\n"
+        return to_line(placed(event, self._zone, of_recording)).encode() + b"\n"
 
     def _append(self, name: str, data: bytes) -> None:
         """Bring ``data`` to the disk; until it is taken off the list, :meth:`_roll_back` undoes it.
@@ -309,19 +303,19 @@ class JournalWriter:
 
         What is removed is said first.
         """
-        now_s = self._wall_clock()
+        now = moment(self._wall_clock())
         days = self._running_days
         closed = [file for file in journal_files(self.folder) if file != begun]
         removals = due(
             [StoredFile(one, one.path.stat().st_size, days.written(one.day)) for one in closed],
-            datetime.fromtimestamp(now_s, UTC).astimezone(self._zone).date(),
+            now.astimezone(self._zone).date(),
             days.today,
             keep_days=self.limits.keep_days,
             keep_mb=self.limits.keep_mb,
             clock_is_trusted=self._trusted,
         )
         notes = [
-            self._encoded(DaysRemoved(now_s, removal.dates, removal.reason)) for removal in removals
+            self._encoded(DaysRemoved(now, removal.dates, removal.reason)) for removal in removals
         ]
         if notes:
             self._append(begun.path.name, b"".join(notes))

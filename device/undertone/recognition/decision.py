@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.events import UNCERTAIN, Scores, Verdict
+from undertone.events import Verdict
 
 LogProbabilities = NDArray[np.float64]
 
@@ -36,6 +36,4 @@ def decide(
     reason: why the verdict is ``uncertain`` whatever the confidence, or None.
     """
     probabilities = np.exp(combine(windows))
-    scores = Scores(dict(zip(labels, probabilities.tolist(), strict=True)))
-    certain = reason is None and scores.confidence >= threshold
-    return Verdict(scores, scores.label if certain else UNCERTAIN, reason)
+    return Verdict.of(dict(zip(labels, probabilities.tolist(), strict=True)), threshold, reason)

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from undertone.emotions import NO_SPEECH, colour
-from undertone.events import SegmentEnded, Verdict
-from undertone.journal import Record
+from undertone.events import SegmentEnded
 from undertone.journal.plot import in_order, short_name
 from undertone.journal.summary import Counts
 from undertone.recognition.bundle import Manifest
@@ -40,9 +39,8 @@ _COLD_TO_WARM = ((0.0, (13, 42, 99)), (0.5, (140, 140, 150)), (1.0, (253, 213, 8
 """Dark blue, grey, yellow: distinguishable by brightness alone."""
 
 
-def probabilities(verdict: Verdict) -> alt.Chart:
+def probabilities(shares: Mapping[str, float]) -> alt.Chart:
     """A bar for the probability of each emotion."""
-    shares = verdict.scores.probabilities
     labels = in_order(shares)
     return _chart(
         [{"emotion": label, "probability": shares[label]} for label in labels],
@@ -184,17 +182,16 @@ def by_hour(hours: Mapping[int, Counts]) -> alt.Chart:
     return _stacked(bars, x, y)
 
 
-def strip(records: Iterable[Record], day: date) -> alt.Chart:
+def strip(segments: Iterable[SegmentEnded], day: date) -> alt.Chart:
     """Every segment of ``day`` at its local time, in a row for each verdict."""
     rows: list[dict[str, Any]] = [
         {
-            "time": record.time.replace(tzinfo=None).isoformat(timespec="seconds"),
-            "verdict": record.event.verdict.verdict,
-            "confidence": record.event.verdict.scores.confidence,
-            "seconds": record.event.duration_s,
+            "time": segment.time.replace(tzinfo=None).isoformat(timespec="seconds"),
+            "verdict": segment.verdict,
+            "confidence": segment.confidence,
+            "seconds": segment.duration_s,
         }
-        for record in records
-        if isinstance(record.event, SegmentEnded)
+        for segment in segments
     ]
     verdicts = in_order(row["verdict"] for row in rows)
     return _chart(

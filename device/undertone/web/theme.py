@@ -68,12 +68,11 @@ def table(rows: Sequence[Mapping[str, str]]) -> None:
 
 def segment_row(segment: SegmentEnded, time: str) -> dict[str, str]:
     """The row of a table for a segment; ``time`` as the table shows it."""
-    verdict = segment.verdict
     return {
         "time": time,
-        "verdict": f"{verdict.verdict}, {verdict.reason}" if verdict.reason else verdict.verdict,
-        "most probable": verdict.scores.label,
-        "confidence": f"{verdict.scores.confidence:.0%}",
+        "verdict": f"{segment.verdict}, {segment.reason}" if segment.reason else segment.verdict,
+        "most probable": segment.label,
+        "confidence": f"{segment.confidence:.0%}",
         "seconds": f"{segment.duration_s:.1f}",
         "dBFS": f"{segment.level_dbfs:.0f}",
     }

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from undertone import cli
 from undertone.emotions import colour
 from undertone.errors import RuntimeMissingError
-from undertone.events import Gap, Scores, SegmentEnded, Started, Stopped, Verdict
+from undertone.events import Gap, SegmentEnded, Started, Stopped, Verdict, moment
 from undertone.journal import JournalReader, JournalWriter
 from undertone.journal.plot import svg
 
@@ -22,8 +22,8 @@ DAY_S = 86_400
 
 
 def heard(verdict, time_s):
-    scores = Scores({"happy": 0.6, "calm": 0.4})
-    return SegmentEnded(time_s, 2.0, -20.0, Verdict(scores, verdict), "m", "0")
+    verdict = Verdict.of({"happy": 0.6, "calm": 0.4}, 0.5 if verdict == "happy" else 0.7)
+    return SegmentEnded.of(time_s, 2.0, -20.0, verdict, "m", "0")
 
 
 def run(*args):
@@ -41,12 +41,12 @@ def journal(tmp_path, monkeypatch):
     folder = tmp_path / "journal"
     monkeypatch.setenv("UNDERTONE_JOURNAL", str(folder))
     writer = JournalWriter(folder, zone=UTC)
-    writer.write(Started(START_S, "USB \x1b[2J", "m", "0", "1"))
+    writer.write(Started(moment(START_S), "USB \x1b[2J", "m", "0", "1"))
     for number in range(30):
         writer.write(heard("happy" if number % 3 else "uncertain", START_S + number))
-    writer.write(Gap(START_S + DAY_S, 160, "overflow, twice"))
+    writer.write(Gap(moment(START_S + DAY_S), 160, "overflow, twice"))
     writer.write(heard("happy", START_S + DAY_S))
-    writer.write(Stopped(START_S + DAY_S + 60, "interrupted", 7260.0, 31))
+    writer.write(Stopped(moment(START_S + DAY_S + 60), "interrupted", 7260.0, 31))
     writer.close()
     return folder
 
@@ -60,8 +60,8 @@ def test_show_gives_the_newest(journal):
 
 def test_show_says_why_a_segment_could_not_be_judged(tmp_path):
     writer = JournalWriter(tmp_path, zone=UTC)
-    verdict = Verdict(Scores({"happy": 1.0}), "uncertain", "no sound above 4.8 kHz\x1b[2J")
-    writer.write(SegmentEnded(START_S, 2.0, -20.0, verdict, "m", "0"))
+    verdict = Verdict.of({"happy": 1.0}, reason="no sound above 4.8 kHz\x1b[2J")
+    writer.write(SegmentEnded.of(START_S, 2.0, -20.0, verdict, "m", "0"))
     writer.close()
     shown = run("show", "--journal", tmp_path).stdout
     assert "no sound above 4.8 kHz" in shown
@@ -95,8 +95,8 @@ def test_since_an_age(tmp_path):
     now = time.time()
     folder = tmp_path / "journal"
     writer = JournalWriter(folder)
-    writer.write(Gap(now - 3 * 3600, 1, "old"))
-    writer.write(Gap(now - 3600, 2, "new"))
+    writer.write(Gap(moment(now - 3 * 3600), 1, "old"))
+    writer.write(Gap(moment(now - 3600), 2, "new"))
     writer.close()
     (line,) = run("show", "--journal", folder, "--since", "2h").stdout.splitlines()
     assert "new" in line
@@ -189,7 +189,7 @@ def test_export_parquet_has_typed_columns(journal, tmp_path):
     table = parquet.read_table(output)
     rows = list(JournalReader(journal))
     assert table["time"].to_pylist() == [row.time for row in rows]
-    assert table["event"].to_pylist() == [row.event.kind for row in rows]
+    assert table["event"].to_pylist() == [row.kind for row in rows]
     assert str(table.schema.field("time").type) == "timestamp[ms, tz=UTC]"
     assert str(table.schema.field("lost_samples").type) == "int64"
     assert str(table.schema.field("score_happy").type) == "double"

@@ -16,22 +16,22 @@ from undertone.cli.view import (
 from undertone.events import (
     Gap,
     LiveStatus,
-    Scores,
     SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
     Stopped,
     Verdict,
+    moment,
 )
 
-HAPPY = Verdict(Scores({"happy": 0.7, "sad": 0.3}), "happy")
-UNSURE = Verdict(Scores({"happy": 0.4, "sad": 0.6}), "uncertain")
-NARROW = Verdict(HAPPY.scores, "uncertain", "no sound above 4.8 kHz")
+HAPPY = Verdict.of({"happy": 0.7, "sad": 0.3})
+UNSURE = Verdict.of({"happy": 0.4, "sad": 0.6}, threshold=0.7)
+NARROW = Verdict.of(HAPPY.scores, reason="no sound above 4.8 kHz")
 
 
 def segment(verdict=HAPPY, duration_s=2.0):
-    return SegmentEnded(0.0, duration_s, -23.4, verdict, "model", "0" * 64)
+    return SegmentEnded.of(0.0, duration_s, -23.4, verdict, "model", "0" * 64)
 
 
 def console():
@@ -44,9 +44,9 @@ def console():
         (segment(), ["happy", "70%", "2.0 s", "-23 dBFS"]),
         (segment(UNSURE), ["uncertain", "sad", "60%"]),
         (segment(NARROW), ["uncertain", "happy", "70%", "no sound above 4.8 kHz"]),
-        (SourceLost(0.0, "USB mic", "no samples"), ["USB mic", "lost", "no samples"]),
-        (SourceBack(0.0, "USB mic", 12.0), ["USB mic", "back", "12 s"]),
-        (Gap(0.0, 1600, "too slow"), ["1600", "too slow"]),
+        (SourceLost(moment(0.0), "USB mic", "no samples"), ["USB mic", "lost", "no samples"]),
+        (SourceBack(moment(0.0), "USB mic", 12.0), ["USB mic", "back", "12 s"]),
+        (Gap(moment(0.0), 1600, "too slow"), ["1600", "too slow"]),
     ],
 )
 def test_every_event_that_matters_is_one_line(event, words):
@@ -62,7 +62,7 @@ def test_every_event_that_matters_is_one_line(event, words):
 def test_a_source_may_have_any_name():
     shown = console()
     view = LiveView(shown, "[/red]\x1b[2J.wav")
-    view.handle(SourceLost(0.0, "[/red]\x1b[2J", "no samples"))
+    view.handle(SourceLost(moment(0.0), "[/red]\x1b[2J", "no samples"))
     view.close()
     shown.print(view.render())
     assert "[/red]" in shown.file.getvalue()
@@ -70,14 +70,14 @@ def test_a_source_may_have_any_name():
 
 
 def test_start_and_stop_need_no_line():
-    assert describe(Started(0.0, "mic", "model", "0" * 64, "1")) is None
-    assert describe(Stopped(0.0, "interrupted", 1.0, 0)) is None
+    assert describe(Started(moment(0.0), "mic", "model", "0" * 64, "1")) is None
+    assert describe(Stopped(moment(0.0), "interrupted", 1.0, 0)) is None
 
 
 def test_the_live_view_shows_what_is_heard_now():
     shown = console()
     view = LiveView(shown, "USB mic")
-    view.handle(Started(0.0, "USB mic", "ravdess8-compact", "0" * 64, "1"))
+    view.handle(Started(moment(0.0), "USB mic", "ravdess8-compact", "0" * 64, "1"))
     view.observe(LiveStatus(1.0, 65.0, -20.0, False, True, lambda: HAPPY))
     view.handle(segment(UNSURE))
     picture = Console(file=io.StringIO(), width=80)

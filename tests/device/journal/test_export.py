@@ -81,7 +81,7 @@ def test_json_loses_nothing_of_it(foreign, name):
     for command in (["show", "--format", "json"], ["export", "--format", "json"]):
         (line,) = foreign(*command, lines=[labelled(name)]).out.splitlines()
         assert json.loads(line) == labelled(name)
-    line = to_line(parse_line(json.dumps(labelled(name))).event)
+    line = to_line(parse_line(json.dumps(labelled(name))))
     assert line.isprintable()
 
 

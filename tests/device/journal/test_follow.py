@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from undertone import cli
 from undertone.errors import JournalError
-from undertone.events import Gap
+from undertone.events import Gap, moment
 from undertone.journal import JournalWriter, summary_cache, to_line
 from undertone.journal.follow import Follower
 from undertone.journal.remove import remove_day
@@ -20,11 +20,11 @@ from undertone.journal.remove import remove_day
 
 def line(number: int, day: int = 21) -> str:
     time_s = datetime(2026, 11, day, 12, tzinfo=UTC).timestamp() + number
-    return to_line(Gap(time_s, number, "test"), UTC) + "\n"
+    return to_line(Gap(moment(time_s), number, "test")) + "\n"
 
 
 def numbers(follower: Follower) -> list[int]:
-    return [record.event.lost_samples for record in follower.poll() if type(record.event) is Gap]
+    return [record.lost_samples for record in follower.poll() if type(record) is Gap]
 
 
 def test_there_need_be_no_journal_yet(tmp_path: Path) -> None:

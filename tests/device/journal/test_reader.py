@@ -5,17 +5,17 @@ import pytest
 
 from undertone.errors import JournalError
 from undertone.events import (
+    EventsLost,
     Gap,
-    Scores,
     SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
     Stopped,
     Verdict,
+    moment,
 )
 from undertone.journal import (
-    EventsLost,
     JournalLimits,
     JournalReader,
     JournalWriter,
@@ -23,23 +23,23 @@ from undertone.journal import (
     parse_line,
     to_line,
 )
-from undertone.journal.format import read_line
+from undertone.journal.format import placed
 
 DAY_S = 86_400
 START_S = datetime(2026, 11, 21, 8, tzinfo=UTC).timestamp()
 
 
 def note(number, time_s=START_S):
-    return Gap(time_s, number, "test")
+    return Gap(moment(time_s), number, "test")
 
 
 def heard(verdict, time_s, duration_s=2.0):
-    scores = Scores({"happy": 0.6, "calm": 0.4} if verdict == "happy" else {"calm": 0.5})
-    return SegmentEnded(time_s, duration_s, -20.0, Verdict(scores, verdict), "m", "0")
+    scores = {"happy": 0.6, "calm": 0.4} if verdict == "happy" else {"calm": 0.5}
+    return SegmentEnded.of(time_s, duration_s, -20.0, Verdict.of(scores, threshold=0.55), "m", "0")
 
 
 def numbers(records):
-    return [record.event.lost_samples for record in records]
+    return [record.lost_samples for record in records]
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_the_last_ones_of_a_span(journal):
 
 
 def test_every_prefix_of_a_file_is_read_to_its_last_whole_line(tmp_path):
-    lines = [to_line(event, UTC) for event in (note(0), heard("happy", START_S), note(2))]
+    lines = [to_line(event) for event in (note(0), heard("happy", START_S), note(2))]
     whole = "".join(line + "\n" for line in lines).encode()
     path = tmp_path / "2026-11-21.jsonl"
     for end in range(len(whole) + 1):
@@ -95,7 +95,7 @@ def test_every_prefix_of_a_file_is_read_to_its_last_whole_line(tmp_path):
 
 
 def test_damaged_lines_are_skipped_and_counted(tmp_path):
-    good = to_line(note(1), UTC).encode() + b"\n"
+    good = to_line(note(1)).encode() + b"\n"
     damaged = [
         b"\n",
         b"\0" * 100 + b"\n",
@@ -129,7 +129,7 @@ def test_no_journal_is_a_clear_error(tmp_path):
 
 
 def records(*events, zone=UTC):
-    return [read_line(to_line(event, zone)) for event in events]
+    return [placed(event, zone) for event in events]
 
 
 def summed(lines):
@@ -150,7 +150,7 @@ def summed(lines):
 
 
 def started(time_s):
-    return Started(time_s, "mic", "m", "0", "1")
+    return Started(moment(time_s), "mic", "m", "0", "1")
 
 
 def test_a_summary_counts_what_was_heard():
@@ -163,10 +163,10 @@ def test_a_summary_counts_what_was_heard():
             heard("uncertain", START_S + DAY_S, 1),
             note(320),
             note(160),
-            SourceLost(START_S + DAY_S, "mic", "gone"),
-            SourceBack(START_S + DAY_S, "mic", 12.5),
-            EventsLost(START_S + DAY_S, 7, "full"),
-            Stopped(START_S + DAY_S, "end", 5000, 3),
+            SourceLost(moment(START_S + DAY_S), "mic", "gone"),
+            SourceBack(moment(START_S + DAY_S), "mic", 12.5),
+            EventsLost(moment(START_S + DAY_S), 7, "full"),
+            Stopped(moment(START_S + DAY_S), "end", 5000, 3),
             zone=cet,
         )
     )
@@ -186,12 +186,14 @@ def test_a_summary_counts_what_was_heard():
     ("events", "listened_s"),
     [
         ([], 0),
-        ([started(0), Stopped(100, "end", 60, 0)], 60),  # a file, faster or slower than life
+        # a file, faster or slower than life
+        ([started(0), Stopped(moment(100), "end", 60, 0)], 60),
         ([started(0), note(1, 50), started(200), note(1, 230)], 80),  # a power cut; still on
-        ([note(1, 1000), Stopped(1100, "end", 5000, 0)], 100),  # cut off by --since
+        ([note(1, 1000), Stopped(moment(1100), "end", 5000, 0)], 100),  # cut off by --since
         ([note(1, 1000), note(1, 1040)], 40),
-        ([Stopped(1100, "end", 5000, 0), EventsLost(2000, 1, "full")], 0),
-        ([started(1000), note(1, 10), started(20), Stopped(30, "end", 10, 0)], 10),  # clock back
+        ([Stopped(moment(1100), "end", 5000, 0), EventsLost(moment(2000), 1, "full")], 0),
+        # clock back
+        ([started(1000), note(1, 10), started(20), Stopped(moment(30), "end", 10, 0)], 10),
     ],
 )
 def test_time_listened(events, listened_s):
@@ -206,5 +208,5 @@ def test_summary_of_nothing():
 
 
 def test_keys_of_a_newer_program_do_no_harm():
-    line = json.dumps(json.loads(to_line(note(1), UTC)) | {"new": [1, 2]})
-    assert parse_line(line).event == note(1)
+    line = json.dumps(json.loads(to_line(note(1))) | {"new": [1, 2]})
+    assert parse_line(line) == note(1)

@@ -15,17 +15,18 @@ from click.testing import CliRunner
 
 from undertone import cli
 from undertone.audio.realtime import Recording
-from undertone.events import Gap, Scores, SegmentEnded, Started, Stopped, Verdict
+from undertone.events import Gap, SegmentEnded, Started, Stopped, Verdict, moment
 from undertone.journal import JournalReader, JournalWriter, parse_line, summary_cache, to_line
 from undertone.journal.follow import Follower
+from undertone.journal.format import placed
 from undertone.samples import clips, demonstration
 
 BEGAN = datetime(2026, 3, 1, 18, tzinfo=UTC)
 
 
 def heard(time_s, label="happy"):
-    verdict = Verdict(Scores({label: 0.6, "calm": 0.4}), label)
-    return SegmentEnded(time_s, 2.0, -20.0, verdict, "m", "0")
+    verdict = Verdict.of({label: 0.6, "calm": 0.4})
+    return SegmentEnded.of(time_s, 2.0, -20.0, verdict, "m", "0")
 
 
 @pytest.fixture(scope="module")
@@ -176,9 +177,9 @@ def test_a_file_that_does_not_say_how_long_it_is_is_counted(folder, tmp_path):
 
 def test_a_line_without_the_key_was_heard():
     assert parse_line(to_line(heard(0))).recording is False
-    line = to_line(heard(0), UTC, recording=True)
+    line = to_line(placed(heard(0), UTC, recording=True))
     assert parse_line(line).recording is True
-    assert parse_line(line).line() == line
+    assert to_line(parse_line(line)) == line
     assert list(json.loads(line))[:3] == ["event", "time", "recording"]
     assert parse_line(line.replace("true", '"yes"')) is None
 
@@ -191,14 +192,14 @@ def written(folder):
             if recording:
                 writer = JournalWriter(folder, zone=UTC, recording_day=date(2026, 11, day))
                 long_ago_s = BEGAN.timestamp()
-                writer.write(Started(long_ago_s, "a", "m", "0", "1"))
+                writer.write(Started(moment(long_ago_s), "a", "m", "0", "1"))
                 writer.write(heard(long_ago_s, "sad"))
-                writer.write(Stopped(long_ago_s + 60, "end of source", 60.0, 1))
+                writer.write(Stopped(moment(long_ago_s + 60), "end of source", 60.0, 1))
             else:
                 writer = JournalWriter(folder, zone=UTC)
-                writer.write(Started(time_s + number, "a", "m", "0", "1"))
+                writer.write(Started(moment(time_s + number), "a", "m", "0", "1"))
                 writer.write(heard(time_s + number, "happy"))
-                writer.write(Gap(time_s + 10 + number, 160, "full"))
+                writer.write(Gap(moment(time_s + 10 + number), 160, "full"))
             writer.close()
 
 
@@ -229,7 +230,7 @@ def test_a_recording_is_found_by_its_own_time(tmp_path):
 
     def found(since_s, until_s):
         reader = JournalReader(tmp_path, since_s=since_s, until_s=until_s, recordings=True)
-        assert reader.summary().segments == sum(r.event.kind == "segment" for r in reader)
+        assert reader.summary().segments == sum(r.kind == "segment" for r in reader)
         return reader.summary().segments
 
     assert found(began_s, began_s + 60) == 2
@@ -239,13 +240,13 @@ def test_a_recording_is_found_by_its_own_time(tmp_path):
 
 def test_the_last_ones_are_those_of_one_kind(tmp_path):
     written(tmp_path)
-    kinds = [record.event.kind for record in JournalReader(tmp_path).last(4)]
+    kinds = [record.kind for record in JournalReader(tmp_path).last(4)]
     assert kinds == ["gap", "start", "segment", "gap"]
     recorded = JournalReader(tmp_path, recordings=True).last(100)
-    assert [record.event.kind for record in recorded] == ["start", "segment", "stop"] * 2
+    assert [record.kind for record in recorded] == ["start", "segment", "stop"] * 2
 
 
 def test_who_follows_a_journal_follows_what_is_heard(tmp_path):
     follower = Follower(tmp_path, 100)
     written(tmp_path)
-    assert [record.event.kind for record in follower.poll()] == ["start", "segment", "gap"] * 4
+    assert [record.kind for record in follower.poll()] == ["start", "segment", "gap"] * 4

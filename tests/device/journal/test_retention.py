@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from undertone.events import Gap
-from undertone.journal import DaysRemoved, JournalLimits, JournalReader, JournalWriter
+from undertone.events import DaysRemoved, Gap, moment
+from undertone.journal import JournalLimits, JournalReader, JournalWriter
 from undertone.journal.files import JournalFile
 from undertone.journal.retention import RunningDays, StoredFile, clock_is_trusted, due
 
@@ -114,7 +114,7 @@ class World:
 
     def listen(self, days=1.0):
         """An event, and time goes by."""
-        self.writer.write(Gap(self.wall_s, self.number, "x" * 1000))
+        self.writer.write(Gap(moment(self.wall_s), self.number, "x" * 1000))
         self.writer.tick()
         self.number += 1
         self.wall_s += days * DAY_S
@@ -122,16 +122,14 @@ class World:
 
     def heard(self):
         return [
-            record.event.lost_samples
-            for record in JournalReader(self.folder)
-            if isinstance(record.event, Gap)
+            record.lost_samples for record in JournalReader(self.folder) if isinstance(record, Gap)
         ]
 
     def said(self):
         return [
-            (record.event.days, record.event.reason)
+            (record.days, record.reason)
             for record in JournalReader(self.folder)
-            if isinstance(record.event, DaysRemoved)
+            if isinstance(record, DaysRemoved)
         ]
 
     def days(self):
@@ -326,12 +324,12 @@ def test_what_is_said_is_about_no_recording_and_counts_as_no_listening(tmp_path)
             wall_clock=lambda day=day: START_S + day * DAY_S,
             trusted=lambda: True,
         )
-        writer.write(Gap(0.0, day, "a recording"))
+        writer.write(Gap(moment(0.0), day, "a recording"))
         writer.close()
     (record,) = JournalReader(tmp_path)
-    assert (record.event.days, record.time.date()) == (str(TODAY), TODAY + timedelta(2))
+    assert (record.days, record.time.date()) == (str(TODAY), TODAY + timedelta(2))
     assert JournalReader(tmp_path).summary().first is None
-    recorded = [record.event.lost_samples for record in JournalReader(tmp_path, recordings=True)]
+    recorded = [record.lost_samples for record in JournalReader(tmp_path, recordings=True)]
     assert recorded == [1, 2]
 
 

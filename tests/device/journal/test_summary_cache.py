@@ -11,7 +11,7 @@ from threading import Event
 
 import pytest
 
-from undertone.events import Scores, SegmentEnded, Verdict
+from undertone.events import SegmentEnded, Verdict
 from undertone.journal import JournalLimits, JournalReader, JournalWriter, summary_cache
 
 START_S = datetime(2026, 11, 21, 8, tzinfo=UTC).timestamp()
@@ -20,8 +20,8 @@ DAYS = 3
 
 
 def heard(number):
-    verdict = Verdict(Scores({"happy": 0.6, "sad": 0.4}), "happy")
-    return SegmentEnded(START_S + number * 3600, 1.0, -20.0, verdict, "m", "0")
+    verdict = Verdict.of({"happy": 0.6, "sad": 0.4})
+    return SegmentEnded.of(START_S + number * 3600, 1.0, -20.0, verdict, "m", "0")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 from undertone.errors import JournalError
-from undertone.events import Gap
+from undertone.events import Gap, moment
 from undertone.journal import JournalLimits, JournalReader, JournalWriter
 from undertone.journal.sink import JournalSink
 
@@ -28,11 +28,11 @@ class Clock:
 
 def note(number, time_s=START_S):
     """An event that is told apart by its number."""
-    return Gap(time_s, number, "test")
+    return Gap(moment(time_s), number, "test")
 
 
 def numbers(folder):
-    return [record.event.lost_samples for record in JournalReader(folder)]
+    return [record.lost_samples for record in JournalReader(folder)]
 
 
 def names(folder):
@@ -216,9 +216,9 @@ def test_an_event_is_written_in_time_although_no_other_comes(folder):
 
 def test_an_event_that_can_not_be_written_costs_no_other(folder, caplog):
     sink = JournalSink(JournalWriter(folder, zone=UTC))
-    for event in (note(1), note(2, 1e300), note(3)):
+    for event in (note(1), Gap(moment(START_S), object(), "no number"), note(3)):
         sink.handle(event)
-    with pytest.raises(OverflowError):
+    with pytest.raises(TypeError):
         sink.close()
     assert numbers(folder) == [1, 3]
     assert "could not be written to the journal" in caplog.text
@@ -287,7 +287,7 @@ def test_a_folder_that_can_not_be_is_a_clear_error(tmp_path):
 
 def test_each_line_is_one_object(open_writer, folder):
     writer = open_writer()
-    writer.write(Gap(START_S, 1, "two\nlines"))
+    writer.write(Gap(moment(START_S), 1, "two\nlines"))
     writer.close()
     (line,) = (folder / "2026-11-21.jsonl").read_text().splitlines()
     assert json.loads(line)["reason"] == "two\nlines"

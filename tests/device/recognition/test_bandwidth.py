@@ -76,7 +76,7 @@ def test_telephone_sound_has_no_verdict(classifier, kind):
         assert found.verdict == "uncertain"
         assert "4.8 kHz" in found.overall.reason
         assert all(segment.verdict.reason for segment in found.segments)
-        assert found.overall.scores.confidence > 0
+        assert found.overall.confidence > 0
 
 
 @pytest.mark.parametrize("kind", WIDE)
@@ -84,7 +84,7 @@ def test_any_other_sound_has_one(classifier, kind):
     for clip in clips()[::2]:
         found = classify([Block(WIDE[kind](samples_of(clip)), 0.0)], classifier, threshold=0.0)
         assert found.overall.reason is None
-        assert found.verdict == found.overall.scores.label
+        assert found.verdict == found.overall.label
 
 
 def test_a_file_is_judged_by_its_segments_with_the_whole_band(classifier):
@@ -96,9 +96,7 @@ def test_a_file_is_judged_by_its_segments_with_the_whole_band(classifier):
     both = classify([Block(np.append(caller, room), 0.0)], classifier)
     assert [segment.verdict.reason is None for segment in both.segments] == [False, True]
     assert both.verdict == alone.verdict == "angry"
-    assert both.overall.scores.probabilities == pytest.approx(
-        alone.overall.scores.probabilities, abs=0.1
-    )
+    assert both.overall.scores == pytest.approx(alone.overall.scores, abs=0.1)
 
 
 def test_a_provisional_verdict_has_its_reason_too(classifier):

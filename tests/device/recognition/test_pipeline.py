@@ -37,10 +37,7 @@ def test_every_shipped_bundle_has_golden_outputs():
 def test_golden_outputs(name):
     """tools/update_golden.py writes them anew after a bundle is promoted."""
     reference = Classifier(bundle.load(name), reference_kernels=True)
-    found = {
-        clip.name: classify(read_blocks(clip), reference).overall.scores.probabilities
-        for clip in clips()
-    }
+    found = {clip.name: classify(read_blocks(clip), reference).overall.scores for clip in clips()}
     golden = json.loads(GOLDEN.read_text())[name]
     assert golden["model_sha256"] == reference.manifest.model_sha256, "promoted without new golden"
     assert list(found) == list(golden["probabilities"])
@@ -50,10 +47,10 @@ def test_golden_outputs(name):
 
 def test_fast_kernels_give_the_same_verdicts(classifier, reference):
     for clip in clips():
-        fast = classify(read_blocks(clip), classifier).overall.scores
-        slow = classify(read_blocks(clip), reference).overall.scores
+        fast = classify(read_blocks(clip), classifier).overall
+        slow = classify(read_blocks(clip), reference).overall
         assert fast.label == slow.label
-        assert fast.probabilities == pytest.approx(slow.probabilities, abs=0.05)
+        assert fast.scores == pytest.approx(slow.scores, abs=0.05)
 
 
 def test_block_lengths_make_no_difference(classifier):
@@ -67,9 +64,9 @@ def test_gain_makes_no_difference(classifier):
     """Turned down by 20 dB, a clip that was not quiet already sounds the same to the network."""
     for clip in (clips()[2], clips()[4], clips()[5]):
         samples = np.concatenate([block.samples for block in read_blocks(clip)])
-        loud = classify([Block(samples, 0.0)], classifier).overall.scores
-        quiet = classify([Block(samples // 10, 0.0)], classifier).overall.scores
-        assert quiet.probabilities == pytest.approx(loud.probabilities, abs=0.2)
+        loud = classify([Block(samples, 0.0)], classifier).overall
+        quiet = classify([Block(samples // 10, 0.0)], classifier).overall
+        assert quiet.scores == pytest.approx(loud.scores, abs=0.2)
 
 
 def sound(seconds, syllables):
@@ -132,7 +129,7 @@ def test_silence_has_no_verdict(classifier):
 def test_below_the_threshold_the_verdict_is_uncertain(classifier):
     certain = classify(read_blocks(clips()[4]), classifier, threshold=0.0)
     never = classify(read_blocks(clips()[4]), classifier, threshold=1.0)
-    assert certain.verdict == certain.overall.scores.label
+    assert certain.verdict == certain.overall.label
     assert never.verdict == "uncertain"
     assert never.overall.scores == certain.overall.scores
 
@@ -160,7 +157,7 @@ def test_a_short_sentence_has_a_provisional_verdict_before_its_end(classifier):
         if not ended and (verdict := pipeline.provisional()):
             seen.append(verdict)
     assert seen
-    assert len({verdict.scores.confidence for verdict in seen}) <= 4  # once a hop, not a block
+    assert len({verdict.confidence for verdict in seen}) <= 4  # once a hop, not a block
 
 
 def tenths(samples):

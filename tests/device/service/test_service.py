@@ -21,13 +21,13 @@ from undertone.cli import undertone
 from undertone.errors import ServiceError
 from undertone.events import (
     LiveStatus,
-    Scores,
     SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
     Stopped,
     Verdict,
+    moment,
 )
 from undertone.samples import clips
 from undertone.service import install, unit
@@ -352,8 +352,8 @@ def test_the_environment_says_who_wants_to_know(environment, expected):
     assert service_manager(environment) == expected
 
 
-STARTED = Started(0.0, "USB", "m", "0" * 64, "1")
-SEGMENT = SegmentEnded(0.0, 1.0, -20.0, Verdict(Scores({"sad": 1.0}), "sad"), "m", "0" * 64)
+STARTED = Started(moment(0.0), "USB", "m", "0" * 64, "1")
+SEGMENT = SegmentEnded.of(0.0, 1.0, -20.0, Verdict.of({"sad": 1.0}), "m", "0" * 64)
 MOMENT = LiveStatus(0.0, 0.0, -60.0, False, False, lambda: None)
 
 
@@ -401,7 +401,10 @@ def test_signs_of_life_come_twice_as_often_as_they_are_due_and_only_with_moments
 
 
 def test_the_status_counts_and_names_no_emotion():
-    lost, back = SourceLost(0.0, "USB", "its stream ended"), SourceBack(0.0, "USB", 3.0)
+    lost, back = (
+        SourceLost(moment(0.0), "USB", "its stream ended"),
+        SourceBack(moment(0.0), "USB", 3.0),
+    )
     assert Told().after(STARTED, SEGMENT, SEGMENT, lost, back) == [
         ("STATUS=Listening to USB: 1 segment heard",),
         ("STATUS=Listening to USB: 2 segments heard",),
@@ -418,7 +421,7 @@ def test_the_status_counts_and_names_no_emotion():
     ],
 )
 def test_the_end_says_which_one_it_is(reason, message):
-    assert Told().after(Stopped(0.0, reason, 1.0, 1)) == [message]
+    assert Told().after(Stopped(moment(0.0), reason, 1.0, 1)) == [message]
 
 
 # signals

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from undertone.emotions import COLOURS, EMOTIONS
-from undertone.events import Scores, SegmentEnded, Started, Stopped, Verdict
+from undertone.events import SegmentEnded, Started, Stopped, Verdict, moment
 from undertone.journal import to_line
 from undertone.samples import clips
 
@@ -162,14 +162,14 @@ def test_a_page_that_does_not_listen_shows_who_does(visit: Any, journal: Path) -
     page.get_by_role("button", name="Play the packaged sample").click()
     page.get_by_text("is being written by another undertone").wait_for()
     now = datetime.now().timestamp()
-    writer.write(Started(now, "the kitchen", "m", "0" * 64, "1"))
-    scores = Scores({"happy": 0.9, "sad": 0.1})
-    writer.write(SegmentEnded(now, 1.0, -20.0, Verdict(scores, "happy"), "m", "0" * 64))
+    writer.write(Started(moment(now), "the kitchen", "m", "0" * 64, "1"))
+    scores = {"happy": 0.9, "sad": 0.1}
+    writer.write(SegmentEnded.of(now, 1.0, -20.0, Verdict.of(scores, 0.5), "m", "0" * 64))
     writer.flush()
     page.get_by_text("Another program is listening to the kitchen").wait_for()
     page.get_by_test_id("verdict").get_by_text("happy").wait_for()
-    unknown = Verdict(scores, "uncertain", "no sound above 3.4 kHz")
-    writer.write(SegmentEnded(now + 2, 1.0, -20.0, unknown, "m", "0" * 64))
+    unknown = Verdict.of(scores, reason="no sound above 3.4 kHz")
+    writer.write(SegmentEnded.of(now + 2, 1.0, -20.0, unknown, "m", "0" * 64))
     writer.flush()
     page.get_by_test_id("verdict").get_by_text("no sound above 3.4 kHz").wait_for()
     page.get_by_role("cell", name="uncertain, no sound above 3.4 kHz").wait_for()
@@ -184,18 +184,17 @@ def a_week(journal: Path) -> list[str]:
     days = []
     for number in range(7):
         day = datetime(2025, 3, 3 + number, 12, tzinfo=UTC)
-        lines = [to_line(Started(day.timestamp(), "USB", "m", "0" * 64, "1"))]
+        lines = [to_line(Started(moment(day.timestamp()), "USB", "m", "0" * 64, "1"))]
         for hour in range(6):
             shares = [chance.random() for _ in EMOTIONS]
             scores = {
                 emotion: share / sum(shares)
                 for emotion, share in zip(EMOTIONS, shares, strict=True)
             }
-            label = max(scores, key=scores.__getitem__)
             time = (day + timedelta(hours=hour)).timestamp()
-            verdict = Verdict(Scores(scores), label)
-            lines.append(to_line(SegmentEnded(time, 2.0, -30.0, verdict, "m", "0" * 64)))
-        lines.append(to_line(Stopped(time + 3, "end", 18_000.0, 6)))
+            verdict = Verdict.of(scores)
+            lines.append(to_line(SegmentEnded.of(time, 2.0, -30.0, verdict, "m", "0" * 64)))
+        lines.append(to_line(Stopped(moment(time + 3), "end", 18_000.0, 6)))
         days.append(f"{day:%Y-%m-%d}")
         (journal / f"{days[-1]}.jsonl").write_text("\n".join(lines) + "\n")
     return days

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 pytest.importorskip("streamlit", reason="no streamlit: pip install 'undertone[web]'")
 
 from undertone.emotions import NO_SPEECH
-from undertone.events import Scores, SegmentEnded, Verdict
+from undertone.events import SegmentEnded, Verdict
 from undertone.files.batch import Judge, classify_files
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
@@ -118,8 +118,8 @@ def test_the_icon_is_a_picture() -> None:
 
 
 def test_a_table_says_why_a_segment_is_uncertain() -> None:
-    verdict = Verdict(Scores({"happy": 0.994, "sad": 0.006}), "uncertain", "no sound above 3.4 kHz")
-    row = segment_row(SegmentEnded(0.0, 1.26, -20.4, verdict, "m", "0" * 64), "12:00:00")
+    verdict = Verdict.of({"happy": 0.994, "sad": 0.006}, reason="no sound above 3.4 kHz")
+    row = segment_row(SegmentEnded.of(0.0, 1.26, -20.4, verdict, "m", "0" * 64), "12:00:00")
     assert list(row.values()) == [
         "12:00:00",
         "uncertain, no sound above 3.4 kHz",

@@ -1,12 +1,11 @@
 """Predictions of the device's own path for whole clips."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from undertone.audio.block import Block
-from undertone.events import Scores
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.pipeline import classify
 from undertone_training.corpora.clip import Clip
@@ -30,6 +29,6 @@ def through_device(
     return predictions_of(clips, rows, labels)
 
 
-def row_of(scores: Scores, labels: Sequence[str]) -> NDArray[np.float64]:
+def row_of(scores: Mapping[str, float], labels: Sequence[str]) -> NDArray[np.float64]:
     """Probabilities in the order of ``labels``, shape (labels,)."""
-    return np.array([scores.probabilities[label] for label in labels])
+    return np.array([scores[label] for label in labels])

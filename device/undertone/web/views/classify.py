@@ -152,14 +152,14 @@ def _details(sound: Sound, upload: ClassifiedUpload, manifest: Manifest) -> None
         st.caption("Browsers can't play this format.")
     detail = "no speech found"
     if verdict.overall:
-        scores = verdict.overall.scores
-        label = "" if verdict.verdict == scores.label else f"most probable: {scores.label}, "
+        overall = verdict.overall
+        label = "" if verdict.verdict == overall.label else f"most probable: {overall.label}, "
         reason = f", {verdict.overall.reason}" if verdict.overall.reason else ""
-        detail = f"{label}{scores.confidence:.0%}{reason}"
+        detail = f"{label}{overall.confidence:.0%}{reason}"
     headline(verdict.verdict, detail)
     whole, parts = st.columns([2, 3], gap="medium")
     if verdict.overall:
-        whole.altair_chart(charts.probabilities(verdict.overall), width="stretch")
+        whole.altair_chart(charts.probabilities(overall.scores), width="stretch")
     parts.altair_chart(charts.waveform(preview, verdict.segments), width="stretch")
     if sum(len(segment.windows) for segment in verdict.segments) > 1:
         chart = charts.windows(verdict.segments, manifest, preview.duration_s)
@@ -179,8 +179,8 @@ def _rows(results: Sequence[FileResult]) -> list[dict[str, str]]:
             {
                 "file": printable(str(result.path)),
                 "verdict": result.verdict.verdict if result.verdict else "failed",
-                "most probable": overall.scores.label if overall else "",
-                "confidence": f"{overall.scores.confidence:.0%}" if overall else "",
+                "most probable": overall.label if overall else "",
+                "confidence": f"{overall.confidence:.0%}" if overall else "",
             }
         )
     return rows

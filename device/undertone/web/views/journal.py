@@ -11,7 +11,7 @@ import streamlit as st
 
 from undertone.errors import UndertoneError
 from undertone.events import SegmentEnded
-from undertone.journal import JournalReader, Record, Summary
+from undertone.journal import JournalReader, Summary
 from undertone.journal.export import write_csv, write_json, write_parquet
 from undertone.journal.files import JournalFile, journal_files
 from undertone.journal.plot import in_order, over_time
@@ -105,29 +105,20 @@ def _table(reader: JournalReader, summary: Summary) -> None:
     least = st.slider("At least this confident", 0, 100, 0, format="%d%%") / 100
 
     def selected(segment: SegmentEnded) -> bool:
-        fits = not verdicts or segment.verdict.verdict in verdicts
-        return fits and segment.verdict.scores.confidence >= least
+        return (not verdicts or segment.verdict in verdicts) and segment.confidence >= least
 
-    records = _newest(reader, selected)
-    if records:
-        with st.container(height=_TABLE_HEIGHT if len(records) > 10 else "content", border=False):
-            table([_row(record) for record in reversed(records)])
-    if len(records) == _MOST_ROWS:
+    found = _newest(reader, selected)
+    if found:
+        with st.container(height=_TABLE_HEIGHT if len(found) > 10 else "content", border=False):
+            table([segment_row(each, f"{each.time:%Y-%m-%d %H:%M:%S}") for each in reversed(found)])
+    if len(found) == _MOST_ROWS:
         st.caption(f"Only the newest {_MOST_ROWS:,} segments are shown; an export contains all.")
 
 
-def _newest(reader: JournalReader, selected: Callable[[SegmentEnded], bool]) -> deque[Record]:
+def _newest(reader: JournalReader, selected: Callable[[SegmentEnded], bool]) -> deque[SegmentEnded]:
     """The newest of the selected segments, oldest first, as many as a page can show."""
-    found: deque[Record] = deque(maxlen=_MOST_ROWS)
-    for record in reader:
-        if isinstance(record.event, SegmentEnded) and selected(record.event):
-            found.append(record)
-    return found
-
-
-def _row(record: Record) -> dict[str, str]:
-    assert isinstance(record.event, SegmentEnded)
-    return segment_row(record.event, f"{record.time:%Y-%m-%d %H:%M:%S}")
+    segments = (event for event in reader if isinstance(event, SegmentEnded) and selected(event))
+    return deque(segments, maxlen=_MOST_ROWS)
 
 
 def _export(state: AppState, since: date, until: date, files: list[JournalFile]) -> None:

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from undertone.errors import UndertoneError
-from undertone.events import SegmentEnded, SourceLost, Started, Stopped
-from undertone.journal.format import JournalEvent, time_of
+from undertone.events import Event, SegmentEnded, SourceLost, Started, Stopped, Verdict
 from undertone.web import charts, model_selection
 from undertone.web.app_state import AppState, app_state
 from undertone.web.live_listener import LiveListener
@@ -36,7 +35,7 @@ def _now() -> None:
     _current(listener, segments)
     if segments:
         last = reversed(segments[-_LAST_SEGMENTS:])
-        table([segment_row(each, f"{time_of(each):%H:%M:%S}") for each in last])
+        table([segment_row(each, f"{each.time.astimezone():%H:%M:%S}") for each in last])
 
 
 def _controls(listener: LiveListener) -> None:
@@ -59,12 +58,12 @@ def _start(sample: bool) -> None:
         st.session_state[_ERROR] = str(error)
 
 
-def _written(state: AppState) -> list[JournalEvent]:
+def _written(state: AppState) -> list[Event]:
     with state.polling:
-        return [record.event for record in state.follower.poll()]
+        return state.follower.poll()
 
 
-def _state(listener: LiveListener, events: Iterable[JournalEvent]) -> str:
+def _state(listener: LiveListener, events: Iterable[Event]) -> str:
     if listener.listening:
         return f"Listening to {plain(listener.source)}."
     state = "Not listening, and the journal has no recent events."
@@ -83,14 +82,14 @@ def _state(listener: LiveListener, events: Iterable[JournalEvent]) -> str:
 
 def _current(listener: LiveListener, segments: list[SegmentEnded]) -> None:
     status = listener.status if listener.listening else None
-    verdict = listener.provisional if status else None
+    verdict: Verdict | SegmentEnded | None = listener.provisional if status else None
     detail = "speaking"
     if verdict is None and segments:
-        verdict = segments[-1].verdict
-        detail = f"{verdict.scores.confidence:.0%}, {time_of(segments[-1]):%H:%M:%S}"
+        verdict = segments[-1]
+        detail = f"{verdict.confidence:.0%}, {verdict.time.astimezone():%H:%M:%S}"
     if verdict:
         headline(verdict.verdict, f"{detail}, {verdict.reason}" if verdict.reason else detail)
-        st.altair_chart(charts.probabilities(verdict), width="stretch")
+        st.altair_chart(charts.probabilities(verdict.scores), width="stretch")
     if status:
         level = max(status.level_dbfs, _LOWEST_DBFS)
         shown = f"{level:.0f} dBFS" if level > _LOWEST_DBFS else "silence"
