@@ -19,7 +19,7 @@ from typing import Any
 
 from journal_scale import lines_of
 from mqtt_broker import Mosquitto, Subscriber
-from undertone.events import Started
+from undertone.events import Started, moment
 from undertone.journal import to_line
 
 TOPIC = "undertone/cost"
@@ -49,7 +49,7 @@ def measure(folder: Path, events: int, idle_s: float) -> dict[str, Any]:
     path = folder / "journal" / f"{DAY}.jsonl"
     path.parent.mkdir()
     began = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC).timestamp()
-    path.write_text(to_line(Started(began, "USB", "m", "0" * 64, "1"), UTC) + "\n")
+    path.write_text(to_line(Started(moment(began), "USB", "m", "0" * 64, "1")) + "\n")
     broker = Mosquitto(folder)
     broker.start()
     subscriber = Subscriber(broker.port, f"{TOPIC}/#")

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from mqtt_broker import Gate, Mosquitto, Received, Subscriber, what_is_missing
-from undertone.events import Gap
+from undertone.events import Gap, moment
 from undertone.journal import JournalLimits, JournalWriter
 
 KILLS = min(50, int(os.environ.get("UNDERTONE_ATTACKS", "3")))
@@ -40,7 +40,7 @@ class Journal(threading.Thread):
 
     def run(self) -> None:
         while not self._ending.wait(PAUSE_S):
-            self._writer.write(Gap(BEGIN_S + self.count, self.count, "test"))
+            self._writer.write(Gap(moment(BEGIN_S + self.count), self.count, "test"))
             self._writer.flush()
             self.count += 1
         self._writer.close()

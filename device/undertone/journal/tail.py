@@ -170,11 +170,11 @@ class JournalTail:
 
 
 def _content(line: bytes) -> dict[str, Any] | None:
-    record = parse_line(line)
-    if record is None or record.recording:
+    event = parse_line(line)
+    if event is None or event.recording:
         return None
     content: dict[str, Any] = msgspec.json.decode(line)
-    return content | {"time": record.time.isoformat(timespec="milliseconds")}
+    return content | {"time": event.time.isoformat(timespec="milliseconds")}
 
 
 def _signature(path: Path) -> tuple[int, ...]:

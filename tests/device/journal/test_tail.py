@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import msgspec
@@ -14,19 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from undertone.errors import JournalError
-from undertone.events import Gap, Started
+from undertone.events import Event, Gap, Started, moment
 from undertone.journal import JournalLimits, JournalWriter, parse_line, to_line
 from undertone.journal.tail import JournalTail, Position
 
 
 def line(number: int, day: int = 21, recording: bool = False) -> str:
     time_s = datetime(2026, 11, day, 12, tzinfo=UTC).timestamp() + number
-    return to_line(Gap(time_s, number, "test"), UTC, recording) + "\n"
+    return to_line(Gap(moment(time_s), number, "test", recording=recording)) + "\n"
 
 
 def start(source: str, day: int = 21) -> str:
     time_s = datetime(2026, 11, day, 8, tzinfo=UTC).timestamp()
-    return to_line(Started(time_s, source, "m", "0" * 64, "1"), UTC) + "\n"
+    return to_line(Started(moment(time_s), source, "m", "0" * 64, "1")) + "\n"
 
 
 def append(path: Path, text: str) -> None:
@@ -256,7 +255,7 @@ def test_what_the_disk_refused_is_not_read_before_it_is_written_for_good(
     ]
 
 
-def parse(line: str) -> Any:
-    record = parse_line(line)
-    assert record
-    return record.event
+def parse(line: str) -> Event:
+    event = parse_line(line)
+    assert event
+    return event

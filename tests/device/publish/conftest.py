@@ -10,17 +10,18 @@ import pytest
 
 from mqtt_broker import Mosquitto, Subscriber, what_is_missing
 from undertone.events import (
+    DiskRefused,
+    Event,
     Gap,
-    Scores,
     SegmentEnded,
     SourceBack,
     SourceLost,
     Started,
     Stopped,
     Verdict,
+    moment,
 )
 from undertone.journal import JournalLimits, JournalWriter
-from undertone.journal.format import DiskRefused, JournalEvent
 
 NOON_S = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
 PATIENCE_S = 60.0
@@ -33,7 +34,7 @@ class Journal:
         self.folder = folder
         self._writer = JournalWriter(folder, JournalLimits(flush_s=0), zone=UTC)
 
-    def write(self, *events: JournalEvent) -> None:
+    def write(self, *events: Event) -> None:
         for event in events:
             self._writer.write(event)
         self._writer.flush()
@@ -43,33 +44,33 @@ class Journal:
 
 
 def started(source: str = "USB", at_s: float = 0.0) -> Started:
-    return Started(NOON_S + at_s, source, "m", "0" * 64, "0.2")
+    return Started(moment(NOON_S + at_s), source, "m", "0" * 64, "0.2")
 
 
 def segment(label: str = "angry", confidence: float = 0.75, at_s: float = 0.0) -> SegmentEnded:
-    scores = Scores({label: confidence, "calm": 1 - confidence})
-    return SegmentEnded(NOON_S + at_s, 1.0, -20.0, Verdict(scores, label), "m", "0" * 64)
+    verdict = Verdict.of({label: confidence, "calm": 1 - confidence})
+    return SegmentEnded.of(NOON_S + at_s, 1.0, -20.0, verdict, "m", "0" * 64)
 
 
 def lost(source: str = "USB") -> SourceLost:
-    return SourceLost(NOON_S, source, "its stream ended")
+    return SourceLost(moment(NOON_S), source, "its stream ended")
 
 
 def back(source: str = "USB") -> SourceBack:
-    return SourceBack(NOON_S, source, 3.0)
+    return SourceBack(moment(NOON_S), source, 3.0)
 
 
 def stopped() -> Stopped:
-    return Stopped(NOON_S, "interrupted", 1.0, 0)
+    return Stopped(moment(NOON_S), "interrupted", 1.0, 0)
 
 
 def refused() -> DiskRefused:
-    return DiskRefused(NOON_S, 1.0, "no space")
+    return DiskRefused(moment(NOON_S), 1.0, "no space")
 
 
 def gap(number: int) -> Gap:
     """An event that its number tells from all others."""
-    return Gap(NOON_S + number / 1000, number, "test")
+    return Gap(moment(NOON_S + number / 1000), number, "test")
 
 
 @contextmanager
