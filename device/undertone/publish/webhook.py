@@ -59,7 +59,8 @@ class Webhook:
     def preview(self, alert: Alert) -> str:
         """The request as text."""
         request = self.request(alert)
-        headers = "".join(f"{name}: {value}\n" for name, value in request.header_items())
+        # urllib sends the names like this
+        headers = "".join(f"{name.title()}: {value}\n" for name, value in request.header_items())
         return f"POST to {urlsplit(self.url).hostname}\n{headers}\n{alert.json()}"
 
 

@@ -78,7 +78,7 @@ def test_a_test_needs_no_journal_and_shows_alerts_without_their_secrets(publish:
     assert done.exit_code == 0, done.output
     assert '"verdict": "happy"' in done.stdout
     assert "POST to host.invalid" in done.stdout
-    assert "X-undertone-signature-256: sha256=" in done.stdout
+    assert "X-Undertone-Signature-256: sha256=" in done.stdout
     assert '"message": "microphone lost: USB"' in done.stdout
     assert SECRET not in done.output
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ import pytest
 
 from mqtt_broker import Mosquitto, Received, Subscriber
 from undertone.errors import JournalError, PublishError
-from undertone.publish.broker import Broker, parse_url
+from undertone.publish.broker import Broker, Connection, DisconnectedError, parse_url
 from undertone.publish.mqtt import MqttPublisher, MqttState
 from undertone.publish.sources import LISTENING, LOST, STOPPED
 from undertone.publish.store import Store, locked
@@ -226,8 +227,6 @@ def test_discovery_is_sent_again_after_a_reconnect_and_after_home_assistants_bir
 def test_a_program_that_is_killed_is_offline(
     broker: Mosquitto, subscriber: Subscriber, journal: Journal, publisher: Any
 ) -> None:
-    from undertone.publish.broker import Connection
-
     connection = Connection(parse_url(broker.url), TOPIC)
     subscriber.wait_for(is_online)
     connection._client.socket().close()
@@ -334,6 +333,14 @@ def test_a_broker_must_prove_its_name(
         assert bool(stored.load().positions) == (told is None)
     finally:
         secure.kill()
+
+
+def test_a_server_that_never_answers_is_given_up() -> None:
+    moments = iter([0.0, 0.0, 9.99, 11.0])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        silent = Broker("127.0.0.1", server.getsockname()[1])
+        with pytest.raises(DisconnectedError, match="it does not answer"):
+            Connection(silent, TOPIC, moments.__next__)
 
 
 def test_a_port_without_tls_is_told(
