@@ -11,6 +11,7 @@ from undertone.events import Gap, SegmentEnded, SourceBack, SourceLost, Started,
 from undertone.journal.format import DaysRemoved, DiskRefused, EventsLost, Line, Time, kind_of
 
 Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0)]
 Counts = dict[str, Count]
 """Segments by verdict."""
 
@@ -19,7 +20,7 @@ class Tally(msgspec.Struct, forbid_unknown_fields=True):
     """How many segments had one verdict, and their total length."""
 
     segments: Count = 0
-    speech_s: float = 0.0
+    speech_s: Seconds = 0.0
 
 
 class Runs(msgspec.Struct, forbid_unknown_fields=True):
@@ -33,9 +34,9 @@ class Runs(msgspec.Struct, forbid_unknown_fields=True):
     started: bool = False
     head_end: Time | None = None
     """The time of the last line of the head, if a ``start`` follows."""
-    head_stop: tuple[Time, float] | None = None
+    head_stop: tuple[Time, Seconds] | None = None
     """The first ``stop`` in the head: its time and its ``listened_s``."""
-    ended_s: float = 0.0
+    ended_s: Seconds = 0.0
     """Total of the runs that began and ended in this part."""
     open_since: Time | None = None
     """When the run began that has not ended."""
@@ -94,7 +95,7 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
     gaps: Count = 0
     lost_samples: Count = 0
     sources_lost: Count = 0
-    missed_s: float = 0.0
+    missed_s: Seconds = 0.0
     disk_refusals: Count = 0
     lost_events: Count = 0
     damaged: Count = 0

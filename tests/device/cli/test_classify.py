@@ -272,12 +272,18 @@ def test_any_format_of_a_clip_is_heard_much_alike(call, capsys, tmp_path, kind, 
         assert same["scores"] == pytest.approx(original["scores"], abs=0.1)
 
 
-def test_a_clipped_clip_still_gets_a_verdict(call, capsys, tmp_path):
-    samples, rate = soundfile.read(clips()[4])
-    soundfile.write(tmp_path / "clipped.wav", np.clip(samples * 50, -1, 1), rate)
-    status, out, _ = call("classify", tmp_path / "clipped.wav", "--format", "json", capsys=capsys)
+@pytest.mark.parametrize("number", [4, 6])
+def test_a_clipped_clip_still_gets_its_verdict(call, capsys, tmp_path, number):
+    samples, rate = soundfile.read(clips()[number])
+    loud = samples * 50
+    soundfile.write(tmp_path / "clipped.wav", np.clip(loud, -1, 1), rate)
+    soundfile.write(tmp_path / "beyond.wav", loud, rate, "FLOAT")  # clipped by the program
+    files = [clips()[number], tmp_path / "clipped.wav", tmp_path / "beyond.wav"]
+    status, out, _ = call("classify", *files, "--format", "json", capsys=capsys)
+    original, clipped, beyond = (json.loads(line) for line in out.splitlines())
     assert status == 0
-    assert json.loads(out)["verdict"] == "angry"
+    assert clipped["verdict"] == original["verdict"] == EMOTIONS[number]
+    assert beyond["scores"] == pytest.approx(clipped["scores"], abs=0.01)
 
 
 @pytest.mark.parametrize(
