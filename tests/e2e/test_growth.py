@@ -5,7 +5,10 @@ import os
 import resource
 import subprocess
 import sys
+from contextlib import nullcontext
+from itertools import chain, count, repeat
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
@@ -13,6 +16,7 @@ from matplotlib.axes import Axes
 
 import bench_figures
 import growth
+from undertone.bench.result import Listening
 from undertone.samples import clips
 
 
@@ -33,9 +37,7 @@ def test_growth_measures_the_real_program(
     classified = [length, *figures["files"]]
     assert all(one["processor_s"] > 0.05 for one in classified)
     used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert (
-        sum(one["processor_s"] for one in classified) < used_s
-    )  # each has only its own
+    assert sum(one["processor_s"] for one in classified) < used_s  # each has only its own
     assert 2**24 < length["peak_memory_bytes"] <= after.ru_maxrss * 1024
     (microphone,) = figures["microphones"]
     assert microphone["microphones"] == 1
@@ -87,6 +89,42 @@ def test_the_rate_is_that_of_all_files(tmp_path: Path, monkeypatch: pytest.Monke
     assert [one["files_per_s"], two["files_per_s"]] == [1.5, 1.5]
     assert [one["jobs"], two["jobs"]] == [1, 2]
     assert found == [sorted(path.resolve() for path in clips()[:3])] * 2
+
+
+def test_the_peak_is_the_highest_of_the_programs_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, memory = [], chain([3, 9, 5], repeat(1))
+
+    def pss_bytes(pid: int) -> int:
+        asked.append(pid)
+        return next(memory)
+
+    monkeypatch.setattr(growth, "pss_bytes", pss_bytes)
+    assert growth.classify([str(clips()[0])])["peak_memory_bytes"] == 9
+    assert os.getpid() not in asked
+
+
+def test_the_share_of_all_microphones_is_the_sum_of_their_shares(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    programs = (nullcontext(SimpleNamespace(pid=pid)) for pid in count(1))
+    monkeypatch.setattr(growth, "ListeningProgram", lambda options: next(programs))
+    monkeypatch.setattr(growth, "pss_bytes", lambda pid: 100 * pid)
+    monkeypatch.setattr(
+        growth, "listen", lambda each, sound: [Listening(0.25 * one.pid, 0) for one in each]
+    )
+    one, two = growth.by_microphones([1, 2], 0.1)
+    assert one == {
+        "microphones": 1,
+        "cpu_share": 0.25,
+        "cpu_share_of_the_dearest": 0.25,
+        "memory_bytes": 100,
+    }
+    assert two == {  # of the second and the third program
+        "microphones": 2,
+        "cpu_share": 1.25,
+        "cpu_share_of_the_dearest": 0.75,
+        "memory_bytes": 500,
+    }
 
 
 @pytest.mark.parametrize("seconds", [0.5, 100.0])
