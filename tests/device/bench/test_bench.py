@@ -476,6 +476,8 @@ def test_a_picture_shows_latency_uar_and_size_of_each_measurement(measured, tmp_
     for circle in (tested, threads):
         wanted = (0.3, 100 * model.accuracy.uar)
         assert read_off(root, circle) == pytest.approx(wanted, rel=0.02)
+    assert float(tested.get("cy")) < float(largest.get("cy"))  # the better is higher,
+    assert float(tested.get("cx")) < float(largest.get("cx"))  # the faster is to the left
     assert float(largest.get("r")) == pytest.approx(2 * float(tested.get("r")), abs=0.2)
     assert tested.get("fill") == threads.get("fill") != largest.get("fill")
     legend = {

@@ -168,8 +168,10 @@ def test_csv_has_a_column_for_every_label(call, capsys, tmp_path):
     )
     rows = list(csv.DictReader(io.StringIO(out)))
     assert status == 1
-    assert rows[0]["label"] in EMOTIONS
-    assert float(rows[0][rows[0]["label"]]) == float(rows[0]["confidence"])
+    scores = {emotion: float(rows[0][emotion]) for emotion in EMOTIONS}
+    assert sum(scores.values()) == pytest.approx(1, abs=1e-3)
+    assert rows[0]["label"] == max(scores, key=scores.__getitem__)
+    assert scores[rows[0]["label"]] == float(rows[0]["confidence"])
     assert rows[0]["error"] == ""
     assert "broken.wav" in rows[1]["error"]
 

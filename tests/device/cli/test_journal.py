@@ -16,6 +16,7 @@ from undertone.errors import RuntimeMissingError
 from undertone.events import Gap, Scores, SegmentEnded, Started, Stopped, Verdict
 from undertone.journal import JournalReader, JournalWriter
 from undertone.journal.plot import svg
+from undertone.support.printable import printable
 
 START_S = datetime(2026, 11, 20, 8, tzinfo=UTC).timestamp()
 DAY_S = 86_400
@@ -290,7 +291,9 @@ def test_plot_takes_any_name_of_a_verdict(tmp_path, name):
     writer = JournalWriter(tmp_path, zone=UTC)
     writer.write(heard(name, START_S))
     writer.close()
-    assert drawn(JournalReader(tmp_path).summary())["title"]
+    found = drawn(JournalReader(tmp_path).summary())
+    assert f"2026-11-20T08: {printable(name)} 1" in [title.text for title in found["title"]]
+    assert printable(name) in [text.text for text in found["text"]]
 
 
 def test_plot_of_a_clock_set_back_shows_all(tmp_path):
