@@ -1,7 +1,14 @@
 """`make growth`, as short as can be: the real program measured, and what is made of it."""
 
 import json
+import os
+import resource
+import subprocess
+import sys
+from contextlib import nullcontext
+from itertools import chain, count, repeat
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
@@ -9,6 +16,7 @@ from matplotlib.axes import Axes
 
 import bench_figures
 import growth
+from undertone.bench.result import Listening
 from undertone.samples import clips
 
 
@@ -18,15 +26,19 @@ def test_growth_measures_the_real_program(
     output = tmp_path / "growth.json"
     short = ["--longest-s", "1", "--files", "1", "--microphones", "1", "--seconds", "0.5"]
     monkeypatch.setattr("sys.argv", ["growth", *short, "--output", str(output)])
+    before = children()
     growth.main()
+    after = children()
     figures = json.loads(capsys.readouterr().out)
     assert json.loads(output.read_text()) == figures
     (length,) = figures["length"]
     assert length["audio_s"] == 1
-    assert length["processor_s"] > 0
-    assert 2**24 < length["peak_memory_bytes"] < 2**30
     assert {(one["files"], one["jobs"]) for one in figures["files"]} >= {(1, 1)}
-    assert all(one["processor_s"] > 0 for one in figures["files"])
+    classified = [length, *figures["files"]]
+    assert all(one["processor_s"] > 0.05 for one in classified)
+    used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert sum(one["processor_s"] for one in classified) < used_s  # each has only its own
+    assert 2**24 < length["peak_memory_bytes"] <= after.ru_maxrss * 1024
     (microphone,) = figures["microphones"]
     assert microphone["microphones"] == 1
     assert 0 < microphone["cpu_share"] < 1
@@ -36,6 +48,28 @@ def test_growth_measures_the_real_program(
     assert heights(length_axes) == [length["peak_memory_bytes"] / 2**20]
     assert heights(files_axes) == [one["files_per_s"] for one in figures["files"]]
     assert heights(microphone_axes) == [100 * microphone["cpu_share"]]
+
+
+def children() -> resource.struct_rusage:
+    """What the processes have used that this one has started and that have ended."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN)
+
+
+def test_the_memory_of_a_process_and_its_children_is_counted() -> None:
+    script = "import subprocess; subprocess.run(['sh', '-c', 'echo $$; cat; true'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdin
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        assert [*growth.family(parent.pid)][:2] == [parent.pid, child]
+        assert growth.pss_bytes(child) < growth.pss_bytes(parent.pid) < 2**26
+        parent.stdin.close()
+    assert growth.pss_bytes(parent.pid) == 0
+    before = growth.pss_bytes(os.getpid())
+    held = bytearray(b"x") * 2**26
+    assert growth.pss_bytes(os.getpid()) - before == pytest.approx(len(held), rel=0.1)
 
 
 def heights(axes: Axes) -> list[float]:
@@ -55,6 +89,42 @@ def test_the_rate_is_that_of_all_files(tmp_path: Path, monkeypatch: pytest.Monke
     assert [one["files_per_s"], two["files_per_s"]] == [1.5, 1.5]
     assert [one["jobs"], two["jobs"]] == [1, 2]
     assert found == [sorted(path.resolve() for path in clips()[:3])] * 2
+
+
+def test_the_peak_is_the_highest_of_the_programs_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, memory = [], chain([3, 9, 5], repeat(1))
+
+    def pss_bytes(pid: int) -> int:
+        asked.append(pid)
+        return next(memory)
+
+    monkeypatch.setattr(growth, "pss_bytes", pss_bytes)
+    assert growth.classify([str(clips()[0])])["peak_memory_bytes"] == 9
+    assert os.getpid() not in asked
+
+
+def test_the_share_of_all_microphones_is_the_sum_of_their_shares(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    programs = (nullcontext(SimpleNamespace(pid=pid)) for pid in count(1))
+    monkeypatch.setattr(growth, "ListeningProgram", lambda options: next(programs))
+    monkeypatch.setattr(growth, "pss_bytes", lambda pid: 100 * pid)
+    monkeypatch.setattr(
+        growth, "listen", lambda each, sound: [Listening(0.25 * one.pid, 0) for one in each]
+    )
+    one, two = growth.by_microphones([1, 2], 0.1)
+    assert one == {
+        "microphones": 1,
+        "cpu_share": 0.25,
+        "cpu_share_of_the_dearest": 0.25,
+        "memory_bytes": 100,
+    }
+    assert two == {  # of the second and the third program
+        "microphones": 2,
+        "cpu_share": 1.25,
+        "cpu_share_of_the_dearest": 0.75,
+        "memory_bytes": 500,
+    }
 
 
 @pytest.mark.parametrize("seconds", [0.5, 100.0])

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import reduce
-from itertools import islice
+from itertools import islice, product
 from operator import getitem
 from pathlib import Path
 from types import SimpleNamespace
@@ -351,19 +351,34 @@ def test_stored_summaries(tmp_path: Path) -> None:
     summary_cache.store(file)
     good = summary_cache.path_of(file).read_bytes()
     whole = JournalReader(tmp_path).summary()
+    used = 0
 
     def read(content: bytes) -> None:
+        nonlocal used
         summary_cache.path_of(file).write_bytes(content)
         stored = summary_cache.load(file)
         summary = JournalReader(tmp_path).summary()
         if stored is None:  # damaged, or of another state of the file: that is read instead
             assert summary == whole
         else:  # another one of the same file that is valid and agrees with itself
-            assert json.loads(content)["size_bytes"] == file.stat().st_size
+            used += 1
+            written, now = json.loads(content), file.stat()
+            assert written.keys() == json.loads(good).keys()
+            assert written["heard"].keys() <= set(stored.__struct_fields__)
+            assert (written["size_bytes"], written["changed_ns"]) == (now.st_size, now.st_mtime_ns)
+            assert summary == stored
             assert sum(map(sum, (c.values() for c in summary.by_day.values()))) == summary.segments
         assert svg(summary) and summary.listened_s >= 0
 
-    tried([good], JSON, read, [])
+    stored = json.loads(good)
+    found = [json.dumps(part).encode() for part in (stored | {"surprise": 1}, stored)]
+    some = [-1, 0, 1, 0.5, 2**63, 1e300, 10**400, "1"]
+    for (*outer, last), value in product(numbers(stored), some):
+        changed = json.loads(good)
+        reduce(getitem, outer, changed)[last] = value
+        found.append(json.dumps(changed).encode())
+    tried([good], JSON, read, found)
+    assert 0 < used < len(found)
     summary_cache.path_of(file).unlink()
     assert JournalReader(tmp_path).summary() == whole
 

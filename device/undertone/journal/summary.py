@@ -22,6 +22,7 @@ from undertone.events import (
 )
 
 Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0)]
 Counts = dict[str, Count]
 """Segments by verdict."""
 
@@ -30,7 +31,7 @@ class Tally(msgspec.Struct, forbid_unknown_fields=True):
     """How many segments had one verdict, and their total length."""
 
     segments: Count = 0
-    speech_s: float = 0.0
+    speech_s: Seconds = 0.0
 
 
 class Runs(msgspec.Struct, forbid_unknown_fields=True):
@@ -44,9 +45,9 @@ class Runs(msgspec.Struct, forbid_unknown_fields=True):
     started: bool = False
     head_end: Time | None = None
     """The time of the last line of the head, if a ``start`` follows."""
-    head_stop: tuple[Time, float] | None = None
+    head_stop: tuple[Time, Seconds] | None = None
     """The first ``stop`` in the head: its time and its ``listened_s``."""
-    ended_s: float = 0.0
+    ended_s: Seconds = 0.0
     """Total of the runs that began and ended in this part."""
     open_since: Time | None = None
     """When the run began that has not ended."""
@@ -105,7 +106,7 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
     gaps: Count = 0
     lost_samples: Count = 0
     sources_lost: Count = 0
-    missed_s: float = 0.0
+    missed_s: Seconds = 0.0
     disk_refusals: Count = 0
     lost_events: Count = 0
     damaged: Count = 0

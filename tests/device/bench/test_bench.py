@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import msgspec
@@ -442,22 +443,55 @@ def test_every_form_shows_the_same_benchmark(stored, measured, tmp_path, capsys)
     assert len(root.findall("{*}g/{*}circle")) == 1
 
 
-def test_a_picture_has_a_circle_for_each_measurement_and_room_for_strange_names(
-    measured, tmp_path, capsys
-):
+def read_off(root, circle):
+    """Milliseconds and UAR in % of a circle, between the numbers at the axes."""
+    texts = [(t.text, float(t.get("x")), float(t.get("y"))) for t in root.findall("{*}text")]
+    times = sorted(
+        (x, math.log10(float(text))) for text, x, _ in texts if text.replace(".", "").isdigit()
+    )
+    uars = sorted((y - 4, float(text[:-2])) for text, _, y in texts if re.fullmatch(r"\d+ %", text))
+    log_ms = np.interp(float(circle.get("cx")), *zip(*times, strict=True))
+    slope = (uars[-1][1] - uars[0][1]) / (uars[-1][0] - uars[0][0])
+    return 10**log_ms, uars[0][1] + slope * (float(circle.get("cy")) - uars[0][0])
+
+
+def test_a_picture_shows_latency_uar_and_size_of_each_measurement(measured, tmp_path, capsys):
     replace = msgspec.structs.replace
-    (one,), (model,) = measured.measurements, measured.models
-    untested = replace(model, bundle="<b>\x1b & co", accuracy=None, file_bytes=1)
+    (one,), (model,) = changed(measured, invoke=0.3).measurements, measured.models
+    (slower,) = changed(measured, invoke=4.0).measurements
+    untested = replace(model, bundle="<b>\x1b & co", accuracy=None, file_bytes=4 * model.file_bytes)
+    slower = replace(slower, bundle=untested.bundle, runtime="tflite-runtime")
     many: Benchmark = replace(
         measured,
         models=(model, untested),
-        measurements=(one, replace(one, threads=2), replace(one, bundle=untested.bundle)),
+        measurements=(
+            replace(one, runtime="litert"),
+            replace(one, runtime="litert", threads=2),
+            slower,
+        ),
     )
     root = ElementTree.fromstring(svg(many))
-    assert len(root.findall("{*}g/{*}circle")) == 3
-    circles = root.findall("{*}g/{*}circle")
-    assert len({circle.get("r") for circle in circles}) == 2
-    assert "not evaluated" in "".join(root.itertext())
+    largest, tested, threads = root.findall("{*}g/{*}circle")  # the largest is at the back
+    assert read_off(root, largest) == pytest.approx((4.0, 12.5), rel=0.02)  # chance
+    for circle in (tested, threads):
+        wanted = (0.3, 100 * model.accuracy.uar)
+        assert read_off(root, circle) == pytest.approx(wanted, rel=0.02)
+    assert float(tested.get("cy")) < float(largest.get("cy"))  # the better is higher,
+    assert float(tested.get("cx")) < float(largest.get("cx"))  # the faster is to the left
+    assert float(largest.get("r")) == pytest.approx(2 * float(tested.get("r")), abs=0.2)
+    assert tested.get("fill") == threads.get("fill") != largest.get("fill")
+    legend = {
+        circle.get("fill"): text.text
+        for circle, text in pairwise(root)
+        if circle.tag.endswith("circle")
+    }
+    assert legend == {tested.get("fill"): "litert", largest.get("fill"): "tflite-runtime"}
+    assert [text.text for text in root.findall("{*}g/{*}text")] == ["2"]
+    told = [title.text for title in root.findall("{*}g/{*}title")]
+    assert told[0].startswith("<b>� & co, tflite-runtime, 1 thread: 4.000 ms, not evaluated, ")
+    assert told[1].startswith("ravdess8-tiny, litert, 1 thread: 0.300 ms, ")
+    assert f"{100 * model.accuracy.uar:.1f} % UAR, {model.file_bytes / 1024:.1f} KB" in told[1]
+    assert "ms per invoke" in [text.text for text in root.findall(".//{*}text")]
     (tmp_path / "strange.json").write_text(result.to_json(many))
     for form in ("table", "markdown"):
         assert call("--read", tmp_path / "strange.json", "--format", form) == 0

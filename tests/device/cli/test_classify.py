@@ -168,8 +168,10 @@ def test_csv_has_a_column_for_every_label(call, capsys, tmp_path):
     )
     rows = list(csv.DictReader(io.StringIO(out)))
     assert status == 1
-    assert rows[0]["label"] in EMOTIONS
-    assert float(rows[0][rows[0]["label"]]) == float(rows[0]["confidence"])
+    scores = {emotion: float(rows[0][emotion]) for emotion in EMOTIONS}
+    assert sum(scores.values()) == pytest.approx(1, abs=1e-3)
+    assert rows[0]["label"] == max(scores, key=scores.__getitem__)
+    assert scores[rows[0]["label"]] == float(rows[0]["confidence"])
     assert rows[0]["error"] == ""
     assert "broken.wav" in rows[1]["error"]
 
@@ -272,12 +274,18 @@ def test_any_format_of_a_clip_is_heard_much_alike(call, capsys, tmp_path, kind, 
         assert same["scores"] == pytest.approx(original["scores"], abs=0.1)
 
 
-def test_a_clipped_clip_still_gets_a_verdict(call, capsys, tmp_path):
-    samples, rate = soundfile.read(clips()[4])
-    soundfile.write(tmp_path / "clipped.wav", np.clip(samples * 50, -1, 1), rate)
-    status, out, _ = call("classify", tmp_path / "clipped.wav", "--format", "json", capsys=capsys)
+@pytest.mark.parametrize("number", [4, 6])
+def test_a_clipped_clip_still_gets_its_verdict(call, capsys, tmp_path, number):
+    samples, rate = soundfile.read(clips()[number])
+    loud = samples * 50
+    soundfile.write(tmp_path / "clipped.wav", np.clip(loud, -1, 1), rate)
+    soundfile.write(tmp_path / "beyond.wav", loud, rate, "FLOAT")  # clipped by the program
+    files = [clips()[number], tmp_path / "clipped.wav", tmp_path / "beyond.wav"]
+    status, out, _ = call("classify", *files, "--format", "json", capsys=capsys)
+    original, clipped, beyond = (json.loads(line) for line in out.splitlines())
     assert status == 0
-    assert json.loads(out)["verdict"] == "angry"
+    assert clipped["verdict"] == original["verdict"] == EMOTIONS[number]
+    assert beyond["scores"] == pytest.approx(clipped["scores"], abs=0.01)
 
 
 @pytest.mark.parametrize(

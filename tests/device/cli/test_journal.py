@@ -16,6 +16,7 @@ from undertone.errors import RuntimeMissingError
 from undertone.events import Gap, SegmentEnded, Started, Stopped, Verdict, moment
 from undertone.journal import JournalReader, JournalWriter
 from undertone.journal.plot import svg
+from undertone.support.printable import printable
 
 START_S = datetime(2026, 11, 20, 8, tzinfo=UTC).timestamp()
 DAY_S = 86_400
@@ -229,6 +230,46 @@ def test_plot_draws_every_segment_in_both_charts(journal):
         assert verdict in [text.text for text in found["text"]]
 
 
+def test_a_bar_is_as_high_as_its_segments_are_many(tmp_path):
+    writer = JournalWriter(tmp_path, zone=UTC)
+    for hour, verdicts in ((0, ["happy"] * 3 + ["calm"]), (2, ["calm"] * 8)):
+        for number, verdict in enumerate(verdicts):
+            writer.write(heard(verdict, START_S + 3600 * hour + number))
+    writer.close()
+    root = ElementTree.fromstring(svg(JournalReader(tmp_path).summary()))
+    values = {}  # at the left of the upper chart
+    for text in root.findall(".//{*}text"):
+        if text.get("text-anchor") == "end" and float(text.get("y")) < 300:
+            values[int(text.text)] = float(text.get("y")) - 4
+    assert values.keys() == {0, 4, 8}
+    per_segment = (values[0] - values[8]) / 8
+    assert values[0] - values[4] == pytest.approx(4 * per_segment, abs=0.2)
+
+    groups = {
+        group.find("{*}title").text: group.findall("{*}rect") for group in root.findall(".//{*}g")
+    }
+    (calm, happy), (more,) = (
+        groups[name] for name in ("2026-11-20T08: calm 1, happy 3", "2026-11-20T10: calm 8")
+    )
+    for bar, verdict, count, below in (
+        (calm, "calm", 1, 0),
+        (happy, "happy", 3, 1),
+        (more, "calm", 8, 0),
+    ):
+        assert bar.get("fill") == colour(verdict)
+        assert float(bar.get("height")) == pytest.approx(count * per_segment, abs=0.1)
+        bottom = float(bar.get("y")) + float(bar.get("height"))
+        assert bottom == pytest.approx(values[0] - below * per_segment, abs=0.1)
+    assert groups["2026-11-20T09: nothing"] == []
+    names = {text.text: float(text.get("x")) for text in root.findall(".//{*}text")}
+    for bar, name in ((happy, "20. 08h"), (more, "20. 10h")):
+        middle = float(bar.get("x")) + float(bar.get("width")) / 2
+        assert names[name] == pytest.approx(middle, abs=0.1)
+    *_, first, first_name, second, second_name = root  # the legend
+    assert (first.get("fill"), first_name.text) == (colour("calm"), "calm")
+    assert (second.get("fill"), second_name.text) == (colour("happy"), "happy")
+
+
 def test_plot_shows_the_hours_in_which_nobody_spoke(journal):
     told = [title.text for title in drawn(JournalReader(journal).summary())["title"]]
     assert "2026-11-20T09: nothing" in told
@@ -250,7 +291,9 @@ def test_plot_takes_any_name_of_a_verdict(tmp_path, name):
     writer = JournalWriter(tmp_path, zone=UTC)
     writer.write(heard(name, START_S))
     writer.close()
-    assert drawn(JournalReader(tmp_path).summary())["title"]
+    found = drawn(JournalReader(tmp_path).summary())
+    assert f"2026-11-20T08: {printable(name)} 1" in [title.text for title in found["title"]]
+    assert printable(name) in [text.text for text in found["text"]]
 
 
 def test_plot_of_a_clock_set_back_shows_all(tmp_path):
