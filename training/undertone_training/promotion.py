@@ -13,6 +13,7 @@ import msgspec
 
 from undertone.recognition.bundle import Bundle
 from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.licences import unlicensed
 from undertone_training.errors import PromotionError, RunError
 from undertone_training.evaluation.false_alarms import NoiseReport
 from undertone_training.evaluation.results import Pooled, file_name
@@ -85,14 +86,21 @@ class Candidate:
 def candidate(run: Run, evidence: Path) -> Candidate:
     """The run in question with its evidence.
 
-    Raises PromotionError for a run that is not final, or if int8 loses more than half a point of
-    UAR on the speakers that the folds held out; RunError without a report for its recipe.
+    Raises PromotionError for a run that is not final, that learnt from a corpus without a licence
+    for its weights, or if int8 loses more than half a point of UAR on the speakers that the folds
+    held out; RunError without a report for its recipe.
     """
     info = run.info
     if info.split != "final":
         raise PromotionError(
             f"{run.folder} was trained on the split {info.split}: promote a run of "
             "`undertone-train fit --protocol final`, which was trained on all training actors."
+        )
+    if barred := unlicensed(info.corpora):
+        raise PromotionError(
+            f"{run.folder} learnt from {', '.join(barred)}, whose terms give no licence for "
+            "weights that are passed on: train without it, and only test on it, with "
+            "`undertone-train evaluate --protocol cross-corpus`."
         )
     report, figures = _evidence(evidence, info.recipe)
     seeds = figures["extra"]["seeds"]

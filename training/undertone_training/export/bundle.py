@@ -20,11 +20,9 @@ from undertone.recognition.bundle import (
     Training,
     manifest_json,
 )
+from undertone_training.corpora.licences import licence_of_weights
 from undertone_training.errors import PromotionError, RunError
 from undertone_training.learning.runs import Run
-
-LICENCE = "CC BY-NC-SA 4.0"
-"""That of RAVDESS and nEMO, which weights trained on them inherit."""
 
 LARGEST_LOSS_OF_UAR = 0.005
 LEAST_AGREEMENT = 0.98
@@ -62,7 +60,7 @@ def bundle_of(run: Run, name: str) -> Bundle:
             validation_speakers=info.validation_speakers,
             recipe=msgspec.to_builtins(info.recipe),
             seed=info.seed,
-            licence=LICENCE,
+            licence=licence_of_weights(info.corpora),
         ),
         figures={},
         tools=info.tools,
