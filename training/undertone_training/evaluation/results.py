@@ -20,6 +20,9 @@ from undertone_training.recipe import Recipe
 NOISE_FILE = "noise.json"
 """The report of the noise protocol, in the folder of a run's or a bundle's report."""
 
+CONDITION_FILES = ("cross-corpus.json", "degraded.json", "known-voice.json")
+"""The reports of protocols with several conditions (``conditions``), in the same folder."""
+
 _FIGURES = "figures.json"
 
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -284,7 +287,7 @@ def rows_of(folder: Path) -> list[Row]:
 
 def pooled_in(folder: Path) -> list[Path]:
     """The files of what ``evaluate`` pooled in ``folder`` and below; see ``Pooled``."""
-    others = (_FIGURES, NOISE_FILE)
+    others = (_FIGURES, NOISE_FILE, *CONDITION_FILES)
     return sorted(path for path in folder.rglob("report/*.json") if path.name not in others)
 
 

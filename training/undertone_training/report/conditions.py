@@ -1,0 +1,43 @@
+"""The reports of protocols with several conditions, as rows of a table."""
+
+from collections.abc import Iterator, Sequence
+
+from undertone_training.evaluation.conditions import ConditionsReport, GroupFigures
+from undertone_training.report.protocols import percent, percent_interval
+
+HEAD = (
+    "corpus",
+    "condition",
+    "clips",
+    "speakers",
+    "UAR of four emotions",
+    "95 % interval",
+    "UAR of shared labels",
+    "UAR of activation",
+    "clips with a verdict",
+    "correct verdicts",
+    "ECE",
+)
+
+
+def rows(report: ConditionsReport) -> Iterator[Sequence[str]]:
+    """A row for each condition, in the order of ``HEAD``."""
+    for each in report.conditions:
+        four, shared = each.four_emotions, each.shared_labels
+        yield (
+            each.corpus,
+            each.condition,
+            f"{each.n_clips:,}",
+            str(each.n_speakers),
+            _uar(four),
+            percent_interval(four.uar_interval95) if four else "–",
+            f"{_uar(shared)} of {len(shared.groups)}" if shared else "–",
+            _uar(each.activation),
+            percent(each.verdicts / each.n_clips),
+            percent(each.right / each.verdicts) if each.verdicts else "–",
+            f"{each.ece:.3f}",
+        )
+
+
+def _uar(group: GroupFigures | None) -> str:
+    return percent(group.uar) if group else "–"
