@@ -50,6 +50,19 @@ def test_a_promoted_bundle_has_a_whole_report(promoted: Path) -> None:
     assert_drawn(report / "training.png")
 
 
+def test_figures_of_other_corpora_go_with_the_bundle(
+    pipeline: Pipeline, promoted: Path, tmp_path: Path
+) -> None:
+    other = ("--protocol", "cross-corpus", *pipeline.data(pipeline.everyone))
+    assert train("evaluate", pipeline.final.folder, *other) == 0
+    args = ("--evidence", pipeline.quick, "--name", "quick", "--to", tmp_path, *pipeline.data())
+    assert train("promote", pipeline.final.folder, *args) == 0
+    report = pipeline.final.report / "cross-corpus.json"
+    assert (tmp_path / "quick/report/cross-corpus.json").read_bytes() == report.read_bytes()
+    assert "| tess | zero-shot | 14 | 2 |" in (tmp_path / "quick/README.md").read_text()
+    report.unlink()
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "../up", "Über", "-x"])
 def test_an_impossible_name_is_wrong_usage(
     pipeline: Pipeline, name: str, capsys: pytest.CaptureFixture[str]

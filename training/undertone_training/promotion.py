@@ -15,8 +15,9 @@ from undertone.recognition.bundle import Bundle
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.licences import unlicensed
 from undertone_training.errors import PromotionError, RunError
+from undertone_training.evaluation.conditions import load_reports
 from undertone_training.evaluation.false_alarms import NoiseReport
-from undertone_training.evaluation.results import Pooled, file_name
+from undertone_training.evaluation.results import Pooled, file_name, report_json
 from undertone_training.evaluation.streaming import SNRS_DB, condition
 from undertone_training.export.bundle import (
     Fidelity,
@@ -79,8 +80,11 @@ class Candidate:
         """Write ``bundle`` with its report and its model card."""
         note = f"the weights that ship · {len(self.run.info.train_speakers)} speakers"
         curves = pictures.png(pictures.curves(self.run.epochs(), note))
-        card = model_card(msgspec.to_builtins(bundle.manifest), self.report)
-        write_bundle(bundle, folder, self.report, curves, card)
+        conditions = load_reports(self.run.report, bundle.manifest.model_sha256)
+        manifest = msgspec.to_builtins(bundle.manifest)
+        card = model_card(manifest, self.report, conditions=conditions)
+        own = {each.file_name: report_json(each) for each in conditions.values()}
+        write_bundle(bundle, folder, self.report, own | {"training.png": curves}, card)
 
 
 def candidate(run: Run, evidence: Path) -> Candidate:

@@ -12,7 +12,7 @@ from undertone_training.cli import common
 if TYPE_CHECKING:
     from undertone.recognition.classifier import Classifier
     from undertone_training.corpora.clip import Clip
-    from undertone_training.evaluation.conditions import ConditionsReport, Tested
+    from undertone_training.evaluation.conditions import ConditionPredictions, ConditionsReport
     from undertone_training.evaluation.results import LiveCounts, Outcome
     from undertone_training.evaluation.test_clips import RunTest
     from undertone_training.learning.runs import Run
@@ -143,7 +143,7 @@ def _evaluate_runs(
     sample: int | None,
 ) -> None:
     from undertone_training.corpora.noise import for_testing
-    from undertone_training.evaluation.conditions import Tested
+    from undertone_training.evaluation.conditions import ConditionPredictions
     from undertone_training.evaluation.test_clips import (
         cross_corpus_tests,
         held_out_tests,
@@ -183,7 +183,7 @@ def _evaluate_runs(
         _evaluate_runs_on_the_device(folder, tests, list(clips.values()), protocol, notes)
         return
     outcomes: list[Outcome] = []
-    tested: list[tuple[Run, Tested]] = []
+    tested: list[tuple[Run, ConditionPredictions]] = []
     for test in tests:
         if protocol == "live":
             for outcome in evaluate_live(test, noise):
@@ -218,7 +218,7 @@ def _evaluate_runs_on_the_device(
     from undertone.recognition.classifier import Classifier
     from undertone_training.export.bundle import bundle_of
 
-    tested: list[tuple[Run, Tested]] = []
+    tested: list[tuple[Run, ConditionPredictions]] = []
     found: list[str] = []
     for test in tests:
         classifier = Classifier(bundle_of(test.run, test.run.info.recipe.name), runtime="litert")
@@ -233,7 +233,7 @@ def _under_conditions(
     classifier: "Classifier",
     clips: "Sequence[Clip]",
     everyone: "Sequence[Clip]",
-) -> "tuple[list[Tested], list[str]]":
+) -> "tuple[list[ConditionPredictions], list[str]]":
     """What the device made of ``clips``, of one corpus; and what could not be tested, as notes."""
     from undertone_training.evaluation import degraded, known_voice
 
@@ -247,7 +247,10 @@ def _under_conditions(
 
 
 def _write_conditions(
-    folder: Path, protocol: str, tested: "Sequence[tuple[Run, Tested]]", notes: Sequence[str]
+    folder: Path,
+    protocol: str,
+    tested: "Sequence[tuple[Run, ConditionPredictions]]",
+    notes: Sequence[str],
 ) -> None:
     """Write and print the report of each run, and of all folds of each seed."""
     from undertone_training.report.outcomes import write_conditions
@@ -299,7 +302,7 @@ def _evaluate_bundle(
         by_corpus = unlisted(manifest, clips, corpora or (EVALUATED_CORPUS,))
     else:
         by_corpus = foreign(clips, manifest.training.corpora, manifest.labels, corpora)
-    tested: list[Tested] = []
+    tested: list[ConditionPredictions] = []
     notes: list[str] = []
     for corpus, whole in by_corpus.items():
         notes += filter(None, [sample_note(whole, sample)])

@@ -30,7 +30,7 @@ ACTIVATION = {
 
 
 @dataclass(frozen=True, eq=False)
-class Tested:
+class ConditionPredictions:
     """What a model predicted for clips of one corpus under one condition.
 
     given: whether a clip got a verdict, shape (clips,).  A clip without detected speech has none,
@@ -86,9 +86,14 @@ class ConditionsReport(Strict, frozen=True):
     conditions: tuple[ConditionFigures, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def file_name(self) -> str:
+        """Its name in a report's folder, one of ``CONDITION_FILES``."""
+        return f"{self.protocol}.json"
+
     def save(self, folder: Path) -> Path:
         """Write it into a report's folder, as indented JSON."""
-        path = folder / f"{self.protocol}.json"
+        path = folder / self.file_name
         save_report(path, self)
         return path
 
@@ -106,7 +111,7 @@ def load_reports(folder: Path, model_sha256: str) -> dict[str, ConditionsReport]
     return found
 
 
-def figures_of(tested: Tested) -> ConditionFigures:
+def figures_of(tested: ConditionPredictions) -> ConditionFigures:
     """All figures of one condition; the bootstrap draws speakers with replacement."""
     predictions = tested.predictions
     shared = {
@@ -175,9 +180,9 @@ def _missed(predictions: Predictions) -> NDArray[np.bool_]:
     return none
 
 
-def joined(parts: Sequence[Tested]) -> Tested:
+def joined(parts: Sequence[ConditionPredictions]) -> ConditionPredictions:
     """The folds of one condition as one."""
-    return Tested(
+    return ConditionPredictions(
         parts[0].corpus,
         parts[0].condition,
         Predictions.concatenate([part.predictions for part in parts]),

@@ -11,7 +11,7 @@ from undertone.audio.block import SAMPLE_RATE_HZ, Samples, to_int16
 from undertone.audio.resample import Resampler
 from undertone.recognition.classifier import Classifier
 from undertone_training.corpora.clip import Clip
-from undertone_training.evaluation.conditions import Tested
+from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.evaluation.inference import through_device
 from undertone_training.evaluation.streaming import at_level
 from undertone_training.features.reverberation import reverberant
@@ -51,7 +51,7 @@ NO_BABBLE = f"{BABBLE}: left out, because there are fewer than {VOICES + 1} spea
 
 def degraded(
     clips: Sequence[Clip], classifier: Classifier, progress: Progress = silent
-) -> Iterator[Tested]:
+) -> Iterator[ConditionPredictions]:
     """``clips``, of one corpus, under each condition; babble only if they have enough speakers."""
     changes: dict[str, Callable[[Clip], Samples]] = {
         name: lambda clip, degrade=degrade: degrade(clip.source.read())  # type: ignore[misc]

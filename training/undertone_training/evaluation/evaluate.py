@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from undertone.audio.files import read_blocks
 from undertone.recognition.classifier import Classifier
 from undertone_training.corpora.splits import LEAVE_ONE_CORPUS_OUT
-from undertone_training.evaluation.conditions import Tested
+from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.evaluation.embeddings import embed_run
 from undertone_training.evaluation.results import Cost, LiveCounts, Outcome, Verdicts
 from undertone_training.evaluation.streaming import SNRS_DB, condition, stream
@@ -45,7 +45,7 @@ def evaluate(test: RunTest, features: FeatureCache) -> Outcome:
     )
 
 
-def cross_corpus_result(test: RunTest, outcome: Outcome) -> Tested:
+def cross_corpus_result(test: RunTest, outcome: Outcome) -> ConditionPredictions:
     """What the form that ships predicted for another corpus.
 
     Only the threshold decides which clips get a verdict; the device also refuses sound that lacks
@@ -55,7 +55,7 @@ def cross_corpus_result(test: RunTest, outcome: Outcome) -> Tested:
     _, threshold = test.run.calibration.confidence
     (corpus,) = {clip.corpus for clip in test.clips}
     left_out = {clip.clip_id for clip in test.clips} & {*test.run.info.test}
-    return Tested(
+    return ConditionPredictions(
         corpus,
         LEAVE_ONE_CORPUS_OUT if left_out else "zero-shot",
         predictions,

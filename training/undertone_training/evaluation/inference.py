@@ -10,7 +10,7 @@ from undertone.events import UNCERTAIN, Scores, Verdict
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.pipeline import classify
 from undertone_training.corpora.clip import Clip
-from undertone_training.evaluation.conditions import Tested
+from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.learning.predict import predictions_of
 
 
@@ -21,7 +21,7 @@ def through_device(
     condition: str = "as recorded",
     read: Callable[[Clip], Samples] = lambda clip: clip.source.read(),
     classifier_for: Callable[[Clip], Classifier] | None = None,
-) -> Tested:
+) -> ConditionPredictions:
     """Classify each clip as ``undertone classify`` does: gate, MFCC, windows, int8 model, decision.
 
     clips: at least one, of one corpus.  progress: called after each clip.
@@ -37,7 +37,9 @@ def through_device(
         progress()
     rows = [row_of(verdict.scores, labels) if verdict else None for verdict in verdicts]
     given = [verdict is not None and verdict.verdict != UNCERTAIN for verdict in verdicts]
-    return Tested(clips[0].corpus, condition, predictions_of(clips, rows, labels), np.array(given))
+    return ConditionPredictions(
+        clips[0].corpus, condition, predictions_of(clips, rows, labels), np.array(given)
+    )
 
 
 def row_of(scores: Scores, labels: Sequence[str]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ import numpy as np
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples
 from undertone.recognition.classifier import Classifier
 from undertone_training.corpora.clip import Clip
-from undertone_training.evaluation.conditions import Tested
+from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.evaluation.inference import through_device
 from undertone_training.progress import Progress, silent
 
@@ -44,7 +44,7 @@ def known_voice(
     classifier: Classifier,
     learn: LearnVoice | None,
     progress: Progress = silent,
-) -> Iterator[Tested]:
+) -> Iterator[ConditionPredictions]:
     """``clips``, of one corpus, after each of ``AMOUNTS_S``; only after 0 s if ``learn`` is None.
 
     everyone: all clips at hand, of which those by the tested speakers can become known.

@@ -125,7 +125,12 @@ class Pooled(Strict, frozen=True):
 def save_report(path: Path, report: msgspec.Struct) -> None:
     """Write ``report`` as indented JSON; creates its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    path.write_bytes(report_json(report))
+
+
+def report_json(report: msgspec.Struct) -> bytes:
+    """A report as it is stored."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
 
 
 def read_report(path: Path, kind: type[_T]) -> _T:

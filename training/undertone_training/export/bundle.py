@@ -108,17 +108,20 @@ def require_small_loss(float_uar: float, int8_uar: float) -> None:
         )
 
 
-def write_bundle(bundle: Bundle, folder: Path, report: Path, curves: bytes, card: str) -> None:
+def write_bundle(
+    bundle: Bundle, folder: Path, report: Path, own: Mapping[str, bytes], card: str
+) -> None:
     """Write the bundle to ``folder`` in one step: all of it, or nothing.
 
     report: the folder whose figures, tables and pictures are included.
-    curves: the picture of the training of these weights.
+    own: further files of the report, of these very weights, by name.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         made = Path(temporary) / folder.name
         shutil.copytree(report, made / "report")
-        (made / "report" / "training.png").write_bytes(curves)
+        for name, content in own.items():
+            (made / "report" / name).write_bytes(content)
         (made / MODEL_FILE).write_bytes(bundle.model)
         (made / MANIFEST_FILE).write_bytes(manifest_json(bundle.manifest))
         (made / "README.md").write_text(card)

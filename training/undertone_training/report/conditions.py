@@ -1,4 +1,4 @@
-"""The reports of protocols with several conditions, as rows of a table."""
+"""The reports of protocols with several conditions, as a table and as Markdown."""
 
 from collections.abc import Iterator, Sequence
 
@@ -37,6 +37,15 @@ def rows(report: ConditionsReport) -> Iterator[Sequence[str]]:
             percent(each.right / each.verdicts) if each.verdicts else "–",
             f"{each.ece:.3f}",
         )
+
+
+def markdown(report: ConditionsReport) -> str:
+    """The table with what to know about it, for model cards and docs/accuracy.md."""
+    head = (report.protocol, *HEAD[1:])
+    lines = (head, ("---", "---", *("---:",) * (len(HEAD) - 2)), *rows(report))
+    blocks = ["\n".join(f"| {' | '.join(line)} |" for line in lines)]
+    blocks += [f"{note[0].upper()}{note[1:]}." for note in report.notes]
+    return "\n\n".join(blocks)
 
 
 def _uar(group: GroupFigures | None) -> str:

@@ -11,8 +11,8 @@ import msgspec
 from undertone.recognition.bundle import Bundle
 from undertone_training.corpora.clip import Clip
 from undertone_training.evaluation.conditions import (
+    ConditionPredictions,
     ConditionsReport,
-    Tested,
     figures_of,
     joined,
 )
@@ -100,15 +100,18 @@ def write_pooled(
 
 
 def write_conditions(
-    folder: Path, protocol: str, tested: Sequence[tuple[Run, Tested]], notes: Sequence[str]
+    folder: Path,
+    protocol: str,
+    tested: Sequence[tuple[Run, ConditionPredictions]],
+    notes: Sequence[str],
 ) -> list[tuple[Path, ConditionsReport]]:
     """Write the figures of each run under each condition, and of all folds of a seed together.
 
     A run's are in its report folder; those of several folds in ``report/PROTOCOL/seedN.json`` of
     the recipe's folder, or of ``folder`` if that is inside of it.
     """
-    by_run: dict[Path, list[tuple[Run, Tested]]] = defaultdict(list)
-    folds: dict[tuple[Path, int], list[tuple[Run, Tested]]] = defaultdict(list)
+    by_run: dict[Path, list[tuple[Run, ConditionPredictions]]] = defaultdict(list)
+    folds: dict[tuple[Path, int], list[tuple[Run, ConditionPredictions]]] = defaultdict(list)
     for run, each in tested:
         by_run[run.folder].append((run, each))
         folds[report_folder(run, folder), run.info.seed].append((run, each))
@@ -120,7 +123,7 @@ def write_conditions(
         report = ConditionsReport(protocol, sha256, figures, tuple(notes))
         written.append((report.save(run.report), report))
     for (place, seed), pairs in folds.items():
-        by_condition: dict[tuple[str, str], list[Tested]] = defaultdict(list)
+        by_condition: dict[tuple[str, str], list[ConditionPredictions]] = defaultdict(list)
         for _, each in pairs:
             by_condition[each.corpus, each.condition].append(each)
         if protocol == "cross-corpus" or all(len(parts) < 2 for parts in by_condition.values()):

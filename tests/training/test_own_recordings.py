@@ -1,0 +1,76 @@
+"""The commands of docs/your-own-recordings.md, as they stand there, on a few recordings."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from miniature import train, voice, write, write_ravdess
+
+from undertone import samples
+from undertone.emotions import EMOTIONS
+from undertone_training.evaluation.results import pooled_in
+from undertone_training.learning.runs import Run
+
+pytestmark = pytest.mark.xdist_group("tensorflow")
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/your-own-recordings.md").read_text()
+COMMANDS = re.findall(r"^    (undertone-train .*)$", PAGE, re.M)
+QUICK = """
+width = 0.25
+[window]
+frames = 64
+[mfcc]
+n_coefficients = 13
+n_filters = 26
+[augmentation]
+copies = 1
+"""
+"""What makes the page's recipes train in seconds."""
+
+
+def test_the_commands_of_the_page_do_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UNDERTONE_DATA", str(tmp_path / "corpora"))
+    monkeypatch.setenv("UNDERTONE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    for speaker, actor in (("anna", 3), ("bo", 14)):
+        for index, emotion in enumerate(EMOTIONS):
+            path = tmp_path / "corpora/own/family" / speaker / emotion / "1.wav"
+            write(path, voice(samples.clips()[index], actor))
+    write_ravdess(tmp_path / "corpora/ravdess", (1, 2, 6, 7, 8, 11, 12))
+    for name, recipe in zip(
+        re.findall(r"`(\w+\.toml)`", PAGE),
+        re.findall(r"```toml\n(.*?)```", PAGE, re.S),
+        strict=True,
+    ):
+        (tmp_path / name).write_text(
+            recipe.replace("[schedule]\nepochs = 60", f"{QUICK}[schedule]\nepochs = 1")
+        )
+    assert len(COMMANDS) == 7
+    for line in COMMANDS:
+        once = ("--fold", "1") if "home.toml" in line else ()
+        assert train(*shlex.split(line)[1:], *once) == 0, line
+    printed = capsys.readouterr().out
+    assert "family speech: 16 clips of 2 speakers" in printed
+    assert re.search(r"^family +zero-shot +16 +2 ", printed, re.M)
+    assert Run(tmp_path / "runs/home/development-1/seed0").info.corpora == ("family", "ravdess")
+    assert pooled_in(tmp_path / "runs/home")
+
+
+def test_the_table_of_the_page_is_one_that_is_read(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```csv\n(.*?)```", PAGE, re.S)
+    (tmp_path / "corpora/own").mkdir(parents=True)
+    (tmp_path / "corpora/own/family.csv").write_text(text)
+    for number in (1, 2, 3):
+        write(tmp_path / f"memos/000{number}.wav", voice(samples.clips()[2], number))
+    done = subprocess.run(
+        [sys.executable, "-m", "undertone_training.cli", "prepare", "--dry-run", "--data", "corpora"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout == "family speech: 3 clips of 2 speakers\n", done.stderr
