@@ -246,8 +246,8 @@ def _conditions(models: Sequence[Model]) -> Iterator[str]:
     yield macros("caveats.md").conditions()
     yield (
         "CASIA is Chinese, ASED Amharic, nEMO Polish and CREMA-D English, here without anything "
-        "above 5.5 kHz. No training of these models saw any of them. Nothing was chosen by CASIA and "
-        "ASED."
+        "above 5.5 kHz. No training of these models saw any of them. Nothing was chosen by CASIA "
+        "and ASED."
     )
     for each in models:
         for report in each.conditions.values():

@@ -69,8 +69,6 @@ def test_the_table_of_the_page_is_one_that_is_read(tmp_path: Path) -> None:
     (tmp_path / "corpora/own/family.csv").write_text(text)
     for number in (1, 2, 3):
         write(tmp_path / f"memos/000{number}.wav", voice(samples.clips()[2], number))
-    done = subprocess.run(
-        [sys.executable, "-m", "undertone_training.cli", "prepare", "--dry-run", "--data", "corpora"],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+    command = ("-m", "undertone_training.cli", "prepare", "--dry-run", "--data", "corpora")
+    done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "family speech: 3 clips of 2 speakers\n", done.stderr

@@ -230,6 +230,11 @@ def _leave_one_corpus_out(
             for clip in usable
             if clip.corpus == left_out and clip.channel == "speech" and clip.emotion in trained
         )
+        if not test:
+            raise SplitError(
+                f"The split {name} has nothing to test: {left_out} has none of the emotions of the "
+                "other corpora."
+            )
         found.append(Split(name, LEAVE_ONE_CORPUS_OUT, train, validation, test))
     return found
 
