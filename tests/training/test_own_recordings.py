@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from miniature import train, voice, write, write_ravdess
+from miniature import ACTORS, train, voice, write, write_ravdess
 
 from undertone import samples
 from undertone.emotions import EMOTIONS
@@ -43,7 +43,7 @@ def test_the_commands_of_the_page_do_what_it_says(
         for index, emotion in enumerate(EMOTIONS):
             path = tmp_path / "corpora/own/family" / speaker / emotion / "1.wav"
             write(path, voice(samples.clips()[index], actor))
-    write_ravdess(tmp_path / "corpora/ravdess", (1, 2, 6, 7, 8, 11, 12))
+    write_ravdess(tmp_path / "corpora/ravdess", ACTORS)
     for name, recipe in zip(
         re.findall(r"`(\w+\.toml)`", PAGE),
         re.findall(r"```toml\n(.*?)```", PAGE, re.S),

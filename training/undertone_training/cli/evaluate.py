@@ -149,6 +149,7 @@ def _evaluate_runs(
         held_out_tests,
         sample_note,
         sampled,
+        with_new_speakers,
     )
     from undertone_training.report.outcomes import write_pooled, write_run
 
@@ -161,6 +162,11 @@ def _evaluate_runs(
         else held_out_tests(runs, clips, side)
     )
     notes = [note for test in tests if (note := sample_note(test.clips, sample))]
+    on_the_device = protocol in _WITH_CONDITIONS and not cross_corpus
+    if on_the_device:
+        tests, reasons = with_new_speakers(tests)
+        left_out += reasons
+        notes += [f"the clips are those of {test.protocol}" for test in tests]
     tests = [replace(test, clips=sampled(test.clips, sample)) for test in tests]
     noise = for_testing(data).files
     if protocol == "live" and not noise:
@@ -179,7 +185,7 @@ def _evaluate_runs(
         )
     for reason in left_out:
         click.echo(reason, err=True)
-    if protocol in _WITH_CONDITIONS and not cross_corpus:
+    if on_the_device:
         _evaluate_runs_on_the_device(folder, tests, list(clips.values()), protocol, notes)
         return
     outcomes: list[Outcome] = []
@@ -225,7 +231,7 @@ def _evaluate_runs_on_the_device(
         results, missing = _under_conditions(protocol, classifier, test.clips, everyone)
         tested += [(test.run, result) for result in results]
         found += missing
-    _write_conditions(folder, protocol, tested, [*notes, *dict.fromkeys(found)])
+    _write_conditions(folder, protocol, tested, list(dict.fromkeys([*notes, *found])))
 
 
 def _under_conditions(

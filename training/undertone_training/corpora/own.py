@@ -30,7 +30,10 @@ def find(data: Path, taken: Collection[str]) -> dict[str, Path]:
     name.
     """
     places: dict[str, Path] = {}
-    inside = (data / FOLDER).iterdir() if (data / FOLDER).is_dir() else ()
+    try:
+        inside = list((data / FOLDER).iterdir()) if (data / FOLDER).is_dir() else []
+    except OSError as error:
+        raise CorpusError(f"{data / FOLDER} can't be read: {error.strerror}.") from error
     for path in sorted(inside, key=lambda path: (path.suffix != ".csv", path.name)):
         if path.name.startswith(".") or not (path.is_dir() or path.suffix == ".csv"):
             continue

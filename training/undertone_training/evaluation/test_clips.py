@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 from undertone.recognition.bundle import Manifest, Training
 from undertone_training.corpora.clip import Clip
-from undertone_training.corpora.splits import DEVELOPMENT_FOLDS, PUBLISHED_FOLDS, TEST_ACTORS
+from undertone_training.corpora.splits import (
+    DEVELOPMENT_FOLDS,
+    PUBLISHED_FOLDS,
+    SPEAKER_DEPENDENT,
+    TEST_ACTORS,
+)
 from undertone_training.errors import SplitError
 from undertone_training.learning.runs import Run, RunInfo, clips_of
 from undertone_training.recipe import EVALUATED_CORPUS
@@ -56,6 +61,22 @@ def held_out_tests(
     if not tests:
         raise failure
     return tests, reasons
+
+
+def with_new_speakers(tests: Sequence[RunTest]) -> tuple[list[RunTest], list[str]]:
+    """The tests by speakers that the run was not trained on, and why others are left out.
+
+    Raises SplitError if there are none.
+    """
+    kept = [each for each in tests if not each.protocol.startswith(SPEAKER_DEPENDENT)]
+    reasons = [
+        f"{each.run.folder} is left out: it was trained on the speakers that it is tested on"
+        for each in tests
+        if each not in kept
+    ]
+    if not kept:
+        raise SplitError(f"There is nothing to test: {reasons[0]}.")
+    return kept, reasons
 
 
 def cross_corpus_tests(
