@@ -246,8 +246,8 @@ def _conditions(models: Sequence[Model]) -> Iterator[str]:
     yield macros("caveats.md").conditions()
     yield (
         "CASIA is Chinese, ASED Amharic, nEMO Polish and CREMA-D English, here without anything "
-        "above 5.5 kHz. No training of these models saw any of them. Nothing was chosen by CASIA "
-        "and ASED."
+        "above 5.5 kHz. No stage of a model's training saw a corpus in its rows, and nothing was "
+        "chosen by CASIA and ASED."
     )
     for each in models:
         for report in each.conditions.values():
@@ -264,10 +264,8 @@ def _live(model: Model, condition: str) -> str:
 
 
 def _lowest_and_highest(model: Model) -> str:
-    """UAR of four emotions on the corpora that it was not trained on, at hand or not."""
+    """UAR of four emotions on the corpora at hand that it was not trained on."""
     uars = [each.four_emotions.uar for each in _elsewhere_at_hand(model) if each.four_emotions]
-    if test := model.facts.independent:
-        uars += [each.four_emotions for each in test.corpora if each.four_emotions]
     return percent_interval((min(uars), max(uars))) if uars else "–"
 
 

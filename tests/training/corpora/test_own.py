@@ -33,12 +33,14 @@ def test_a_folder_of_speakers_and_emotions_is_a_corpus(tmp_path: Path) -> None:
     record(tmp_path / "own/friends/03a01Fa/calm/03a01Fa.wav")  # a name of EMO-DB, but not from it
     record(tmp_path / "emodb/03a01Fa.wav")
     (tmp_path / "own/family/README.txt").write_text("ours")
+    record(tmp_path / "own/friends/03a01Fa/calm/03a01Fa.flac")
     (tmp_path / "own/family/anna/happy/notes.doc").write_text("x")
     assert found(tmp_path) == [
         ("emodb", "03a01Fa", "03", "happy"),
-        ("family", "family/anna/Sad/session 2/1", "anna", "sad"),
-        ("family", "family/anna/happy/1", "anna", "happy"),
-        ("friends", "friends/03a01Fa/calm/03a01Fa", "03a01Fa", "calm"),
+        ("family", "family/anna/Sad/session 2/1.flac", "anna", "sad"),
+        ("family", "family/anna/happy/1.wav", "anna", "happy"),
+        ("friends", "friends/03a01Fa/calm/03a01Fa.flac", "03a01Fa", "calm"),
+        ("friends", "friends/03a01Fa/calm/03a01Fa.wav", "03a01Fa", "calm"),
     ]
     (complaint,) = scan(tmp_path).complaints()
     assert complaint.endswith("notes.doc: not an audio file")

@@ -64,7 +64,7 @@ def test_a_sample_is_stated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert evaluate(tmp_path, "cross-corpus", "--corpus", "family", "--sample", 3) == 0
     report = read(tmp_path, "cross-corpus")
     assert report.conditions[0].n_clips == 3
-    assert report.notes == ("family: 3 of 4 clips, drawn with seed 0",)
+    assert report.notes == ("a sample of family: 3 of 4 clips, drawn with seed 0",)
     assert report.notes[0] in said(capsys)
 
 

@@ -89,7 +89,7 @@ def test_degraded_tests_the_speakers_that_a_run_held_out(
     report = load_reports(pipeline.fold.report, sha256_of(pipeline))["degraded"]
     assert {each.n_clips for each in report.conditions} == {4}
     assert report.conditions[0].condition == "as recorded"
-    assert "ravdess: 4 of 16 clips, drawn with seed 0" in report.notes
+    assert "a sample of ravdess: 4 of 16 clips, drawn with seed 0" in report.notes
 
 
 def test_no_other_corpus_is_one_sentence(

@@ -61,7 +61,7 @@ def from_folder(corpus: str, folder: Path, recordings: Iterable[Path]) -> Iterat
             )
         speaker, emotion, *_ = inside.parts
         found = True
-        yield _clip(corpus, inside.with_suffix("").as_posix(), speaker, emotion, path, str(path))
+        yield _clip(corpus, inside.as_posix(), speaker, emotion, path, str(path))
     if not found:
         raise CorpusError(
             f"There is no recording in {folder}: put some into {folder}/SPEAKER/EMOTION/, or "

@@ -144,7 +144,8 @@ def sample_note(clips: Sequence[Clip], most: int | None) -> str | None:
     """What a reader must know of ``sampled``; None if all of ``clips`` are tested."""
     if most is None or len(clips) <= most:
         return None
-    return f"{clips[0].corpus}: {most:,} of {len(clips):,} clips, drawn with seed {SAMPLE_SEED}"
+    of_all = f"{most:,} of {len(clips):,} clips"
+    return f"a sample of {clips[0].corpus}: {of_all}, drawn with seed {SAMPLE_SEED}"
 
 
 def held_out(info: RunInfo, clips: Mapping[str, Clip]) -> tuple[list[Clip], str]:

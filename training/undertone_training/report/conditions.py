@@ -43,9 +43,9 @@ def markdown(report: ConditionsReport) -> str:
     """The table with what to know about it, for model cards and docs/accuracy.md."""
     head = (report.protocol, *HEAD[1:])
     lines = (head, ("---", "---", *("---:",) * (len(HEAD) - 2)), *rows(report))
-    blocks = ["\n".join(f"| {' | '.join(line)} |" for line in lines)]
-    blocks += [f"{note[0].upper()}{note[1:]}." for note in report.notes]
-    return "\n\n".join(blocks)
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    notes = " ".join(f"{note[0].upper()}{note[1:]}." for note in report.notes)
+    return f"{table}\n\n{notes}" if notes else table
 
 
 def _uar(group: GroupFigures | None) -> str:
