@@ -448,6 +448,7 @@ def test_the_page_of_accuracy_has_other_corpora_with_their_protocol_and_their_sa
         "| 10.0 % | 0.375 |" in page
     )
     assert "A sample of casia: 1,200 of 1,300 clips, drawn with seed 0. X." in page
+    assert "`m` has no *degraded* figures of its own" in page
     assert "Other corpora" not in docs_figures.accuracy([OTHER], {})
 
 

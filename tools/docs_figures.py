@@ -253,6 +253,11 @@ def _conditions(models: Sequence[Model]) -> Iterator[str]:
         for report in each.conditions.values():
             yield f"`{each.name}`:"
             yield markdown_of(report)
+        if "degraded" not in each.conditions:
+            yield (
+                f"`{each.name}` has no *degraded* figures of its own: it learnt from every RAVDESS "
+                "speaker at hand."
+            )
 
 
 def _uar_of_seeds(model: Model) -> str:
