@@ -1,5 +1,6 @@
 """The commands of docs/your-own-recordings.md, as they stand there, on a few recordings."""
 
+import hashlib
 import re
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ from miniature import ACTORS, train, voice, write, write_ravdess
 
 from undertone import samples
 from undertone.emotions import EMOTIONS
+from undertone_training.evaluation.conditions import load_reports
 from undertone_training.evaluation.results import pooled_in
 from undertone_training.learning.runs import Run
 
@@ -61,6 +63,37 @@ def test_the_commands_of_the_page_do_what_it_says(
     assert re.search(r"^family +zero-shot +16 +2 ", printed, re.M)
     assert Run(tmp_path / "runs/home/development-1/seed0").info.corpora == ("family", "ravdess")
     assert pooled_in(tmp_path / "runs/home")
+
+
+def test_a_corpus_is_left_out_and_tested(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    for number, (corpus, emotions) in enumerate((("family", 2), ("guests", 8))):
+        for speaker, actor in (("anna", 3 + number), ("bo", 14 + number)):
+            for emotion, clip in list(zip(EMOTIONS, samples.clips(), strict=True))[-emotions:]:
+                write(data / "own" / corpus / speaker / emotion / "1.wav", voice(clip, actor))
+    recipe = tmp_path / "quick.toml"
+    recipe.write_text(
+        f"validation_speakers = 0\nsong = false\n{QUICK}[schedule]\nepochs = 1\nbatch_size = 8\n"
+    )
+    common = ("--data", data, "--cache", tmp_path / "cache", "--jobs", 1)
+    runs = tmp_path / "runs"
+    fit = ("fit", "--recipe", recipe, "--runs", runs, "--protocol", "leave-one-corpus-out")
+    assert train(*fit, *common) == 0
+    assert train("quantize", runs, *common) == 0
+    assert train("evaluate", runs / "quick", "--protocol", "cross-corpus", *common) == 0
+    found = {}
+    for left_out in ("family", "guests"):
+        run = Run(runs / "quick" / f"without-{left_out}" / "seed0")
+        sha256 = hashlib.sha256(run.tflite.read_bytes()).hexdigest()
+        (found[left_out],) = load_reports(run.report, sha256)["cross-corpus"].conditions
+        assert (found[left_out].corpus, found[left_out].condition) == (
+            left_out, "leave-one-corpus-out",
+        )  # fmt: skip
+    # without guests, the network knows the two emotions of the family only
+    assert (found["family"].n_clips, found["guests"].n_clips) == (4, 4)
+    assert "has no temperature and no threshold" in capsys.readouterr().err
 
 
 def test_the_table_of_the_page_is_one_that_is_read(tmp_path: Path) -> None:
