@@ -1,8 +1,7 @@
 """EMOVO: six Italian actors, 14 sentences, seven emotions (Costantini et al. 2014, LREC).
 
 Names are emotion, speaker and sentence in a folder of the speaker: ``f1/dis-f1-b1.wav``, as in the
-description that is published with the corpus.  Its page allows use with acknowledgement, without a
-licence for derived works.
+description that is published with the corpus, without a licence for derived works.
 """
 
 import re
