@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -14,7 +15,11 @@ from undertone.bench.model import describe
 from undertone.cli import run
 from undertone.emotions import EMOTIONS
 from undertone.recognition import bundle
+from undertone_training.corpora import scan
+from undertone_training.corpora.licences import licence_of_weights
+from undertone_training.corpora.splits import Split
 from undertone_training.evaluation.results import Pooled
+from undertone_training.learning import runs
 from undertone_training.networks import build
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
@@ -43,6 +48,19 @@ def test_a_promoted_bundle_has_a_whole_report(promoted: Path) -> None:
     assert {"figures.json", "report.html"} <= {path.name for path in report.iterdir()}
     assert_drawn(report / "confusion-int8.png")
     assert_drawn(report / "training.png")
+
+
+def test_figures_of_other_corpora_go_with_the_bundle(
+    pipeline: Pipeline, promoted: Path, tmp_path: Path
+) -> None:
+    other = ("--protocol", "cross-corpus", *pipeline.data(pipeline.everyone))
+    assert train("evaluate", pipeline.final.folder, *other) == 0
+    args = ("--evidence", pipeline.quick, "--name", "quick", "--to", tmp_path, *pipeline.data())
+    assert train("promote", pipeline.final.folder, *args) == 0
+    report = pipeline.final.report / "cross-corpus.json"
+    assert (tmp_path / "quick/report/cross-corpus.json").read_bytes() == report.read_bytes()
+    assert "| tess | zero-shot | 14 | 2 |" in (tmp_path / "quick/README.md").read_text()
+    report.unlink()
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../up", "Über", "-x"])
@@ -80,6 +98,31 @@ def test_an_int8_model_that_loses_on_held_out_speakers_is_refused_with_the_figur
     args = ("--evidence", tmp_path, "--name", "bad", "--to", tmp_path, *pipeline.data())
     assert train("promote", pipeline.final.folder, *args) == 1
     assert "UAR is 0.5900 against 0.5960" in capsys.readouterr().err
+
+
+def test_weights_that_learnt_from_a_corpus_without_a_licence_are_refused(
+    pipeline: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "seed0"
+    shutil.copytree(pipeline.final.folder, folder)
+    run = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(run | {"corpora": ["casia", "nemo", "ravdess"]}))
+    args = ("--evidence", pipeline.quick, "--name", "bad", "--to", tmp_path, *pipeline.data())
+    assert train("promote", folder, *args) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "learnt from casia, whose terms give no licence for weights" in said
+    assert not (tmp_path / "bad").exists()
+
+
+def test_what_teachers_learnt_from_counts_as_learnt(pipeline: Pipeline) -> None:
+    info = pipeline.final.info
+    clips = tuple(clip for clip in scan(pipeline.home).clips if clip.corpus == "ravdess")
+    teacher = Mock(model_sha256="0" * 64)
+    teacher.info = msgspec.structs.replace(info, corpora=("casia", "ravdess"))
+    found = runs.describe(info.recipe, Split("final", "final", clips, (), ()), 0, [teacher])
+    assert found.corpora == ("casia", "ravdess")
+    assert licence_of_weights(["ravdess", "cremad", "nemo"]) == "CC BY-NC-SA 4.0; ODbL 1.0"
+    assert licence_of_weights(["ravdess", "family"]) == "CC BY-NC-SA 4.0; own recordings"
 
 
 def test_only_a_final_run_with_its_own_evidence_is_promoted(

@@ -13,9 +13,11 @@ import msgspec
 
 from undertone.recognition.bundle import Bundle
 from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.licences import unlicensed
 from undertone_training.errors import PromotionError, RunError
+from undertone_training.evaluation.conditions import load_reports
 from undertone_training.evaluation.false_alarms import NoiseReport
-from undertone_training.evaluation.results import Pooled, file_name
+from undertone_training.evaluation.results import Pooled, file_name, report_json
 from undertone_training.evaluation.streaming import SNRS_DB, condition
 from undertone_training.export.bundle import (
     Fidelity,
@@ -78,21 +80,31 @@ class Candidate:
         """Write ``bundle`` with its report and its model card."""
         note = f"the weights that ship · {len(self.run.info.train_speakers)} speakers"
         curves = pictures.png(pictures.curves(self.run.epochs(), note))
-        card = model_card(msgspec.to_builtins(bundle.manifest), self.report)
-        write_bundle(bundle, folder, self.report, curves, card)
+        conditions = load_reports(self.run.report, bundle.manifest.model_sha256)
+        manifest = msgspec.to_builtins(bundle.manifest)
+        card = model_card(manifest, self.report, conditions=conditions)
+        own = {each.file_name: report_json(each) for each in conditions.values()}
+        write_bundle(bundle, folder, self.report, own | {"training.png": curves}, card)
 
 
 def candidate(run: Run, evidence: Path) -> Candidate:
     """The run in question with its evidence.
 
-    Raises PromotionError for a run that is not final, or if int8 loses more than half a point of
-    UAR on the speakers that the folds held out; RunError without a report for its recipe.
+    Raises PromotionError for a run that is not final, that learnt from a corpus without a licence
+    for its weights, or if int8 loses more than half a point of UAR on the speakers that the folds
+    held out; RunError without a report for its recipe.
     """
     info = run.info
     if info.split != "final":
         raise PromotionError(
             f"{run.folder} was trained on the split {info.split}: promote a run of "
             "`undertone-train fit --protocol final`, which was trained on all training actors."
+        )
+    if barred := unlicensed(info.corpora):
+        raise PromotionError(
+            f"{run.folder} learnt from {', '.join(barred)}, whose terms give no licence for "
+            "weights that are passed on: train without it, and only test on it, with "
+            "`undertone-train evaluate --protocol cross-corpus`."
         )
     report, figures = _evidence(evidence, info.recipe)
     seeds = figures["extra"]["seeds"]

@@ -10,15 +10,14 @@ import pytest
 pytest.importorskip("altair", reason="no altair: pip install 'undertone[web]'")
 
 from undertone.emotions import EMOTIONS, NO_SPEECH, colour
-from undertone.events import Scores, SegmentEnded, Started, Verdict
-from undertone.journal import Record
+from undertone.events import SegmentEnded, Started, Verdict
 from undertone.recognition import bundle
 from undertone.recognition.pipeline import ClassifiedSegment
 from undertone.web import charts
 from undertone.web.preview import Preview
 
-SAD = Verdict(Scores({"happy": 0.25, "sad": 0.75}), "sad")
-UNSURE = Verdict(Scores({"happy": 0.5, "sad": 0.5}), "uncertain")
+SAD = Verdict.of({"happy": 0.25, "sad": 0.75})
+UNSURE = Verdict.of({"happy": 0.5, "sad": 0.5}, threshold=0.9)
 
 
 def drawn(chart: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -119,11 +118,10 @@ def test_every_hour_of_the_day_shows_shares() -> None:
 def test_a_day_has_a_tick_for_each_segment_at_its_own_time() -> None:
     time = datetime(2026, 11, 21, 18, 30, 5, tzinfo=UTC)
     events = [
-        Started(0.0, "USB", "m", "0" * 64, "1"),
-        SegmentEnded(0.0, 2.0, -30.0, SAD, "m", "0" * 64),
+        Started(time, "USB", "m", "0" * 64, "1"),
+        SegmentEnded.of(time.timestamp() - 2, 2.0, -30.0, SAD, "m", "0" * 64),
     ]
-    records = [Record(time, event) for event in events]
-    rows, encoding = drawn(charts.strip(records, date(2026, 11, 21)))
+    rows, encoding = drawn(charts.strip(events, date(2026, 11, 21)))
     assert rows == [
         {"time": "2026-11-21T18:30:05", "verdict": "sad", "confidence": 0.75, "seconds": 2.0}
     ]

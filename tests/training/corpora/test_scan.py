@@ -54,6 +54,37 @@ PUBLISHED = {
         "AudioData/DC/a01.wav": ("DC", "male", "angry", "speech", None, "a01", None),
         "KL_su15.wav": ("KL", "male", "surprised", "speech", None, "su15", None),
     },
+    "emovo": {
+        "EMOVO/f1/dis-f1-b1.wav": ("f1", "female", "disgust", "speech", None, "b1", None),
+        "m3/tri-m3-n5.wav": ("m3", "male", "sad", "speech", None, "n5", None),
+    },
+    "urdu": {
+        "Angry/SM1_F10_A010.wav": ("SM1", "male", "angry", "speech", None, None, None),
+        "Neutral/SF9_F1_N01.wav": ("SF9", "female", "neutral", "speech", None, None, None),
+        "Sad/SM6_F4_S0100.wav": ("SM6", "male", "sad", "speech", None, None, None),
+    },
+    "turev": {
+        "Sound Source/Angry/1157_kz_beste.wav": (
+            "1157", None, "angry", "speech", None, "beste", None,
+        ),
+        "Sound Source/Calm/1234_sk_acik.wav": ("1234", None, "calm", "speech", None, "acik", None),
+        "Sound Source/Sad/1157_hl_acik.wav": ("1157", None, "sad", "speech", None, "acik", None),
+        "Sound Source/Happy/1358_mt_cay.wav": ("1358", None, "happy", "speech", None, "cay", None),
+    },
+    "casia": {
+        "casia/liuchanhg/angry/201.wav": (
+            "liuchanhg", "female", "angry", "speech", None, "201", None,
+        ),
+        "ZhaoZuoxiang/surprise/250.wav": (
+            "ZhaoZuoxiang", "male", "surprised", "speech", None, "250", None,
+        ),
+    },
+    "ased": {
+        "05Angry/a5-03-01-02-50.wav": ("50", "male", "angry", "speech", None, "a5-03", 1),
+        "01Neutral/n1-01-02-01-09.wav": ("09", "female", "neutral", "speech", None, "01", 2),
+        "04Sad/S4-04-02-01-29.wav": ("29", "female", "sad", "speech", None, "s4-04", 2),
+        "02Fearful/f2-02-01-02-15.wav": ("15", "female", "fearful", "speech", None, "02", 1),
+    },
 }  # fmt: skip
 
 
@@ -190,6 +221,14 @@ def test_the_sexes_of_cremad_are_as_published():
         ("1001_DFA_BOR_XX.wav", "CREMA-D has no emotion BOR"),
         ("1001_DFA_ANG_YY.wav", "CREMA-D has no intensity YY"),
         ("DC_x01.wav", "SAVEE has no emotion x"),
+        ("noi-f1-b1.wav", "EMOVO has no emotion noi"),
+        ("SM1_F10_B010.wav", "URDU has no emotion B"),
+        ("1157_xx_beste.wav", "TurEV-DB has no emotion xx"),
+        ("Model Output for Test Data/sound/1157_kz_beste.wav", "a filtered copy of a TurEV-DB"),
+        ("wangzhe/bored/201.wav", "CASIA has no emotion bored"),
+        ("201.wav", "a name of no known corpus"),
+        ("a5-03-01-02-66.wav", "ASED has no speaker 66"),
+        ("a4-03-01-02-50.wav", "ASED has no emotion a4"),
         ("03-01-06-01-02-01-12 (1).wav", "a name of no known corpus"),
         ("٠٣-٠١-٠٦-٠١-٠٢-٠١-١٢.wav", "a name of no known corpus"),
         ("a01.wav", "a name of no known corpus"),
@@ -276,6 +315,11 @@ names = st.one_of(
             r"\d{2}[ab]\d{2}[A-Z][a-z]",
             r"1\d{3}_[A-Z]{3}_[A-Z]{3}_[A-Z]{1,2}",
             r"((DC|JE|JK|KL)[_/])?[a-z]{1,2}\d{2}",
+            r"[a-z]{3}-[fm][1-3]-[bdln]\d",
+            r"S[FM]\d{1,2}_F\d{1,2}_[AHNSX]0\d{1,3}",
+            r"\d{4}_(kz|sk|mt|hl|xx)_[a-z]+",
+            r"(wangzhe|liuchanhg)/[a-z]+/\d{3}",
+            r"[nfhsa]\d(-\d{2}){4}",
         )
     ),
 )
@@ -303,6 +347,20 @@ def test_a_recording_is_read_as_the_device_reads_it(tmp_path):
     samples = AudioRef(path).read()
     assert samples.dtype == np.int16
     assert len(samples) == 8000
+    np.testing.assert_array_equal(
+        samples, np.concatenate([block.samples for block in read_blocks(path)])
+    )
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 44_100, 96_000])
+def test_a_recording_of_any_rate_keeps_its_length_and_its_pitch(tmp_path, rate_hz):
+    """CREMA-D is also spread at 11,025 Hz."""
+    path = write_recording(tmp_path / "1001_DFA_ANG_XX.wav", rate_hz, 1, seconds=1.0)
+    (clip,) = scan(tmp_path).clips
+    samples = clip.source.read()
+    assert abs(len(samples) - 16_000) <= 1
+    spectrum = np.abs(np.fft.rfft(samples[:16_000] * np.hanning(len(samples[:16_000])), 16_000))
+    assert spectrum.argmax() == 440
     np.testing.assert_array_equal(
         samples, np.concatenate([block.samples for block in read_blocks(path)])
     )
@@ -388,6 +446,11 @@ def test_the_corpora_at_hand_are_found_whole():
         actors = {clip.speaker for clip in sung_or_spoken}
         assert len(sung_or_spoken) == per_actor * len(actors)
     assert counts["nemo", "speech"] in (0, 4481)
+    assert counts["casia", "speech"] in (0, 1200)
+    assert counts["ased", "speech"] in (0, 2474)
+    for corpus, speakers in (("casia", 4), ("ased", 65)):
+        own = {(clip.speaker, clip.sex) for clip in found.clips if clip.corpus == corpus}
+        assert len(own) in (0, speakers)
     assert counts["tess", "speech"] in (0, 2799, 2800)  # some copies lack a clip
     assert all(clip.source.path.suffix in AUDIO_SUFFIXES for clip in found.clips)
 

@@ -18,7 +18,7 @@ from undertone_training.corpora.splits import (
 )
 from undertone_training.errors import SplitError
 
-BY_ACTOR = [name for name in PROTOCOLS if name != "speaker-dependent"]
+BY_ACTOR = [name for name in PROTOCOLS if name not in ("speaker-dependent", "leave-one-corpus-out")]
 
 
 def ravdess(actors=range(1, 25), song=True, repetitions=(1, 2)):
@@ -167,9 +167,29 @@ def test_speaker_dependent_splits_are_stratified_and_state_their_seed():
     assert all(clip.channel == "speech" for clip in everyone(five))
 
 
+def test_each_corpus_that_weights_may_learn_from_is_left_out_once():
+    clips = [
+        *ravdess(), *other("nemo", "EB0"), *other("family", "anna"), *other("casia", "wangzhe")
+    ]  # fmt: skip
+    found = {split.name: split for split in splits(clips, "leave-one-corpus-out", song=True)}
+    assert list(found) == ["without-family", "without-nemo", "without-ravdess"]
+    assert {clip.corpus for clip in found["without-nemo"].train} == {"ravdess", "family"}
+    assert {clip.corpus for clip in found["without-nemo"].test} == {"nemo"}
+    without_ravdess = found["without-ravdess"]
+    assert {clip.corpus for clip in without_ravdess.train} == {"nemo", "family"}
+    assert {clip.emotion for clip in without_ravdess.test} == {"happy"}
+    assert actors(without_ravdess.test) == set(range(1, 21))
+    assert not without_ravdess.validation
+    validation = found["without-nemo"].validation
+    assert Counter(clip.sex for clip in validation) == {"female": 16, "male": 16}
+    assert any(clip.channel == "song" for clip in found["without-nemo"].train)
+    with pytest.raises(SplitError, match="takes two in the data folder"):
+        splits(ravdess(), "leave-one-corpus-out")
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_order_of_the_clips_makes_no_difference(protocol):
-    clips = [*ravdess(), *other("tess", "OAF")]
+    clips = [*ravdess(), *other("tess", "OAF"), *other("nemo", "EB0")]
     assert splits(clips, protocol, True, seed=1) == splits(clips[::-1], protocol, True, seed=1)
 
 
@@ -181,7 +201,10 @@ def test_the_order_of_the_clips_makes_no_difference(protocol):
     number=st.integers(-1, 6),
     seed=st.integers(0, 1000),
     others=st.sets(
-        st.tuples(st.sampled_from(["emodb", "savee", "tess"]), st.sampled_from(["03", "11", "OAF"]))
+        st.tuples(
+            st.sampled_from(["emodb", "family", "nemo", "tess"]),
+            st.sampled_from(["03", "11", "OAF"]),
+        )
     ),
 )
 def test_no_split_has_an_actor_or_a_clip_on_two_sides(
@@ -204,8 +227,13 @@ def test_no_split_has_an_actor_or_a_clip_on_two_sides(
         if split.speaker_independent:
             speakers = [{(clip.corpus, clip.speaker) for clip in side} for side in sides]
             assert sum(map(len, speakers)) == len(set().union(*speakers))
-        if split.protocol in ("speaker-independent", "final"):  # what is chosen, and what ships
-            assert not actors((*split.train, *split.validation)) & set(TEST_ACTORS)
+        if split.protocol != "published-folds" and split.speaker_independent:
+            # what is chosen, and what ships
+            used = [*split.train, *split.validation]
+            assert not actors(c for c in used if c.corpus == "ravdess") & set(TEST_ACTORS)
+        if split.protocol == "leave-one-corpus-out":
+            assert not {c.corpus for c in split.train} & {c.corpus for c in split.test}
+            assert not {c.corpus for c in everyone(split)} & {"emodb", "tess"}  # no licence
 
 
 def split_of(protocol, train, validation, test):

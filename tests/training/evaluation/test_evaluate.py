@@ -1,5 +1,6 @@
 """The command evaluate: which clips, which reports, and what they say of themselves."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from miniature import Pipeline, assert_drawn, train
 
+from undertone_training.evaluation.conditions import load_reports
 from undertone_training.evaluation.results import Pooled
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
@@ -69,6 +71,25 @@ def test_another_corpus_is_tested_on_the_labels_that_it_shares(
     int8 = json.loads(report.read_text())["forms"]["int8"]
     assert (int8["n_clips"], int8["absent"]) == (14, ["calm"])
     assert Pooled.load(folder / "report/cross-corpus-tess.json").protocol == "cross-corpus (tess)"
+    (found,) = load_reports(pipeline.fold.report, sha256_of(pipeline))["cross-corpus"].conditions
+    assert (found.corpus, found.condition, found.n_clips) == ("tess", "zero-shot", 14)
+    assert found.four_emotions is not None
+    assert train("compare", pipeline.fold.folder) == 0  # which leaves that file out
+
+
+def sha256_of(pipeline: Pipeline) -> str:
+    return hashlib.sha256(pipeline.fold.tflite.read_bytes()).hexdigest()
+
+
+def test_degraded_tests_the_speakers_that_a_run_held_out(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ("evaluate", pipeline.fold.folder, "--protocol", "degraded", "--sample", 4)
+    assert train(*args, *pipeline.data()) == 0
+    report = load_reports(pipeline.fold.report, sha256_of(pipeline))["degraded"]
+    assert {each.n_clips for each in report.conditions} == {4}
+    assert report.conditions[0].condition == "as recorded"
+    assert "a sample of ravdess: 4 of 16 clips, drawn with seed 0" in report.notes
 
 
 def test_no_other_corpus_is_one_sentence(

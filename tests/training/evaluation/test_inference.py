@@ -34,7 +34,9 @@ def test_training_and_device_have_the_same_windows_and_scores(
             np.stack(counted), manifest.window, manifest.normalization, manifest.mfcc
         )
         np.testing.assert_allclose(device, trained, atol=1e-5)
-    found = through_device([each.clip for each in tested], Classifier(bundle.load(promoted)))
+    found = through_device(
+        [each.clip for each in tested], Classifier(bundle.load(promoted))
+    ).predictions
     evaluated = evaluate_run(pipeline.final, tested)["int8"]
     np.testing.assert_allclose(found.probabilities, evaluated.probabilities, atol=0.02)
     assert (found.predicted == evaluated.predicted).all()

@@ -1,15 +1,22 @@
 """Which clips a model is tested on, and what its protocol is called."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import msgspec
 import pytest
 from miniature import Pipeline
 
 from undertone.recognition import bundle
-from undertone_training.corpora import scan
+from undertone_training.corpora import AudioRef, Clip, scan
 from undertone_training.errors import SplitError
-from undertone_training.evaluation.test_clips import require_held_out, shortfall
+from undertone_training.evaluation.test_clips import (
+    RunTest,
+    require_held_out,
+    shortfall,
+    unlisted,
+    with_new_speakers,
+)
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
 
@@ -23,6 +30,34 @@ def test_a_bundle_is_never_tested_on_speakers_of_its_training(
     knowing = msgspec.structs.replace(training, train_speakers=("03", "21"))
     with pytest.raises(SplitError, match="trained on the speakers 21:"):
         require_held_out(test, knowing)
+
+
+def test_speakers_of_a_first_stage_are_not_held_out_though_no_list_has_them() -> None:
+    manifest = bundle.load("ravdess8-tiny").manifest
+    clips = [
+        Clip(corpus=corpus, clip_id=f"{corpus}{speaker}", speaker=speaker, emotion="sad",
+             source=AudioRef(Path(f"{speaker}.wav")))
+        for corpus, speaker in (("nemo", "EB0"), ("nemo", "KS0"), ("ravdess", "21"), ("casia", "x"))
+    ]  # fmt: skip
+    assert list(unlisted(manifest, clips)["ravdess"]) == [clips[2]]
+    assert unlisted(manifest, clips, ("nemo", "casia"))["nemo"] == clips[:2]
+    training = msgspec.structs.replace(manifest.training, corpora=("nemo", "ravdess"))
+    with pytest.raises(SplitError, match="learnt from every speaker of nemo"):
+        unlisted(msgspec.structs.replace(manifest, training=training), clips, ("nemo",))
+    listing = msgspec.structs.replace(training, train_speakers=("01", "EB0"))
+    found = unlisted(msgspec.structs.replace(manifest, training=listing), clips, ("nemo",))
+    assert found["nemo"] == clips[1:2]
+
+
+def test_conditions_are_tested_on_new_speakers_only() -> None:
+    run = Mock(folder=Path("runs/x"))
+    fold = RunTest(run, (), "speaker-independent", "test")
+    inflated = RunTest(run, (), "speaker-dependent (speech, 8 emotions, split seed 0)", "test")
+    kept, (reason,) = with_new_speakers([fold, inflated])
+    assert kept == [fold]
+    assert reason == "runs/x is left out: it was trained on the speakers that it is tested on"
+    with pytest.raises(SplitError, match="nothing to test: runs/x is left out"):
+        with_new_speakers([inflated])
 
 
 @pytest.mark.parametrize(

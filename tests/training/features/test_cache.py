@@ -48,7 +48,7 @@ def test_prepare_says_how_much_work_it_is_before_it_begins(
     args = ("--recipe", "smoke", "--data", tmp_path / "data", "--jobs", 1)
     assert train("prepare", *args, "--cache", tmp_path / "cache") == 0
     found, estimate, prepared = capsys.readouterr().out.splitlines()
-    assert found == "ravdess speech: 8 clips of 1 speakers"
+    assert found == "ravdess speech: 8 clips of 1 speaker"
     assert estimate.startswith("8 clips, about 20 s of sound: about ")
     assert estimate.endswith(f" MB in {tmp_path / 'cache'}")
     assert prepared.startswith("8 clips prepared in ")

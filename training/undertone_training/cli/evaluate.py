@@ -1,6 +1,7 @@
 """``undertone-train evaluate``: figures of runs and bundles on clips that they never saw."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,10 @@ from undertone_training.cli import common
 
 if TYPE_CHECKING:
     from undertone.recognition.classifier import Classifier
+    from undertone_training.corpora.clip import Clip
+    from undertone_training.evaluation.conditions import ConditionPredictions, ConditionsReport
     from undertone_training.evaluation.results import LiveCounts, Outcome
+    from undertone_training.evaluation.test_clips import RunTest
     from undertone_training.learning.runs import Run
     from undertone_training.metrics import Predictions
 
@@ -22,9 +26,11 @@ Examples:
   undertone-train evaluate runs/compact
   undertone-train evaluate runs/compact --protocol live
   undertone-train evaluate runs/compact/final --protocol cross-corpus
+  undertone-train evaluate runs/compact --protocol degraded
   undertone-train evaluate runs/compact/final --protocol noise
   undertone-train evaluate runs/compact/final --split validation
   undertone-train evaluate models/ravdess8-compact --to report
+  undertone-train evaluate ravdess8-compact --protocol cross-corpus --corpus casia --corpus ased
 """,
 )
 @click.argument("folder", type=common.FOLDER)
@@ -33,12 +39,25 @@ Examples:
 @common.jobs
 @click.option(
     "--protocol",
-    type=click.Choice(["own", "cross-corpus", "live", "noise"]),
+    type=click.Choice(["own", "cross-corpus", "degraded", "known-voice", "live", "noise"]),
     default="own",
     show_default=True,
     help="own: the clips that each run's protocol held out; live: the same in one long "
-    "recording, through the device path; cross-corpus: every other corpus available; noise: "
-    "recorded noise, tones and music, in which every segment is false.",
+    "recording, through the device path; cross-corpus: every corpus that no training saw; "
+    "degraded: held-out speakers on the telephone, in a room, among voices; known-voice: after "
+    "other speech of the same speaker; noise: recorded noise, tones and music, in which every "
+    "segment is false.",
+)
+@click.option(
+    "--corpus",
+    "corpora",
+    multiple=True,
+    help="For cross-corpus, degraded and known-voice: only this corpus; may be repeated.",
+)
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    help="For the same: of each corpus at most so many clips, drawn at random with seed 0.",
 )
 @click.option(
     "--split",
@@ -66,26 +85,36 @@ def command(
     cache: Path,
     jobs: int | None,
     protocol: str,
+    corpora: tuple[str, ...],
+    sample: int | None,
     side: str,
     seeds: tuple[int, ...],
     to: Path | None,
 ) -> None:
-    """Test every quantised run in FOLDER, float and int8, or the bundle that FOLDER contains.
+    """Test every quantised run in FOLDER, float and int8, or the bundle that FOLDER contains or is
+    called.
 
     Each run gets a report of its own; the folds of one recipe and protocol are put together in
     the recipe's folder, report/, with mean and deviation over seeds.
     """
-    from undertone.recognition.bundle import MANIFEST_FILE
+    from undertone.recognition.bundle import MANIFEST_FILE, installed_bundles
     from undertone_training.learning.runs import find_runs
 
     if side == "validation" and protocol != "own":
         raise click.UsageError(f"--split validation goes with --protocol own, not {protocol}.")
+    if (corpora or sample) and protocol not in _WITH_CONDITIONS:
+        raise click.UsageError(
+            f"--corpus and --sample go with --protocol {', '.join(_WITH_CONDITIONS)}."
+        )
+    if not folder.exists():
+        folder = installed_bundles().get(str(folder), folder)
     if (folder / MANIFEST_FILE).is_file():
         if side == "validation" or protocol == "live":
             raise click.UsageError(
-                "A bundle is tested on --split test or --protocol cross-corpus or noise."
+                "A bundle is tested on --split test or --protocol "
+                f"{', '.join(_WITH_CONDITIONS)} or noise."
             )
-        _evaluate_bundle(folder, data, protocol, to)
+        _evaluate_bundle(folder, data, protocol, corpora, sample, to)
         return
     runs = [run for run in find_runs(folder) if not seeds or run.info.seed in seeds]
     if not runs:
@@ -95,7 +124,11 @@ def command(
     if protocol == "noise":
         _evaluate_in_noise(runs, data)
     else:
-        _evaluate_runs(folder, runs, data, cache, jobs, protocol, side)
+        _evaluate_runs(folder, runs, data, cache, jobs, protocol, side, corpora, sample)
+
+
+_WITH_CONDITIONS = ("cross-corpus", "degraded", "known-voice")
+"""The protocols with a row for each corpus and condition."""
 
 
 def _evaluate_runs(
@@ -106,24 +139,44 @@ def _evaluate_runs(
     jobs: int | None,
     protocol: str,
     side: str,
+    corpora: Sequence[str],
+    sample: int | None,
 ) -> None:
     from undertone_training.corpora.noise import for_testing
-    from undertone_training.evaluation.test_clips import cross_corpus_tests, held_out_tests
+    from undertone_training.evaluation.conditions import ConditionPredictions
+    from undertone_training.evaluation.test_clips import (
+        cross_corpus_tests,
+        held_out_tests,
+        sample_note,
+        sampled,
+        with_new_speakers,
+    )
     from undertone_training.report.outcomes import write_pooled, write_run
 
     clips = common.clips_by_id(data)
     features = common.feature_cache(cache, jobs)
     cross_corpus = protocol == "cross-corpus"
     tests, left_out = (
-        (cross_corpus_tests(runs, clips.values()), [])
-        if cross_corpus
+        (cross_corpus_tests(runs, clips.values(), corpora), [])
+        if cross_corpus or corpora
         else held_out_tests(runs, clips, side)
     )
+    notes = [note for test in tests if (note := sample_note(test.clips, sample))]
+    on_the_device = protocol in _WITH_CONDITIONS and not cross_corpus
+    if on_the_device:
+        tests, reasons = with_new_speakers(tests)
+        left_out += reasons
+        notes += [f"the clips are those of {test.protocol}" for test in tests]
+    tests = [replace(test, clips=sampled(test.clips, sample)) for test in tests]
     noise = for_testing(data).files
     if protocol == "live" and not noise:
         left_out.append(f"no recordings in {data / 'noise'}: only without noise")
     common.load_tensorflow()
-    from undertone_training.evaluation.evaluate import evaluate, evaluate_live
+    from undertone_training.evaluation.evaluate import (
+        cross_corpus_result,
+        evaluate,
+        evaluate_live,
+    )
     from undertone_training.learning.calibration import calibrate, from_cache
 
     for run in calibrate(runs, from_cache(clips.values(), features)):
@@ -132,7 +185,11 @@ def _evaluate_runs(
         )
     for reason in left_out:
         click.echo(reason, err=True)
+    if on_the_device:
+        _evaluate_runs_on_the_device(folder, tests, list(clips.values()), protocol, notes)
+        return
     outcomes: list[Outcome] = []
+    tested: list[tuple[Run, ConditionPredictions]] = []
     for test in tests:
         if protocol == "live":
             for outcome in evaluate_live(test, noise):
@@ -145,6 +202,8 @@ def _evaluate_runs(
         _print_figures(report.title, report.predictions)
         if cross_corpus:
             _print_path(report.folder)
+            tested.append((test.run, cross_corpus_result(test, outcomes[-1])))
+    _write_conditions(folder, protocol, tested, notes)
     for pooled in write_pooled(folder, outcomes, by_seed=not cross_corpus):
         for reason in pooled.left_out:
             click.echo(reason, err=True)
@@ -154,28 +213,131 @@ def _evaluate_runs(
             _print_path(report.folder)
 
 
-def _evaluate_bundle(folder: Path, data: Path, protocol: str, to: Path | None) -> None:
+def _evaluate_runs_on_the_device(
+    folder: Path,
+    tests: "Sequence[RunTest]",
+    everyone: "Sequence[Clip]",
+    protocol: str,
+    notes: Sequence[str],
+) -> None:
+    """Test the int8 models of runs under the conditions of a protocol, through the device path."""
+    from undertone.recognition.classifier import Classifier
+    from undertone_training.export.bundle import bundle_of
+
+    tested: list[tuple[Run, ConditionPredictions]] = []
+    found: list[str] = []
+    for test in tests:
+        classifier = Classifier(bundle_of(test.run, test.run.info.recipe.name), runtime="litert")
+        results, missing = _under_conditions(protocol, classifier, test.clips, everyone)
+        tested += [(test.run, result) for result in results]
+        found += missing
+    _write_conditions(folder, protocol, tested, list(dict.fromkeys([*notes, *found])))
+
+
+def _under_conditions(
+    protocol: str,
+    classifier: "Classifier",
+    clips: "Sequence[Clip]",
+    everyone: "Sequence[Clip]",
+) -> "tuple[list[ConditionPredictions], list[str]]":
+    """What the device made of ``clips``, of one corpus; and what could not be tested, as notes."""
+    from undertone_training.evaluation import degraded, known_voice
+
+    if protocol == "degraded":
+        notes = [] if degraded.enough_voices(clips) else [degraded.NO_BABBLE]
+        return list(degraded.degraded(clips, classifier, common.progress)), notes
+    learn = known_voice.learning_of(classifier)
+    notes = [] if learn else [known_voice.UNKNOWING]
+    results = known_voice.known_voice(clips, everyone, classifier, learn, common.progress)
+    return list(results), notes
+
+
+def _write_conditions(
+    folder: Path,
+    protocol: str,
+    tested: "Sequence[tuple[Run, ConditionPredictions]]",
+    notes: Sequence[str],
+) -> None:
+    """Write and print the report of each run, and of all folds of each seed."""
+    from undertone_training.report.outcomes import write_conditions
+
+    for path, report in write_conditions(folder, protocol, tested, notes):
+        _print_conditions(path, report)
+
+
+def _evaluate_bundle(
+    folder: Path,
+    data: Path,
+    protocol: str,
+    corpora: Sequence[str],
+    sample: int | None,
+    to: Path | None,
+) -> None:
     """Test the bundle itself, through the device path."""
     from undertone.recognition import bundle
     from undertone.recognition.classifier import Classifier
+    from undertone_training.evaluation.conditions import ConditionsReport, figures_of
     from undertone_training.evaluation.inference import through_device
-    from undertone_training.evaluation.test_clips import bundle_tests
+    from undertone_training.evaluation.test_clips import (
+        bundle_test,
+        foreign,
+        sample_note,
+        sampled,
+        unlisted,
+    )
+    from undertone_training.recipe import EVALUATED_CORPUS
     from undertone_training.report.outcomes import write_bundle_report
 
     loaded = bundle.load(folder)
+    manifest = loaded.manifest
     classifier = Classifier(loaded)
-    to = to or Path(f"report-{loaded.manifest.name}")
+    to = to or Path(f"report-{manifest.name}")
     if protocol == "noise":
-        _count_false_alarms(classifier, data, to, loaded.manifest.name)
+        _count_false_alarms(classifier, data, to, manifest.name)
         return
-    clips = common.clips_by_id(data).values()
-    tests = bundle_tests(loaded.manifest, clips, cross_corpus=protocol == "cross-corpus")
-    for name, test in tests.items():
+    clips = list(common.clips_by_id(data).values())
+    if protocol == "own":
+        test, name = bundle_test(manifest, clips)
         with common.progress(name, len(test)) as step:
-            predictions = through_device(test, classifier, step)
-        report = write_bundle_report(to, loaded, classifier.runtime, name, predictions, test)
+            result = through_device(test, classifier, step)
+        report = write_bundle_report(to, loaded, classifier.runtime, name, result.predictions, test)
         _print_figures(report.title, report.predictions)
         _print_path(report.folder)
+        return
+    if protocol == "degraded":
+        by_corpus = unlisted(manifest, clips, corpora or (EVALUATED_CORPUS,))
+    else:
+        by_corpus = foreign(clips, manifest.training.corpora, manifest.labels, corpora)
+    tested: list[ConditionPredictions] = []
+    notes: list[str] = []
+    for corpus, whole in by_corpus.items():
+        notes += filter(None, [sample_note(whole, sample)])
+        test = sampled(whole, sample)
+        if protocol != "cross-corpus":
+            results, missing = _under_conditions(protocol, classifier, test, clips)
+            tested += results
+            notes += (note for note in missing if note not in notes)
+            continue
+        name = f"cross-corpus ({corpus})"
+        with common.progress(name, len(test)) as step:
+            tested.append(through_device(test, classifier, step, "zero-shot"))
+        report = write_bundle_report(
+            to, loaded, classifier.runtime, name, tested[-1].predictions, test
+        )
+        _print_path(report.folder)
+    conditions = ConditionsReport(
+        protocol, manifest.model_sha256, tuple(map(figures_of, tested)), tuple(notes)
+    )
+    _print_conditions(conditions.save(to), conditions)
+
+
+def _print_conditions(path: Path, report: "ConditionsReport") -> None:
+    from undertone_training.report.conditions import HEAD, rows
+
+    common.table(HEAD, list(rows(report)), "ll" + "r" * (len(HEAD) - 2))
+    for note in report.notes:
+        click.echo(note, err=True)
+    click.echo(f"{path}: written")
 
 
 def _evaluate_in_noise(runs: "Sequence[Run]", data: Path) -> None:

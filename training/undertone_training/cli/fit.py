@@ -28,7 +28,15 @@ and its temperature and threshold are fitted again.
 @common.jobs
 @click.option(
     "--protocol",
-    type=click.Choice(["speaker-independent", "final", "published-folds", "speaker-dependent"]),
+    type=click.Choice(
+        [
+            "speaker-independent",
+            "final",
+            "leave-one-corpus-out",
+            "published-folds",
+            "speaker-dependent",
+        ]
+    ),
     default="speaker-independent",
     show_default=True,
     help="Which splits: the four development folds, one training on actors 01-20, …",

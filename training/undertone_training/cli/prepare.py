@@ -44,7 +44,10 @@ def command(
         Counter((clip.corpus, clip.channel) for clip in found.clips).items()
     ):
         speakers = {clip.speaker for clip in found.clips if clip.corpus == corpus}
-        click.echo(f"{corpus} {channel}: {count} clips of {len(speakers)} speakers")
+        click.echo(
+            f"{corpus} {channel}: {count} clip{'s' * (count > 1)} of {len(speakers)} "
+            f"speaker{'s' * (len(speakers) > 1)}"
+        )
     for complaint in found.complaints():
         click.echo(f"left out: {complaint}", err=True)
     if table:

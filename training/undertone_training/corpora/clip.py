@@ -124,8 +124,11 @@ class Corpus:
     parse: from a file to its clip; None for a name that is not of this corpus. Raises
         UnusableNameError for one that is, but has an impossible or unwanted code.
     companions: names of the other files that the corpus is published with.
+    licence: what weights that learnt from it are under; None if its terms state no licence, or
+        allow no derived works, so that such weights may not be passed on.
     """
 
     name: str
     parse: Callable[[AudioRef], Clip | None]
     companions: frozenset[str] = frozenset()
+    licence: str | None = None

@@ -59,4 +59,9 @@ def _parse(source: AudioRef) -> Clip | None:
     )
 
 
-CORPUS = Corpus("cremad", _parse, frozenset({"VideoDemographics.csv", "SentenceFilenames.csv"}))
+CORPUS = Corpus(
+    "cremad",
+    _parse,
+    frozenset({"VideoDemographics.csv", "SentenceFilenames.csv"}),
+    "ODbL 1.0",
+)

@@ -1,6 +1,7 @@
 """EMO-DB: ten German actors, ten sentences, seven emotions (Burkhardt et al. 2005, Interspeech).
 
 Names are speaker, sentence, emotion's German initial and version: ``03a01Fa.wav``.
+Free to download, without a licence.
 """
 
 import re

@@ -46,4 +46,4 @@ def _parse(source: AudioRef) -> Clip | None:
     )
 
 
-CORPUS = Corpus("nemo", _parse, frozenset({"data.tsv"}))
+CORPUS = Corpus("nemo", _parse, frozenset({"data.tsv"}), "CC BY-NC-SA 4.0")

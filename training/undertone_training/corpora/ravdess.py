@@ -52,4 +52,4 @@ def _parse(source: AudioRef) -> Clip | None:
     )
 
 
-CORPUS = Corpus("ravdess", _parse)
+CORPUS = Corpus("ravdess", _parse, licence="CC BY-NC-SA 4.0")

@@ -1,7 +1,7 @@
 """SAVEE: four British men, seven emotions (Haq & Jackson 2009, AVSP).
 
 Names are emotion and sentence in a folder of the speaker, ``DC/a01.wav``; in the copies that are
-in one folder, the speaker comes first: ``DC_a01.wav``.
+in one folder, the speaker comes first: ``DC_a01.wav``.  For research only.
 """
 
 import re

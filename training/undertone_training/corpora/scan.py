@@ -8,13 +8,30 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from undertone.audio.files import AUDIO_SUFFIXES
-from undertone_training.corpora import cremad, emodb, nemo, noise, ravdess, savee, tess
+from undertone_training.corpora import (
+    ased,
+    casia,
+    cremad,
+    emodb,
+    emovo,
+    nemo,
+    noise,
+    own,
+    ravdess,
+    savee,
+    tess,
+    turev,
+    urdu,
+)
 from undertone_training.corpora.clip import AudioRef, Clip, Corpus, UnusableNameError
 from undertone_training.errors import CorpusError
 
 CORPORA: dict[str, Corpus] = {
-    module.CORPUS.name: module.CORPUS for module in (ravdess, nemo, tess, emodb, cremad, savee)
-}
+    module.CORPUS.name: module.CORPUS
+    for module in (
+        ravdess, nemo, tess, emodb, cremad, savee, emovo, urdu, turev, casia, ased,
+    )
+}  # fmt: skip
 
 _COMPANIONS = frozenset().union(*(corpus.companions for corpus in CORPORA.values()))
 _DOCUMENTS = ("readme", "license", "licence")
@@ -51,22 +68,24 @@ class Scan:
 
 
 def scan(folder: Path, corpora: Collection[str] | None = None) -> Scan:
-    """Find the clips of ``corpora`` (by default of every known one) in a folder or zip archive.
+    """Find the clips of ``corpora`` (by default of every one) in a folder or zip archive.
 
     Folders and the zip archives in them are searched. Of two copies of a clip, a file takes
     precedence over an archive, otherwise the first by path. Unknown files, second copies and
-    names with impossible codes are listed in ``problems``.
+    names with impossible codes are listed in ``problems``; see ``own`` for one's own recordings.
 
-    Raises CorpusError if ``folder`` does not exist, if a name in ``corpora`` is unknown, or if
-    one of ``corpora`` (if none are given, every corpus) has no clip there.
+    Raises CorpusError if ``folder`` does not exist, if a name in ``corpora`` is unknown, if one of
+    ``corpora`` (if none are given, every corpus) has no clip there, or for a mistake in one's own.
     """
-    unknown = set(corpora or ()).difference(CORPORA)
-    if unknown:
-        raise CorpusError(
-            f"There is no corpus called {sorted(unknown)[0]}: known are {', '.join(CORPORA)}."
-        )
     if not folder.exists():
         raise CorpusError(f"There is no folder {folder}: name the one that contains the corpora.")
+    places = own.find(folder, CORPORA)
+    order = [*CORPORA, *sorted(places)]
+    unknown = set(corpora or ()).difference(order)
+    if unknown:
+        raise CorpusError(
+            f"There is no corpus called {sorted(unknown)[0]}: known are {', '.join(order)}."
+        )
     problems: list[Problem] = []
     clips: dict[tuple[str, str], Clip] = {}
     sources = sorted(_sources(folder, problems), key=lambda ref: (ref.member is not None, str(ref)))
@@ -80,6 +99,9 @@ def scan(folder: Path, corpora: Collection[str] | None = None) -> Scan:
             continue
         if clips.setdefault((clip.corpus, clip.clip_id), clip) is not clip:
             problems.append(Problem(source, "a second copy of a clip"))
+    for name, place in places.items():
+        if not corpora or name in corpora:
+            clips |= {(name, clip.clip_id): clip for clip in _own(name, place, problems)}
     found = {clip.corpus for clip in clips.values()}
     missing = sorted(set(corpora or ()) - found)
     if missing or not clips:
@@ -87,11 +109,23 @@ def scan(folder: Path, corpora: Collection[str] | None = None) -> Scan:
             f"There are no clips of {missing[0] if missing else 'a known corpus'} in {folder}: "
             f"name the folder that contains the corpora under their published file names."
         )
-    order = list(CORPORA)
     return Scan(
         tuple(sorted(clips.values(), key=lambda each: (order.index(each.corpus), each.clip_id))),
         tuple(problems),
     )
+
+
+def _own(name: str, place: Path, problems: list[Problem]) -> Iterator[Clip]:
+    """The clips of one's own corpus; raises CorpusError."""
+    if place.suffix == ".csv":
+        return own.from_table(name, place)
+    recordings = []
+    for path in sorted(_walk(place, problems)):
+        if path.suffix.lower() in AUDIO_SUFFIXES:
+            recordings.append(path)
+        elif not _is_document(path.name):
+            problems.append(Problem(AudioRef(path), "not an audio file"))
+    return own.from_folder(name, place, recordings)
 
 
 def _recognise(source: AudioRef) -> Clip:
@@ -139,8 +173,8 @@ def _walk(folder: Path, problems: list[Problem]) -> Iterator[Path]:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if parent == str(folder) and noise.FOLDER in folders:
-            folders.remove(noise.FOLDER)  # not a corpus
+        if parent == str(folder):  # neither is a published corpus
+            folders[:] = [name for name in folders if name not in (noise.FOLDER, own.FOLDER)]
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from itertools import combinations
 
 from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.licences import licence_of
 from undertone_training.errors import SplitError
 
 TRAINING_ACTORS = range(1, 21)
@@ -35,6 +36,8 @@ FIVE_EMOTIONS = ("neutral", "calm", "happy", "sad", "angry")
 """The classes of the smallest reference system."""
 
 SPEAKER_DEPENDENT = "speaker-dependent"
+
+LEAVE_ONE_CORPUS_OUT = "leave-one-corpus-out"
 
 PRE_TRAINING = "pre-training"
 """The split and protocol of ``whole``, which is not evaluated: other recipes begin with it."""
@@ -124,6 +127,7 @@ def splits(
     """The splits of a protocol, in order.
 
     protocol: ``speaker-independent`` (the four development folds), ``final``,
+        ``leave-one-corpus-out`` (one for each corpus that weights may be trained on),
         ``published-folds`` or ``speaker-dependent`` (its three variants).
     song: adds the training actors' RAVDESS song to their speech; in ``speaker-dependent`` the
         variants decide.
@@ -184,6 +188,55 @@ def _final(clips: Sequence[Clip], song: bool, n_validation: int, seed: int) -> l
         test_needed=False,
     )  # fmt: skip
     return [split]
+
+
+def _leave_one_corpus_out(
+    clips: Sequence[Clip], song: bool, n_validation: int, seed: int
+) -> list[Split]:
+    """A split for each corpus that weights may be trained on: it is the test of all others.
+
+    Of RAVDESS only the training actors; some of them validate, unless RAVDESS is the test.
+    """
+    actors = {f"{actor:02}" for actor in TRAINING_ACTORS}
+    usable = [
+        clip
+        for clip in clips
+        if licence_of(clip.corpus) and (clip.corpus != "ravdess" or clip.speaker in actors)
+    ]
+    corpora = sorted({clip.corpus for clip in usable})
+    if len(corpora) < 2:
+        raise SplitError(
+            "Leaving a corpus out takes two in the data folder that weights may be trained on: add "
+            "another one, such as CREMA-D or nEMO."
+        )
+    found = []
+    for number, left_out in enumerate(corpora):
+        name = f"without-{left_out}"
+        others = [clip for clip in usable if clip.corpus != left_out]
+        spoken = [clip for clip in others if (clip.corpus, clip.channel) == ("ravdess", "speech")]
+        validating = _validation_actors(
+            name, spoken, actors, n_validation if spoken else 0, seed + number
+        )
+        validation = tuple(clip for clip in spoken if clip.speaker in validating)
+        train = tuple(
+            clip
+            for clip in others
+            if (song or clip.channel == "speech")
+            and (clip.corpus != "ravdess" or clip.speaker not in validating)
+        )
+        trained = {clip.emotion for clip in train}
+        test = tuple(
+            clip
+            for clip in usable
+            if clip.corpus == left_out and clip.channel == "speech" and clip.emotion in trained
+        )
+        if not test:
+            raise SplitError(
+                f"The split {name} has nothing to test: {left_out} has none of the emotions of the "
+                "other corpora."
+            )
+        found.append(Split(name, LEAVE_ONE_CORPUS_OUT, train, validation, test))
+    return found
 
 
 def _speaker_dependent(
@@ -300,6 +353,7 @@ def _listed(actors: Sequence[str]) -> str:
 _PROTOCOLS: dict[str, Callable[[Sequence[Clip], bool, int, int], list[Split]]] = {
     "speaker-independent": partial(_folds, "development", "speaker-independent", DEVELOPMENT_FOLDS),
     "final": _final,
+    LEAVE_ONE_CORPUS_OUT: _leave_one_corpus_out,
     "published-folds": partial(_folds, "published", "published-folds", PUBLISHED_FOLDS),
     SPEAKER_DEPENDENT: _speaker_dependent,
 }

@@ -1,7 +1,8 @@
 """TESS: two actresses say 200 words in seven emotions (Dupuis & Pichora-Fuller 2010).
 
 Names are speaker, word and emotion: ``OAF_back_angry.wav``; ``ps`` is pleasant surprise. The
-names of the folders (``OAF_angry``, ``YAF_pleasant_surprised``) add nothing.
+names of the folders (``OAF_angry``, ``YAF_pleasant_surprised``) add nothing.  CC BY-NC-ND 4.0,
+which allows no derived works.
 """
 
 import re

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from undertone.audio.files import read_blocks
 from undertone.recognition.classifier import Classifier
+from undertone_training.corpora.splits import LEAVE_ONE_CORPUS_OUT
+from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.evaluation.embeddings import embed_run
 from undertone_training.evaluation.results import Cost, LiveCounts, Outcome, Verdicts
 from undertone_training.evaluation.streaming import SNRS_DB, condition, stream
@@ -40,6 +42,24 @@ def evaluate(test: RunTest, features: FeatureCache) -> Outcome:
         verdicts=Verdicts.of(shipped, run.calibration.confidence[1]),
         clips=test.clips,
         map=embed_run(run, clips),
+    )
+
+
+def cross_corpus_result(test: RunTest, outcome: Outcome) -> ConditionPredictions:
+    """What the form that ships predicted for another corpus.
+
+    Only the threshold decides which clips get a verdict; the device also refuses sound that lacks
+    a part of the spectrum.
+    """
+    *_, predictions = outcome.predictions.values()
+    _, threshold = test.run.calibration.confidence
+    (corpus,) = {clip.corpus for clip in test.clips}
+    left_out = {clip.clip_id for clip in test.clips} & {*test.run.info.test}
+    return ConditionPredictions(
+        corpus,
+        LEAVE_ONE_CORPUS_OUT if left_out else "zero-shot",
+        predictions,
+        predictions.confidence >= threshold,
     )
 
 

@@ -20,6 +20,9 @@ from undertone_training.recipe import Recipe
 NOISE_FILE = "noise.json"
 """The report of the noise protocol, in the folder of a run's or a bundle's report."""
 
+CONDITION_FILES = ("cross-corpus.json", "degraded.json", "known-voice.json")
+"""The reports of protocols with several conditions (``conditions``), in the same folder."""
+
 _FIGURES = "figures.json"
 
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -122,7 +125,12 @@ class Pooled(Strict, frozen=True):
 def save_report(path: Path, report: msgspec.Struct) -> None:
     """Write ``report`` as indented JSON; creates its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    path.write_bytes(report_json(report))
+
+
+def report_json(report: msgspec.Struct) -> bytes:
+    """A report as it is stored."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
 
 
 def read_report(path: Path, kind: type[_T]) -> _T:
@@ -284,7 +292,7 @@ def rows_of(folder: Path) -> list[Row]:
 
 def pooled_in(folder: Path) -> list[Path]:
     """The files of what ``evaluate`` pooled in ``folder`` and below; see ``Pooled``."""
-    others = (_FIGURES, NOISE_FILE)
+    others = (_FIGURES, NOISE_FILE, *CONDITION_FILES)
     return sorted(path for path in folder.rglob("report/*.json") if path.name not in others)
 
 

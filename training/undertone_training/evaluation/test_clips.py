@@ -1,17 +1,26 @@
 """Which clips a run or a bundle is tested on: only those that it never saw, by name or by actor."""
 
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from undertone.recognition.bundle import Manifest, Training
 from undertone_training.corpora.clip import Clip
-from undertone_training.corpora.splits import DEVELOPMENT_FOLDS, PUBLISHED_FOLDS, TEST_ACTORS
+from undertone_training.corpora.splits import (
+    DEVELOPMENT_FOLDS,
+    PUBLISHED_FOLDS,
+    SPEAKER_DEPENDENT,
+    TEST_ACTORS,
+)
 from undertone_training.errors import SplitError
 from undertone_training.learning.runs import Run, RunInfo, clips_of
 from undertone_training.recipe import EVALUATED_CORPUS
 
 FINAL = "speaker-independent, final"
 """The protocol of models that were trained on actors 01-20 and are tested on the others."""
+
+SAMPLE_SEED = 0
+"""Of ``sampled``."""
 
 _FOLDS = {"speaker-independent": DEVELOPMENT_FOLDS, "published-folds": PUBLISHED_FOLDS}
 
@@ -54,30 +63,89 @@ def held_out_tests(
     return tests, reasons
 
 
-def cross_corpus_tests(runs: Iterable[Run], clips: Iterable[Clip]) -> list[RunTest]:
-    """The tests of ``runs`` on every corpus that each was not trained on; raises SplitError."""
+def with_new_speakers(tests: Sequence[RunTest]) -> tuple[list[RunTest], list[str]]:
+    """The tests by speakers that the run was not trained on, and why others are left out.
+
+    Raises SplitError if there are none.
+    """
+    kept = [each for each in tests if not each.protocol.startswith(SPEAKER_DEPENDENT)]
+    reasons = [
+        f"{each.run.folder} is left out: it was trained on the speakers that it is tested on"
+        for each in tests
+        if each not in kept
+    ]
+    if not kept:
+        raise SplitError(f"There is nothing to test: {reasons[0]}.")
+    return kept, reasons
+
+
+def cross_corpus_tests(
+    runs: Iterable[Run], clips: Iterable[Clip], corpora: Sequence[str] = ()
+) -> list[RunTest]:
+    """The tests of ``runs`` on every corpus that each was not trained on, as ``foreign`` finds."""
     clips = list(clips)
     return [
         RunTest(run, found, f"cross-corpus ({corpus})", f"cross-corpus-{corpus}")
         for run in runs
-        for corpus, found in foreign(clips, run.info.corpora, run.info.labels).items()
+        for corpus, found in foreign(clips, run.info.corpora, run.info.labels, corpora).items()
     ]
 
 
-def bundle_tests(
-    manifest: Manifest, clips: Iterable[Clip], cross_corpus: bool = False
-) -> dict[str, list[Clip]]:
-    """The clips that a bundle is tested on, by protocol: the test actors', or other corpora's.
+def bundle_test(manifest: Manifest, clips: Iterable[Clip]) -> tuple[list[Clip], str]:
+    """The test actors' clips for a bundle, and the protocol's name.
 
-    Raises SplitError if there are none, or if it was trained on one of the test actors.
+    Raises SplitError if there are none, or if it was trained on one of these actors.
+    """
+    test, protocol = final_test(clips, manifest.labels)
+    require_held_out(test, manifest.training)
+    return test, protocol
+
+
+def unlisted(
+    manifest: Manifest, clips: Iterable[Clip], corpora: Sequence[str] = (EVALUATED_CORPUS,)
+) -> dict[str, list[Clip]]:
+    """By corpus, the speech of all speakers whom a bundle's manifest does not list.
+
+    A corpus that the weights learnt from without listing its speakers, before the training proper,
+    has none.  Raises SplitError for a corpus without such clips.
     """
     training = manifest.training
-    if cross_corpus:
-        found = foreign(clips, training.corpora, manifest.labels)
-        return {f"cross-corpus ({corpus})": test for corpus, test in found.items()}
-    test, protocol = final_test(clips, manifest.labels)
-    require_held_out(test, training)
-    return {protocol: test}
+    listed = {*training.train_speakers, *training.validation_speakers}
+    spoken = [
+        clip for clip in clips if clip.channel == "speech" and clip.emotion in manifest.labels
+    ]
+    found: dict[str, list[Clip]] = {}
+    for corpus in corpora:
+        own = [clip for clip in spoken if clip.corpus == corpus]
+        if not own:
+            raise SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
+        if corpus in training.corpora:
+            trained = corpus == EVALUATED_CORPUS or any(clip.speaker in listed for clip in own)
+            own = [clip for clip in own if trained and clip.speaker not in listed]
+        if not own:
+            raise SplitError(
+                f"The bundle learnt from every speaker of {corpus} in the data folder: figures on "
+                "their clips would flatter it; add other speakers (of RAVDESS, actors 21-24), or "
+                "name another corpus with --corpus."
+            )
+        found[corpus] = own
+    return found
+
+
+def sampled(clips: Sequence[Clip], most: int | None) -> list[Clip]:
+    """At most so many of ``clips``, drawn at random with ``SAMPLE_SEED``, in their order."""
+    if most is None or len(clips) <= most:
+        return list(clips)
+    drawn = random.Random(SAMPLE_SEED).sample(range(len(clips)), most)
+    return [clips[index] for index in sorted(drawn)]
+
+
+def sample_note(clips: Sequence[Clip], most: int | None) -> str | None:
+    """What a reader must know of ``sampled``; None if all of ``clips`` are tested."""
+    if most is None or len(clips) <= most:
+        return None
+    of_all = f"{most:,} of {len(clips):,} clips"
+    return f"a sample of {clips[0].corpus}: {of_all}, drawn with seed {SAMPLE_SEED}"
 
 
 def held_out(info: RunInfo, clips: Mapping[str, Clip]) -> tuple[list[Clip], str]:
@@ -116,22 +184,44 @@ def final_test(clips: Iterable[Clip], labels: Sequence[str]) -> tuple[list[Clip]
 
 
 def foreign(
-    clips: Iterable[Clip], corpora: Sequence[str], labels: Sequence[str]
+    clips: Iterable[Clip],
+    trained: Sequence[str],
+    labels: Sequence[str],
+    corpora: Sequence[str] = (),
 ) -> dict[str, list[Clip]]:
-    """By corpus, the clips with known labels of every corpus except ``corpora``, the trained ones.
+    """By corpus, the clips with known labels of every corpus except the ``trained`` ones.
 
-    Raises SplitError if there are none.
+    corpora: only these; by default all.  Raises SplitError if there are none, or if one of
+    ``corpora`` was trained on, is not at hand, or shares no label.
     """
-    found: dict[str, list[Clip]] = {}
+    by_corpus: dict[str, list[Clip]] = {}
     for clip in clips:
-        if clip.corpus not in corpora and clip.emotion in labels:
-            found.setdefault(clip.corpus, []).append(clip)
+        by_corpus.setdefault(clip.corpus, []).append(clip)
+    for corpus in corpora:
+        if corpus not in by_corpus:
+            raise SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
+        if corpus in trained:
+            raise SplitError(
+                f"The weights learnt from {corpus}, if only at first or from a teacher: a test on "
+                "it would be no cross-corpus test."
+            )
+    found = {
+        corpus: [clip for clip in own if clip.emotion in labels]
+        for corpus, own in by_corpus.items()
+        if corpus not in trained and (not corpora or corpus in corpora)
+    }
     if not found:
         raise SplitError(
-            f"There is no corpus beside {', '.join(corpora)} in the data folder: add one to test "
+            f"There is no corpus beside {', '.join(trained)} in the data folder: add one to test "
             "on, such as TESS or nEMO."
         )
-    return found
+    strange = [corpus for corpus, own in found.items() if not own]
+    if strange and (corpora or len(strange) == len(found)):
+        raise SplitError(
+            f"{strange[0]} has none of the labels of this model ({', '.join(labels)}): test it on "
+            "another corpus."
+        )
+    return {corpus: own for corpus, own in found.items() if own}
 
 
 def shortfall(protocol: str, splits: int, speakers: int) -> str:

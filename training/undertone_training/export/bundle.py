@@ -20,11 +20,9 @@ from undertone.recognition.bundle import (
     Training,
     manifest_json,
 )
+from undertone_training.corpora.licences import licence_of_weights
 from undertone_training.errors import PromotionError, RunError
 from undertone_training.learning.runs import Run
-
-LICENCE = "CC BY-NC-SA 4.0"
-"""That of RAVDESS and nEMO, which weights trained on them inherit."""
 
 LARGEST_LOSS_OF_UAR = 0.005
 LEAST_AGREEMENT = 0.98
@@ -62,7 +60,7 @@ def bundle_of(run: Run, name: str) -> Bundle:
             validation_speakers=info.validation_speakers,
             recipe=msgspec.to_builtins(info.recipe),
             seed=info.seed,
-            licence=LICENCE,
+            licence=licence_of_weights(info.corpora),
         ),
         figures={},
         tools=info.tools,
@@ -110,17 +108,20 @@ def require_small_loss(float_uar: float, int8_uar: float) -> None:
         )
 
 
-def write_bundle(bundle: Bundle, folder: Path, report: Path, curves: bytes, card: str) -> None:
+def write_bundle(
+    bundle: Bundle, folder: Path, report: Path, own: Mapping[str, bytes], card: str
+) -> None:
     """Write the bundle to ``folder`` in one step: all of it, or nothing.
 
     report: the folder whose figures, tables and pictures are included.
-    curves: the picture of the training of these weights.
+    own: further files of the report, of these very weights, by name.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         made = Path(temporary) / folder.name
         shutil.copytree(report, made / "report")
-        (made / "report" / "training.png").write_bytes(curves)
+        for name, content in own.items():
+            (made / "report" / name).write_bytes(content)
         (made / MODEL_FILE).write_bytes(bundle.model)
         (made / MANIFEST_FILE).write_bytes(manifest_json(bundle.manifest))
         (made / "README.md").write_text(card)

@@ -4,8 +4,9 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import oaconvolve
 
-from undertone.audio.block import SAMPLE_RATE_HZ
+from undertone.audio.block import SAMPLE_RATE_HZ, Samples
 
 ROOMS = 64
 """Different rooms, each of them used for many clips."""
@@ -37,19 +38,54 @@ def impulse_responses() -> tuple[NDArray[np.float64], ...]:
             )
         except ValueError:  # no material absorbs that much in a room of this size
             continue
-        room = pyroomacoustics.ShoeBox(
-            size,
-            fs=SAMPLE_RATE_HZ,
-            materials=pyroomacoustics.Material(absorption),
-            max_order=min(reflections, _MOST_REFLECTIONS),
-        )
         microphone = generator.uniform(_WALL_M, size - _WALL_M)
         direction = generator.normal(size=3)
         away = generator.uniform(*_DISTANCE_M) * direction / np.linalg.norm(direction)
-        room.add_source(np.clip(microphone + away, _WALL_M, size - _WALL_M))
-        room.add_microphone(microphone)
-        room.compute_rir()
-        response = np.asarray(room.rir[0][0], np.float64)
-        response = response[np.abs(response).argmax() :]
-        responses.append(response / np.sqrt(np.square(response).sum()))
+        speaker = np.clip(microphone + away, _WALL_M, size - _WALL_M)
+        reflections = min(reflections, _MOST_REFLECTIONS)
+        responses.append(_response(size, absorption, reflections, speaker, microphone))
     return tuple(responses)
+
+
+def reverberant(samples: Samples) -> NDArray[np.float64]:
+    """``samples`` as recorded in a living room with an RT60 of 0.5 s, 2 m away; of the same length.
+
+    It is none of the rooms of the training, and has all of its reflections.
+    """
+    whole: NDArray[np.float64] = oaconvolve(samples.astype(np.float64), _living_room())
+    return whole[: len(samples)]
+
+
+@lru_cache(maxsize=1)
+def _living_room() -> NDArray[np.float64]:
+    import pyroomacoustics
+
+    size = np.array([5.0, 4.0, 2.6])
+    absorption, reflections = pyroomacoustics.inverse_sabine(0.5, size)
+    speaker, microphone = np.array([3.5, 2.8, 1.6]), np.array([1.6, 2.2, 1.5])
+    return _response(size, absorption, reflections, speaker, microphone)
+
+
+def _response(
+    size: NDArray[np.float64],
+    absorption: float,
+    reflections: int,
+    speaker: NDArray[np.float64],
+    microphone: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """From the direct sound on, with unit energy."""
+    import pyroomacoustics
+
+    room = pyroomacoustics.ShoeBox(
+        size,
+        fs=SAMPLE_RATE_HZ,
+        materials=pyroomacoustics.Material(absorption),
+        max_order=reflections,
+    )
+    room.add_source(speaker)
+    room.add_microphone(microphone)
+    room.compute_rir()
+    response: NDArray[np.float64] = np.asarray(room.rir[0][0], np.float64)
+    response = response[np.abs(response).argmax() :]
+    response /= np.sqrt(np.square(response).sum())
+    return response

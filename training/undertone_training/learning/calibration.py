@@ -58,9 +58,9 @@ def fit_on_held_out(folds: Sequence[Run], features_of: HeldOutFeatures) -> tuple
 def calibrate(runs: Sequence[Run], features_of: HeldOutFeatures) -> list[Run]:
     """Save temperature and threshold for each run that has none; returns those still without.
 
-    They are fitted on the predictions of other folds, of the same recipe and seed, for the
-    speakers that those held out, as far as all of them are training speakers of this run. A run
-    without such folds stays uncalibrated.
+    They are fitted on the predictions of other folds, of the same recipe and seed, for the clips
+    that those held out, as far as all of them are training clips of this run and the labels are the
+    same (another corpus may lack some). A run without such folds stays uncalibrated.
     """
     groups: dict[tuple[Recipe, str, int], list[Run]] = defaultdict(list)
     for run in runs:
@@ -71,8 +71,12 @@ def calibrate(runs: Sequence[Run], features_of: HeldOutFeatures) -> list[Run]:
             continue
         predictions = [_held_out(run, features_of) for run in group]
         for run in group:
-            trained = set(run.info.train_speakers)
-            others = [each for each in predictions if set(each.speakers) <= trained]
+            trained = set(run.info.train)  # not speakers: two corpora may have the same names
+            others = [
+                each
+                for each in predictions
+                if set(each.clip_ids) <= trained and each.labels == run.info.labels
+            ]
             if not others:
                 uncalibrated.append(run)
                 continue

@@ -209,6 +209,7 @@ def describe(
                     *(clip.corpus for clip in split.train),
                     *recipe.distillation.corpora,
                     *(initial.info.corpora if initial else ()),
+                    *(corpus for teacher in teachers for corpus in teacher.info.corpora),
                 }
             )
         ),

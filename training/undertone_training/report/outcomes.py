@@ -1,5 +1,6 @@
 """The reports of evaluated models: a run's own, all folds of a recipe together, and a bundle's."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,12 @@ import msgspec
 
 from undertone.recognition.bundle import Bundle
 from undertone_training.corpora.clip import Clip
+from undertone_training.evaluation.conditions import (
+    ConditionPredictions,
+    ConditionsReport,
+    figures_of,
+    joined,
+)
 from undertone_training.evaluation.results import (
     Outcome,
     Pooled,
@@ -17,9 +24,11 @@ from undertone_training.evaluation.results import (
     one_recipe,
     pool,
     same_folds,
+    save_report,
     total,
 )
 from undertone_training.evaluation.test_clips import shortfall
+from undertone_training.learning.runs import Run
 from undertone_training.metrics import Predictions
 from undertone_training.report.write import write_report
 
@@ -84,12 +93,53 @@ def write_pooled(
     """
     groups: dict[tuple[Path, str], list[Outcome]] = defaultdict(list)
     for each in outcomes:
-        inside = len(each.run.folder.relative_to(folder).parts) < 2
-        home = folder if inside else each.run.folder.parent.parent
-        groups[home / "report", each.protocol].append(each)
+        groups[report_folder(each.run, folder), each.protocol].append(each)
     return [
         _write_group(place, protocol, group, by_seed) for (place, protocol), group in groups.items()
     ]
+
+
+def write_conditions(
+    folder: Path,
+    protocol: str,
+    tested: Sequence[tuple[Run, ConditionPredictions]],
+    notes: Sequence[str],
+) -> list[tuple[Path, ConditionsReport]]:
+    """Write the figures of each run under each condition, and of all folds of a seed together.
+
+    A run's are in its report folder; those of several folds in ``report/PROTOCOL/seedN.json`` of
+    the recipe's folder, or of ``folder`` if that is inside of it.
+    """
+    by_run: dict[Path, list[tuple[Run, ConditionPredictions]]] = defaultdict(list)
+    folds: dict[tuple[Path, int], list[tuple[Run, ConditionPredictions]]] = defaultdict(list)
+    for run, each in tested:
+        by_run[run.folder].append((run, each))
+        folds[report_folder(run, folder), run.info.seed].append((run, each))
+    written = []
+    for pairs in by_run.values():
+        run = pairs[0][0]
+        sha256 = hashlib.sha256(run.tflite.read_bytes()).hexdigest() if run.tflite.exists() else ""
+        figures = tuple(figures_of(each) for _, each in pairs)
+        report = ConditionsReport(protocol, sha256, figures, tuple(notes))
+        written.append((report.save(run.report), report))
+    for (place, seed), pairs in folds.items():
+        by_condition: dict[tuple[str, str], list[ConditionPredictions]] = defaultdict(list)
+        for _, each in pairs:
+            by_condition[each.corpus, each.condition].append(each)
+        if protocol == "cross-corpus" or all(len(parts) < 2 for parts in by_condition.values()):
+            continue  # the same clips for every run, or one fold only
+        figures = tuple(figures_of(joined(parts)) for parts in by_condition.values())
+        report = ConditionsReport(protocol, "", figures, tuple(notes))
+        path = place / protocol / f"seed{seed}.json"
+        save_report(path, report)
+        written.append((path, report))
+    return written
+
+
+def report_folder(run: Run, folder: Path) -> Path:
+    """Where what is pooled over runs in ``folder`` is: in the recipe's folder, or in ``folder``."""
+    inside = len(run.folder.relative_to(folder).parts) < 2
+    return (folder if inside else run.folder.parent.parent) / "report"
 
 
 def _write_group(

@@ -9,6 +9,7 @@ _MEANINGS = {
     "Luna-Jiménez et al.",
     "speaker-dependent": "inflated: the tested speakers are in the training data, too",
     "cross-corpus": "tested on a corpus that is not in the training data",
+    "leave-one-corpus-out": "tested on a corpus that is not in the training data",
     "live": "played through the whole device path, with pauses and noise",
     "noise": "sounds without speech, played through the whole device path",
 }

@@ -1,0 +1,80 @@
+"""The protocol ``known-voice``: which other clips become known before a clip is tested."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from miniature import write
+
+from undertone import samples
+from undertone.audio.block import Samples
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
+from undertone_training.corpora import Clip, scan
+from undertone_training.evaluation.known_voice import AMOUNTS_S, drawn, known_voice, learning_of
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> list[Clip]:
+    """Ten clips of anna of 1 s each, whose samples tell their number, and one of bo."""
+    for number in range(10):
+        sound = np.full(16_000, number + 1, np.int16)
+        write(tmp_path / f"own/x/anna/{('sad', 'calm')[number % 2]}/{number}.wav", sound)
+    write(tmp_path / "own/x/bo/sad/0.wav", np.full(16_000, 99, np.int16))
+    return list(scan(tmp_path).clips)
+
+
+def number_of(sound: Samples) -> int:
+    return int(sound[0])
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0, 0), (0.5, 1), (1, 1), (5, 5), (60, 9)])
+def test_recordings_are_drawn_until_there_is_enough_or_no_more(
+    clips: list[Clip], seconds: float, expected: int
+) -> None:
+    anna = [clip for clip in clips if clip.speaker == "anna"]
+    for tested in anna:
+        numbers = [number_of(sound) for sound in drawn(tested, anna, seconds)]
+        assert len(numbers) == len(set(numbers)) == expected
+        assert number_of(tested.source.read()) not in numbers
+        assert numbers == [number_of(sound) for sound in drawn(tested, anna[::-1], seconds)]
+
+
+def test_each_clip_has_a_draw_of_its_own(clips: list[Clip]) -> None:
+    anna = [clip for clip in clips if clip.speaker == "anna"]
+    draws = {tuple(number_of(sound) for sound in drawn(tested, anna, 5)) for tested in anna}
+    assert len(draws) > 5
+
+
+def test_every_amount_is_known_and_only_of_the_same_speaker(tmp_path: Path) -> None:
+    sounds = list(samples.clips()[:3])
+    for index, path in enumerate(sounds):
+        for speaker in ("anna", "bo"):
+            place = tmp_path / f"own/x/{speaker}/sad/{index}.flac"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(path.read_bytes())
+    clips = list(scan(tmp_path).clips)
+    tested = [clip for clip in clips if clip.speaker == "anna"][:1]
+    classifier = Classifier(bundle.load("ravdess8-tiny"))
+    known: list[int] = []
+
+    def learn(given: Classifier, recordings: Sequence[Samples]) -> Classifier:
+        assert given is classifier
+        known.append(len(recordings))
+        return given
+
+    found = list(known_voice(tested, clips, classifier, learn))
+    assert [each.condition for each in found] == [f"{seconds:.0f} s known" for seconds in AMOUNTS_S]
+    assert known == [2, 2, 2]  # nothing is learnt for 0 s; each recording has about 3.4 s
+    for each in found:
+        np.testing.assert_array_equal(
+            each.predictions.probabilities, found[0].predictions.probabilities
+        )
+
+
+def test_a_bundle_without_knowledge_of_voices_is_tested_without_it(clips: list[Clip]) -> None:
+    classifier = Classifier(bundle.load("ravdess8-tiny"))
+    assert learning_of(classifier) is None
+    (only,) = known_voice(clips[:1], clips, classifier, None)
+    assert only.condition == "0 s known"
