@@ -1,4 +1,4 @@
-"""``make arm`` without qemu: the estimate, its page, and what a machine is told that can't."""
+"""``make arm`` without qemu: the estimate, its page, and the messages if it can't run."""
 
 import json
 import subprocess
@@ -62,7 +62,7 @@ def golden(*shares: float) -> dict[str, Any]:
     return {"small": {"model_sha256": "0" * 64, "probabilities": clips}}
 
 
-def test_the_largest_deviation_of_the_golden_outputs_is_told() -> None:
+def test_the_largest_deviation_of_the_golden_outputs_is_reported() -> None:
     assert arm_figures.largest_deviation(golden(0.5, 0.25), golden(0.5, 0.25)) == 0
     deviation = arm_figures.largest_deviation(golden(0.5, 0.25), golden(0.500001, 0.249))
     assert deviation == 0.001
@@ -91,7 +91,7 @@ def test_a_machine_without_the_programs_is_told_what_to_install(
         arm.check_machine()
 
 
-def test_who_is_not_root_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_other_than_root_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arm.shutil, "which", lambda name: name)
     monkeypatch.setattr(arm.os, "geteuid", lambda: 1000)
     with pytest.raises(arm.ArmError, match="sudo make arm"):

@@ -176,7 +176,7 @@ def summary(segments: Counter[str], speech_s: float, listened_s: float) -> Table
 
 
 class SegmentCounter:
-    """Counts the segments with each verdict, for the summary at the end."""
+    """Counts the segments with each verdict for the final summary."""
 
     def __init__(self) -> None:
         """Start at zero."""

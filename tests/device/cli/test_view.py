@@ -74,7 +74,7 @@ def test_start_and_stop_need_no_line():
     assert describe(Stopped(0.0, "interrupted", 1.0, 0)) is None
 
 
-def test_the_live_view_shows_what_is_heard_now():
+def test_the_live_view_shows_the_current_emotion():
     shown = console()
     view = LiveView(shown, "USB mic")
     view.handle(Started(0.0, "USB mic", "ravdess8-compact", "0" * 64, "1"))
