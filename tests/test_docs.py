@@ -409,7 +409,7 @@ def test_the_page_of_accuracy_says_what_weakens_the_figures() -> None:
     assert "| a room | 65.0 % |" in page
     assert "3 clips were missed and there were 1 to 4 false segments" in page
     assert "80 % are correct; on the other corpora only 20 to 40 %" in page
-    assert "Not tested apart from development: `o`." in page
+    assert "Not tested independently of development: `o`." in page
 
 
 def test_the_page_of_the_benchmark_has_the_endurance() -> None:

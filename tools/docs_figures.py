@@ -170,10 +170,10 @@ def readme(models: Sequence[Model]) -> str:
         )
         blocks.append(
             f"Take the figures with care: about {first.facts.development.variants_judged} variants "
-            "were tested on the speakers of the first row before the best was kept, and the noise "
-            "of the third was known by then. Women are recognised better than men "
-            f"({100 * women:.0f} % against {100 * men:.0f} %), and confidence is calibrated for "
-            "RAVDESS only. "
+            "were tested on the speakers of the first row before the best was kept, and some "
+            "settings were chosen with the noise of the third. Women are recognised better "
+            f"than men ({100 * women:.0f} % against {100 * men:.0f} %), and confidence is "
+            "calibrated for RAVDESS only. "
             "[More about that](docs/accuracy.md#how-far-these-figures-can-be-trusted)."
         )
     return "\n\n".join(blocks)
@@ -219,13 +219,13 @@ def accuracy(models: Sequence[Model], references: Mapping[str, Any]) -> str:
 
 
 def _elsewhere(models: Sequence[Model]) -> Iterator[str]:
-    """What was measured apart from development."""
+    """The figures that were measured independently of development."""
     for each in models:
         if test := each.facts.independent:
             yield f"## Other speakers, languages and sound: `{each.name}`"
             yield macros("caveats.md").independent(test)
     if untested := [f"`{each.name}`" for each in models if not each.facts.independent]:
-        yield f"Not tested apart from development: {', '.join(untested)}."
+        yield f"Not tested independently of development: {', '.join(untested)}."
 
 
 def _uar_of_seeds(model: Model) -> str:

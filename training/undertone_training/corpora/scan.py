@@ -95,7 +95,7 @@ def scan(folder: Path, corpora: Collection[str] | None = None) -> Scan:
 
 
 def _recognise(source: AudioRef) -> Clip:
-    """The clip with this file's name; raises UnusableNameError for a name that is no clip's."""
+    """The clip with this file's name; raises UnusableNameError if it is not the name of a clip."""
     if source.name.suffix.lower() not in AUDIO_SUFFIXES:
         raise UnusableNameError("not an audio file")
     for corpus in CORPORA.values():

@@ -30,7 +30,7 @@ def from_cache(clips: Iterable[Clip], cache: FeatureCache) -> HeldOutFeatures:
 def confidence_of(
     recipe: Recipe, folder: Path, clips: Iterable[Clip], cache: FeatureCache
 ) -> tuple[float, float]:
-    """Temperature and threshold by the development folds of ``recipe`` in ``folder``.
+    """Temperature and threshold from the development folds of ``recipe`` in ``folder``.
 
     Raises RunError unless all of them are there.
     """
@@ -58,9 +58,9 @@ def fit_on_held_out(folds: Sequence[Run], features_of: HeldOutFeatures) -> tuple
 def calibrate(runs: Sequence[Run], features_of: HeldOutFeatures) -> list[Run]:
     """Save temperature and threshold for each run that has none; returns those still without.
 
-    They are fitted on the predictions of other folds, of the same recipe and seed, for the
-    speakers that those held out, as far as all of them are training speakers of this run. A run
-    without such folds stays uncalibrated.
+    They are fitted on the predictions of other folds of the same recipe and seed, each for the
+    speakers that it held out, if all of these are training speakers of this run. A run without
+    such folds stays uncalibrated.
     """
     groups: dict[tuple[Recipe, str, int], list[Run]] = defaultdict(list)
     for run in runs:
