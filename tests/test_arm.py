@@ -46,8 +46,8 @@ def test_the_tables_have_every_stage_core_and_board() -> None:
         assert f"| {title} | 12.35 | 12.35 | 12.35 |" in lines
     zero = next(line for line in lines if line.startswith("| Pi Zero 2 W"))
     assert zero.split(" | ")[1:4] == ["1 GHz", "1.2–3.1 % of a core", "1.2–3.1 % of a core"]
-    assert zero.split(" | ")[4] == "32–81 a core"
-    assert zero.endswith(" 12–31 ms a window | 12–31 ms a window |")
+    assert zero.split(" | ")[4] == "32–81 per core"
+    assert zero.endswith(" 12–31 ms per window | 12–31 ms per window |")
     assert all(any(board.name in line for line in lines) for board in BOARDS)
 
 

@@ -352,8 +352,8 @@ def _instead(references: Mapping[str, Any]) -> Iterable[str]:
         "of sound (one thread) and peak memory are relative to our int8 model, measured in one "
         f"run. Only ours detects speech first, which takes {detection:.0f} of its {whole:.0f} ms. "
         "[The reference systems](references.md) says how they were rebuilt and what their authors "
-        "report. Figures with ± are of several seeds, the others of one; two validation actors "
-        "choose the epoch of the other systems."
+        "report. Figures with ± are from several seeds, the others from one; for the other "
+        "systems, two validation actors choose the epoch."
     )
 
 

@@ -192,13 +192,13 @@ class Microphone:
             while not self._closing:
                 opened = self._opened
                 delivered = opened.inbox.take(self._poll_s)
-                heard = delivered and not opened.given_up
+                usable = delivered and not opened.given_up
                 idle = True
-                if delivered and heard:
+                if delivered and usable:
                     for item in self._take(opened, delivered):
                         idle = False
                         yield item
-                if not heard or self._watchdog.state is not State.LISTENING:
+                if not usable or self._watchdog.state is not State.LISTENING:
                     yield from self._look_after(opened)
                 elif not opened.inbox.waiting_s:
                     yield CaughtUp()

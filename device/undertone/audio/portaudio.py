@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from undertone.audio.block import SAMPLE_RATE_HZ
-from undertone.audio.pulse import HeardSource
+from undertone.audio.pulse import RecordedSource
 from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
 from undertone.support.native_output import mute_c_stderr
 
@@ -128,7 +128,7 @@ class PortAudioInput:
         self._device: InputDevice | None = None
         self._alone = False
         self._source: str | None = None  # what a sound server delivered first
-        self._heard: HeardSource | None = None
+        self._recorded: RecordedSource | None = None
 
     @property
     def name(self) -> str:
@@ -150,8 +150,8 @@ class PortAudioInput:
         else:
             device = same_device(devices, self._device, self._alone)
         stream = _open(sounddevice, device, self._channel, deliver)
-        stream.heard = self._heard = HeardSource()
-        source = self._heard.name
+        stream.recorded = self._recorded = RecordedSource()
+        source = self._recorded.name
         if source and self._source and source != self._source:
             stream.close()
             raise AudioSourceError(
@@ -164,7 +164,7 @@ class PortAudioInput:
 
     def moved_to(self) -> str | None:
         """The name of another microphone that a sound server now delivers instead, or None."""
-        source = self._heard.name if self._heard else None
+        source = self._recorded.name if self._recorded else None
         return source if source != self._source else None
 
     def refresh(self) -> None:
@@ -197,7 +197,7 @@ class _PortAudioStream:
     ) -> None:
         self.sample_rate_hz = sample_rate_hz
         self.channels = channels
-        self.heard: HeardSource | None = None
+        self.recorded: RecordedSource | None = None
         self._errors = sounddevice.PortAudioError
         self._closed = False
 
@@ -229,8 +229,8 @@ class _PortAudioStream:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            if self.heard:
-                self.heard.close()
+            if self.recorded:
+                self.recorded.close()
             self._stream.abort()
             self._stream.close()
 

@@ -13,7 +13,7 @@ from typing import Any
 _PATIENCE_S = 1.0  # a hanging server is detected elsewhere
 
 
-class HeardSource:
+class RecordedSource:
     """The source that this process records, according to the server.
 
     ``pactl subscribe`` sleeps until something changes.  A separate thread reads it, and asks for
