@@ -112,7 +112,7 @@ def test_the_summary_counts_verdicts():
     shown = console()
     shown.print(summary(counter.segments, counter.speech_s, 3725.0))
     text = shown.file.getvalue()
-    for word in ("1:02:05 listened", "0:08 of speech", "3 segments", "happy", "uncertain"):
+    for word in ("listened for 1:02:05", "0:08 of speech", "3 segments", "happy", "uncertain"):
         assert word in text
 
 
