@@ -433,11 +433,13 @@ def test_the_page_of_the_benchmark_has_the_endurance() -> None:
     }
     lines = bench_figures.figures([], bench_figures.growth(), soak).splitlines()
     assert (
-        "| a file, as fast as possible | 24.0 h | 1 lost, 0 doubled, of 17,000 | 11 of 12 "
+        "| a file, as fast as possible | 24.0 h | 1 lost, 0 repeated, of 17,000 | 11 of 12 "
         "| 70.2 MB, then at most +0.3 MB |" in lines
     )
     assert "The injected faults: disk full, server killed." in lines
-    assert any(line.startswith("`undertone journal summary` adds up 10,000,000") for line in lines)
+    assert any(
+        line.startswith("`undertone journal summary` summarises 10,000,000") for line in lines
+    )
 
 
 @pytest.mark.parametrize("path", docs_figures.pages(), ids=name)
