@@ -1,4 +1,4 @@
-"""What holds for every test: whoever runs them, and on how many workers."""
+"""Fixtures for every test, independent of who runs them and on how many workers."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _nobodys_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The settings of whoever runs the tests hold nowhere, and their journal stays untouched."""
+    """Ignore the settings of the user who runs the tests, and leave their journal untouched."""
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ.keys() - _DATA:

@@ -1,4 +1,4 @@
-"""``make arm`` without qemu: the estimate, its page, and what a machine is told that can't."""
+"""``make arm`` without qemu: the estimate, its page, and the messages if it can't run."""
 
 import json
 import subprocess
@@ -46,8 +46,8 @@ def test_the_tables_have_every_stage_core_and_board() -> None:
         assert f"| {title} | 12.35 | 12.35 | 12.35 |" in lines
     zero = next(line for line in lines if line.startswith("| Pi Zero 2 W"))
     assert zero.split(" | ")[1:4] == ["1 GHz", "1.2–3.1 % of a core", "1.2–3.1 % of a core"]
-    assert zero.split(" | ")[4] == "32–81 a core"
-    assert zero.endswith(" 12–31 ms a window | 12–31 ms a window |")
+    assert zero.split(" | ")[4] == "32–81 per core"
+    assert zero.endswith(" 12–31 ms per window | 12–31 ms per window |")
     assert all(any(board.name in line for line in lines) for board in BOARDS)
 
 
@@ -62,7 +62,7 @@ def golden(*shares: float) -> dict[str, Any]:
     return {"small": {"model_sha256": "0" * 64, "probabilities": clips}}
 
 
-def test_the_largest_deviation_of_the_golden_outputs_is_told() -> None:
+def test_the_largest_deviation_of_the_golden_outputs_is_reported() -> None:
     assert arm_figures.largest_deviation(golden(0.5, 0.25), golden(0.5, 0.25)) == 0
     deviation = arm_figures.largest_deviation(golden(0.5, 0.25), golden(0.500001, 0.249))
     assert deviation == 0.001
@@ -91,7 +91,7 @@ def test_a_machine_without_the_programs_is_told_what_to_install(
         arm.check_machine()
 
 
-def test_who_is_not_root_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_other_than_root_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arm.shutil, "which", lambda name: name)
     monkeypatch.setattr(arm.os, "geteuid", lambda: 1000)
     with pytest.raises(arm.ArmError, match="sudo make arm"):

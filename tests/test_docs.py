@@ -452,7 +452,7 @@ def test_the_page_of_accuracy_says_what_weakens_the_figures() -> None:
     assert "| a room | 65.0 % |" in page
     assert "3 clips were missed and there were 1 to 4 false segments" in page
     assert "80 % are correct; on the other corpora only 20 to 40 %" in page
-    assert "Not tested apart from development: `o`." in page
+    assert "Not tested independently of development: `o`." in page
 
 
 def test_the_page_of_accuracy_has_other_corpora_with_their_protocol_and_their_sample() -> None:
@@ -488,11 +488,13 @@ def test_the_page_of_the_benchmark_has_the_endurance() -> None:
     }
     lines = bench_figures.figures([], bench_figures.growth(), soak).splitlines()
     assert (
-        "| a file, as fast as possible | 24.0 h | 1 lost, 0 doubled, of 17,000 | 11 of 12 "
+        "| a file, as fast as possible | 24.0 h | 1 lost, 0 repeated, of 17,000 | 11 of 12 "
         "| 70.2 MB, then at most +0.3 MB |" in lines
     )
     assert "The injected faults: disk full, server killed." in lines
-    assert any(line.startswith("`undertone journal summary` adds up 10,000,000") for line in lines)
+    assert any(
+        line.startswith("`undertone journal summary` summarises 10,000,000") for line in lines
+    )
 
 
 @pytest.mark.parametrize("path", docs_figures.pages(), ids=name)

@@ -139,8 +139,8 @@ def _estimates(name: str, counts: Mapping[str, Any]) -> str:
             f"{board.name} ({CORES[board.core].name})",
             f"{clock} GHz",
             *(_range(spent[stage], 100, "% of a core") for stage in ("silence", "speech")),
-            f"{at_worst}–{at_best} a core",
-            *(_range(spent[stage], 1000, "ms a window") for stage in ("mfcc", "invoke")),
+            f"{at_worst}–{at_best} per core",
+            *(_range(spent[stage], 1000, "ms per window") for stage in ("mfcc", "invoke")),
         ]
 
     return table(head, map(row, BOARDS))

@@ -90,12 +90,12 @@ def of_growth(growth: Mapping[str, Any]) -> Iterator[str]:
         ),
     )
     yield table(
-        ["microphones", "share of one core", "the most of one", "memory, all processes"],
+        ["microphones", "share of one core", "largest share", "memory, all processes"],
         (
             (
                 str(one["microphones"]),
                 f"{100 * one['cpu_share']:.1f} %",
-                f"{100 * one['cpu_share_of_the_dearest']:.1f} %",
+                f"{100 * one['largest_cpu_share']:.1f} %",
                 mb(one["memory_bytes"]),
             )
             for one in growth["microphones"]
@@ -142,17 +142,17 @@ def _cost_row(benchmark: Benchmark, one: Measurement) -> Sequence[str]:
 
 
 def _endurance(soak: Mapping[str, Any]) -> Iterator[str]:
-    """How long it listened with injected faults, and the cost of summing up a long journal."""
+    """How long it listened with injected faults, and the cost of summarising a long journal."""
 
     def row(title: str, sound: str, run: Mapping[str, Any]) -> tuple[str, ...]:
-        thrown = sum(fault["thrown"] for fault in run["faults"].values())
-        told = sum(fault["in_the_journal"] for fault in run["faults"].values())
+        injected = sum(fault["thrown"] for fault in run["faults"].values())
+        reported = sum(fault["in_the_journal"] for fault in run["faults"].values())
         memory = run["memory"]
         return (
             title,
             sound,
-            f"{run['lost']} lost, {run['doubled']} doubled, of {run['segments']:,}",
-            f"{told} of {thrown}",
+            f"{run['lost']} lost, {run['doubled']} repeated, of {run['segments']:,}",
+            f"{reported} of {injected}",
             f"{memory['settled_mb']:.1f} MB, then at most {memory['largest_growth_mb']:+.1f} MB",
         )
 
@@ -171,10 +171,10 @@ def _endurance(soak: Mapping[str, Any]) -> Iterator[str]:
     if summary := soak.get("summary"):
         without = soak["summary_without_stored_ones"]
         yield (
-            f"`undertone journal summary` adds up {soak['events']:,} events "
+            f"`undertone journal summary` summarises {soak['events']:,} events "
             f"({soak['size_mb'] / 1024:.1f} GB) in {summary['processor_s']:.1f} s of processor "
-            f"time and {summary['peak_memory_mb']:.0f} MB of memory; without its stored "
-            f"summaries, in {without['processor_s']:.0f} s and {without['peak_memory_mb']:.0f} MB."
+            f"time with {summary['peak_memory_mb']:.0f} MB of memory; without stored summaries, "
+            f"in {without['processor_s']:.0f} s with {without['peak_memory_mb']:.0f} MB."
         )
 
 

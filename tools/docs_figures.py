@@ -229,13 +229,13 @@ def accuracy(models: Sequence[Model], references: Mapping[str, Any]) -> str:
 
 
 def _elsewhere(models: Sequence[Model]) -> Iterator[str]:
-    """What was measured apart from development."""
+    """The figures that were measured independently of development."""
     for each in models:
         if test := each.facts.independent:
             yield f"## Other speakers, languages and sound: `{each.name}`"
             yield macros("caveats.md").independent(test)
     if untested := [f"`{each.name}`" for each in models if not each.facts.independent]:
-        yield f"Not tested apart from development: {', '.join(untested)}."
+        yield f"Not tested independently of development: {', '.join(untested)}."
 
 
 def _conditions(models: Sequence[Model]) -> Iterator[str]:
@@ -400,8 +400,8 @@ def _instead(references: Mapping[str, Any]) -> Iterable[str]:
         "of sound (one thread) and peak memory are relative to our int8 model, measured in one "
         f"run. Only ours detects speech first, which takes {detection:.0f} of its {whole:.0f} ms. "
         "[The reference systems](references.md) says how they were rebuilt and what their authors "
-        "report. Figures with ± are of several seeds, the others of one; two validation actors "
-        "choose the epoch of the other systems."
+        "report. Figures with ± are from several seeds, the others from one; for the other "
+        "systems, two validation actors choose the epoch."
     )
 
 

@@ -125,7 +125,7 @@ def by_microphones(counts: Sequence[int], seconds: float) -> list[dict[str, floa
             {
                 "microphones": count,
                 "cpu_share": round(sum(shares), 5),
-                "cpu_share_of_the_dearest": max(shares),
+                "largest_cpu_share": max(shares),
                 "memory_bytes": memory,
             }
         )

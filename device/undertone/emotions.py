@@ -1,7 +1,7 @@
 """The eight emotions of RAVDESS and the colour of each, for every screen and picture."""
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
-"""In the order of RAVDESS's emotion codes, 01 to 08."""
+"""The emotions in the order of RAVDESS's codes, 01 to 08."""
 
 COLOURS = {
     "neutral": "#AAAAAA",
@@ -13,18 +13,18 @@ COLOURS = {
     "disgust": "#06A164",
     "surprised": "#EE8400",
 }
-"""The palette of Okabe and Ito (2008), grey for its black, each hue shifted a little: any two
-are 22 or more apart in CIELAB, to normal and to dichromatic eyes (Machado et al. 2009), where
-the original with grey falls to 7; and all show on a white and on a black screen."""
+"""The palette of Okabe and Ito (2008) with grey instead of black and each hue shifted a little.
+Any two colours are at least 22 apart in CIELAB for normal and dichromatic vision (Machado et al.
+2009), where the original with grey falls to 7, and all are visible on white and on black."""
 
 NO_SPEECH = "no-speech"
 """The verdict on a recording without speech."""
 
 OTHER_COLOUR = "#676767"
-"""For ``uncertain`` and for labels of other models; as far from every emotion's."""
+"""For ``uncertain`` and labels of other models; as far from the colour of every emotion."""
 
 NO_SPEECH_COLOUR = "#BEE6B9"
-"""As far from all of these; a third grey would not be."""
+"""As far from all of the others, which a third grey would not be."""
 
 
 def colour(label: str) -> str:

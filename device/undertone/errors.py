@@ -19,7 +19,7 @@ class NoMicrophoneError(AudioSourceError):
     """A machine without any microphone."""
 
     def __init__(self) -> None:
-        """There is only one thing to say."""
+        """Create it with its only message."""
         super().__init__(
             "No microphone was found: plug one in, then run `undertone doctor` if it does not show."
         )
@@ -30,7 +30,7 @@ class BundleError(UndertoneError):
 
 
 class RuntimeMissingError(UndertoneError):
-    """A library that this machine lacks, or has in a version that can't work."""
+    """A library that is missing on this machine, or has an unusable version."""
 
 
 class JournalError(UndertoneError):
@@ -54,13 +54,13 @@ class WebError(UndertoneError):
 
 
 class WorkerError(UndertoneError):
-    """A process that worked for this one and was killed."""
+    """A worker process was killed."""
 
     def __init__(self) -> None:
-        """Only the system knows which it was, and why."""
+        """Create it with its only message: only the system knows which process it was, and why."""
         super().__init__(
-            "A worker process was killed, probably for want of memory: see to it with `dmesg`, or "
-            "ask for fewer of them."
+            "A worker process was killed, probably because memory ran out: check with `dmesg`, or "
+            "use fewer of them."
         )
 
 

@@ -1,4 +1,4 @@
-"""Where Undertone keeps its files, and the name of its own model; nothing is made or read here."""
+"""Where Undertone keeps its files, and its default model; creates and reads nothing."""
 
 import os
 from pathlib import Path
@@ -6,19 +6,19 @@ from pathlib import Path
 import platformdirs
 
 DEFAULT_BUNDLE = "ravdess8-compact"
-"""The packaged model that is taken unless another is asked for."""
+"""The packaged model that is used unless another is chosen."""
 
 CONFIG_ENVVAR = "UNDERTONE_CONFIG"
 
 
 def state_dir() -> Path:
-    """``$UNDERTONE_STATE``, else the user's state folder (XDG)."""
+    """``$UNDERTONE_STATE``, or else the user's state folder (XDG)."""
     chosen = os.environ.get("UNDERTONE_STATE")
     return Path(chosen) if chosen else platformdirs.user_state_path("undertone")
 
 
 def journal_dir() -> Path:
-    """The folder of the journal, unless another is asked for."""
+    """The journal's folder, unless another is chosen."""
     return state_dir() / "journal"
 
 

@@ -29,7 +29,7 @@ PAUSE = bytes(2 * SAMPLE_RATE_HZ)
 
 
 class Victim:
-    """A listening program that is fed clips without end, and when it told of each segment."""
+    """A listening program that gets clips without end, and when it reported each segment."""
 
     def __init__(self, journal: Path, flush_s: float) -> None:
         self.told_s: list[float] = []

@@ -175,7 +175,7 @@ def test_a_stopped_listener_on_a_microphone(
     recording_began_s = heard[0][0] - said[0][0]
     assert recording_began_s == pytest.approx(began_s, abs=5.0)  # as fast as parec starts
     compare(heard, [tuple(at_s + recording_began_s for at_s in speech) for speech in said])
-    # the sound server kept all that was said
+    # the sound server kept all of the speech
     sys.stdout.write(
         f"{listening.lost_s():.3f} s called lost, {listening.unaccounted_s():.3f} s unaccounted\n"
     )
@@ -236,6 +236,6 @@ def test_a_stopped_listener_on_a_pipe(tmp_path: Path) -> None:
     sys.stdout.write(f"{listening.lost_s():.3f} s called lost of {lost_s:.3f} s\n")
     assert listening.lost_s() == pytest.approx(lost_s, abs=LOST_S)
     assert lost_s > STOPS * (STOP_S - 2.5)
-    told = [seconds(gap["time"]) for gap in listening.events("gap")]
-    assert told == pytest.approx([start_s for start_s, _ in holes], abs=TIME_S)
+    reported = [seconds(gap["time"]) for gap in listening.events("gap")]
+    assert reported == pytest.approx([start_s for start_s, _ in holes], abs=TIME_S)
     compare(listening.speech(), speech_in(feeder.runs), holes)

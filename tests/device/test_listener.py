@@ -114,7 +114,7 @@ def test_a_loss_ends_the_segment_and_is_passed_on(classifier):
         assert rest[0].duration_s == pytest.approx(segment.duration_s, abs=0.05)
 
 
-def test_ctrl_c_ends_with_everything_told(classifier):
+def test_ctrl_c_ends_with_everything_reported(classifier):
     def interrupted():
         yield from list(demonstration())[:23]  # in the middle of the first clip's speech
         raise KeyboardInterrupt
@@ -124,7 +124,7 @@ def test_ctrl_c_ends_with_everything_told(classifier):
     assert recorder.events[-1].reason == "interrupted"
 
 
-def test_an_error_of_the_source_is_told_and_raised(classifier):
+def test_an_error_of_the_source_is_reported_and_raised(classifier):
     def failing():
         yield from list(demonstration())[:5]
         raise OSError("gone")

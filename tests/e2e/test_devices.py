@@ -73,7 +73,7 @@ def test_a_machine_without_microphone_gets_one_sentence(no_microphone: dict[str,
     assert run(no_microphone, "devices", "--format", "json").stdout == ""
 
 
-def test_an_unknown_microphone_is_told_with_those_there_are(
+def test_an_unknown_microphone_is_reported_with_the_known_ones(
     virtual_microphone: VirtualMicrophone,
 ) -> None:
     result = run(virtual_microphone.env, "devices", "--meter", "--microphone", "piano")

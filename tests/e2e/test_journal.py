@@ -60,7 +60,7 @@ class Listening:
         self.process.stdin.flush()
 
     def ended(self) -> tuple[int, str]:
-        """Its exit status and what it said on stderr, when it has ended."""
+        """Wait until it has ended; return its exit status and its stderr."""
         _, told = self.process.communicate()
         return self.process.returncode, told.decode()
 
@@ -199,7 +199,7 @@ def test_ctrl_c_again_and_again_ends_it_once_and_loses_nothing(
 
 
 @pytest.mark.skipif(not shutil.which("faketime"), reason="faketime is not installed")
-def test_a_clock_that_is_years_ahead_takes_no_day_with_it(listen: Listen, journal: Path) -> None:
+def test_a_clock_that_is_years_ahead_removes_no_day(listen: Listen, journal: Path) -> None:
     journal.mkdir(parents=True)
     days = [date.today() - timedelta(days=number) for number in range(1, 6)]
     for day in days:

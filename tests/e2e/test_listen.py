@@ -1,4 +1,4 @@
-"""``undertone listen``: a microphone that hears a clip, loses its server, or is not there."""
+"""``undertone listen``: a microphone that records a clip, loses its server, or is missing."""
 
 import json
 import os
@@ -132,7 +132,7 @@ def wave(clip: Path, folder: Path) -> Path:
 
 
 @pytest.mark.microphone
-def test_the_microphone_hears_what_classify_says_of_the_same_file(
+def test_listen_gives_the_verdicts_of_classify_for_the_same_sound(
     virtual_microphone: VirtualMicrophone, listening: Listening, tmp_path: Path
 ) -> None:
     clip = clips()[4]
@@ -156,7 +156,7 @@ def test_the_microphone_hears_what_classify_says_of_the_same_file(
 
 
 @pytest.mark.microphone
-def test_a_lost_microphone_is_in_the_journal_while_it_is_away_and_is_heard_when_it_is_back(
+def test_a_lost_microphone_is_in_the_journal_while_it_is_missing_and_used_when_it_is_back(
     virtual_microphone: VirtualMicrophone, listening: Listening, tmp_path: Path
 ) -> None:
     clip = wave(clips()[4], tmp_path)
@@ -173,7 +173,7 @@ def test_a_lost_microphone_is_in_the_journal_while_it_is_away_and_is_heard_when_
     assert kinds == ["start", "segment", "source-lost", "source-back", "segment", "stop"]
 
 
-def test_without_a_microphone_the_packaged_sample_is_heard(
+def test_without_a_microphone_the_packaged_sample_is_played(
     no_microphone: dict[str, str], tmp_path: Path
 ) -> None:
     done = listen(no_microphone, "--journal", tmp_path / "journal")
@@ -187,7 +187,7 @@ def test_without_a_microphone_the_packaged_sample_is_heard(
     (file,) = (tmp_path / "journal").glob("*.jsonl")
     events = [json.loads(line) for line in file.read_text().splitlines()]
     assert events[0]["source"] == "packaged sample"
-    assert all(event["recording"] for event in events)  # a demonstration was not heard
+    assert all(event["recording"] for event in events)  # a demonstration is not live
     assert all(datetime.fromisoformat(event["time"]).timestamp() <= time.time() for event in events)
     assert [event["event"] for event in events].count("segment") >= len(clips())
 

@@ -161,7 +161,7 @@ esac
         ("/opt/python3.9", "/opt/python3.9 does not run here"),
     ],
 )
-def test_a_python_that_will_not_do_is_told_with_those_that_will(
+def test_an_unsupported_python_is_reported_with_the_supported_ones(
     debian: Machine, make: str, goal: str, wanted: str, said: str
 ) -> None:
     debian.has("python3.10", python("3.10"))
@@ -176,14 +176,16 @@ def test_a_python_that_will_not_do_is_told_with_those_that_will(
         debian.has("python3.12", python("3.12"))
 
 
-def test_a_python3_that_is_too_old_is_told(debian: Machine, make: str) -> None:
+def test_a_python3_that_is_too_old_is_reported(debian: Machine, make: str) -> None:
     debian.has("python3", python("3.10"))
     done = debian.run(make, "run")
     assert done.stderr.startswith("python3 is Python 3.10.0, and Undertone needs Python 3.11, ")
     assert not debian.called("apt-get")
 
 
-def test_a_python3_that_was_installed_and_is_too_old_is_told(debian: Machine, make: str) -> None:
+def test_a_python3_that_was_installed_and_is_too_old_is_reported(
+    debian: Machine, make: str
+) -> None:
     debian.has("id", "echo 0")
     debian.has("python3", f"test -e {debian.folder}/installed || exit 127\n{python('3.10')}")
     done = debian.run(make, "run")

@@ -53,7 +53,7 @@ class VirtualMicrophone(Protocol):
 
 
 class Recorder:
-    """A program that records the microphone into a file and tells what happens."""
+    """A program that records the microphone to a file and reports what happens."""
 
     def __init__(self, env: dict[str, str], path: Path) -> None:
         self.path = path
@@ -69,7 +69,7 @@ class Recorder:
         self.limit.start()
 
     def next_word(self) -> str:
-        """The next thing that it tells (waited for)."""
+        """Wait for the next thing that it reports."""
         assert self.process.stdout
         return self.process.stdout.readline().strip()
 
@@ -126,7 +126,7 @@ def test_a_frozen_server_is_a_loss_until_it_goes_on(
     recorder.end()
 
 
-def test_another_microphone_is_never_heard_in_its_place(
+def test_another_microphone_is_never_used_in_its_place(
     virtual_microphone: VirtualMicrophone, recorder: Recorder, tmp_path: Path
 ) -> None:
     virtual_microphone.load("other")

@@ -28,7 +28,7 @@ def test_half_an_hour_of_a_file_loses_and_doubles_nothing():
 
 @pytest.mark.microphone
 @pytest.mark.usefixtures("_own_disk")
-def test_a_microphone_with_every_trouble_is_heard_all_the_same():
+def test_a_microphone_with_every_fault_is_still_used():
     if missing := what_is_missing():
         pytest.skip(missing)
     run = soak.soak_microphone(minutes=0.75)

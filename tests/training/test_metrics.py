@@ -78,7 +78,7 @@ def any_predictions(draw: st.DrawFn) -> Predictions:
 
 
 def test_figures_worked_out_by_hand() -> None:
-    # calm 3 of 4 (one heard as happy), happy 1 of 2 (one as sad), sad 0 of 1 (as calm)
+    # calm 3 of 4 (one taken for happy), happy 1 of 2 (one as sad), sad 0 of 1 (as calm)
     result = figures(certain([0, 0, 0, 0, 1, 1, 2], [0, 0, 0, 1, 1, 2, 0]))
 
     assert (result.n_clips, result.n_speakers) == (7, 1)
@@ -349,7 +349,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, size: int) -> None:
     certain([0, 1], [0, 1]).save(path)
     path.write_bytes(path.read_bytes()[:size])
 
-    with pytest.raises(ValueError, match=r"float\.npz holds no predictions"):
+    with pytest.raises(ValueError, match=r"float\.npz contains no predictions"):
         Predictions.load(path)
 
 
@@ -357,7 +357,7 @@ def test_a_pickled_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "evil.npz"
     np.savez(path, clip_ids=np.array([{}], dtype=object))
 
-    with pytest.raises(ValueError, match="holds no predictions"):
+    with pytest.raises(ValueError, match="contains no predictions"):
         Predictions.load(path)
 
 

@@ -20,7 +20,9 @@ from undertone_training.corpora.licences import licence_of_weights
 from undertone_training.corpora.splits import Split
 from undertone_training.evaluation.results import Pooled
 from undertone_training.learning import runs
+from undertone_training.learning.runs import Run
 from undertone_training.networks import build
+from undertone_training.promotion import Candidate
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
 
@@ -41,6 +43,13 @@ def test_the_promoted_bundle_serves_the_device(
     said = json.loads(capsys.readouterr().out)
     assert said["path"] == path
     assert said["label"] in EMOTIONS
+
+
+def test_the_command_of_a_bundle_names_the_folder_of_its_folds(shipping: Path) -> None:
+    run = Run.load(shipping / "ship" / "final" / "seed0")
+    assert Candidate(run, shipping / "ship", Path(), {}).command == (
+        "undertone-train fit --recipe ship --protocol final --confidence runs/ship --seed 0"
+    )
 
 
 def test_a_promoted_bundle_has_a_whole_report(promoted: Path) -> None:
@@ -69,7 +78,7 @@ def test_an_impossible_name_is_wrong_usage(
 ) -> None:
     args = ("promote", pipeline.final.folder, "--evidence", pipeline.quick, f"--name={name}")
     assert train(*args, "--to", pipeline.models, *pipeline.data()) == 2
-    assert "no name for a bundle" in capsys.readouterr().err
+    assert "can't name a bundle" in capsys.readouterr().err
 
 
 def test_an_int8_model_unlike_its_float_model_is_refused_with_the_figures(
@@ -139,4 +148,4 @@ def test_only_a_final_run_with_its_own_evidence_is_promoted(
     )
     args = ("--evidence", tmp_path, "--name", "bad", "--to", tmp_path, *pipeline.data())
     assert train("promote", pipeline.final.folder, *args) == 1
-    assert "as it was then" in capsys.readouterr().err
+    assert "earlier version of the recipe" in capsys.readouterr().err

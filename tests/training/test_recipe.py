@@ -1,4 +1,4 @@
-"""Recipes: what is wrong with one is said in one sentence."""
+"""Recipes: a mistake in one is reported in one sentence."""
 
 from pathlib import Path
 

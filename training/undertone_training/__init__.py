@@ -10,7 +10,7 @@ cli                                 the commands: arguments in, library calls, o
 references                          published systems as recipes, with features and networks
 search, promotion                   the search for recipes; from an evaluated run to a bundle
 report                              figures as pages, pictures, tables and model cards
-evaluation                          what runs and bundles predict for clips that they never saw
+evaluation                          predictions of runs and bundles for held-out clips
 export                              int8 conversion, and the bundle
 learning                            data set, targets, the training of one run, its calibration
 features, networks                  from clips to cached MFCC; from a recipe to a Keras model

@@ -1,4 +1,4 @@
-"""From predictions to figures: the only place where the quality of a model is computed.
+"""Computes figures from predictions: the only module that measures the quality of a model.
 
 Plain arrays in, frozen values out; no model, and no file format except that of
 :class:`Predictions`.  "Verdict" and "confidence" mean the same as on the device: the most probable
@@ -33,10 +33,10 @@ _LOWEST_TEMPERATURE, _HIGHEST_TEMPERATURE = 0.05, 20.0
 class Predictions:
     """The predictions of one model for some clips.
 
-    clip_ids, speakers: one name a clip.
+    clip_ids, speakers: one name per clip.
     truth: index into ``labels``, int64, shape (clips,).
     probabilities: float64, shape (clips, labels); each row sums to 1.
-    Raises ValueError if these do not fit each other.
+    Raises ValueError if these are inconsistent.
     """
 
     clip_ids: tuple[str, ...]
@@ -83,7 +83,7 @@ class Predictions:
     def at_temperature(self, temperature: float) -> Self:
         """The predictions with logits divided by ``temperature``; these are at 1.
 
-        The order of averaging the windows' log-probabilities and of dividing does not matter.
+        It does not matter whether the windows' log-probabilities are averaged before or after.
         """
         probabilities = np.exp(log_softmax(np.log(self.probabilities), temperature))
         return replace(self, probabilities=probabilities)
@@ -115,15 +115,15 @@ class Predictions:
         except OSError:
             raise
         except Exception as error:  # zipfile, zlib, KeyError, TypeError ...
-            raise ValueError(f"{path} holds no predictions: {error}") from error
+            raise ValueError(f"{path} contains no predictions: {error}") from error
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
-        """The folds of one protocol as one; raises ValueError for other labels, or a clip twice."""
+        """Combine folds of one protocol; raises ValueError for other labels or repeated clips."""
         if not parts:
-            raise ValueError("there are no predictions to put together")
+            raise ValueError("there are no predictions to combine")
         if len({part.labels for part in parts}) > 1:
-            raise ValueError("predictions with different labels can't be put together")
+            raise ValueError("predictions with different labels can't be combined")
         return cls(
             clip_ids=tuple(name for part in parts for name in part.clip_ids),
             speakers=tuple(name for part in parts for name in part.speakers),
@@ -176,7 +176,7 @@ class Figures(Strict, frozen=True):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """In the order of the confusion matrix."""
+        """The labels in the order of the confusion matrix."""
         return tuple(row.label for row in self.per_class)
 
     def to_dict(self) -> dict[str, Any]:
@@ -251,7 +251,7 @@ def expected_calibration_error(predictions: Predictions) -> float:
 
 @dataclass(frozen=True, eq=False)
 class CoverageCurve:
-    """What a confidence threshold costs and gains; arrays of one length, in order of threshold.
+    """Coverage and accuracy at each confidence threshold; arrays of one length, in its order.
 
     coverage: share of clips with a verdict, those with ``confidence >= threshold``.
     accuracy: share of these verdicts that are correct.
@@ -277,7 +277,7 @@ def choose_threshold(predictions: Predictions, least_coverage: float = 0.65) -> 
 
     ``predictions`` must be of validation clips, never of test clips.  ``least_coverage``:
     share of clips that keep a verdict, from 0 to 1; somewhat more than the 60 % that a new
-    speaker should get.  Of equally good thresholds, the lowest is returned.
+    speaker should get.  The lowest of equally good thresholds is returned.
     """
     if not 0 <= least_coverage <= 1:
         raise ValueError("least_coverage must be from 0 to 1")
@@ -326,7 +326,7 @@ class Spread(msgspec.Struct, frozen=True):
 def mean_and_deviation(runs: Sequence[Figures]) -> dict[str, Spread]:
     """Spread of ``uar``, ``accuracy``, ``macro_f1`` and ``ece`` over seeds; at least one run."""
     if not runs:
-        raise ValueError("there are no figures to take a mean of")
+        raise ValueError("there are no figures to average")
     spreads = {}
     for name in ("uar", "accuracy", "macro_f1", "ece"):
         values = np.array([getattr(run, name) for run in runs])

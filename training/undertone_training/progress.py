@@ -1,4 +1,4 @@
-"""How the library tells a caller how far a long step is, without knowing a screen."""
+"""How the library reports the progress of a long step, whatever displays it."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -6,14 +6,14 @@ from typing import Protocol
 
 
 class Step(Protocol):
-    """Called once for each unit of work that is done; ``note`` is shown beside it."""
+    """Called once for each completed unit of work; ``note`` is shown beside it."""
 
     def __call__(self, note: str = "") -> None:
         """Count one."""
 
 
 class Progress(Protocol):
-    """Opens the display of one step of ``total`` units, of which ``done`` were done before."""
+    """Opens the display of one step of ``total`` units, ``done`` of which were completed before."""
 
     def __call__(self, description: str, total: int, done: int = 0) -> AbstractContextManager[Step]:
         """Show ``description`` until the context ends."""

@@ -1,4 +1,4 @@
-"""Whether a run may become the bundle that ships, and the bundle with its evidence.
+"""Decides whether a run may become a bundle, and makes the bundle with its evidence.
 
 Above ``export`` because a bundle contains the figures of its evaluation and its model card.
 """
@@ -50,7 +50,7 @@ class Candidate:
     figures: Mapping[str, Any]
 
     def fidelity(self, clips: Mapping[str, Clip], features: FeatureCache) -> Fidelity:
-        """How closely int8 follows float on the run's own clips; clips: all, by their ids."""
+        """How closely int8 follows float on the run's own clips; ``clips``: all, by their ids."""
         from undertone_training.evaluation.evaluate import fidelity
 
         info = self.run.info
@@ -58,20 +58,27 @@ class Candidate:
         speech = [clip for clip in own if clip.channel == "speech"]
         return fidelity(self.run, features.compute(speech, info.recipe, "own clips"))
 
+    @property
+    def command(self) -> str:
+        """The command that trains these weights again, with the runs in the default folder."""
+        info = self.run.info
+        confidence = "" if info.validation else f"--confidence runs/{self.evidence.name} "
+        return (
+            f"undertone-train fit --recipe {info.recipe.name} --protocol final "
+            f"{confidence}--seed {info.seed}"
+        )
+
     def bundle(self, name: str, fidelity: Fidelity) -> Bundle:
-        """The bundle with its figures; raises PromotionError, with these, if it is not faithful."""
+        """The bundle with its figures; raises PromotionError if the int8 model differs too much."""
         from undertone_training.evaluation.evaluate import cost_of
 
         fidelity.require()
-        info = self.run.info
         bundle = bundle_of(self.run, name)
         extra = {
             **self.figures["extra"],
             **msgspec.to_builtins(cost_of(self.run)),
             "window_agreement": round(fidelity.window_agreement, 4),
-            "command": f"undertone-train fit --recipe {info.recipe.name} --protocol final "
-            f"{'' if info.validation else f'--confidence {self.evidence.name} '}"
-            f"--seed {info.seed}",
+            "command": self.command,
             **_noise(self.run.report, bundle.manifest.model_sha256),
         }
         return with_figures(bundle, {**self.figures, "extra": extra})
@@ -88,7 +95,7 @@ class Candidate:
 
 
 def candidate(run: Run, evidence: Path) -> Candidate:
-    """The run in question with its evidence.
+    """A run with the evidence for its recipe.
 
     Raises PromotionError for a run that is not final, that learnt from a corpus without a licence
     for its weights, or if int8 loses more than half a point of UAR on the speakers that the folds
@@ -113,7 +120,7 @@ def candidate(run: Run, evidence: Path) -> Candidate:
 
 
 def _noise(folder: Path, model_sha256: str) -> dict[str, Any]:
-    """The false alarms of these very weights by kind, if ``evaluate --protocol noise`` was run."""
+    """The false alarms of these weights by kind, if ``evaluate --protocol noise`` was run."""
     try:
         report = NoiseReport.load(folder)
     except FileNotFoundError:
@@ -146,8 +153,8 @@ def _evidence(folder: Path, recipe: Recipe) -> tuple[Path, dict[str, Any]]:
         ) from error
     if pooled.recipe != recipe:
         raise RunError(
-            f"The report in {folder} is of the recipe {pooled.recipe.name} as it was then, not of "
-            "the one that the run was made from: train and evaluate its folds."
+            f"The report in {folder} is of an earlier version of the recipe {pooled.recipe.name} "
+            "than the run's: train and evaluate the folds again."
         )
     extra = figures["extra"]
     extra["seeds"] = {"numbers": list(pooled.seeds), **msgspec.to_builtins(pooled.forms)}
@@ -159,7 +166,7 @@ def _evidence(folder: Path, recipe: Recipe) -> tuple[Path, dict[str, Any]]:
 
 
 def _live(folder: Path, recipe: Recipe) -> dict[str, Any]:
-    """What ``evaluate --protocol live`` found of the recipe, by condition, as far as it was run."""
+    """The results of ``evaluate --protocol live`` for the recipe, by condition that was run."""
     found = {}
     for name in map(condition, SNRS_DB):
         try:

@@ -1,4 +1,4 @@
-"""A recipe: one frozen configuration that makes a model, saved beside every result.
+"""A recipe: the frozen configuration of a model, saved with every result.
 
 Recipes are TOML files in ``recipes/``. Every key has a default here; unknown keys and wrong
 types are errors that name the key.
@@ -32,11 +32,11 @@ EVALUATED_CORPUS = "ravdess"
 
 
 class FeatureExtractor(Protocol):
-    """Features other than the device's: a whole clip in, one array of a fixed shape out."""
+    """Features other than the device's: turns a whole clip into one array of a fixed shape."""
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Frames and coefficients of every clip."""
+        """Numbers of frames and coefficients for every clip."""
 
     @property
     def key(self) -> Mapping[str, str]:
@@ -78,9 +78,9 @@ class Augmentation(Strict, frozen=True):
 
 
 class Regularization(Strict, frozen=True):
-    """What changes the batches and the loss.
+    """Augmentation in each batch, and the loss.
 
-    own: share of the windows taken from the clip itself; the others come from its copies.
+    own: share of the windows taken from the original clip; the others come from its copies.
     tempo: largest relative change of tempo, by interpolation between frames.
     vocal_tract: largest relative change of the vocal tract length.
     background: share of the windows with noise added in the mel domain (``learning.mel_noise``),
@@ -107,7 +107,7 @@ class Regularization(Strict, frozen=True):
 
 
 class Distillation(Strict, frozen=True):
-    """Soft targets from trained networks, beside the labels (Hinton et al. 2015).
+    """Soft targets from trained networks, in addition to the labels (Hinton et al. 2015).
 
     teachers: recipes whose finished runs on the same split give the soft targets: the mean of
         their probabilities, over all seeds, for each copy of a clip.
@@ -171,7 +171,7 @@ class Schedule(Strict, frozen=True):
 
 
 class Recipe(Strict, frozen=True):
-    """Everything that makes a model, except the data and the seed.
+    """Everything that determines a model, except the data and the seed.
 
     network: a builder in ``networks``; ``width`` scales the channels of our own.
     convolutions: channels, kernel in frames and pooling of each convolution.
@@ -225,7 +225,7 @@ class Recipe(Strict, frozen=True):
                 )
         if self.features == "device":
             if self.vggish:
-                raise ValueError("vggish joins the features of a reference system only")
+                raise ValueError("vggish can only be used with the features of a reference system")
             return
         if self.features not in EXTRACTORS:
             raise ValueError(f"features must be one of {', '.join(['device', *EXTRACTORS])}")
@@ -238,7 +238,7 @@ class Recipe(Strict, frozen=True):
         if self.steady_noise != "kept":
             raise ValueError(
                 "steady_noise is subtracted from the device's MFCC only: with features = "
-                f'"{self.features}" leave it out'
+                f'"{self.features}", leave it out'
             )
 
     @property

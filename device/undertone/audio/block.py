@@ -7,18 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAMPLE_RATE_HZ = 16_000
-"""The one rate inside the device: what the models were trained at."""
+"""The only sample rate inside the device: the one the models were trained at."""
 
 BLOCK_LENGTH = SAMPLE_RATE_HZ // 10
-"""Samples in a block, as a microphone gives them."""
+"""Samples in a block from a microphone."""
 
 PIECE_LENGTH = 4800
-"""Samples that become frames together, 0.3 s: one call for ten frames costs little more than one
-for three, and the spectra of many more leave the processor's cache."""
+"""Samples turned into frames by one call, 0.3 s: ten frames at once cost little more than three,
+but the spectra of many more would not fit in the processor's cache."""
 
 REST_S = 0.5
-"""How long the reader of a live source may rest while nobody speaks.  A processor that sleeps in
-between wakes with cold caches: nearly all that silence costs is the number of wake-ups."""
+"""How long the reader of a live source may rest while nobody speaks.  A processor that has slept
+wakes with cold caches, so nearly all the cost of silence is the number of wake-ups."""
 
 Samples = NDArray[np.int16]
 
@@ -30,7 +30,7 @@ class Block:
     samples: int16, shape (n,), at ``SAMPLE_RATE_HZ``.
     time_s: time of the first sample: POSIX seconds for a live source, seconds since
         the start of the file for a file.
-    behind_s: sound that has come in already and waits behind this block: how far a live
+    behind_s: length of the sound that has already arrived after this block: how far a live
         source is ahead of its reader.
     """
 

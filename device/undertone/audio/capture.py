@@ -1,4 +1,4 @@
-"""From the chunks of a live source to Blocks and Gaps with the times of their capture."""
+"""Turns the chunks of a live source into Blocks and Gaps with capture times."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,38 +13,38 @@ _FELL_BEHIND = "the listening fell behind the microphone"
 _OVERFLOWED = "the sound driver overflowed"
 _STOOD_STILL = "the sound stood still"
 _STEP_S = 0.1
-"""Less is not the wall clock being set, but the time between looking at both clocks."""
+"""A smaller step is the time between reading the two clocks, not a change of the wall clock."""
 
 
 class Capture:
-    """Resamples one stream after the other of a live source and keeps its :class:`Timeline`.
+    """Resamples the successive streams of a live source and keeps their :class:`Timeline`.
 
-    Times are POSIX seconds, by what the wall clock said when the sound came: set meanwhile, it
-    makes no length wrong.
+    Times are POSIX seconds by the wall clock at the time of arrival; setting that clock does not
+    change any duration.
     """
 
     def __init__(self) -> None:
-        """Nothing has come."""
+        """Nothing has arrived yet."""
         self._timeline = Timeline()
         self._resampler = Resampler(SAMPLE_RATE_HZ)
-        self._wall_s = 0.0  # what the wall clock said at 0 by the steady one
-        self._end_s = 0.0  # of the sound that was resampled
+        self._wall_s = 0.0  # the wall clock's time when the steady clock was at 0
+        self._end_s = 0.0  # end of the sound that was resampled
 
     def begin(self, rate_hz: int) -> None:
-        """A stream at ``rate_hz`` follows."""
+        """A new stream at ``rate_hz`` begins."""
         self._timeline.begin()
         self._resampler = Resampler(rate_hz)
 
     def push(self, chunk: Chunk, behind_s: float = 0.0) -> Iterator[Block | Gap]:
-        """What is known now that ``chunk`` has come; ``behind_s`` as in Block."""
+        """What can be placed in time now that ``chunk`` has arrived; ``behind_s`` as in Block."""
         yield from self._give(self._timeline.take(chunk), behind_s)
 
     def settle(self, now_s: float) -> Iterator[Block | Gap]:
-        """What is known at ``now_s`` by the steady clock, though nothing more has come."""
+        """What can be placed at ``now_s`` (steady clock) although nothing more has arrived."""
         yield from self._give(self._timeline.settle(now_s))
 
     def end(self, dropped_s: float = 0.0) -> Iterator[Block | Gap]:
-        """All of the stream that is still held, and the sound that was dropped after it."""
+        """Everything of the stream that is still held, then the gap for sound dropped after it."""
         yield from self._give(self._timeline.flush())
         yield from self._break_off()
         if dropped_s:
@@ -71,7 +71,7 @@ class Capture:
                 yield Block(samples, start_s - held_s, behind_s)
 
     def _break_off(self) -> Iterator[Block]:
-        """What the resampler still holds of the sound before a hole."""
+        """What the resampler still holds of the sound before a gap."""
         held_s = self._resampler.held_s
         rest = self._resampler.process(np.empty(0, np.int16), last=True)
         if len(rest):

@@ -1,4 +1,4 @@
-"""Sound from files, in constant memory however long it is."""
+"""Reads sound from files of any length in constant memory."""
 
 import logging
 import os
@@ -23,23 +23,23 @@ AUDIO_SUFFIXES = frozenset({
     ".rf64", ".snd", ".voc", ".w64", ".wav", ".wave",
 })
 # fmt: on
-"""ShutdownSignals by which a folder's audio files are known.
+"""Suffixes that identify the audio files in a folder.
 
-libsndfile reads a few more kinds, but their endings (``.mat``, ``.raw``) mean other things too.
+libsndfile reads a few more, but their suffixes (``.mat``, ``.raw``) have other meanings too.
 """
 
-# A rate or a number of channels outside these is a damaged header, and could fill the memory.
+# A rate or channel count outside these means a damaged header, and could exhaust the memory.
 LOWEST_RATE_HZ = 2_000
 HIGHEST_RATE_HZ = 768_000
 MOST_CHANNELS = 64
-_UNKNOWN_FRAMES = 2**63 - 1  # what libsndfile says of a FLAC that was streamed
+_UNKNOWN_FRAMES = 2**63 - 1  # what libsndfile reports for a streamed FLAC
 
-_SIZES_TOLD_AND_FOUND = re.compile(
+_STATED_AND_FOUND_SIZES = re.compile(
     r"^ *(?:RIFF|RIFX|riff|Riff size|data|FORM|SSND|BODY|Data Size) *: (\d+) \(should be (\d+)\)",
     re.MULTILINE,
 )
-"""What libsndfile says of a file that is shorter than its header.  It says the like of rates that
-encoders of ADPCM round in their own way, which is no damage."""
+"""What libsndfile logs for a file that is shorter than its header states.  It logs the same for
+byte rates, which ADPCM encoders round differently and which are not damage."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,19 +47,19 @@ _log = logging.getLogger(__name__)
 def read_blocks(path: str | Path, block_s: float = 0.1) -> Iterator[Block]:
     """The sound of a file as mono Blocks of about ``block_s`` seconds, timed from its start.
 
-    Any format, rate, width and number of channels that libsndfile reads; channels are
-    averaged.  A file that is cut off or damaged on the way is read to that point, and a
-    warning is logged.
+    Any format, rate, sample width and number of channels that libsndfile reads; channels are
+    averaged.  A file that is truncated or damaged is read up to that point, and a warning is
+    logged.
 
-    Raises AudioSourceError, with the file named, where it is missing, empty, not audio, a pipe or
-    may not be read, or holds values that are not numbers.
+    Raises AudioSourceError, naming the file, if it is missing, empty, not audio, a pipe or not
+    readable, or contains values that are not numbers.
     """
     with _open(path) as file:
         yield from read_sound(file, str(path), block_s)
 
 
 def length_s(path: str | Path) -> float:
-    """How long the sound of a file is, as its header says; counted where that says nothing.
+    """The length of a file in seconds, from its header, or counted if the header does not say.
 
     Raises AudioSourceError as :func:`read_blocks` does.
     """
@@ -72,28 +72,26 @@ def length_s(path: str | Path) -> float:
 
 @contextmanager
 def _open(path: str | Path) -> Iterator[BinaryIO]:
-    """The file at ``path``; what the system refuses becomes an AudioSourceError."""
+    """The open file at ``path``; an OSError becomes an AudioSourceError."""
     path = Path(path)
     try:
         kind = path.stat().st_mode
-        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # a pipe could be waited for for ever
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # opening a pipe could block forever
             raise AudioSourceError(
-                f"{path} is a pipe or a device, not a file: give its sound to "
+                f"{path} is a pipe or a device, not a file: send its sound to "
                 f"`undertone listen --source -`."
             )
         with path.open("rb") as file:
             yield file
     except FileNotFoundError:
-        raise AudioSourceError(
-            f"{path} does not exist (any more): check the name and the folder."
-        ) from None
+        raise AudioSourceError(f"{path} does not exist: check the name and the folder.") from None
     except PermissionError:
         raise AudioSourceError(
-            f"{path} may not be read by this user: give it the permission with chmod +r."
+            f"{path} may not be read by this user: allow it with chmod +r."
         ) from None
     except IsADirectoryError:
         raise AudioSourceError(
-            f"The folder {path} holds no audio file that can be read: name a folder with "
+            f"The folder {path} contains no readable audio file: name a folder with "
             f"files such as .wav, .flac, .ogg or .mp3."
         ) from None
     except OSError as error:
@@ -103,9 +101,9 @@ def _open(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def read_sound(file: IO[bytes], name: str, block_s: float = 0.1) -> Iterator[Block]:
-    """As :func:`read_blocks`, of an open file that errors call ``name``.
+    """Like :func:`read_blocks`, for an open file that is called ``name`` in errors.
 
-    It is read through its descriptor, by libsndfile itself, and stays open.
+    libsndfile reads it through its descriptor; it stays open.
     """
     with _opened(file, name) as sound:
         pieces = _pieces(name, sound, max(1, round(sound.samplerate * block_s)))
@@ -114,12 +112,12 @@ def read_sound(file: IO[bytes], name: str, block_s: float = 0.1) -> Iterator[Blo
             empty = False
             yield block
         if empty:
-            raise AudioSourceError(f"{name} holds no sound: record it or copy it again.")
+            raise AudioSourceError(f"{name} contains no sound: record it or copy it again.")
 
 
 @contextmanager
 def _opened(file: IO[bytes], name: str) -> Iterator[Any]:
-    """The SoundFile of an open file; its header is one that can be believed."""
+    """The SoundFile of an open file with a plausible header."""
     soundfile = _soundfile()
     if not os.fstat(file.fileno()).st_size:
         raise AudioSourceError(f"{name} is empty: record it or copy it again.")
@@ -133,25 +131,25 @@ def _opened(file: IO[bytes], name: str) -> Iterator[Any]:
     with sound:
         if not LOWEST_RATE_HZ <= sound.samplerate <= HIGHEST_RATE_HZ:
             raise AudioSourceError(
-                f"{name} claims a sample rate of {sound.samplerate} Hz, so that its header must "
-                f"be damaged: record it or copy it again."
+                f"{name} claims a sample rate of {sound.samplerate} Hz, so its header must be "
+                f"damaged: record it or copy it again."
             )
         if sound.channels > MOST_CHANNELS:
             raise AudioSourceError(
-                f"{name} claims {sound.channels} channels, so that its header must be damaged: "
+                f"{name} claims {sound.channels} channels, so its header must be damaged: "
                 f"record it or copy it again."
             )
         yield sound
 
 
 def find_audio_files(paths: Iterable[str | Path]) -> tuple[list[Path], Counter[str]]:
-    """The audio files that ``paths`` name, in their order; folders are walked, sorted by name.
+    """The audio files in ``paths``, in their order; folders are searched recursively, by name.
 
-    Also how many other files the folders hold, by their suffix in small letters.
+    Also the number of other files in the folders, by lower-case suffix.
 
-    A path that is no folder is always taken.  A folder that has no audio file, or can't be
-    entered, stands in the list itself, so that reading it tells what is wrong with it and
-    the others are still read.  Hidden files and links to folders are left out.
+    A path that is not a folder is always included.  A folder that contains no audio file, or
+    can't be entered, is itself in the list, so that reading it reports what is wrong while the
+    other files are still read.  Hidden files and links to folders are left out.
     """
     found: list[Path] = []
     others: Counter[str] = Counter()
@@ -162,7 +160,7 @@ def find_audio_files(paths: Iterable[str | Path]) -> tuple[list[Path], Counter[s
 
 def _walk(folder: Path, others: Counter[str]) -> list[Path]:
     found: list[Path] = []
-    closed: list[OSError] = []  # also where ``folder`` is none
+    closed: list[OSError] = []  # also if ``folder`` is not a folder
     for parent, _, names in os.walk(folder, onerror=closed.append):
         for path in (Path(parent, name) for name in names if not name.startswith(".")):
             suffix = path.suffix.lower()
@@ -177,7 +175,7 @@ def _soundfile() -> Any:
     mute_c_stderr()  # libmpg123 comments on every damaged frame
     try:
         import soundfile
-    except OSError:  # its wheels bring libsndfile, but not for every machine
+    except OSError:  # its wheels include libsndfile, but not for every machine
         raise RuntimeMissingError(
             "libsndfile, which reads audio files, is missing: run sudo apt install libsndfile1."
         ) from None
@@ -185,10 +183,11 @@ def _soundfile() -> Any:
 
 
 def _pieces(name: str, sound: Any, frames: int) -> Iterator[Samples]:
-    """Mono pieces of ``frames`` samples at the file's own rate; warns where the file ends early."""
+    """Mono pieces of ``frames`` samples at the file's own rate; warns if the file ends early."""
     read = 0
     cut = any(
-        int(told) > int(found) for told, found in _SIZES_TOLD_AND_FOUND.findall(sound.extra_info)
+        int(stated) > int(found)
+        for stated, found in _STATED_AND_FOUND_SIZES.findall(sound.extra_info)
     )
     while True:
         try:
@@ -200,14 +199,14 @@ def _pieces(name: str, sound: Any, frames: int) -> Iterator[Samples]:
             break
         if not np.isfinite(piece).all():
             raise AudioSourceError(
-                f"{name} holds values that are not numbers (NaN or infinite) after "
-                f"{read / sound.samplerate:.1f} s: write it again from a sound source."
+                f"{name} contains values that are not numbers (NaN or infinite) after "
+                f"{read / sound.samplerate:.1f} s: create the file again."
             )
         read += len(piece)
         yield to_int16(piece.mean(axis=1, dtype=np.float64))
     if read and (cut or read < sound.frames):
         _log.warning(
-            "%s is cut off or damaged after %.1f s: what comes before is used.",
+            "%s is truncated or damaged after %.1f s: the part before that is used.",
             name,
             read / sound.samplerate,
         )

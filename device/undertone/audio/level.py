@@ -1,4 +1,4 @@
-"""How loud a stretch of sound is, and whether it is cut off at full scale."""
+"""How loud a piece of sound is, and whether it is clipped at full scale."""
 
 import math
 from dataclasses import dataclass

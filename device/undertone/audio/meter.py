@@ -1,4 +1,4 @@
-"""The level of a microphone over time, to set its gain by."""
+"""The level of a microphone over time, for setting its gain."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from undertone.events import SourceBack, SourceLost
 def levels(
     microphone: Microphone, every_s: float, duration_s: float | None = None
 ) -> Iterator[Level | SourceLost | SourceBack]:
-    """The level of each ``every_s`` of sound, and when the microphone is lost and comes back.
+    """The level of each ``every_s`` of sound, and events when the microphone is lost or back.
 
     Ends after ``duration_s`` of sound.  Raises AudioSourceError as the microphone does.
     """

@@ -1,4 +1,4 @@
-"""Sound from a microphone, for ever: what is lost is told, and what can come back does."""
+"""Sound from a microphone, without end: losses are reported, and a lost device is reopened."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,11 +21,11 @@ from undertone.events import CaughtUp, Gap, Idle, SourceBack, SourceLost, moment
 from undertone.support.printable import printable
 
 QUEUE_S = 60.0
-"""Seconds of sound that wait for a slow reader (an SD card can stall for some) before a drop, and
-that come at once after this process was stopped for a while."""
+"""Seconds of sound that are queued for a slow reader (an SD card can stall for a while) before any
+is dropped, and that arrive all at once after this process was stopped."""
 
 PATIENCE_S = 1.0
-"""How long a hanging sound server may hold up the reader: SIGTERM has to end it within 2 s."""
+"""How long a hanging sound server may delay the reader: SIGTERM has to end it within 2 s."""
 
 Clock = Callable[[], float]
 
@@ -33,30 +33,30 @@ _Item = Block | Gap | SourceLost | SourceBack
 
 
 class Input(Protocol):
-    """A device that can be opened, and opened again; see PortAudioInput."""
+    """A device that can be opened and reopened; see PortAudioInput."""
 
     @property
     def name(self) -> str:
-        """What the user calls it."""
+        """Its name for the user."""
 
     def open(self, deliver: Deliver) -> Stream:
-        """Start it, or raise AudioSourceError."""
+        """Start it; raises AudioSourceError if that fails."""
 
     def refresh(self) -> None:
-        """Look for it anew before the next ``open``."""
+        """Scan the devices again before the next ``open``."""
 
     def moved_to(self) -> str | None:
-        """Another microphone that is given instead by now, or None."""
+        """The name of another microphone that is now delivered instead, or None."""
 
     def abandon(self) -> None:
-        """Let the program end although a call to the sound system hangs."""
+        """Let the program exit although a call to the sound system hangs."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Delivered:
-    """What one callback delivered; ``dropped`` frames before it found the queue full.
+    """What one callback delivered; ``dropped`` frames before it did not fit in the queue.
 
-    ``arrived_s`` is when it came by the steady clock, ``time_s`` by the wall clock.
+    ``arrived_s`` is its time of arrival by the steady clock, ``time_s`` by the wall clock.
     """
 
     data: bytes
@@ -77,7 +77,7 @@ class _Inbox:
         self._dropped = 0
 
     def deliver(self, data: bytes, frames: int, overflowed: bool) -> None:
-        """Called from the audio thread, the only one that puts, so that qsize() bounds it."""
+        """Called from the audio thread, the only one that puts, so checking qsize() is safe."""
         if self._queue.qsize() >= QUEUE_S / CHUNK_S:
             self._dropped += frames
             return
@@ -85,42 +85,42 @@ class _Inbox:
         self._queue.put(_Delivered(data, frames, *now_s, self.take_dropped(), overflowed))
 
     def take(self, timeout_s: float) -> _Delivered | None:
-        """The oldest delivery, waited for, or None."""
+        """Wait for the oldest delivery; None after ``timeout_s``."""
         try:
             return self._queue.get(timeout=timeout_s)
         except Empty:
             return None
 
     def take_dropped(self) -> int:
-        """Frames that were dropped since the last delivery; the stream's end is told of them."""
+        """Frames dropped since the last delivery; also read at the end of the stream."""
         dropped, self._dropped = self._dropped, 0
         return dropped
 
     @property
     def waiting_s(self) -> float:
-        """Sound that waits to be taken."""
+        """Length of the queued sound."""
         return self._queue.qsize() * CHUNK_S
 
 
 class _Opened:
-    """One opened stream with all that belongs to it."""
+    """One opened stream and its state."""
 
     def __init__(self, source: Input, clock: Clock, steady_clock: Clock) -> None:
         self.inbox = _Inbox(clock, steady_clock)
         self.last_data = b""
         self.given_up = False
-        """Whether it gives another microphone's sound, which nobody may hear."""
+        """Whether it delivers another microphone's sound, which must not be used."""
         self.begun = False
         self.stream = source.open(self.inbox.deliver)
         self.rate_hz = self.stream.sample_rate_hz
 
 
 class Microphone:
-    """Iterate it for ``Block | Gap | CaughtUp | Idle | SourceLost | SourceBack``, without end.
+    """Iterating it yields ``Block | Gap | CaughtUp | Idle | SourceLost | SourceBack`` without end.
 
-    Block times are POSIX seconds of ``clock``, at which the sound was captured: see Timeline.
-    ``Gap.lost_samples`` counts at ``SAMPLE_RATE_HZ``; unless the queue was full it is an estimate.
-    After a loss the same device is opened again, never another one.
+    Block times are the POSIX seconds of ``clock`` at which the sound was captured: see Timeline.
+    ``Gap.lost_samples`` counts at ``SAMPLE_RATE_HZ``; it is an estimate unless the queue was full.
+    After a loss the same device is reopened, never another one.
     """
 
     def __init__(
@@ -138,14 +138,14 @@ class Microphone:
         """Open the microphone.
 
         device: part of its name; None is the system's default input.
-        channel: which of several, from 0; None mixes them.
-        gain_db: how much louder the sound is made.
-        steady_clock: for every length; ``clock`` may jump when a machine without a
+        channel: which channel, from 0; None mixes all of them.
+        gain_db: amplification of the sound.
+        steady_clock: for all durations; ``clock`` may jump when a machine without a
             real-time clock learns the time.
-        poll_s: how often the stream is looked after, and how soon ``close`` is seen.
+        poll_s: how often the stream is checked, and how soon ``close`` takes effect.
 
         Raises NoMicrophoneError, RuntimeMissingError, AudioSourceError (see PortAudioInput).
-        After this no loss is ever an exception.
+        Once it is open, a loss is an event and never an exception.
         """
         self._input = source or PortAudioInput(device, channel)
         self._channel = channel
@@ -159,7 +159,7 @@ class Microphone:
         self._opened = _Opened(self._input, clock, steady_clock)
         self._watchdog = Watchdog(steady_clock(), watchdog)
         self._capture = Capture()
-        self._back_s: float | None = None  # when sound came back that has not been given yet
+        self._back_s: float | None = None  # time of a return that has not been reported yet
 
     @property
     def name(self) -> str:
@@ -186,19 +186,19 @@ class Microphone:
         self.close()
 
     def __iter__(self) -> Iterator[Block | Gap | CaughtUp | Idle | SourceLost | SourceBack]:
-        """What the microphone gives until ``close``; once only, since its end closes it."""
+        """What the microphone delivers until ``close``; only once, since the end closes it."""
         self._iterating = True
         try:
             while not self._closing:
                 opened = self._opened
                 delivered = opened.inbox.take(self._poll_s)
-                heard = delivered and not opened.given_up
+                usable = delivered and not opened.given_up
                 idle = True
-                if delivered and heard:
+                if delivered and usable:
                     for item in self._take(opened, delivered):
                         idle = False
                         yield item
-                if not heard or self._watchdog.state is not State.LISTENING:
+                if not usable or self._watchdog.state is not State.LISTENING:
                     yield from self._look_after(opened)
                 elif not opened.inbox.waiting_s:
                     yield CaughtUp()
@@ -257,11 +257,11 @@ class Microphone:
         yield SourceLost(moment(self._clock()), self.name, loss.reason)
 
     def _end(self, opened: _Opened) -> Iterator[_Item]:
-        """All that is still held of a stream, and what the full queue kept out last."""
+        """Everything still held of a stream, and what the full queue dropped last."""
         yield from self._give(self._capture.end(opened.inbox.take_dropped() / opened.rate_hz))
 
     def _give(self, items: Iterable[Block | Gap]) -> Iterator[_Item]:
-        """``items``, of which a gap that a loss made is part of the return."""
+        """``items``; a gap caused by a loss becomes part of the SourceBack event."""
         for item in items:
             if self._back_s is None:
                 yield item
@@ -277,7 +277,7 @@ class Microphone:
         self._input.refresh()
         try:
             self._opened = _Opened(self._input, self._clock, self._steady_clock)
-        except AudioSourceError:  # still away: the watchdog has set the next attempt
+        except AudioSourceError:  # still missing: the watchdog has scheduled the next attempt
             return
         if self._closing:
             self._opened.stream.close()
@@ -289,7 +289,7 @@ class Microphone:
     def _with_patience(self, call: Callable[[], None]) -> bool:
         """Whether ``call``, made in a helper thread, ended in time; one call at a time.
 
-        Closing a stream of a sound server that hangs hangs as well, and Ctrl-C with it.
+        Closing a stream of a sound server that hangs would hang too, and block Ctrl-C.
         """
         if not self._helper or not self._helper.is_alive():
             self._helper = Thread(target=call, name="microphone", daemon=True)

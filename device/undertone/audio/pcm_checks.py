@@ -1,4 +1,4 @@
-"""Finds out that a pipe does not carry 16-bit PCM at 16 kHz in mono, though nobody says so."""
+"""Detects that a pipe carries something other than 16-bit mono PCM at 16 kHz."""
 
 import logging
 
@@ -8,7 +8,7 @@ from undertone.audio.block import SAMPLE_RATE_HZ, Samples
 from undertone.audio.level import level_dbfs
 
 HEAD_LENGTH = 4096
-"""The most bytes of a stream that :func:`foreign_format` looks at."""
+"""The most bytes of a stream that :func:`foreign_format` reads."""
 
 # fmt: off
 _MAGIC = {
@@ -24,25 +24,25 @@ _MP3_KBPS = (
 # fmt: on
 _MP3_RATES_HZ = (44_100, 48_000, 32_000)
 
-_LOUDEST_DBFS = -2.5  # a sine from end to end of the scale has -3
+_LOUDEST_DBFS = -2.5  # a full-scale sine has -3
 _LOUD_DBFS = -9.0
 _WHITE = 0.3  # correlation of neighbouring samples
 
 _STRETCH_S = 5.0
 _STEADY = 0.05
-_OFF_PACE = 0.25  # a live source may lose so much for other reasons
-_HIGHEST_LIVE_PACE = 24.0  # of 96 kHz in stereo with 32 bits; a recording may come faster
+_OFF_PACE = 0.25  # a live source may lose this much for other reasons
+_HIGHEST_LIVE_PACE = 24.0  # that of 96 kHz, stereo, 32 bits; a recording may come faster
 
 _WANTED = (
-    "it should be 16 kHz, mono, 16-bit integers, low byte first, which "
-    "`... | ffmpeg -i - -f s16le -ar 16000 -ac 1 - |` makes of other sound"
+    "it should be 16 kHz, mono, 16-bit little-endian integers; convert other sound with "
+    "`... | ffmpeg -i - -f s16le -ar 16000 -ac 1 - |`"
 )
 
 _log = logging.getLogger(__name__)
 
 
 def foreign_format(head: bytes) -> str | None:
-    """The format of a stream that begins with ``head``, where that is neither WAV nor raw sound."""
+    """The format of a stream that begins with ``head``; None if that is WAV or raw sound."""
     if head.startswith(b"RIFF") and len(head) >= 12:
         return None if head[8:12] == b"WAVE" else "RIFF without WAVE"
     if head[4:8] == b"ftyp":
@@ -50,13 +50,13 @@ def foreign_format(head: bytes) -> str | None:
     for magic, name in _MAGIC.items():
         if head.startswith(magic):
             return name
-    # raw sound may begin with any two bytes, but not with two headers just a frame apart
+    # raw sound may begin with any two bytes, but not with two headers exactly one frame apart
     length = _frame_length(head)
     return "MP3 or AAC" if length and _frame_length(head[length:]) else None
 
 
 def _frame_length(head: bytes) -> int:
-    """Of the frame of MP3 or AAC (ADTS) whose header this is, in bytes; 0 where it is none."""
+    """The length in bytes of the MP3 or AAC (ADTS) frame with this header; 0 if it is not one."""
     if len(head) < 7 or head[0] != 0xFF or head[1] < 0xE0:
         return 0
     if head[1] & 0xF6 == 0xF0:
@@ -71,11 +71,11 @@ def _frame_length(head: bytes) -> int:
 
 
 def looks_like_sound(samples: Samples) -> bool:
-    """Whether a second of ``samples`` (int16, shape (n,)) can be sound as they stand.
+    """Whether a second of ``samples`` (int16, shape (n,)) can be sound.
 
-    Bytes of another width, order or encoding, compressed ones, and those whose samples begin
-    elsewhere make noise that is louder than any microphone's: white, or clipped throughout.
-    32-bit integers may make every other sample zero.
+    Compressed data, and samples of another width, byte order, encoding or alignment, make noise
+    that is louder than any microphone's: white, or clipped throughout.  With 32-bit integers
+    every other sample may be zero.
     """
     level = level_dbfs(samples)
     if level > _LOUDEST_DBFS:
@@ -89,10 +89,10 @@ def looks_like_sound(samples: Samples) -> bool:
 
 
 class RawSoundCheck:
-    """Warns, once of each, where raw sound is of another kind, by its bytes or by its pace."""
+    """Warns if the bytes or the pace of raw sound show another format; each warning once."""
 
     def __init__(self) -> None:
-        """Nothing has come."""
+        """Nothing has arrived yet."""
         self._second: list[Samples] | None = []  # None: it has warned
         self._begin_s: float | None = None
         self._came = 0
@@ -100,7 +100,7 @@ class RawSoundCheck:
         self._pace_is_known = False
 
     def take(self, samples: Samples, now_s: float) -> None:
-        """The next int16 ``samples`` as they stand, which came at ``now_s`` by a steady clock."""
+        """Check the next int16 ``samples``, which arrived at ``now_s`` by a steady clock."""
         if self._second is not None:
             self._look_at_bytes(self._second, samples)
         if not self._pace_is_known:
@@ -114,10 +114,10 @@ class RawSoundCheck:
             second.clear()
             return
         self._second = None
-        _log.warning("what comes in on the pipe does not look like sound: %s", _WANTED)
+        _log.warning("the data on the pipe does not look like sound: %s", _WANTED)
 
     def _look_at_pace(self, count: int, now_s: float) -> None:
-        """Known once it was the same twice: at first comes what has waited in the pipe."""
+        """The pace is known once two measurements agree: the first includes buffered sound."""
         if self._begin_s is None:
             self._begin_s = now_s
             return
@@ -132,8 +132,8 @@ class RawSoundCheck:
         self._pace_is_known = True
         if abs(pace - 1) > _OFF_PACE and pace <= _HIGHEST_LIVE_PACE:
             _log.warning(
-                "%.2g s of sound come in on the pipe each second; if it is no recording, it is of "
-                "another rate or width, or has more channels: %s",
+                "%.2g s of sound arrive on the pipe each second; unless it is a recording, it has "
+                "another sample rate or width, or more channels: %s",
                 pace,
                 _WANTED,
             )

@@ -18,20 +18,20 @@ from undertone.errors import AudioSourceError
 from undertone.events import CaughtUp, Gap, Idle
 
 BLOCK_S = 0.1
-_ENDLESS_BYTES = 0x7FFF0000  # who writes a WAV header into a pipe does not know the length
-_LONGEST_CHUNK_BYTES = 2**20  # of what a WAV header says beside the sound
+_ENDLESS_BYTES = 0x7FFF0000  # a program that writes WAV into a pipe does not know its length
+_LONGEST_CHUNK_BYTES = 2**20  # for the chunks of a WAV stream other than the sound
 _CONVERT = "| ffmpeg -i - -f s16le -ar 16000 -ac 1 - | undertone listen --source -"
 
 _Item = Block | Gap | CaughtUp | Idle
 
 
 class Pipe:
-    """Iterate it for ``Block | Gap | CaughtUp | Idle`` until the pipe ends.
+    """Iterating it yields ``Block | Gap | CaughtUp | Idle`` until the pipe ends.
 
-    Raw sound is int16, low byte first, in mono at ``SAMPLE_RATE_HZ``; a WAV header in front says
-    another rate or number of channels.  Block times are POSIX seconds of ``clock``, at which the
-    sound was captured: see Timeline; a recording that comes faster than it lasts has no such
-    times.  An incomplete last sample is dropped.
+    Raw sound is little-endian int16, mono, at ``SAMPLE_RATE_HZ``; a WAV header may state another
+    rate or number of channels.  Block times are the POSIX seconds of ``clock`` at which the sound
+    was captured: see Timeline; a recording that arrives faster than real time has no such times.
+    An incomplete last sample is dropped.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class Pipe:
     ) -> None:
         """Read the file ``descriptor``.
 
-        steady_clock: for every length, as in Microphone.
-        poll_s: how often it gives ``Idle`` while nothing comes.
+        steady_clock: for all durations, as in Microphone.
+        poll_s: how often it yields ``Idle`` while nothing arrives.
         """
         self._descriptor = descriptor
         self._clock = clock
@@ -53,23 +53,23 @@ class Pipe:
         self._poll_s = poll_s
         self._data = bytearray()
         self._ended = False
-        self._empty_s = steady_clock()  # when nothing was in the pipe
+        self._empty_s = steady_clock()  # when the pipe was last empty
         self._capture = Capture()
         self._format: tuple[int, int] | None = None  # rate and channels
         self._gave_sound = False
 
     def __iter__(self) -> Iterator[_Item]:
-        """What the pipe gives; once only.
+        """What the pipe delivers; only once.
 
-        Raises AudioSourceError where it can't be read, gives nothing, or gives what is neither
-        raw sound nor 16-bit WAV.
+        Raises AudioSourceError if it can't be read, delivers nothing, or delivers neither raw
+        sound nor 16-bit WAV.
         """
         yield from self._fill(12)
         if self._data.startswith(b"\xff"):
             yield from self._fill(HEAD_LENGTH)
         if name := foreign_format(bytes(self._data)):
             raise AudioSourceError(
-                f"The pipe carries {name}, not raw sound: convert it on the way, ... {_CONVERT}."
+                f"The pipe carries {name}, not raw sound: convert it first, ... {_CONVERT}."
             )
         if self._data.startswith(b"RIFF"):
             yield from self._wav()
@@ -78,12 +78,12 @@ class Pipe:
         yield from self._capture.end()
         if not self._gave_sound:
             raise AudioSourceError(
-                "No sound came in on the pipe: see whether the program in front of it runs, "
+                "No sound arrived on the pipe: check that the program that writes to it runs, "
                 "for example arecord -f S16_LE -r 16000 -c 1."
             )
 
     def _fill(self, count: int, least: int | None = None) -> Iterator[_Item]:
-        """Read until ``count`` bytes are there, or ``least`` and no more, or the pipe has ended."""
+        """Read until there are ``count`` bytes, or ``least`` and the pipe is empty or has ended."""
         least = count if least is None else least
         while len(self._data) < count and not self._ended:
             if not self._is_readable(0.0):
@@ -101,8 +101,8 @@ class Pipe:
                 more = os.read(self._descriptor, count - len(self._data))
             except OSError as error:
                 raise AudioSourceError(
-                    f"The pipe can't be read ({error.strerror}): start the program in front of "
-                    "it again."
+                    f"The pipe can't be read ({error.strerror}): restart the program that writes "
+                    "to it."
                 ) from error
             self._data += more
             self._ended = not more
@@ -118,7 +118,7 @@ class Pipe:
     def _sound(
         self, rate_hz: int, channels: int, length: int | None, check: RawSoundCheck | None = None
     ) -> Iterator[_Item]:
-        """``length`` bytes of sound, or all that comes."""
+        """``length`` bytes of sound; None: all that arrives."""
         if self._format is None:
             self._format = rate_hz, channels
             self._capture.begin(rate_hz)
@@ -153,7 +153,7 @@ class Pipe:
         self._take(count)
 
     def _wav(self) -> Iterator[_Item]:
-        """The sound of a WAV stream, or of several, one after the other."""
+        """The sound of one or more WAV streams in succession."""
         known: tuple[int, int] | None = None
         while True:
             yield from self._fill(8)
@@ -178,13 +178,13 @@ class Pipe:
 
 
 def _pcm_format(body: bytes) -> tuple[int, int]:
-    """Rate and channels in the ``fmt`` chunk of a WAV stream; AudioSourceError where they can't be
-    read.
+    """Rate and channels in the ``fmt`` chunk of a WAV stream; raises AudioSourceError if it is
+    not 16-bit PCM.
     """
     if len(body) < 16:
         raise _not_16_bit()
     encoding, channels, rate_hz, _, _, bits = struct.unpack("<HHIIHH", body[:16])
-    if encoding == 0xFFFE:  # the encoding stands further on
+    if encoding == 0xFFFE:  # WAVE_FORMAT_EXTENSIBLE: the encoding comes later
         encoding = int.from_bytes(body[24:26], "little")
     fits = LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ and 1 <= channels <= MOST_CHANNELS
     if encoding != 1 or bits != 16 or not fits:
@@ -194,5 +194,5 @@ def _pcm_format(body: bytes) -> tuple[int, int]:
 
 def _not_16_bit() -> AudioSourceError:
     return AudioSourceError(
-        f"The WAV stream on the pipe is not 16-bit PCM: convert it on the way, ... {_CONVERT}."
+        f"The WAV stream on the pipe is not 16-bit PCM: convert it first, ... {_CONVERT}."
     )

@@ -1,4 +1,4 @@
-"""The only module that touches sounddevice: which inputs there are, and one open input."""
+"""The only module that uses sounddevice: lists the inputs and opens one."""
 
 import atexit
 import re
@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from undertone.audio.block import SAMPLE_RATE_HZ
-from undertone.audio.pulse import HeardSource
+from undertone.audio.pulse import RecordedSource
 from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
 from undertone.support.native_output import mute_c_stderr
 
 PROBED_RATES_HZ = (8_000, 16_000, 32_000, 44_100, 48_000)
 CHUNK_S = 0.1
-"""Length of what the sound card delivers at once; also the shortest delay of the live view."""
+"""Length of what the sound card delivers per callback; also the minimum delay of the live view."""
 
 # PortAudio's error codes (portaudio.h)
 _DEVICE_UNAVAILABLE = -9985
@@ -25,7 +25,7 @@ Deliver = Callable[[bytes, int, bool], None]
 
 @dataclass(frozen=True, slots=True)
 class InputDevice:
-    """A sound input as PortAudio shows it; rates in Hz, none where they were not probed."""
+    """A sound input as PortAudio lists it; rates in Hz, empty if they were not probed."""
 
     index: int
     name: str
@@ -37,7 +37,7 @@ class InputDevice:
 
 
 class Stream(Protocol):
-    """An open input that delivers from a thread of its own until it is closed or dies."""
+    """An open input that delivers from its own thread until it is closed or fails."""
 
     sample_rate_hz: int
     channels: int
@@ -51,9 +51,9 @@ class Stream(Protocol):
 
 
 def list_inputs() -> list[InputDevice]:
-    """The sound inputs of this machine, with those of ``PROBED_RATES_HZ`` that each supports.
+    """The sound inputs of this machine, each with those of ``PROBED_RATES_HZ`` that it supports.
 
-    A device in use elsewhere may show no rates.  Raises RuntimeMissingError without PortAudio.
+    A device in use elsewhere may have no rates.  Raises RuntimeMissingError without PortAudio.
     """
     sounddevice = _sounddevice()
 
@@ -78,8 +78,8 @@ def list_inputs() -> list[InputDevice]:
 def choose_device(devices: Sequence[InputDevice], wanted: str | None) -> InputDevice:
     """The default device, or the one whose name is or contains ``wanted`` (any case).
 
-    Raises NoMicrophoneError where ``devices`` is empty and AudioSourceError where none or
-    several have such a name.
+    Raises NoMicrophoneError if ``devices`` is empty and AudioSourceError if no name, or more than
+    one, matches.
     """
     if not devices:
         raise NoMicrophoneError
@@ -91,22 +91,23 @@ def choose_device(devices: Sequence[InputDevice], wanted: str | None) -> InputDe
     if not found:
         names = ", ".join(device.name for device in devices)
         raise AudioSourceError(
-            f"No microphone's name contains {wanted!r}: choose one of those there are ({names})."
+            f"No microphone has {wanted!r} in its name: choose one of these ({names})."
         )
     if len({device.name for device in found}) > 1:
         names = ", ".join(device.name for device in found)
         raise AudioSourceError(
-            f"Several microphones' names contain {wanted!r}: give more of the name ({names})."
+            f"Several microphones have {wanted!r} in their names: give more of the name ({names})."
         )
     return found[0]
 
 
 def same_device(devices: Sequence[InputDevice], lost: InputDevice, alone: bool) -> InputDevice:
-    """``lost`` in a later list of devices; raises AudioSourceError where it is not there.
+    """``lost`` in a later list of devices; raises AudioSourceError if it is not there.
 
-    ALSA writes the card's number, ``(hw:1,0)``, into the name and may give another one after
-    the device was plugged in again.  The number is overlooked only where the device was the
-    one of its kind from the start (``alone``): of two twins the other is another microphone.
+    ALSA includes the card's number, ``(hw:1,0)``, in the name and may assign another one after
+    the device was plugged in again.  The number is ignored only if the device was the only one
+    of its kind from the start (``alone``): of two identical devices, the other is another
+    microphone.
     """
     for device in devices:
         if device.name == lost.name:
@@ -114,11 +115,11 @@ def same_device(devices: Sequence[InputDevice], lost: InputDevice, alone: bool) 
     for device in devices:
         if alone and _kind(device) == _kind(lost):
             return device
-    raise AudioSourceError(f"The microphone {lost.name} is not there: plug it in again.")
+    raise AudioSourceError(f"The microphone {lost.name} is missing: plug it in again.")
 
 
 class PortAudioInput:
-    """Opens one microphone, and the same one again after a loss."""
+    """Opens one microphone, and reopens the same one after a loss."""
 
     def __init__(self, wanted: str | None = None, channel: int | None = None) -> None:
         """``wanted``: part of the device's name, None for the default; ``channel`` from 0."""
@@ -126,20 +127,20 @@ class PortAudioInput:
         self._channel = channel
         self._device: InputDevice | None = None
         self._alone = False
-        self._source: str | None = None  # what a sound server gave at first
-        self._heard: HeardSource | None = None
+        self._source: str | None = None  # what a sound server delivered first
+        self._recorded: RecordedSource | None = None
 
     @property
     def name(self) -> str:
-        """The device's name; of use once it has been opened."""
+        """The device's name, once it has been opened."""
         return self._device.name if self._device else self._wanted or "default"
 
     def open(self, deliver: Deliver) -> Stream:
         """Start the device; ``deliver`` is called from the audio thread for every chunk.
 
-        Raises NoMicrophoneError where there is none, RuntimeMissingError without PortAudio,
-        AudioSourceError where the device is not there, is busy or can't be opened, or where a
-        sound server gives another microphone than the first time.
+        Raises NoMicrophoneError if there is none, RuntimeMissingError without PortAudio, and
+        AudioSourceError if the device is missing, busy or can't be opened, or if a sound server
+        delivers another microphone than the first time.
         """
         sounddevice = _sounddevice()
         devices = _inputs(sounddevice)
@@ -149,12 +150,12 @@ class PortAudioInput:
         else:
             device = same_device(devices, self._device, self._alone)
         stream = _open(sounddevice, device, self._channel, deliver)
-        stream.heard = self._heard = HeardSource()
-        source = self._heard.name
+        stream.recorded = self._recorded = RecordedSource()
+        source = self._recorded.name
         if source and self._source and source != self._source:
             stream.close()
             raise AudioSourceError(
-                f"The microphone {self._source} is not there, and the sound server gives {source} "
+                f"The microphone {self._source} is missing, and the sound server delivers {source} "
                 "instead: plug it in again."
             )
         self._source = self._source or source
@@ -162,12 +163,12 @@ class PortAudioInput:
         return stream
 
     def moved_to(self) -> str | None:
-        """The other microphone that a sound server gives instead by now, or None."""
-        source = self._heard.name if self._heard else None
+        """The name of another microphone that a sound server now delivers instead, or None."""
+        source = self._recorded.name if self._recorded else None
         return source if source != self._source else None
 
     def refresh(self) -> None:
-        """Start PortAudio anew: only so does it see devices that came or went.
+        """Restart PortAudio, the only way for it to see devices that were added or removed.
 
         Every stream must be closed.
         """
@@ -175,16 +176,16 @@ class PortAudioInput:
         for step in (sounddevice._terminate, sounddevice._initialize):
             try:
                 step()
-            except sounddevice.PortAudioError:  # told by the next open()
+            except sounddevice.PortAudioError:  # reported by the next open()
                 continue
 
     def abandon(self) -> None:
-        """Let the program end although a call hangs: no more calls at exit."""
+        """Let the program exit although a call hangs: make no more calls at exit."""
         atexit.unregister(_sounddevice()._exit_handler)
 
 
 class _PortAudioStream:
-    """A ``Stream`` over sounddevice's, whose callback does nothing but copy."""
+    """A ``Stream`` around sounddevice's, whose callback only copies."""
 
     def __init__(
         self,
@@ -196,7 +197,7 @@ class _PortAudioStream:
     ) -> None:
         self.sample_rate_hz = sample_rate_hz
         self.channels = channels
-        self.heard: HeardSource | None = None
+        self.recorded: RecordedSource | None = None
         self._errors = sounddevice.PortAudioError
         self._closed = False
 
@@ -228,8 +229,8 @@ class _PortAudioStream:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            if self.heard:
-                self.heard.close()
+            if self.recorded:
+                self.recorded.close()
             self._stream.abort()
             self._stream.close()
 
@@ -237,7 +238,7 @@ class _PortAudioStream:
 def _open(
     sounddevice: Any, device: InputDevice, channel: int | None, deliver: Deliver
 ) -> _PortAudioStream:
-    """Open at our own rate in mono where the device can, else at its own rate and width."""
+    """Open in mono at our sample rate if the device can, else at its own rate and channels."""
     fewest = 1 if channel is None else channel + 1
     if fewest > device.channels:
         raise AudioSourceError(
@@ -280,7 +281,7 @@ def _inputs(sounddevice: Any) -> list[InputDevice]:
         devices = list(sounddevice.query_devices())
         apis = sounddevice.query_hostapis()
         default = sounddevice.default.device[0]
-    except sounddevice.PortAudioError:  # PortAudio could not start: there is nothing to open
+    except sounddevice.PortAudioError:  # PortAudio could not start, so nothing can be opened
         return []
     return [
         InputDevice(
@@ -297,7 +298,7 @@ def _inputs(sounddevice: Any) -> list[InputDevice]:
 
 
 def _sounddevice() -> Any:
-    mute_c_stderr()  # ALSA's and PortAudio's, from a thread of theirs too; errors are exceptions
+    mute_c_stderr()  # ALSA and PortAudio print from their threads too; errors are exceptions
     try:
         import sounddevice
     except OSError:

@@ -1,7 +1,7 @@
-"""Which source a sound server (PulseAudio, PipeWire) lets this process hear.
+"""Which source a sound server (PulseAudio, PipeWire) delivers to this process.
 
-A stream on ALSA's ``default`` is moved to another microphone without a word when its own is
-pulled out.  Only the server knows, and its tool ``pactl`` tells.
+A stream on ALSA's ``default`` is silently moved to another microphone when its own is unplugged.
+Only the server knows, and its tool ``pactl`` reports it.
 """
 
 import json
@@ -10,20 +10,20 @@ import subprocess
 from threading import Thread
 from typing import Any
 
-_PATIENCE_S = 1.0  # a server that hangs is noticed elsewhere
+_PATIENCE_S = 1.0  # a hanging server is detected elsewhere
 
 
-class HeardSource:
-    """The one source that this process records, as the server tells of it.
+class RecordedSource:
+    """The source that this process records, according to the server.
 
-    ``pactl subscribe`` sleeps until something changes.  A thread reads it, not the listening one,
-    and asks for the name again when our stream was changed.
+    ``pactl subscribe`` sleeps until something changes.  A separate thread reads it, and asks for
+    the name again when our stream was changed.
     """
 
     def __init__(self) -> None:
-        """Ask, for two seconds at most, and go on where a server says that it is recorded."""
+        """Ask for two seconds at most, and watch for changes if a server names the source."""
         self.name: str | None = None
-        """Of the source; None where no server says so."""
+        """The name of the source; None if no server reports one."""
         self._stream: int | None = None
         self._events = _subscribe()
         self._ask()
@@ -33,14 +33,14 @@ class HeardSource:
                 self.close()
 
     def close(self) -> None:
-        """Follow no more."""
+        """Stop watching."""
         if self._events:
             self._events.kill()
             self._events.wait()
 
     def _follow(self, events: "subprocess.Popen[str]") -> None:
         assert events.stdout
-        subscribed = False  # no event tells what happened before the first
+        subscribed = False  # there is no event for what happened before the subscription
         with events.stdout as lines:
             for line in lines:
                 if not subscribed or line.endswith(f"'change' on source-output #{self._stream}\n"):
@@ -63,10 +63,10 @@ def _list(kind: str) -> list[dict[str, Any]]:
     command = ["pactl", "--format=json", "list", kind]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_PATIENCE_S, check=True)
-        told: list[dict[str, Any]] = json.loads(done.stdout)
+        listed: list[dict[str, Any]] = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):  # not there, too old, hanging
         return []
-    return told
+    return listed
 
 
 def _subscribe() -> "subprocess.Popen[str] | None":

@@ -1,4 +1,4 @@
-"""A recording played at its own time and pace."""
+"""Plays a recording with its own times, and in real time if asked to."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -8,7 +8,7 @@ from undertone.audio.block import Block
 
 
 class Recording:
-    """A recording at its own time: Blocks from when it began, at their own pace or without one."""
+    """A recording as Blocks timed from when it began, in real time or as fast as possible."""
 
     def __init__(
         self,
@@ -17,10 +17,10 @@ class Recording:
         sleep: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``items``: of a file or a pipe; ``began_s``: POSIX seconds.
+        """``items``: from a file or a pipe; ``began_s``: POSIX seconds.
 
-        With ``sleep``, no block comes before its time has come; ``clock`` gives seconds that never
-        go back.
+        With ``sleep``, the recording is played in real time; ``clock`` gives seconds that never go
+        back.
         """
         self._items = items
         self._began_s = began_s
@@ -29,11 +29,11 @@ class Recording:
         self._position_s = 0.0
 
     def now(self) -> float:
-        """POSIX seconds at the place in the recording that has been reached."""
+        """POSIX seconds at the position that the recording has reached."""
         return self._began_s + self._position_s
 
     def __iter__(self) -> Iterator[Block]:
-        """Play it, once; its time is that of its samples alone."""
+        """Play it once; its times follow from the number of samples alone."""
         start_s = self._clock()
         for item in self._items:
             if not isinstance(item, Block):

@@ -1,4 +1,4 @@
-"""Brings sound of any rate and number of channels to what the device works on, as it arrives."""
+"""Converts sound of any sample rate and number of channels to the device's, as it arrives."""
 
 import numpy as np
 import soxr
@@ -7,15 +7,15 @@ from undertone.audio.block import SAMPLE_RATE_HZ, Samples, to_int16
 
 
 class Resampler:
-    """Mono int16 at ``sample_rate_hz`` in pieces of any length, int16 at ``SAMPLE_RATE_HZ`` out.
+    """Resamples mono int16 from ``sample_rate_hz`` to ``SAMPLE_RATE_HZ``, piece by piece.
 
-    Where the rates are equal the samples pass untouched.  Otherwise the output lags behind
-    by what the filter still holds (``held_s``), and ``last=True`` brings that out; then the
-    next piece begins a new signal.  How the signal is cut into pieces makes no difference.
+    If the rates are equal the samples pass unchanged.  Otherwise the output is delayed by what
+    the filter still holds (``held_s``); ``last=True`` flushes it, and the next piece begins a new
+    signal.  How the signal is divided into pieces makes no difference.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
-        """Raise ValueError where ``sample_rate_hz`` is not positive."""
+        """Raises ValueError if ``sample_rate_hz`` is not positive."""
         if sample_rate_hz <= 0:
             raise ValueError("sample_rate_hz must be positive")
         # float32 inside: soxr dithers its int16 output, which would make it depend on the pieces.
@@ -27,11 +27,11 @@ class Resampler:
 
     @property
     def held_s(self) -> float:
-        """Seconds of sound taken in and not yet given out."""
+        """Seconds of input that have not been output yet."""
         return self._stream.delay() / SAMPLE_RATE_HZ if self._stream else 0.0
 
     def process(self, samples: Samples, last: bool = False) -> Samples:
-        """The samples that ``samples`` (int16, shape (n,)) complete: int16, shape (m,)."""
+        """Resample ``samples`` (int16, shape (n,)) to int16, shape (m,)."""
         if self._stream is None:
             return samples
         scaled = samples.astype(np.float32) / np.float32(32768)

@@ -1,4 +1,4 @@
-"""When the sound of a live source was captured, and what of it is missing."""
+"""When the sound of a live source was captured, and how much of it is missing."""
 
 import math
 import time
@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 from undertone.audio.block import Samples
 
 BEGINNING_S = 0.3
-"""How long the beginning of a stream is held: what has waited for its reader comes at once."""
+"""How long the beginning of a stream is held: sound that was buffered arrives all at once."""
 
 WINDOW_S = 2.0
-"""How long a late chunk is held: either what follows catches up by then, or sound is missing."""
+"""How long a late chunk is held: unless the following ones catch up by then, sound is missing."""
 
 TOLERANCE_S = 0.25
-"""Less than this is the jitter of a busy machine."""
+"""A smaller delay is the jitter of a busy machine."""
 
 PERIOD_S = 5.0
-"""Sound after which the times follow the clock of the sound card, which is not ours."""
+"""Length of sound after which the times are adjusted to the sound card's clock."""
 
 
 def steady_clock() -> float:
-    """Seconds that nobody sets, and that go on while the machine is suspended."""
+    """Seconds by a clock that nobody sets and that continues while the machine is suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -29,10 +29,10 @@ class Chunk:
     """Sound as a live source delivered it.
 
     samples: mono int16 at the source's own rate, ``duration_s`` of them.
-    arrived_s, time_s: when the last of them came, by the steady clock and in POSIX seconds.
-    unseen_s: how long before ``arrived_s`` it may have come, while its reader was away.
-    dropped_s: sound that is known to be missing before it.
-    overflowed: whether the driver lost some before it; nobody knows how much.
+    arrived_s, time_s: when the last sample arrived, by the steady clock and in POSIX seconds.
+    unseen_s: how long before ``arrived_s`` it may have arrived, while its reader was busy.
+    dropped_s: length of the sound that is known to be missing before it.
+    overflowed: whether the driver lost an unknown amount of sound before it.
     """
 
     samples: Samples
@@ -46,11 +46,11 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """A chunk in its place.
+    """A chunk with its time.
 
     start_s: when its first sample was captured, by the steady clock.
-    missing_s: sound that is missing right before it.
-    overflowed: whether the driver has told of that.
+    missing_s: length of the sound that is missing right before it.
+    overflowed: whether the driver reported that loss.
     """
 
     chunk: Chunk
@@ -61,7 +61,7 @@ class Captured:
 
 @dataclass(slots=True)
 class _Held:
-    """Chunks whose places depend on what follows; how late each of them is."""
+    """Chunks whose times depend on what follows, and how late each of them is."""
 
     beginning: bool
     until_s: float
@@ -81,29 +81,29 @@ class _Held:
 
 
 class Timeline:
-    """Compares the sound that came with the time that went by.
+    """Compares the sound that arrived with the time that passed.
 
-    A sound server that stood still for a second gives the next samples as if nothing had been;
-    only a clock tells.  But one late chunk proves nothing: while this process was stopped, sound
-    was captured in time and waits, and then comes at once and catches up.  So a late chunk
-    is held, with all after it, until that is known.  If they catch up, nothing is missing; if
-    not, sound is missing before the first of them that is not later than need be.
+    A sound server that stalled for a second delivers the next samples as if nothing had happened;
+    only a clock reveals it.  But one late chunk proves nothing: while this process was stopped,
+    sound was still captured and buffered, and then arrives all at once and catches up.  So a late
+    chunk is held, with all that follow, until the cause is known.  If they catch up, nothing is
+    missing; if not, sound is missing before the first chunk with the smallest delay.
     """
 
     def __init__(self) -> None:
-        """The first chunk says when the sound began."""
-        self._end_s: float | None = None  # of the sound that has its place
-        self._due_s = 0.0  # of all that came, if nothing is missing that is not known
+        """The first chunk determines when the sound began."""
+        self._end_s: float | None = None  # end of the sound that has been placed
+        self._due_s = 0.0  # end of all that arrived, if nothing unknown is missing
         self._held: _Held | None = None
         self.begin()
 
     def begin(self) -> None:
-        """Another stream follows; between the last one and it, sound is missing."""
+        """Another stream begins; sound is missing between the last one and this one."""
         self._begins = True
         self._begin_period()
 
     def take(self, chunk: Chunk) -> list[Captured]:
-        """The chunks, oldest first, whose places are known now that ``chunk`` has come."""
+        """The chunks, oldest first, that can be placed now that ``chunk`` has arrived."""
         if self._begins:
             self._begins = False
             self._held = _Held(beginning=True, until_s=chunk.arrived_s + BEGINNING_S)
@@ -121,11 +121,11 @@ class Timeline:
         return self.settle(chunk.arrived_s)
 
     def settle(self, now_s: float) -> list[Captured]:
-        """Those whose places are known at ``now_s``, though nothing more has come."""
+        """Those that can be placed at ``now_s`` although nothing more has arrived."""
         return self.flush() if self._held and self._held.is_settled(now_s) else []
 
     def flush(self) -> list[Captured]:
-        """All that are held: nothing more will come that tells about them."""
+        """All that are held: nothing more will arrive that could place them."""
         held, self._held = self._held, None
         if held is None:
             return []
@@ -149,7 +149,7 @@ class Timeline:
         return placed
 
     def lose(self, missing_s: float) -> float:
-        """Sound that was dropped and is followed by none; when it began, by the steady clock."""
+        """Record dropped sound that none follows; returns when it began, by the steady clock."""
         start_s = self._end_s or 0.0
         self._end_s = start_s + missing_s
         self._due_s += missing_s
@@ -167,8 +167,8 @@ class Timeline:
         self._left_s = PERIOD_S
 
     def _follow(self, chunk: Chunk, late_s: float) -> None:
-        """Adjust to a clock that is not ours: no sound was captured after it came, and the most
-        punctual of a period came at once.
+        """Adjust to the sound card's clock: no sound was captured after it arrived, and the most
+        punctual chunk of a period arrived without delay.
         """
         if late_s < 0:
             self._shift(late_s)

@@ -1,7 +1,7 @@
-"""Watches over a microphone: when it is lost, when to open it again, when it is back.
+"""Watches a microphone: when it is lost, when to reopen it, when it is back.
 
-A state machine without threads and without a clock: the owner tells it what happens and what
-time it is (any steady clock, in seconds), and does what it answers.
+A state machine without threads or a clock: the owner reports what happens and the time (any
+steady clock, in seconds), and does what the watchdog returns.
 
     LISTENING --no samples, stream dead, another source--> LOST   ``Lost``
     LISTENING --frozen sound-->                            SILENT ``Lost``
@@ -9,27 +9,27 @@ time it is (any steady clock, in seconds), and does what it answers.
     SILENT    --sound-->                                LISTENING ``Back``
     LOST, SILENT --delay over-->                         the same ``Reopen``
 
-While the source is lost its stream stays open until the next reopening: some losses (a
-stopped sound server, a muted microphone) mend themselves, and a microphone that gives digital
-silence between words loses nothing.  Reopening goes on for ever, each time after twice the
-delay.
+While the source is lost its stream stays open until it is next reopened: some losses (a
+stopped sound server, a muted microphone) end by themselves, and a microphone that delivers
+digital silence between words loses nothing.  Reopening is tried forever, each time after twice
+the delay.
 """
 
 from dataclasses import dataclass
 from enum import Enum, auto
 
 _LONGEST_LOOK_S = 0.5
-"""Of the time between two ticks, so much counts at most."""
+"""The most that the time between two ticks counts."""
 
 
 @dataclass(frozen=True)
 class WatchdogConfig:
     """Limits in seconds.
 
-    no_samples_s: a sound server that was stopped looks like a stream that gives nothing.
-    frozen_s: so long may every sample have the same value, or may the same samples come
-        again and again; a real converter always has noise.
-    first_delay_s, longest_delay_s: of reopening; doubled in between.
+    no_samples_s: how long a stream may deliver nothing, as it does if its sound server stopped.
+    frozen_s: how long all samples may have the same value, or the same samples may repeat; a
+        real converter always has noise.
+    first_delay_s, longest_delay_s: before reopening; the delay doubles each time.
     """
 
     no_samples_s: float = 2.0
@@ -39,7 +39,7 @@ class WatchdogConfig:
 
 
 class State(Enum):
-    """What the source gives: sound, no samples, or samples that hold no sound."""
+    """What the source delivers: sound, no samples, or samples without sound."""
 
     LISTENING = auto()
     LOST = auto()
@@ -48,7 +48,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The source has just been lost; ``reason`` is told to the user."""
+    """The source has just been lost; ``reason`` is for the user."""
 
     reason: str
 
@@ -60,28 +60,28 @@ class Back:
 
 @dataclass(frozen=True, slots=True)
 class Reopen:
-    """The owner should close the stream, open the source again and go on."""
+    """The owner should close the stream, reopen the source and continue."""
 
 
 class Watchdog:
-    """Starts LISTENING at ``now_s``, when the source has just been opened."""
+    """Starts in the state LISTENING at ``now_s``, when the source has just been opened."""
 
     def __init__(self, now_s: float, config: WatchdogConfig | None = None) -> None:
-        """``now_s`` and all later times are of one steady clock."""
+        """``now_s`` and all later times are from the same steady clock."""
         self.config = config or WatchdogConfig()
         self.state = State.LISTENING
-        self._told_s = now_s  # when anything was told last
-        self._without_s = 0.0  # time without samples that the owner was there to see
-        self._frozen_s = 0.0  # sound since the last that was not frozen
+        self._reported_s = now_s  # time of the last report
+        self._without_s = 0.0  # time without samples during which the owner was running
+        self._frozen_s = 0.0  # length of frozen sound up to now
         self._reopen_s = now_s  # when to reopen next, while not LISTENING
         self._delay_s = self.config.first_delay_s
 
     def samples(self, now_s: float, duration_s: float, frozen: bool) -> Lost | Back | None:
-        """``duration_s`` of samples came in.
+        """``duration_s`` of samples arrived.
 
-        frozen: whether they have one value, or are those before again.
+        frozen: whether they all have one value, or repeat the previous ones.
         """
-        self._told_s = now_s
+        self._reported_s = now_s
         self._without_s = 0.0
         self._frozen_s = self._frozen_s + duration_s if frozen else 0.0
         if self.state is State.LISTENING:
@@ -97,17 +97,17 @@ class Watchdog:
         return Back()
 
     def replaced(self, now_s: float, by: str) -> Lost:
-        """What comes is the sound of another source; its samples must not be told from now on."""
+        """The sound is now another source's; its samples must not be reported from now on."""
         return self._lose(now_s, State.LOST, f"the sound server gave {by} instead")
 
     def tick(self, now_s: float, active: bool) -> Lost | Reopen | None:
         """Time has passed without samples or without sound; call it a few times a second.
 
-        active: whether the stream says that it runs.
+        active: whether the stream reports that it is running.
         """
-        # what was captured while the owner itself was stopped, or away, is still to come
-        self._without_s += min(now_s - self._told_s, _LONGEST_LOOK_S)
-        self._told_s = now_s
+        # sound captured while the owner itself was stopped or busy is yet to arrive
+        self._without_s += min(now_s - self._reported_s, _LONGEST_LOOK_S)
+        self._reported_s = now_s
         if self.state is not State.LISTENING:
             if now_s < self._reopen_s:
                 return None

@@ -56,15 +56,15 @@ def command(
     Files in folders whose names are not those of audio files are skipped and counted.
     """
     from undertone.audio.files import find_audio_files
-    from undertone.files.batch import Judge, classify_files
+    from undertone.files.batch import ClassifierConfig, classify_files
     from undertone.recognition import bundle
 
     loaded = bundle.load(model)
     files, others = find_audio_files(paths)
     if others:
         notice(_skipped(others))
-    judge = Judge(loaded.folder, runtime, threads, threshold)
-    results = classify_files(files, judge, min(jobs, len(files)))
+    config = ClassifierConfig(loaded.folder, runtime, threads, threshold)
+    results = classify_files(files, config, min(jobs, len(files)))
     if len(files) > 1 and (form == "table" or not sys.stdout.isatty()):
         results = _progress(results, len(files))
     failed: list[FileResult] = []

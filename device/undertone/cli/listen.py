@@ -106,7 +106,7 @@ def command(
     if manager:
         sinks.append(ServiceSink(manager))
     shutdown = signals.ShutdownSignals(service=manager is not None)
-    # on a terminal somebody watches the level
+    # on a terminal somebody may be watching the level
     rest = None if console.is_terminal else partial(time.sleep, REST_S)
     listener = Listener(pipeline, classifier.manifest, sinks, chosen.clock, rest)
     listener.run(shutdown.until_signal(chosen.items), chosen.name)
@@ -117,7 +117,7 @@ def command(
     if chosen.is_recording:
         console.print("to show it: undertone journal show --recordings", highlight=False)
     if shutdown.reload:
-        signals.start_anew()
+        signals.restart()
     signals.ignore()
     return int(listener.incomplete)
 

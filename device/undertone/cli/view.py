@@ -159,7 +159,7 @@ def summary(segments: Counter[str], speech_s: float, listened_s: float) -> Table
     total = segments.total()
     table = Table.grid(padding=(0, 1))
     counted = count(total, "segment")
-    table.add_row(f"{_length(listened_s)} listened, {_length(speech_s)} of speech in {counted}")
+    table.add_row(f"listened for {_length(listened_s)}: {_length(speech_s)} of speech in {counted}")
     bars = Table.grid(padding=(0, 1))
     for verdict, number in segments.most_common():
         style = colour(verdict)
@@ -170,7 +170,7 @@ def summary(segments: Counter[str], speech_s: float, listened_s: float) -> Table
 
 
 class SegmentCounter(Sink):
-    """Counts the segments with each verdict, for the summary at the end."""
+    """Counts the segments with each verdict for the final summary."""
 
     def __init__(self) -> None:
         """Start at zero."""

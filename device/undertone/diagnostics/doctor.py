@@ -36,7 +36,7 @@ from undertone.recognition.interpreter import installed_runtimes
 
 Status = Literal["ok", "warning", "problem"]
 
-_LEAST_FREE_BYTES = 100 * 2**20  # a journal's default limit, twice
+_LEAST_FREE_BYTES = 100 * 2**20  # twice the journal's default limit
 _WHO_HOLDS_IT = (
     "close the program that `fuser -v /dev/snd/*` shows, unless it is a sound server (pipewire, "
     "pulseaudio); then `undertone devices --meter`"
@@ -48,9 +48,9 @@ _ANOTHER_FOLDER = "name a folder of your own with --journal"
 class Finding:
     """The result of one check; unless it is ok, ``remedy`` is how to fix it.
 
-    The remedy is a command, or a sentence with commands between backticks.  No command in it may
-    do harm, whoever follows it and however wrong the check is: it changes nothing that belongs to
-    others, deletes nothing that can't be had again, and ends no program.
+    The remedy is a command, or a sentence with commands in backticks.  No command in it may do
+    harm, even if the check is wrong: it changes nothing that belongs to others, deletes nothing
+    that can't be downloaded again, and ends no program.
     """
 
     name: str
@@ -64,7 +64,7 @@ def diagnose(model: str, wanted: str | None, journal: Path) -> Iterator[Finding]
     yield check_python(sys.version_info[:2])
     runtime = check_runtime(installed_runtimes(), metadata.version("numpy"))
     yield runtime
-    if runtime.status != "problem":  # else the model could take this program down with it
+    if runtime.status != "problem":  # otherwise the model could crash this program
         yield check_model(lambda: bundle.load(model).open().runtime, model)
     sound, devices = check_portaudio(list_inputs)
     yield sound
@@ -83,7 +83,7 @@ def diagnose(model: str, wanted: str | None, journal: Path) -> Iterator[Finding]
 
 
 def check_python(version: tuple[int, int]) -> Finding:
-    """Python 3.11 to 3.13, for which the runtimes have wheels."""
+    """Check for Python 3.11 to 3.13, for which the runtimes have wheels."""
     shown = ".".join(map(str, version))
     if (3, 11) <= version <= (3, 13):
         return Finding("python", "ok", f"Python {shown}.")
@@ -96,7 +96,7 @@ def check_python(version: tuple[int, int]) -> Finding:
 
 
 def check_runtime(runtimes: Sequence[str], numpy_version: str) -> Finding:
-    """A TFLite runtime, and a NumPy that it can live with."""
+    """Check that there is a TFLite runtime, with a compatible NumPy."""
     if not runtimes:
         package = "tflite-runtime" if sys.version_info < (3, 12) else "ai-edge-litert"
         return Finding(
@@ -106,21 +106,21 @@ def check_runtime(runtimes: Sequence[str], numpy_version: str) -> Finding:
         return Finding(
             "runtime",
             "problem",
-            f"tflite-runtime is built for NumPy 1 and dies with NumPy {numpy_version}.",
+            f"tflite-runtime is built for NumPy 1 and crashes with NumPy {numpy_version}.",
             _pip_install("numpy<2"),
         )
     return Finding("runtime", "ok", f"{runtimes[0]} with NumPy {numpy_version}.")
 
 
 def check_model(open_model: Callable[[], str], name: str) -> Finding:
-    """The bundle loads, and the runtime takes its model; ``open_model`` names the runtime."""
+    """Check that the bundle and its model load; ``open_model`` returns the runtime's name."""
     try:
         return Finding("model", "ok", f"{name} loads with {open_model()}.")
     except UndertoneError as error:
         packaged = f"undertone doctor --model {DEFAULT_BUNDLE}"
         remedy = _reinstallation() if name == DEFAULT_BUNDLE else packaged
         return Finding("model", "problem", str(error), remedy)
-    except Exception as error:  # a broken installation fails in any way, the doctor never
+    except Exception as error:  # a broken installation can fail in any way; this check must not
         broken = f"{name} can't be loaded ({type(error).__name__}: {error})."
         return Finding("model", "problem", broken, _reinstallation())
 
@@ -128,7 +128,7 @@ def check_model(open_model: Callable[[], str], name: str) -> Finding:
 def check_portaudio(
     inputs: Callable[[], list[InputDevice]],
 ) -> tuple[Finding, list[InputDevice]]:
-    """PortAudio loads; also the inputs that it sees."""
+    """Check that PortAudio loads; also return the inputs that it lists."""
     try:
         return Finding("portaudio", "ok", "PortAudio is installed."), inputs()
     except RuntimeMissingError:
@@ -137,7 +137,7 @@ def check_portaudio(
 
 
 def check_microphone(devices: Sequence[InputDevice], wanted: str | None) -> Finding:
-    """There is a microphone, and the chosen one is among them."""
+    """Check that there is a microphone, and that the chosen one exists."""
     try:
         chosen = choose_device(devices, wanted)
     except NoMicrophoneError:
@@ -150,7 +150,7 @@ def check_microphone(devices: Sequence[InputDevice], wanted: str | None) -> Find
 
 
 def check_rate(device: InputDevice) -> Finding:
-    """The microphone takes the models' rate, or one above it that can be resampled."""
+    """Check that the microphone supports the models' rate, or a higher one to resample."""
     rates = device.supported_rates_hz
     if SAMPLE_RATE_HZ in rates:
         return Finding("sample rate", "ok", f"{device.name} opens at 16 kHz.")
@@ -158,13 +158,15 @@ def check_rate(device: InputDevice) -> Finding:
         return Finding(
             "sample rate",
             "warning",
-            f"{device.name} opens at {rates[-1] / 1000:g} kHz only, and the models need 16: it "
+            f"{device.name} opens only at {rates[-1] / 1000:g} kHz, but the models need 16: it "
             "may be a telephone headset.",
             "undertone devices",
         )
     if rates:
         return Finding(
-            "sample rate", "ok", f"{device.name} opens at {rates[-1] / 1000:g} kHz; resampled."
+            "sample rate",
+            "ok",
+            f"{device.name} opens at {rates[-1] / 1000:g} kHz and is resampled.",
         )
     return Finding(
         "sample rate",
@@ -175,26 +177,26 @@ def check_rate(device: InputDevice) -> Finding:
 
 
 def check_level(listen: Callable[[], Samples]) -> Finding:
-    """A second of sound is neither digital silence nor cut off at full scale."""
+    """Check that a second of sound is neither digital silence nor clipped."""
     try:
         samples = listen()
     except AudioSourceError as error:
         return Finding("level", "problem", str(error), _WHO_HOLDS_IT)
     if not len(samples):
-        nothing = "The microphone opens, but gives no samples."
+        nothing = "The microphone opens, but delivers no samples."
         return Finding("level", "problem", nothing, _WHO_HOLDS_IT)
     level = measure(samples)
     shown = f"{level.rms_dbfs:.0f} dBFS, peak {level.peak_dbfs:.0f}"
     if level.peak_dbfs == -np.inf:
-        silent = "The microphone gives only digital silence: it may be muted."
+        silent = "The microphone delivers only digital silence: it may be muted."
         return Finding("level", "warning", silent, "alsamixer")
     if level.clips:
         return Finding("level", "warning", f"The sound is clipped ({shown}).", "alsamixer")
-    return Finding("level", "ok", f"The microphone hears {shown}.")
+    return Finding("level", "ok", f"The microphone's level is {shown}.")
 
 
 def check_audio_group(groups: Collection[str], sees_inputs: bool) -> Finding | None:
-    """Sound cards belong to the group ``audio``, unless the desktop hands them out."""
+    """Check the group ``audio``, which may use sound cards unless the desktop manages them."""
     if "audio" in groups or "root" in groups:
         return Finding("group audio", "ok", "This user may use the sound cards.")
     if sees_inputs:
@@ -202,20 +204,20 @@ def check_audio_group(groups: Collection[str], sees_inputs: bool) -> Finding | N
     return Finding(
         "group audio",
         "warning",
-        "This user is not in the group audio and may see no sound card.",
+        "This user is not in the group audio and may have no access to sound cards.",
         '`sudo usermod -aG audio "$USER"`, then log in again',
     )
 
 
 def check_journal_folder(folder: Path) -> Finding:
-    """The folder of the journal can be written, or made, and its disk has room."""
-    meant = Path(os.path.realpath(folder))  # what a command would change behind a ".." or a link
+    """Check that the journal's folder can be written, or created, and its disk has room."""
+    meant = Path(os.path.realpath(folder))  # what a command would change through ".." or a link
     there = next(path for path in (meant, *meant.parents) if os.path.lexists(path))
     if not os.access(there, os.F_OK) or not there.is_dir():
         return Finding(
             "journal",
             "problem",
-            f"{folder} can't be written, because {there} is no folder that can be reached.",
+            f"{folder} can't be written, because {there} is not an accessible folder.",
             _ANOTHER_FOLDER,
         )
     quoted = shlex.quote(str(there))
@@ -228,7 +230,7 @@ def check_journal_folder(folder: Path) -> Finding:
             "`sudo dmesg --level=err,warn` may say why",
         )
     if not os.access(there, os.W_OK | os.X_OK):
-        if there != meant and os.access(there, os.X_OK):  # so that it really is not there
+        if there != meant and os.access(there, os.X_OK):  # it really does not exist
             remedy = f'sudo install -d -m 750 -o "$USER" {shlex.quote(str(meant))}'
         elif there.stat().st_uid == os.geteuid():
             remedy = f"chmod u+rwx {quoted}"
@@ -250,7 +252,7 @@ def check_journal_folder(folder: Path) -> Finding:
 
 
 def check_clock(run: Run) -> Finding | None:
-    """The journal's times are worth something; a Pi has no clock of its own."""
+    """Check that the clock is synchronised: a Pi has no clock of its own."""
     answer = run(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
     if answer is None or answer.strip() not in ("yes", "no"):
         return None
@@ -259,25 +261,25 @@ def check_clock(run: Run) -> Finding | None:
     return Finding(
         "clock",
         "warning",
-        "The clock is not synchronised, so that the journal's times may be wrong.",
+        "The clock is not synchronised, so the journal's times may be wrong.",
         "sudo timedatectl set-ntp true",
     )
 
 
 def check_power(run: Run) -> Finding | None:
-    """A Raspberry Pi is not slowed down by a weak supply or by heat."""
+    """Check that a Raspberry Pi is not slowed down by a weak power supply or by heat."""
     power = throttling(run)
     if power is None:
         return None
     if not power.now and not power.since_boot:
-        return Finding("power", "ok", "Supply and temperature are fine.")
-    told = (
-        f"Now {', '.join(power.now)}."
+        return Finding("power", "ok", "Power supply and temperature are fine.")
+    sentence = (
+        f"Now: {', '.join(power.now)}."
         if power.now
-        else f"Since boot it was that {', '.join(power.since_boot)}."
+        else f"Earlier since boot: {', '.join(power.since_boot)}."
     )
     remedy = "use the official power supply and cool the processor"
-    return Finding("power", "warning", told, remedy)
+    return Finding("power", "warning", sentence, remedy)
 
 
 def _pip_install(*arguments: str) -> str:
@@ -288,7 +290,7 @@ def _pip_install(*arguments: str) -> str:
 
 
 def _reinstallation() -> str:
-    """How this program is installed again: by its source, since an index may know another one."""
+    """The command that reinstalls this program from source; an index may have a different one."""
     again = ("--force-reinstall", "-c", "constraints.txt")
     source = Path(undertone.__file__).parents[2]
     if (source / "setup.py").exists():  # as `make run` installs it
@@ -311,14 +313,14 @@ def _groups() -> set[str]:
 
 
 def _listen(wanted: str | None, seconds: float) -> Samples:
-    """The first ``seconds`` that the microphone gives; none where it gives nothing or is lost."""
-    heard: list[Samples] = []
+    """The first ``seconds`` of the microphone; fewer if it is lost or delivers nothing."""
+    samples: list[Samples] = []
     with Microphone(wanted) as microphone:
         for item in microphone:
             if isinstance(item, SourceLost):
                 break
             if isinstance(item, Block):
-                heard.append(item.samples)
-            if sum(map(len, heard)) >= seconds * SAMPLE_RATE_HZ:
+                samples.append(item.samples)
+            if sum(map(len, samples)) >= seconds * SAMPLE_RATE_HZ:
                 break
-    return np.concatenate(heard) if heard else np.empty(0, np.int16)
+    return np.concatenate(samples) if samples else np.empty(0, np.int16)

@@ -1,4 +1,4 @@
-"""Model of this machine, and the power supply and temperature of a Raspberry Pi."""
+"""The model of this machine, and the power supply and temperature of a Raspberry Pi."""
 
 import platform
 import subprocess
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Run = Callable[[Sequence[str]], str | None]
-"""Runs a command; its output, or None where it is not installed or fails."""
+"""Runs a command and returns its output; None if it is not installed or fails."""
 
 _POWER_BITS = {
     0: "the supply voltage is too low",
@@ -15,12 +15,12 @@ _POWER_BITS = {
     2: "the processor is throttled",
     3: "the processor is too hot",
 }
-"""``vcgencmd get_throttled``: now; the same bits plus 16 say that it happened since boot."""
+"""Bits of ``vcgencmd get_throttled``: now; 16 bits higher, that it has happened since boot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Throttling:
-    """What slows a Raspberry Pi down now, and what did since it was started."""
+    """What slows a Raspberry Pi down now, and what has done so since boot."""
 
     now: tuple[str, ...]
     since_boot: tuple[str, ...]
@@ -40,7 +40,7 @@ def throttling(run: Run) -> Throttling | None:
 
 
 def processor(root: Path = Path("/")) -> str:
-    """What this machine calls itself: a Pi's board model, or the processor's name."""
+    """The board model of a Raspberry Pi, or the name of the processor."""
     board = root / "proc/device-tree/model"
     if board.exists():
         return board.read_text().strip("\0\n ")
@@ -51,7 +51,7 @@ def processor(root: Path = Path("/")) -> str:
 
 
 def run(command: Sequence[str]) -> str | None:
-    """Run a command for at most 5 s (see Run)."""
+    """Run a command for at most 5 s; see Run."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -1,1 +1,1 @@
-"""Many recordings: found, classified in parallel, and written as a table, JSON or CSV."""
+"""Finds many recordings, classifies them in parallel and writes the results as JSON or CSV."""

@@ -1,4 +1,4 @@
-"""Many recordings, one after another or in several processes: a result each, in their order."""
+"""Classifies many recordings, in this process or in several, and keeps their order."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 _AHEAD = 16
-"""Files that may wait or be done for each worker while an earlier one takes its time."""
+"""Files per worker that may be queued or finished while an earlier file takes long."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """What became of one file: its verdict, or the sentence why there is none."""
+    """The result for one file: its verdict, or a sentence that says why there is none."""
 
     path: Path
     verdict: FileVerdict | None
@@ -31,8 +31,8 @@ class FileResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """Everything needed to classify a recording, in any process."""
+class ClassifierConfig:
+    """What any process needs to create the classifier; ``threshold``: None means the bundle's."""
 
     bundle: Path
     runtime: RuntimeName = "auto"
@@ -40,37 +40,39 @@ class Judge:
     threshold: float | None = None
 
 
-def classify_files(paths: Iterable[Path], judge: Judge, jobs: int = 1) -> Iterator[FileResult]:
-    """Judge every file, ``jobs`` at a time; results come in the order of ``paths``.
+def classify_files(
+    paths: Iterable[Path], config: ClassifierConfig, jobs: int = 1
+) -> Iterator[FileResult]:
+    """Classify every file, ``jobs`` at a time; results come in the order of ``paths``.
 
-    A file that can't be read is a result like any other.  Raises BundleError,
-    RuntimeMissingError, and WorkerError where a process was killed.
+    A file that can't be read gives a result with an error.  Raises BundleError,
+    RuntimeMissingError, and WorkerError if a process was killed.
     """
     if jobs == 1:
         for path in paths:
-            yield _classify(path, judge)
+            yield _classify(path, config)
         return
-    from undertone.files.workers import Workers  # not for one file: it takes 30 ms to import
+    from undertone.files.workers import Workers  # only if needed: the import takes 30 ms
 
     waiting: deque[Future[FileResult]] = deque()
     with Workers(jobs) as workers:
         for path in paths:
-            waiting.append(workers.submit(_classify, path, judge))
+            waiting.append(workers.submit(_classify, path, config))
             if len(waiting) >= _AHEAD * jobs:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _classify(path: Path, judge: Judge) -> FileResult:
-    classifier = _classifier(judge.bundle, judge.runtime, judge.threads)
+def _classify(path: Path, config: ClassifierConfig) -> FileResult:
+    classifier = _classifier(config.bundle, config.runtime, config.threads)
     try:
-        return FileResult(path, classify(read_blocks(path), classifier, judge.threshold))
+        return FileResult(path, classify(read_blocks(path), classifier, config.threshold))
     except AudioSourceError as error:
         return FileResult(path, None, str(error))
 
 
 @cache
 def _classifier(folder: Path, runtime: RuntimeName, threads: int) -> Classifier:
-    """One for all files of a process."""
+    """The classifier, shared by all files of a process."""
     return Classifier(bundle.load(folder), runtime, threads)

@@ -1,4 +1,4 @@
-"""What became of files, for other programs: one JSON object or one row of CSV a file."""
+"""Results of files for other programs: one JSON object or one CSV row per file."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ def to_line(result: FileResult) -> str:
 
 
 def write_csv(results: Iterable[FileResult], labels: Sequence[str], output: TextIO) -> None:
-    """Write a table: one row per file, with a column for the score of each label."""
+    """Write one row per file, with a column for the score of each label."""
     columns = ["path", "label", "verdict", "confidence", *labels, "segments", "error", "reason"]
     writer = csv.writer(output)
     writer.writerow(columns)

@@ -1,4 +1,4 @@
-"""Processes that work for this one: fresh, dying with it, and leaving Ctrl-C to it."""
+"""Worker processes: newly spawned, ended with this process, and not interrupted by Ctrl-C."""
 
 import multiprocessing
 import os
@@ -17,13 +17,13 @@ T = TypeVar("T")
 
 
 class Workers:
-    """Up to ``count`` new processes; leaving it by an exception ends them at once.
+    """Up to ``count`` new processes; leaving the block by an exception ends them at once.
 
-    They are spawned, not forked: nothing that this process has loaded is in them.
+    They are spawned, not forked: they contain nothing that this process has loaded.
     """
 
     def __init__(self, count: int) -> None:
-        """A process starts when there is work for it."""
+        """Start no process yet: each starts when there is work for it."""
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(count, context, initializer=_end_with_parent)
         self._others = set(multiprocessing.active_children())
@@ -38,7 +38,7 @@ class Workers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Wait for the workers, or end them; WorkerError where one was killed from outside."""
+        """Wait for the workers, or end them; raises WorkerError if one was killed from outside."""
         if error is not None:
             for worker in set(multiprocessing.active_children()) - self._others:
                 worker.kill()
@@ -47,8 +47,8 @@ class Workers:
             raise WorkerError() from error
 
     def submit(self, task: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Have ``task``, a function of a module, called in a worker."""
-        # A new process keeps its maker's mask: Ctrl-C reaches the parent alone.
+        """Call ``task``, a module-level function, in a worker."""
+        # A new process inherits the signal mask: Ctrl-C reaches only the parent.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             return self._pool.submit(task, *args, **kwargs)
@@ -57,13 +57,13 @@ class Workers:
 
 
 def in_new_process(task: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What ``task`` returns or raises in a process of its own."""
+    """What ``task`` returns or raises when called in a new process."""
     with Workers(1) as workers:
         return workers.submit(task, *args, **kwargs).result()
 
 
 def _end_with_parent() -> None:
-    """End with the parent process: a worker would otherwise wait for work forever."""
+    """Exit when the parent process ends: a worker would otherwise wait for work forever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

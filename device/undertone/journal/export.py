@@ -1,7 +1,7 @@
-"""The journal as tables for other programs: one row an event, one column a key.
+"""Exports the journal as tables for other programs: one row per event, one column per key.
 
-Each label has a column of its own, ``score_happy``; a journal with more labels than any model
-has would make tables a thousand times its size, and has one column ``scores`` instead.
+Each label has its own column, such as ``score_happy``; a journal with more labels than any model
+has would make tables a thousand times its size, and gets one column ``scores`` instead.
 """
 
 import csv
@@ -25,11 +25,11 @@ FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parque
 _MOST_LABELS = 64
 _ROWS_AT_ONCE = 10_000
 _TEXT_AT_ONCE = 2**22
-"""Characters: a line of a journal can hold 64 KB."""
+"""Characters per batch: a line of the journal can have 64 KB."""
 
 _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
-"""What a spreadsheet takes a cell for a formula by: OWASP, *CSV Injection*.  A tab and a carriage
-return are on that list too, and are not printable."""
+"""First characters that make a cell a formula in a spreadsheet: OWASP, *CSV Injection*.  That list
+also has the tab and the carriage return, which are not printable."""
 
 _TIMES = ("time", "start")
 _WHOLE = ("lost_samples", "lost_events", "segments")
@@ -37,10 +37,10 @@ _NUMBERS = ("confidence", "duration_s", "level_dbfs", "listened_s", "missed_s", 
 
 
 def write_csv(reader: JournalReader, output: TextIO) -> None:
-    """All events of ``reader``, which is read twice: the header must know every column.
+    """Write all events of ``reader``, which is read twice: the header needs every column.
 
-    Text is harmless to who looks at it: control characters become "�", and an apostrophe comes
-    before what a spreadsheet would take for a formula.
+    Text is made safe to open: control characters become "�", and an apostrophe precedes what a
+    spreadsheet would interpret as a formula.
     """
     columns = _columns(reader)
     writer = csv.writer(output, lineterminator="\n")
@@ -50,14 +50,14 @@ def write_csv(reader: JournalReader, output: TextIO) -> None:
 
 
 def write_json(events: Iterable[Event], output: TextIO) -> None:
-    """All events as in the journal's files: one JSON object a line."""
+    """Write all events as in the journal's files: one JSON object per line."""
     output.writelines(to_line(event) + "\n" for event in events)
 
 
 def write_parquet(reader: JournalReader, output: Path | BinaryIO) -> None:
-    """All events of ``reader``, in constant memory: times as UTC timestamps, numbers as numbers.
+    """Write all events of ``reader`` in constant memory, times as UTC timestamps.
 
-    Text is as it was written.  Raises RuntimeMissingError without pyarrow.
+    Text is unchanged.  Raises RuntimeMissingError without pyarrow.
     """
     try:
         pyarrow: Any = importlib.import_module("pyarrow")
@@ -87,9 +87,9 @@ def write_parquet(reader: JournalReader, output: Path | BinaryIO) -> None:
 
 
 def _columns(reader: JournalReader) -> list[str]:
-    """Every key of the events, then the score of each label; the emotions' in their order.
+    """Every key of the events, then a column per label, the emotions in their order.
 
-    More than ``_MOST_LABELS`` labels are one column, ``scores``.
+    More than ``_MOST_LABELS`` labels share one column, ``scores``.
     """
     labels: set[str] = set()
     columns = ["time", "event"]
@@ -106,7 +106,7 @@ def _columns(reader: JournalReader) -> list[str]:
 
 
 def _rows(events: Iterable[Event], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Each event, by column; ``scores`` as JSON where that is one of them."""
+    """Each event as values by column; ``scores`` as JSON if that is one of the columns."""
     for event in events:
         row = values_of(event)
         if scores := row.pop("scores", None):
@@ -118,7 +118,7 @@ def _rows(events: Iterable[Event], columns: Sequence[str]) -> Iterator[dict[str,
 
 
 def _cell(value: Any) -> Any:
-    """``value`` as it may stand in a table that a person opens; numbers stay as they are."""
+    """``value`` made safe for a table that a person opens; numbers are unchanged."""
     if not isinstance(value, str):
         return value
     text = printable(value)

@@ -13,12 +13,12 @@ from undertone.support.regular_file import open_regular
 _NAME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\.([1-9][0-9]{0,5}))?\.jsonl")
 
 _LONGEST_LINE = 64 * 1024
-"""Bytes: a hundred times what the writer makes of a segment."""
+"""Bytes: a hundred times the line that the writer makes for a segment."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class JournalFile:
-    """One file; they sort in the order in which they were begun."""
+    """One file; sorting puts files in the order in which they were begun."""
 
     day: date
     index: int
@@ -26,15 +26,15 @@ class JournalFile:
 
     @classmethod
     def at(cls, folder: Path, day: date, index: int) -> "JournalFile":
-        """The file number ``index`` of ``day``, whether it exists or not."""
+        """File number ``index`` of ``day``, whether it exists or not."""
         number = f".{index}" if index else ""
         return cls(day, index, folder / f"{day.isoformat()}{number}.jsonl")
 
 
 def journal_files(folder: Path) -> list[JournalFile]:
-    """The journal's files in ``folder``, oldest first; other files are not looked at.
+    """The journal's files in ``folder``, oldest first; other files are ignored.
 
-    Raises OSError where the folder can't be listed.
+    Raises OSError if the folder can't be listed.
     """
     files = []
     for path in folder.iterdir():
@@ -42,16 +42,16 @@ def journal_files(folder: Path) -> list[JournalFile]:
         if match and path.is_file():
             try:
                 day = date.fromisoformat(match[1])
-            except ValueError:  # 2026-02-31 is nobody's day
+            except ValueError:  # not a date, such as 2026-02-31
                 continue
             files.append(JournalFile(day, int(match[2] or 0), path))
     return sorted(files)
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
-    """The whole lines of a journal's file; one that is too long comes out empty.
+    """The complete lines of a journal file; a line that is too long becomes empty.
 
-    A last line without its newline is still being written, and is left out.  Raises OSError.
+    A last line without a newline is still being written and is left out.  Raises OSError.
     """
     with open_regular(path) as file:
         yield from lines_from(file)
@@ -70,9 +70,9 @@ def lines_from(file: BinaryIO) -> Iterator[bytes]:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Make ``content`` the whole of a small file beside the journal's; raises OSError.
+    """Replace a small file beside the journal's by ``content``; raises OSError.
 
-    A power cut leaves the old content or the new.
+    After a power cut the file has either the old content or the new.
     """
     part = path.with_name(f"{path.name}.part")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW

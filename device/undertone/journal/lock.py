@@ -1,4 +1,4 @@
-"""The lock on a journal: one process at a time writes it."""
+"""The lock on a journal, which only one process at a time may write."""
 
 import fcntl
 import os
@@ -10,14 +10,14 @@ from undertone.errors import JournalError
 from undertone.support.regular_file import open_regular, regular_descriptor
 
 _HOLDER = ".lock"
-"""The file that says which process it is.  The lock is on the folder itself, so that whoever
-deletes this file lets nobody in."""
+"""The file that names the process.  The lock is on the folder itself, so deleting this file does
+not release it."""
 
 
 def acquire(folder: Path) -> int:
     """A descriptor of ``folder`` that holds the lock on it until it is closed.
 
-    Raises JournalError where another process holds it, and OSError.
+    Raises JournalError if another process holds the lock, and OSError.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -31,7 +31,7 @@ def acquire(folder: Path) -> int:
                 "stop that one, or choose another folder with --journal."
             ) from None
         raise
-    with suppress(OSError):  # a disk that refuses it refuses events too, and they can wait
+    with suppress(OSError):  # a disk that refuses this refuses events too; they can wait
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         with os.fdopen(regular_descriptor(_HOLDER, flags, 0o640, dir_fd=descriptor), "w") as holder:
             holder.write(f"{os.getpid()}\n")

@@ -1,6 +1,6 @@
-"""Emotions over time as a picture: an SVG of stacked bars.
+"""Plots emotions over time as stacked bars in an SVG.
 
-It is written with :mod:`undertone.support.svg`, because matplotlib must not be needed on a Pi.
+It uses :mod:`undertone.support.svg`, because the device must not need matplotlib.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,19 +16,19 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 40, 48
 _LEGEND_HEIGHT = 40
 _LONGEST_BY_HOUR = timedelta(days=3)
 _MOST_NAMES = 16
-"""Names that fit below the bars."""
+"""The most names that fit below the bars."""
 
 
 def in_order(verdicts: Iterable[str]) -> list[str]:
-    """The eight emotions as everywhere, then ``uncertain`` and labels of other models."""
+    """The eight emotions in their usual order, then ``uncertain`` and labels of other models."""
     present = set(verdicts)
     return [*(label for label in EMOTIONS if label in present), *sorted(present - set(EMOTIONS))]
 
 
 def svg(summary: Summary) -> str:
-    """The picture of ``summary``: over time, and over the hours of a day.
+    """Plot ``summary`` over time and over the hours of the day.
 
-    A span of at most three days is shown hour by hour, a longer one day by day.
+    A span of at most three days is plotted by hour, a longer one by day.
     """
     height = 2 * CHART_HEIGHT + _LEGEND_HEIGHT
     root = picture(WIDTH, height)
@@ -46,7 +46,7 @@ def _title(summary: Summary) -> str:
 
 
 def over_time(summary: Summary) -> dict[str, Counts]:
-    """Every hour or day from the first to the last, also those in which nobody spoke."""
+    """Every hour or day from the first to the last, including those without speech."""
     if summary.first is None or summary.last is None:
         return {}
     first, last = (time.replace(tzinfo=None) for time in (summary.first, summary.last))
@@ -59,7 +59,8 @@ def over_time(summary: Summary) -> dict[str, Counts]:
         (first + number * step).strftime(form) for number in range((last - first) // step + 2)
     )
     known = {name: counts.get(name, {}) for name in names if name <= last.strftime(form)}
-    return dict(sorted((known | counts).items()))  # a clock set back goes beyond the two
+    # ``counts`` has earlier or later entries if the clock was set back
+    return dict(sorted((known | counts).items()))
 
 
 def _chart(
@@ -69,7 +70,7 @@ def _chart(
     bars: Mapping[str, Counts],
     verdicts: Iterable[str],
 ) -> None:
-    """One chart of stacked bars, each with its counts as a tooltip."""
+    """Draw one chart of stacked bars, each with its counts as a tooltip."""
     add(root, "text", title, x=_LEFT, y=top + 24, font_weight="bold")
     bottom = top + CHART_HEIGHT - _BOTTOM
     most = max((sum(counts.values()) for counts in bars.values()), default=0) or 1
@@ -84,8 +85,8 @@ def _chart(
         x = _LEFT + number * pitch
         y = float(bottom)
         group = add(root, "g")
-        told = ", ".join(f"{verdict} {counts[verdict]}" for verdict in in_order(counts))
-        add(group, "title", printable(f"{name}: {told or 'nothing'}"))
+        shown = ", ".join(f"{verdict} {counts[verdict]}" for verdict in in_order(counts))
+        add(group, "title", printable(f"{name}: {shown or 'nothing'}"))
         for verdict in verdicts:
             if count := counts.get(verdict, 0):
                 y -= count * scale
@@ -111,9 +112,9 @@ def _chart(
 
 
 def short_name(name: str) -> str:
-    """As it fits below a bar: ``2026-11-21T18`` as ``21. 18h``, ``2026-11-21`` as ``11-21``.
+    """A short label for a bar: ``2026-11-21T18`` as ``21. 18h``, ``2026-11-21`` as ``11-21``.
 
-    ``name``: one of :func:`over_time`, or an hour of the day, which stays as it is.
+    ``name``: one from :func:`over_time`, or an hour of the day, which stays as it is.
     """
     day, _, hour = name.partition("T")
     if hour:

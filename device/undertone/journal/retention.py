@@ -1,8 +1,8 @@
-"""Which files of a journal have to go, and how old they are whatever the clock says.
+"""Decides which files of a journal to remove; a wrong clock makes none of them old.
 
-A file goes by its age only when two clocks agree.  The calendar alone is not believed: a machine
-whose clock is years ahead for a minute would lose everything.  So the journal also counts the
-days on which it ran, which no wrong clock can hasten.
+A file is removed for its age only if two clocks agree.  The calendar alone is not trusted: a
+machine whose clock is years ahead for a minute would lose everything.  So the journal also counts
+the days on which it ran, which no wrong clock can speed up.
 """
 
 import subprocess
@@ -24,7 +24,7 @@ _PATIENCE_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file, its size, and the running day on which something of its day was last written."""
+    """A file, its size, and the running day on which an event of its date was last written."""
 
     file: JournalFile
     size_bytes: int
@@ -33,14 +33,14 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """Files that have to go, and why."""
+    """Files to remove, and the reason."""
 
     files: Sequence[JournalFile]
     reason: str
 
     @property
     def dates(self) -> str:
-        """Their days, each once, with commas between them."""
+        """Their dates, each once, separated by commas."""
         return ", ".join(dict.fromkeys(str(file.day) for file in self.files))
 
 
@@ -53,12 +53,12 @@ def due(
     keep_mb: float,
     clock_is_trusted: Callable[[], bool],
 ) -> list[Removal]:
-    """What of the closed ``files`` has to go.
+    """Which of the closed ``files`` to remove.
 
-    By age: each whose day the calendar and the count of running days both put further back than
-    ``keep_days``, and each as far ahead, which a wrong clock has written; none where ``today``
-    itself is not to be trusted, which is asked only then.  By size: those that were written
-    longest ago, until the others have ``keep_mb`` at most.
+    By age: each that is more than ``keep_days`` old both by the calendar and by the count of
+    running days, and each as far in the future, which a wrong clock has written; none if the clock
+    is not trusted, which is checked only if there are such files.  By size: those that were written
+    longest ago, until the others have at most ``keep_mb``.
     """
     kept = sorted(files, key=lambda one: (one.written, one.file))
     old = {
@@ -85,7 +85,7 @@ def due(
 
 
 class _Count(msgspec.Struct):
-    """What is stored: the running day, the date on which it began, and when days were written."""
+    """What is stored: the running day, the date on which it began, and when dates were written."""
 
     running_day: int = 0
     began: date | None = None
@@ -93,22 +93,22 @@ class _Count(msgspec.Struct):
 
 
 class RunningDays:
-    """Counts the days on which a journal is written, and remembers when each date last was.
+    """Counts the days on which a journal is written, and records when each date last was.
 
-    A day of running is a running day, however the date changes meanwhile; so is a run that begins
-    on another date than the running day before it.  A date that the count doesn't know, because
-    its file is lost or older than the count, is as young as the count itself.
+    24 hours of running are a running day, even if the date changes meanwhile; so is a run that
+    begins on another date than the previous running day.  A date that is not in the count, because
+    the count was lost or is newer than the file, is taken for the current one.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
-        """Kept in ``path``; ``clock`` gives seconds that never jump."""
+        """Store the count in ``path``; ``clock`` gives seconds that never jump."""
         self._path = path
         self._clock = clock
         self._counted_s: float | None = None  # when the running day began, in this run
         self._count = _Count()
 
     def load(self, dates: Iterable[date]) -> None:
-        """Go on with what is stored; the journal has files of ``dates``."""
+        """Continue from the stored count; the journal has files of ``dates``."""
         self._counted_s, self._count = None, _Count()
         with suppress(OSError, ValueError, RecursionError), self._path.open("rb") as stored:
             self._count = msgspec.json.decode(stored.read(_LARGEST_BYTES), type=_Count)
@@ -116,11 +116,11 @@ class RunningDays:
 
     @property
     def today(self) -> int:
-        """The running day."""
+        """The current running day."""
         return self._count.running_day
 
     def written(self, day: date) -> int:
-        """The running day on which something of the date ``day`` was last written."""
+        """The running day on which an event of the date ``day`` was last written."""
         return self._count.written.get(day, self.today)
 
     def keep(self, dates: Iterable[date]) -> None:
@@ -128,7 +128,7 @@ class RunningDays:
         self._count.written = {day: self.written(day) for day in dates}
 
     def note(self, day: date) -> None:
-        """Something of the date ``day`` has just been written."""
+        """Record that an event of the date ``day`` has just been written."""
         now_s = self._clock()
         if self._counted_s is None:
             self._counted_s = now_s
@@ -141,12 +141,12 @@ class RunningDays:
             self._count.began = day
         if self._count.written.get(day) != self.today:
             self._count.written[day] = self.today
-            with suppress(OSError):  # then what is kept is kept for longer
+            with suppress(OSError):  # then files are only kept for longer
                 replace_file(self._path, msgspec.json.encode(self._count))
 
 
 def clock_is_trusted() -> bool:
-    """Whether ``timedatectl`` doesn't call the clock unsynchronised; also where there is none."""
+    """Whether ``timedatectl`` does not report an unsynchronised clock; True if it is missing."""
     command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
     try:
         answer = subprocess.run(

@@ -1,7 +1,7 @@
-"""The summary of a closed file, kept beside it, so that months are summarised in a moment.
+"""Stores the summary of a closed file beside it, so that summarising months is fast.
 
-``2026-11-21.jsonl`` has ``.2026-11-21.jsonl.summary``, a few kilobytes of JSON.  Nothing depends
-on it: if it is missing, damaged or out of date, the file itself is read.
+The summary of ``2026-11-21.jsonl`` is ``.2026-11-21.jsonl.summary``, a few kilobytes of JSON.
+Nothing depends on it: if it is missing, damaged or out of date, the file itself is read.
 """
 
 from collections.abc import Iterable
@@ -48,7 +48,7 @@ def load(file: Path, recordings: bool = False) -> Summary | None:
 
 
 def store(file: Path) -> None:
-    """Summarise ``file`` and store the summary; if the disk refuses it, only time is lost."""
+    """Summarise ``file`` and store the summary; if that fails, only time is lost."""
     with suppress(OSError):
         before = file.stat()
         heard, recordings = Summary(), Summary()

@@ -1,4 +1,4 @@
-"""The one writer of a journal: batched, locked, and patient with a card that fails."""
+"""Writes a journal in batches, under a lock, and keeps going while the disk refuses to write."""
 
 import errno
 import logging
@@ -26,21 +26,21 @@ _log = logging.getLogger(__name__)
 
 _MB = 2**20
 _BATCH_BYTES = 64 * 1024
-"""Written at a time: what a nearly full disk refuses as a whole it may take in parts."""
+"""Bytes per write: a nearly full disk may accept in parts what it refuses as a whole."""
 
 _RETRY_S = 1.0
-"""At least so long after a refusal the disk is tried again."""
+"""The least time between a refused write and the next attempt."""
 
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
-"""Troubles of the disk, which may pass; any other at start is a mistake of the user's."""
+"""Errors of the disk, which may pass; any other error at the start is a mistake of the user's."""
 
 
 @dataclass(frozen=True)
 class JournalLimits:
-    """What a journal may take and lose.
+    """Limits on the size of a journal and on what it may lose.
 
-    flush_s: oldest event that a power cut may take; pending_events: events kept in memory
-    while the disk refuses them; the others bound one file and the whole folder.
+    flush_s: age of the oldest event that a power cut may lose; pending_events: events kept in
+    memory while the disk refuses them; the others limit one file and the whole folder.
     """
 
     flush_s: float = 5.0
@@ -58,10 +58,10 @@ class _Line:
 
 
 class JournalWriter:
-    """Appends events to the files of ``folder``, which no other process may write meanwhile.
+    """Appends events to the files in ``folder``, to which no other process may write meanwhile.
 
-    A disk that is full or read-only raises nothing: events wait in memory, the oldest are
-    dropped and counted when they become too many, and writing resumes when it can.
+    A full or read-only disk raises no error: events wait in memory, the oldest are dropped and
+    counted if there are too many, and writing resumes as soon as possible.
     """
 
     def __init__(
@@ -78,20 +78,20 @@ class JournalWriter:
     ) -> None:
         """``clock`` gives seconds that never go back; ``zone`` None is the local one.
 
-        recording_day: what is written is a recording that is listened to on this day; every line
-        says that it is one, and is in the files of this day, whatever its own time is.
-        ``report`` is told in one sentence when the disk begins to refuse events and when it
-        takes them again.  ``wall_clock`` gives POSIX seconds, and ``trusted`` says whether they
-        are right, as far as anybody knows; both are asked before old days are removed.
+        recording_day: the events belong to a recording that is listened to on this day; every
+        line is marked so and goes to the files of this day, whatever its own time is.
+        ``report`` gets one sentence when the disk begins to refuse events and one when it accepts
+        them again.  ``wall_clock`` gives POSIX seconds, and ``trusted`` says whether they are
+        known to be wrong; both are called before old days are removed.
 
-        Raises JournalError where the folder can't be made or is being written by another process.
+        Raises JournalError if the folder can't be created or another process writes to it.
         """
         self.folder = folder
         self.limits = limits or JournalLimits()
         self.problem: str | None = None
         """Why nothing can be written at the moment."""
         self.mended_bytes = 0
-        """Length of the half-written lines that a crash had left."""
+        """Length in bytes of the partial lines that a crash had left."""
         self._recording_day = recording_day
         self._clock = clock
         self._zone = zone
@@ -122,11 +122,11 @@ class JournalWriter:
 
     @property
     def wait_s(self) -> float | None:
-        """Seconds until :meth:`tick` has something to do; None while nothing waits."""
+        """Seconds until :meth:`tick` has something to do; None if no event is waiting."""
         return None if self._due is None else max(0.0, self._due - self._clock())
 
     def write(self, event: Event) -> None:
-        """Take one event; :meth:`tick` brings it to the disk."""
+        """Queue one event; :meth:`tick` writes it to the disk."""
         day = self._recording_day or event.time.astimezone(self._zone).date()
         data = self._encoded(event)
         if len(self._pending) >= self.limits.pending_events:
@@ -137,12 +137,12 @@ class JournalWriter:
             self._due = self._clock() + self.limits.flush_s
 
     def tick(self) -> None:
-        """Write what has waited for long enough; call it after :attr:`wait_s` at the latest."""
+        """Write what has waited long enough; call it after :attr:`wait_s` at the latest."""
         if self._due is not None and self._clock() >= self._due:
             self.flush()
 
     def flush(self) -> None:
-        """Write all that waits, down to the disk; what it refuses is kept and tried again."""
+        """Write all waiting events to the disk; what it refuses is kept and tried again."""
         time.tzset()  # the device may have been carried to another time zone
         try:
             self._roll_back()
@@ -163,7 +163,7 @@ class JournalWriter:
             self._report(f"the journal in {self.folder} is being written again")
 
     def close(self) -> None:
-        """Write all that waits and let others write; JournalError where events stay unwritten."""
+        """Write all waiting events and release the lock; raises JournalError if any are lost."""
         try:
             if self._pending:
                 self.flush()
@@ -175,9 +175,9 @@ class JournalWriter:
             self._release()
 
     def _open(self) -> None:
-        """Make the folder, lock it and cut half-written lines off, as far as not yet done.
+        """Create the folder, lock it and truncate partial lines, unless that is already done.
 
-        It may have been deleted, or replaced by another, which has to be locked anew.
+        The folder may have been deleted, or replaced by another, which has to be locked again.
         """
         if self._lock is not None and not is_held(self._lock, self.folder):
             self._release()
@@ -189,7 +189,9 @@ class JournalWriter:
             for file in files:
                 if cut := cut_partial_line(file.path):
                     self.mended_bytes += cut
-                    _log.warning("%s: cut a half-written line of %d bytes off", file.path, cut)
+                    _log.warning(
+                        "%s: removed a partial line of %d bytes at the end", file.path, cut
+                    )
             self._running_days.load(file.day for file in files)
             self._mended = True
 
@@ -213,7 +215,7 @@ class JournalWriter:
             self._refused_since_s = now_s
 
     def _write_batch(self) -> None:
-        """Write the oldest lines of one day, as many as go into one batch."""
+        """Write the oldest lines of one day, as many as fit into one batch."""
         day = self._pending[0].day
         batch = self._notes()
         size = sum(map(len, batch))
@@ -230,7 +232,7 @@ class JournalWriter:
         if is_new:
             self._begun = file
         rest = deque(islice(self._pending, count, None))
-        # Together: a signal's exception in between would lose events or write them twice.
+        # In one statement: a signal's exception in between would lose events or repeat them.
         self._pending, self._unfinished = rest, None
         self._lost = 0
         self._refused_since_s = None
@@ -241,7 +243,7 @@ class JournalWriter:
         return int(min(self.limits.max_mb, self.limits.keep_mb) * _MB)
 
     def _notes(self) -> list[bytes]:
-        """What the disk has cost since the last batch that it took, as lines."""
+        """Lines about what was lost or refused since the last batch that the disk accepted."""
         notes = []
         if self._lost:
             reason = self.problem or "more events than the memory kept for them"
@@ -257,10 +259,10 @@ class JournalWriter:
         return to_line(placed(event, self._zone, of_recording)).encode() + b"\n"
 
     def _append(self, name: str, data: bytes) -> None:
-        """Bring ``data`` to the disk; until it is taken off the list, :meth:`_roll_back` undoes it.
+        """Write ``data`` to the disk; until it has left the queue, :meth:`_roll_back` undoes it.
 
-        The file is opened for each batch, in the folder that is locked: it may have been removed,
-        or the folder replaced.
+        The file is opened for each batch, in the locked folder: the file may have been removed, or
+        the folder replaced.
         """
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
         descriptor = regular_descriptor(name, flags, 0o640, dir_fd=self._lock)
@@ -274,10 +276,10 @@ class JournalWriter:
         finally:
             os.close(descriptor)
         if not end and self._lock is not None:
-            os.fsync(self._lock)  # a new file's name is on the disk only when its folder is
+            os.fsync(self._lock)  # a new file's name is on the disk only once its folder is
 
     def _roll_back(self) -> None:
-        """Cut off what a failed attempt left, so that no line is halved or doubled."""
+        """Remove what a failed attempt left, so that no line is incomplete or repeated."""
         if self._unfinished:
             name, end = self._unfinished
             with suppress(FileNotFoundError):
@@ -292,16 +294,16 @@ class JournalWriter:
             self._unfinished = None
 
     def _file_for(self, day: date, size: int) -> tuple[JournalFile, bool]:
-        """The newest file of ``day``, or one that is new where that has no room for ``size``."""
+        """The newest file of ``day``, or a new one if that has no room for ``size`` bytes."""
         files = [file for file in journal_files(self.folder) if file.day == day]
         if files and files[-1].path.stat().st_size + size <= self._file_bytes:
             return files[-1], False
         return JournalFile.at(self.folder, day, files[-1].index + 1 if files else 0), True
 
     def _keep_limits(self, begun: JournalFile) -> None:
-        """Remove what is too old or too much now that ``begun`` is there, and sum up the rest.
+        """Remove what exceeds the limits now that ``begun`` exists, and summarise the rest.
 
-        What is removed is said first.
+        The removal is recorded in the journal first.
         """
         now = moment(self._wall_clock())
         days = self._running_days
@@ -334,7 +336,7 @@ class JournalWriter:
 
 
 def cut_partial_line(path: Path) -> int:
-    """Cut a half-written last line off ``path``; return its length in bytes."""
+    """Truncate a partial last line of ``path``; return its length in bytes."""
     with open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)
         end = size

@@ -47,18 +47,18 @@ Probability = Annotated[float, Meta(ge=0, le=1)]
 ZeroPoint = Annotated[int, Meta(ge=-128, le=127)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Name = Annotated[str, Meta(pattern=r"^[\w.+-]{1,100}\Z")]
-"""Of a bundle, as ``undertone-train promote`` takes it and more."""
+"""The length of a bundle's name: more than ``undertone-train promote`` allows."""
 Label = Annotated[str, Meta(pattern=r"^\w[\w .'/+-]{0,49}\Z")]
 Text = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]{0,200}\Z")]
-"""On one line, without what moves a terminal's cursor."""
+"""One line without control characters."""
 Texts = Annotated[tuple[Text, ...], Meta(max_length=10_000)]
 
 
 class Normalization(Strict, frozen=True):
     """What is done to a window before the network: noise, level, then mean and deviation.
 
-    level: ``energy-mean`` subtracts from coefficient 0 its mean over the window, which takes
-        the microphone's gain out; ``none`` leaves it.
+    level: ``energy-mean`` subtracts from coefficient 0 its mean over the window, which removes
+        the microphone's gain; ``none`` leaves it.
     mean, deviation: per coefficient, over the training windows.
     steady_noise: ``subtracted`` as in ``spectral_subtraction``, or ``kept``.
     """
@@ -79,7 +79,7 @@ class Quantization(Strict, frozen=True):
 
 
 class Training(Strict, frozen=True):
-    """Where the weights come from."""
+    """How the weights were made."""
 
     corpora: Texts
     train_speakers: Texts
@@ -115,7 +115,7 @@ class Manifest(Strict, frozen=True):
     commit: Text
 
     def __post_init__(self) -> None:
-        """Raise ValueError where fields contradict each other."""
+        """Raises ValueError if fields contradict each other."""
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must differ from each other")
         n = self.mfcc.n_coefficients
@@ -133,7 +133,7 @@ class Manifest(Strict, frozen=True):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A validated manifest and the model's bytes, whose SHA-256 fits it."""
+    """A validated manifest and the model's bytes, whose SHA-256 matches."""
 
     folder: Path
     manifest: Manifest
@@ -145,7 +145,7 @@ class Bundle:
         threads: int = 1,
         reference_kernels: bool = False,
     ) -> Int8Interpreter:
-        """The model ready to invoke; raises BundleError where it is not what the manifest says."""
+        """The model, ready to invoke; raises BundleError if it differs from the manifest."""
         try_out(self.model, runtime, threads, reference_kernels)
         interpreter = Int8Interpreter(self.model, runtime, threads, reference_kernels)
         manifest, wanted = self.manifest, self.manifest.quantization
@@ -157,9 +157,9 @@ class Bundle:
 
 
 def load(name_or_path: str | Path = DEFAULT_BUNDLE) -> Bundle:
-    """Read and check the bundle of that name (an installed one) or in that folder.
+    """Read and check an installed bundle by its name, or the bundle in a folder.
 
-    Raises BundleError with one sentence that says what does not fit.
+    Raises BundleError with one sentence that says what is wrong.
     """
     folder = _find(name_or_path)
     manifest = parse_manifest(_read(folder / MANIFEST_FILE, _LARGEST_MANIFEST_BYTES), folder)
@@ -173,13 +173,13 @@ def load(name_or_path: str | Path = DEFAULT_BUNDLE) -> Bundle:
 
 
 def installed_bundles() -> dict[str, Path]:
-    """Folders of the bundles that came with the program, by name."""
+    """The folders of the installed bundles, by name."""
     root = Path(str(resources.files("undertone_models")))
     return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{MANIFEST_FILE}"))}
 
 
 def parse_manifest(content: bytes, folder: Path) -> Manifest:
-    """Validate a manifest's JSON field by field; an error names the key."""
+    """Validate a manifest's JSON field by field; errors name the key."""
     try:
         version = msgspec.json.decode(content, type=_SchemaVersion).schema_version
         if version != SCHEMA_VERSION:
@@ -195,7 +195,7 @@ def parse_manifest(content: bytes, folder: Path) -> Manifest:
 
 
 def manifest_json(manifest: Manifest) -> bytes:
-    """The manifest as indented JSON, as it is stored."""
+    """The manifest as indented JSON, ready to be stored."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
@@ -208,11 +208,11 @@ def _find(name_or_path: str | Path) -> Path:
     if str(name_or_path) in installed:
         return installed[str(name_or_path)]
     folder = Path(name_or_path)
-    if os.path.isfile(folder / MANIFEST_FILE):  # noqa: PTH113  False for what can be no name, too
+    if os.path.isfile(folder / MANIFEST_FILE):  # noqa: PTH113  also False for an impossible name
         return folder
     if os.path.isdir(folder):  # noqa: PTH112
         raise BundleError(
-            f"{folder} is no bundle, since it has no {MANIFEST_FILE}: name the folder that "
+            f"{folder} is not a bundle, because it has no {MANIFEST_FILE}: name the folder that "
             "`undertone-train promote` made, or an installed bundle."
         )
     known = f"installed are: {', '.join(installed) or 'none'}."
@@ -226,12 +226,12 @@ def _read(path: Path, limit: int) -> bytes:
             content = file.read(limit + 1)
     except OSError as error:
         raise BundleError(
-            f"{path} can't be read ({error.strerror}): install the bundle again, or see to its "
+            f"{path} can't be read ({error.strerror}): install the bundle again, or fix its "
             "permissions."
         ) from error
     if len(content) > limit:
         raise BundleError(
-            f"{path} is larger than {limit // 2**20} MiB, the most that it may have: install "
+            f"{path} is larger than {limit // 2**20} MiB, the limit for this file: install "
             "the bundle again."
         )
     return content

@@ -1,7 +1,7 @@
 """One adapter over the two TFLite runtimes, LiteRT and tflite-runtime.
 
-LiteRT is taken where it is installed: its XNNPACK kernels are several times faster on
-x86-64, and it is the only one for Python 3.12 on.  Both have the same interface.
+LiteRT is preferred if it is installed: its XNNPACK kernels are several times faster on
+x86-64, and it is the only one for Python 3.12 and later.  Both have the same interface.
 """
 
 import importlib
@@ -41,7 +41,7 @@ class TensorInfo:
 
 
 def installed_runtimes() -> list[InstalledRuntime]:
-    """Names of the runtimes found on this machine, the preferred one first; imports neither."""
+    """Names of the installed runtimes, the preferred one first; imports neither."""
     return [
         name
         for name, module in _MODULES.items()
@@ -103,13 +103,13 @@ class Int8Interpreter:
 
     @property
     def native(self) -> Any:
-        """The runtime's own interpreter, for a look at the graph."""
+        """The runtime's own interpreter, to inspect the graph."""
         return self._interpreter
 
     def invoke(self, values: NDArray[np.int8]) -> NDArray[np.int8]:
         """Run the model once; ``values`` int8 of ``input.shape``, returns ``output.shape``.
 
-        Raises BundleError where the model's parts do not fit each other.
+        Raises BundleError if the model is inconsistent.
         """
         with self._invoking:
             self._interpreter.set_tensor(self._input_index, values)
@@ -129,8 +129,8 @@ def try_out(
 ) -> None:
     """Load ``model`` and run it once in a child process, with bounded memory and time.
 
-    The runtimes are C++ that trusts a model: tflite-runtime does not even check that its offsets
-    lie inside it, so that one wrong byte can end the process.  Raises BundleError where it does.
+    The runtimes are C++ code that trusts the model: tflite-runtime does not even check that offsets
+    are within the file, so one wrong byte can crash the process.  Raises BundleError if it does.
     """
     load_runtime(runtime)  # here, so that it is not imported twice
 
@@ -140,13 +140,13 @@ def try_out(
 
     if end := crash_of(run):
         raise BundleError(
-            f"The model takes its runtime down ({end}): it is damaged or was made to do that; "
+            f"The model crashes its runtime ({end}): it is damaged or malicious; "
             "install the bundle again."
         )
 
 
 def choose_runtime(runtime: RuntimeName = "auto") -> InstalledRuntime:
-    """The runtime that this name stands for here; raises RuntimeMissingError."""
+    """The installed runtime that this name stands for; raises RuntimeMissingError."""
     installed = installed_runtimes()
     if runtime == "auto" and installed:
         return installed[0]
@@ -166,7 +166,7 @@ def load_runtime(runtime: RuntimeName) -> None:
 
 
 def package_version(runtime: InstalledRuntime) -> str:
-    """The version of the package that ``runtime``, one that is installed, comes from."""
+    """The version of the package of ``runtime``, which must be installed."""
     return metadata.version(_package(runtime))
 
 
@@ -175,8 +175,8 @@ def _package(runtime: InstalledRuntime) -> str:
 
 
 def _import(runtime: InstalledRuntime) -> Any:
-    # tflite-runtime for Arm has the processor flush subnormal numbers to zero from its import on;
-    # NumPy warns of that when it looks for the smallest one, which it does once
+    # Importing tflite-runtime for Arm makes the processor flush subnormal numbers to zero, of which
+    # NumPy would warn when it first looks for the smallest one; so it looks before that.
     np.finfo(np.float64)
     try:
         return importlib.import_module(_MODULES[runtime])

@@ -12,7 +12,7 @@ from undertone.audio.files import read_blocks
 _BLOCK_S = 0.1
 _PAUSE_S = 1.5
 _PAUSE_DBFS = -75.0
-"""A quiet room: digital silence is what no microphone gives."""
+"""The noise of a quiet room: no microphone delivers digital silence."""
 
 
 def clips() -> list[Path]:

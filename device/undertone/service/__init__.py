@@ -1,1 +1,1 @@
-"""Undertone as a systemd service: its unit, its installation, and its talk with systemd."""
+"""Undertone as a systemd service: its unit, its installation, and its messages to systemd."""

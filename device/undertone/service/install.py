@@ -1,4 +1,4 @@
-"""Installs and removes the service: each action is a list of commands, to run or to show."""
+"""Installs and removes the service: each action is a list of commands to run or print."""
 
 import pwd
 import shlex
@@ -13,7 +13,7 @@ from undertone.service import unit
 UNIT_PATH = Path(f"/etc/systemd/system/{unit.NAME}.service")
 PUBLISH_UNIT_PATH = UNIT_PATH.with_name(f"{unit.PUBLISH_NAME}.service")
 BOOTED = Path("/run/systemd/system")
-"""Exists where systemd runs the machine: see sd_booted(3)."""
+"""Exists if the machine runs systemd: see sd_booted(3)."""
 
 _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
 """What the unit's ProtectHome= and PrivateTmp= hide from the service."""
@@ -23,23 +23,23 @@ _SYSTEMCTL = "systemctl"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command; ``stdin`` is the text that it reads."""
+    """One command; ``stdin`` is its input."""
 
     command: tuple[str, ...]
     stdin: str = ""
 
     def __str__(self) -> str:
-        """As a line of a shell script, with its input below it."""
+        """A line of a shell script, followed by its input."""
         line = shlex.join(self.command)
         return f"{line} <<'END'\n{self.stdin}END" if self.stdin else line
 
 
 Run = Callable[[Step], int]
-"""Runs a step to its exit status."""
+"""Runs a step and returns its exit status."""
 
 
 def run(step: Step) -> int:
-    """Run it with its output shown; raises ServiceError if the program is missing."""
+    """Run it and show its output; raises ServiceError if the program is missing."""
     try:
         return subprocess.run(step.command, input=step.stdin or None, text=True).returncode
     except OSError as error:
@@ -47,16 +47,16 @@ def run(step: Step) -> int:
 
 
 def require_systemd(booted: Path = BOOTED) -> None:
-    """Raise ServiceError on a machine that systemd does not run."""
+    """Raise ServiceError on a machine that does not run systemd."""
     if not booted.is_dir():
         raise ServiceError(
-            "systemd does not run this machine, so that there is no service to manage: "
-            "let what does run it start `undertone listen --source mic`."
+            "this machine does not run systemd, so there is no service to manage: "
+            "have its own init system start `undertone listen --source mic`."
         )
 
 
 def require_root(user_id: int, command: Iterable[str]) -> None:
-    """Raise ServiceError, with the ``command`` that does it, for any user but root."""
+    """Raise ServiceError, naming the ``command`` to run instead, for any user but root."""
     if user_id != 0:
         raise ServiceError(
             f"only root may change the services of a machine: run sudo {shlex.join(command)}"
@@ -64,29 +64,29 @@ def require_root(user_id: int, command: Iterable[str]) -> None:
 
 
 def require_reachable(paths: Iterable[Path]) -> None:
-    """Raise ServiceError where the service could not see one of the program's own ``paths``."""
+    """Raise ServiceError if the service could not see one of the program's own ``paths``."""
     for path in paths:
         for hidden in _HIDDEN:
             if path.is_relative_to(hidden):
                 raise ServiceError(
-                    f"a service may not look into {hidden}, where this program is ({path}): "
-                    "install Undertone for the machine, and use that one's command: "
+                    f"the service has no access to {hidden}, where this program is ({path}): "
+                    "install Undertone system-wide and use the command from there: "
                     f"sudo python3 -m venv /opt/{unit.NAME}, "
                     f"then sudo /opt/{unit.NAME}/bin/pip install and the folder of its source."
                 )
 
 
 def require_installed(path: Path = UNIT_PATH) -> None:
-    """Raise ServiceError where there is no unit."""
+    """Raise ServiceError if there is no unit."""
     if not path.exists():
         raise ServiceError(
-            "the service is not installed: see undertone service install --dry-run for what "
+            "the service is not installed: run undertone service install; --dry-run shows what "
             "that would do."
         )
 
 
 def user_exists(name: str = unit.NAME) -> bool:
-    """Whether this machine knows the user."""
+    """Whether this machine has the user."""
     try:
         pwd.getpwnam(name)
     except KeyError:
@@ -97,8 +97,8 @@ def user_exists(name: str = unit.NAME) -> bool:
 def install_steps(service: unit.Unit, *, with_user: bool) -> list[Step]:
     """Write the unit, enable it at boot, and start or restart it now.
 
-    with_user: make its user first, a fixed one, so that the journal has an owner and a group
-    that others can be made members of.
+    with_user: create its user first, a fixed one, so that the journal has an owner and a group
+        to which others can be added.
     """
     home = f"/var/lib/{service.state_folder}"
     options = ("--system", "--user-group", "--no-create-home", "--home-dir", home)
@@ -148,7 +148,7 @@ def status_step(*, with_publish: bool = False) -> Step:
 
 
 def perform(steps: Iterable[Step], run: Run = run) -> None:
-    """Run the steps in turn; ServiceError at the first that fails."""
+    """Run the steps in turn; raises ServiceError at the first that fails."""
     for step in steps:
         if status := run(step):
             raise ServiceError(

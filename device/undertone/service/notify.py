@@ -1,7 +1,7 @@
 """Status messages of a service to systemd, by the protocol of sd_notify(3).
 
-It is a datagram to a socket: the manual page prints the code to copy instead of depending on
-a library, and what the package index has for it was last touched in 2017.
+A message is a datagram to a socket: the manual page recommends a few lines of code over a
+library, and the package for it was last changed in 2017.
 """
 
 import os
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from undertone.errors import ServiceError
 
-_PATIENCE_S = 1.0  # a system that is too busy to listen must not hold up the listening
+_PATIENCE_S = 1.0  # a service manager that is too busy to read must not delay the listening
 
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """The way to the service manager.
+    """Sends messages to the service manager.
 
-    address: path of its datagram socket, with ``@`` in front where it is abstract.
+    address: path of its datagram socket, beginning with ``@`` if it is abstract.
     watchdog_s: how long it waits for a keep-alive before it stops the service; None: forever.
     """
 
@@ -26,8 +26,8 @@ class Notifier:
     watchdog_s: float | None = None
 
     def send(self, *assignments: str) -> None:
-        """Send ``READY=1`` and the like; ServiceError where they are not taken."""
-        # a microphone's or a file's name must not become an assignment of its own
+        """Send assignments such as ``READY=1``; raises ServiceError if that fails."""
+        # the name of a microphone or a file must not be able to add an assignment
         lines = "\n".join(assignment.replace("\n", " ") for assignment in assignments)
         address = "\0" + self.address[1:] if self.address.startswith("@") else self.address
         try:
@@ -36,12 +36,12 @@ class Notifier:
                 sender.sendto(lines.encode(errors="replace"), address)
         except OSError as error:
             raise ServiceError(
-                f"the service manager takes no message on {self.address}: {error}"
+                f"can't send a message to the service manager on {self.address}: {error}"
             ) from error
 
 
 def service_manager(environment: Mapping[str, str]) -> Notifier | None:
-    """The service manager that started this process; None where there is none that listens."""
+    """The service manager that started this process; None if there is none, or it needs no news."""
     address = environment.get("NOTIFY_SOCKET")
     if not address:
         return None

@@ -1,4 +1,4 @@
-"""The signals that a service gets: SIGTERM ends it, SIGHUP makes it read its settings again."""
+"""The signals that a service gets: SIGTERM ends it, SIGHUP makes it reload its settings."""
 
 import os
 import signal
@@ -16,15 +16,15 @@ _Item = TypeVar("_Item")
 class ShutdownSignals:
     """Ends a source at the first SIGTERM, SIGHUP or Ctrl-C.
 
-    A signal interrupts nothing but the wait for the source's next item, so that whatever is being
-    done with the last one comes to its end.  Later signals are only noted; Ctrl-\\ (SIGQUIT) still
-    ends a program that hangs.
+    A signal interrupts only the wait for the source's next item, so that the processing of the
+    last one is completed.  Later signals are only recorded; Ctrl-\\ (SIGQUIT) still ends a program
+    that hangs.
     """
 
     def __init__(self, *, service: bool) -> None:
-        """Catch them from now on; call it from the main thread.
+        """Handle the signals from now on; call it from the main thread.
 
-        service: SIGHUP means reload; without a service it means that the terminal was closed.
+        service: SIGHUP means reload; otherwise it means that the terminal was closed.
         """
         self._service = service
         self._received: list[int] = []
@@ -36,11 +36,11 @@ class ShutdownSignals:
 
     @property
     def reload(self) -> bool:
-        """Whether a service was sent SIGHUP, and nothing else."""
+        """Whether a service received SIGHUP and no other signal."""
         return self._service and {*self._received} == {signal.SIGHUP}
 
     def until_signal(self, source: Iterable[_Item]) -> Iterator[_Item]:
-        """The items of ``source`` until a signal comes, which is a KeyboardInterrupt here."""
+        """The items of ``source`` until a signal arrives, which raises KeyboardInterrupt."""
         items = iter(source)
         while True:
             self._waiting = True
@@ -66,19 +66,18 @@ class ShutdownSignals:
 
 
 def ignore() -> None:
-    """Let no signal disturb the end of the interpreter, which gives them up one by one."""
+    """Ignore the signals while the interpreter shuts down and removes its own handlers."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 
 
-def start_anew() -> NoReturn:
-    """Run the same command line in the same process from its beginning.
+def restart() -> NoReturn:
+    """Replace this process by a new run of the same command line.
 
-    Call it when everything is closed.  What a pipe in front of this program had already given
-    to it (a block, or two seconds after a stall) is lost; a microphone loses what is said in the
-    meantime.
+    Call it when everything is closed.  Sound already read from a pipe (a block, or two seconds
+    after a stall) is lost, and so is what is said into a microphone in the meantime.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the new run catches it
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the new run handles it
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -17,20 +17,20 @@ from undertone.service.signals import RELOAD
 
 
 class ServiceSink:
-    """Tells systemd that the listening has begun, goes on, and ends.
+    """Reports to systemd that listening has begun, continues, and ends.
 
-    The signs of life come with the listener's moments, each of which follows a block that went
-    through the whole pipeline or an idle microphone that was looked after: where one of them
-    hangs they stop, and systemd restarts the service.  A lost microphone is idle.
+    A keep-alive is sent when the listener reports its status, after each block that went through
+    the whole pipeline and after each check of an idle microphone: if one of these hangs, the
+    keep-alives stop, and systemd restarts the service.  A lost microphone counts as idle.
 
-    The status counts segments and names no emotion: it is there for every user to read, the
-    journal for its owner and group only.
+    The status counts segments and names no emotion: every user can read it, but the journal only
+    its owner and group.
     """
 
     def __init__(
         self, manager: Notifier, steady_clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """``steady_clock`` gives CLOCK_MONOTONIC in seconds, which systemd knows as well."""
+        """``steady_clock`` gives CLOCK_MONOTONIC in seconds, which systemd uses too."""
         self._manager = manager
         self._clock = steady_clock
         self._ready = False
@@ -39,7 +39,7 @@ class ServiceSink:
         self._segments = 0
 
     def handle(self, event: Event) -> None:
-        """Tell what the event changes."""
+        """Report what the event changes."""
         match event:
             case Started():
                 self._source = event.source
@@ -51,13 +51,13 @@ class ServiceSink:
             case SourceBack():
                 self._manager.send(self._status())
             case Stopped(reason=reason) if reason == RELOAD:
-                # systemd 253 and later want the moment as well, for Type=notify-reload
+                # systemd 253 and later need the time too, for Type=notify-reload
                 self._manager.send("RELOADING=1", f"MONOTONIC_USEC={self._clock() * 1e6:.0f}")
             case Stopped():
                 self._manager.send("STOPPING=1", f"STATUS=Ended: {event.reason}")
 
     def observe(self, status: LiveStatus) -> None:
-        """Say that the service is ready, once, and then that it is alive, twice as often as due."""
+        """Report once that the service is ready, then that it is alive, twice as often as due."""
         now_s = self._clock()
         if not self._ready:
             self._ready = True
@@ -67,8 +67,8 @@ class ServiceSink:
             self._manager.send("WATCHDOG=1")
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: nothing is open."""
 
     def _status(self) -> str:
         plural = "" if self._segments == 1 else "s"
-        return f"STATUS=Listening to {self._source}: {self._segments} segment{plural} heard"
+        return f"STATUS=Listening to {self._source}: {self._segments} segment{plural} of speech"

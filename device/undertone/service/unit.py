@@ -1,11 +1,11 @@
-"""The systemd unit: a pure function from a few facts to its text."""
+"""The text of the systemd unit, as a pure function of a few parameters."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 NAME = "undertone"
-"""Of the service, its user, and its folders below ``/etc`` and ``/var/lib``."""
+"""The name of the service, of its user, and of its folders below ``/etc`` and ``/var/lib``."""
 
 PUBLISH_NAME = f"{NAME}-publish"
 """Of the service that follows the journal, and of its folder below ``/var/lib``."""
@@ -15,9 +15,9 @@ _PLAIN_WORD = re.compile(r"[\w@+=:,./-]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What differs from one machine to another.
+    """What differs between machines.
 
-    executable: the program ``undertone``; arguments: for its command ``listen``.
+    executable: the program ``undertone``; arguments: those for its command ``listen``.
     """
 
     executable: Path
@@ -28,7 +28,7 @@ class Unit:
 
 
 def text(unit: Unit) -> str:
-    """The unit file.  Raises ValueError where a path or an argument has a control character."""
+    """The unit file.  Raises ValueError if a path or an argument contains a control character."""
     words = (str(unit.executable), "listen", "--source", "mic", *unit.arguments)
     return _TEMPLATE.format(
         command=" ".join(map(_quoted, words)),
@@ -53,7 +53,7 @@ def publish_text(executable: Path) -> str:
 
 
 def _quoted(word: str) -> str:
-    """A word of a command line as systemd reads it: see "Command lines" in systemd.service(5)."""
+    """A word of a command line, quoted for systemd: "Command lines" in systemd.service(5)."""
     if not word.isprintable():
         raise ValueError(f"{word!r} has a control character")
     word = word.replace("%", "%%").replace("$", "$$")
@@ -93,9 +93,9 @@ SystemCallFilter=@system-service
 # runtimes, XNNPACK too, could live with it).
 _TEMPLATE = """\
 [Unit]
-Description=Undertone: emotions heard, into the local journal
+Description=Undertone: logs the emotions in speech to a local journal
 After=sound.target
-# A microphone that is missing at the start is waited for, however long it takes.
+# If the microphone is missing at the start, retry until it is there.
 StartLimitIntervalSec=0
 
 [Service]
@@ -108,7 +108,7 @@ Restart=always
 RestartSec=30
 KillSignal=SIGTERM
 TimeoutStopSec=10
-# What is heard goes into Undertone's journal alone; the system's gets troubles (stderr).
+# Emotions go to Undertone's journal only; the system's journal gets errors (stderr).
 StandardOutput=null
 StandardError=journal
 
@@ -118,10 +118,10 @@ UMask=0027
 StateDirectory={state}
 StateDirectoryMode=0750
 Environment=UNDERTONE_STATE=/var/lib/{state}
-# The settings are those in /etc/{name}/config.toml, where there is one.
+# The settings are read from /etc/{name}/config.toml, if it exists.
 Environment=XDG_CONFIG_HOME=/etc
 
-# Sound cards, and no other device.
+# Sound cards, but no other devices.
 DevicePolicy=closed
 DeviceAllow=char-alsa rw
 

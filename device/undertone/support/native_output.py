@@ -1,4 +1,4 @@
-"""Keep what native libraries print about themselves off the user's screen."""
+"""Keeps what native libraries print off the user's screen."""
 
 import ctypes
 import os
@@ -12,10 +12,10 @@ STDOUT, STDERR = 1, 2
 
 @contextmanager
 def silenced(*descriptors: int) -> Iterator[None]:
-    """Send these file descriptors, and Python's streams on them, nowhere for a while.
+    """Discard what is written to these file descriptors, and to Python's streams on them.
 
-    Exceptions are unaffected.  What is suppressed is of no use to anybody: notices that C++ code
-    prints regardless of settings ("Created XNNPACK delegate").
+    Exceptions are unaffected.  What is discarded is of no use: notices that C++ code prints
+    whatever its settings ("Created XNNPACK delegate").
     """
     _flush()
     saved = {}
@@ -37,13 +37,13 @@ def silenced(*descriptors: int) -> Iterator[None]:
 
 @cache
 def mute_c_stderr() -> None:
-    """Send what C code prints to its ``stderr`` nowhere from now on; Python's is another stream.
+    """Discard what C code prints to its ``stderr`` from now on, but not what Python prints.
 
-    For libraries that print from threads of their own, at a time that no one can foresee.
+    For libraries that print from their own threads, at unpredictable times.
     """
     libc = ctypes.CDLL(None)
     libc.fopen.restype = ctypes.c_void_p
-    with suppress(ValueError):  # a C library without this name: its notices stay
+    with suppress(ValueError):  # a C library without this name: its notices are printed
         ctypes.c_void_p.in_dll(libc, "stderr").value = libc.fopen(os.devnull.encode(), b"we")
 
 

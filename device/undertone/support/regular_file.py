@@ -1,4 +1,4 @@
-"""Opens what must be a regular file: a FIFO waits for its other end, a device may have no end."""
+"""Opens regular files only: opening a FIFO waits for its other end, and a device may be endless."""
 
 import errno
 import os
@@ -8,18 +8,18 @@ from typing import BinaryIO
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """A regular file, open for reading; raises OSError, for anything else too."""
+    """A regular file, open for reading; raises OSError, also for anything else."""
     return open(path, "rb", opener=regular_descriptor)
 
 
 def regular_descriptor(
     path: str | Path, flags: int, mode: int = 0o666, *, dir_fd: int | None = None
 ) -> int:
-    """As ``os.open``; raises OSError for what is neither a regular file nor a folder, too.
+    """Like ``os.open``, but raises OSError for anything but a regular file or a folder.
 
     The opened file is checked, not the path, which could be replaced in between.
     """
-    not_waiting = flags | os.O_NONBLOCK  # for the other end of a FIFO
+    not_waiting = flags | os.O_NONBLOCK  # do not wait for the other end of a FIFO
     descriptor = os.open(path, not_waiting, mode, dir_fd=dir_fd)
     kind = os.fstat(descriptor).st_mode
     if stat.S_ISREG(kind) or stat.S_ISDIR(kind):

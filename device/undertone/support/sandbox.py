@@ -1,4 +1,4 @@
-"""Tries something out in a child process, which may die of it in this one's place."""
+"""Runs something in a child process, which may crash in place of this one."""
 
 import faulthandler
 import os
@@ -10,19 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 MEMORY_BYTES = 256 * 2**20
-"""What the child may take beyond what it starts with; the shipped model takes 3 MiB."""
+"""Memory that the child may take beyond what it starts with; a shipped model takes 3 MiB."""
 
 SECONDS = 10
-"""Of computing, and three times as long by the clock; a shipped model takes 0.01 s."""
+"""Limit of processor time, a third of that of elapsed time; a shipped model takes 0.01 s."""
 
 
 def crash_of(task: Callable[[], object]) -> str | None:
-    """How ``task`` ends a process, in a few words; None where it comes back.
+    """How ``task`` crashes a process, in a few words; None if it returns or raises an exception.
 
-    An exception is no end: call it here as well and see.  The child has bounded memory and time.
+    To see an exception, call it in this process too.  The child's memory and time are limited.
     """
     ready, held = os.pipe()
-    with warnings.catch_warnings():  # Python 3.12 on, of threads: the task uses none of theirs
+    with warnings.catch_warnings():  # Python 3.12 and later warn of threads: the task uses none
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if not child:
@@ -56,12 +56,12 @@ def _endure(task: Callable[[], object]) -> None:
             signal.signal(number, signal.SIG_DFL)
         faulthandler.disable()  # what the parent does about crashes is for the parent's
         task()
-    finally:  # whatever was raised: nothing else of this program may run in the child
+    finally:  # whatever was raised: no other code of this program may run in the child
         os._exit(0)
 
 
 def _limit(what: int, value: int) -> None:
-    """Lower a limit; one that is lower already stays."""
+    """Lower a limit, unless it is already lower."""
     _, hard = resource.getrlimit(what)
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(what, (value, hard))

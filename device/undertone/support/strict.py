@@ -1,4 +1,4 @@
-"""The base of everything that is read from a file with a schema."""
+"""The base class for everything that is read from a file with a schema."""
 
 import msgspec
 

@@ -1,6 +1,6 @@
-"""Pictures as SVG, written without a plotting library.
+"""Writes SVG pictures without a plotting library.
 
-matplotlib would cost a Pi 100 MB on its card and seconds at each start, for some rectangles.
+matplotlib would cost a Pi 100 MB of its card and seconds at each start, for a few rectangles.
 """
 
 from xml.etree import ElementTree
@@ -26,7 +26,7 @@ def picture(width: int, height: int) -> Element:
 
 
 def add(parent: Element, tag: str, text: str | None = None, **attributes: object) -> Element:
-    """A child whose attributes have hyphens for the underscores of ``attributes``."""
+    """Add a child element; underscores in the names of ``attributes`` become hyphens."""
     values = {name.replace("_", "-"): str(value) for name, value in attributes.items()}
     child = ElementTree.SubElement(parent, tag, values)
     child.text = text

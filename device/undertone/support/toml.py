@@ -1,4 +1,4 @@
-"""A small TOML file that a person has written."""
+"""Reads a small TOML file written by a person."""
 
 import tomllib
 from pathlib import Path
@@ -13,14 +13,14 @@ _LARGEST_FILE_BYTES = 2**20
 def read_toml(path: Path) -> dict[str, Any]:
     """The content of a small TOML file.
 
-    Raises FileNotFoundError where there is none, and ConfigError, which names the line, where it
-    can't be read or is not TOML.
+    Raises FileNotFoundError if there is none, and ConfigError, which names the line, if it can't
+    be read or is not TOML.
     """
     try:
         with open_regular(path) as file:
             content = file.read(_LARGEST_FILE_BYTES + 1)
         if len(content) > _LARGEST_FILE_BYTES:
-            raise ConfigError(f"{path} is far too large for a file of settings")
+            raise ConfigError(f"{path} is far too large for a settings file")
         return tomllib.loads(content.decode())
     except FileNotFoundError:
         raise

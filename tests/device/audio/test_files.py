@@ -137,7 +137,7 @@ def test_a_file_cut_off_is_read_to_its_end_and_reported(
     assert 0 < len(sound) < len(whole)
     assert np.array_equal(sound[:8_000], whole[:8_000])
     if name != "a.ogg":  # whose header promises no length
-        assert f"{path} is cut off" in caplog.text
+        assert f"{path} is truncated" in caplog.text
 
 
 def test_a_good_file_is_read_without_a_warning(
@@ -163,7 +163,7 @@ def test_a_rate_of_bytes_that_is_rounded_otherwise_is_no_damage(
     assert not caplog.text
     path.write_bytes(header[: len(header) // 2])
     sound_of(path)
-    assert "is cut off or damaged" in caplog.text
+    assert "is truncated or damaged" in caplog.text
 
 
 def make_missing(path: Path) -> None:
@@ -206,13 +206,13 @@ def make_wild_rate(path: Path) -> None:
     [
         (make_missing, "does not exist"),
         (make_empty, "is empty"),
-        (make_header_only, "holds no sound"),
+        (make_header_only, "contains no sound"),
         (make_cut_in_header, "is not audio"),
         (make_text, "is not audio"),
         (make_nan, "not numbers"),
         (make_infinite, "not numbers"),
         (make_wild_rate, "sample rate of 1 Hz"),
-        (Path.mkdir, "holds no audio file"),
+        (Path.mkdir, "contains no readable audio file"),
     ],
 )
 def test_a_bad_file_gives_one_sentence_that_names_it(
@@ -272,12 +272,12 @@ def test_folders_are_walked_in_order_and_named_files_always_taken(tmp_path: Path
     assert others == {".txt": 1, ".mat": 1}
 
 
-def test_a_path_that_yields_nothing_stays_in_the_list_to_be_told(tmp_path: Path) -> None:
+def test_a_path_without_audio_stays_in_the_list_to_be_reported(tmp_path: Path) -> None:
     found, _ = find_audio_files([tmp_path, str(tmp_path / "gone.wav")])
     assert found == [tmp_path, tmp_path / "gone.wav"]
 
 
-def test_a_file_that_vanishes_after_listing_is_told(tmp_path: Path) -> None:
+def test_a_file_that_vanishes_after_listing_is_reported(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", noise())
     (listed,), _ = find_audio_files([tmp_path])
     path.unlink()

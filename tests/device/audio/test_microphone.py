@@ -311,7 +311,7 @@ def test_a_microphone_that_repeats_itself_is_lost_until_it_gives_new_sound() -> 
     assert isinstance(back, SourceBack)
 
 
-def test_another_microphone_is_never_heard_in_its_place() -> None:
+def test_another_microphone_is_never_used_in_its_place() -> None:
     world = World()
     world.at(12.0, world.set(elsewhere="other"))
     world.at(100.0, world.set(elsewhere=None))
@@ -407,7 +407,7 @@ def test_a_stop_amid_digital_silence_is_no_silence_of_its_length() -> None:
     assert isinstance(gap, Gap)
 
 
-def test_a_microphone_that_is_unplugged_while_the_queue_is_full_has_told_of_the_drop() -> None:
+def test_a_microphone_unplugged_while_the_queue_is_full_has_reported_the_drop() -> None:
     world = World()
     made = microphone(world)
     queued = round(QUEUE_S / CHUNK_S)
@@ -424,7 +424,7 @@ def test_a_microphone_that_is_unplugged_while_the_queue_is_full_has_told_of_the_
     assert gap.time.timestamp() == pytest.approx(START_S + QUEUE_S, abs=0.3)
 
 
-def test_a_longer_pause_is_told_once() -> None:
+def test_a_longer_pause_is_reported_once() -> None:
     world = World()
     world.at(5.0, world.set(sends=False))
     world.at(9.0, world.set(sends=True))

@@ -131,8 +131,8 @@ def test_a_wav_that_is_not_16_bit_pcm_is_refused_with_the_right_command(content:
 
 
 @pytest.mark.parametrize("content", [b"", b"R", b"RIFF", b"\xff", wav_header(16_000, 1, 16)])
-def test_a_pipe_without_sound_is_told(content: bytes) -> None:
-    with pytest.raises(AudioSourceError, match=r"No sound came.*arecord"):
+def test_a_pipe_without_sound_is_reported(content: bytes) -> None:
+    with pytest.raises(AudioSourceError, match=r"No sound arrived.*arecord"):
         blocks_of(content)
 
 

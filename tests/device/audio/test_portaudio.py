@@ -148,12 +148,12 @@ def test_a_device_that_takes_no_setting_says_so(sound: MadeSoundDevice) -> None:
         PortAudioInput().open(ignore)
 
 
-def test_a_channel_that_is_not_there_is_told(sound: MadeSoundDevice) -> None:
+def test_a_missing_channel_is_reported(sound: MadeSoundDevice) -> None:
     with pytest.raises(AudioSourceError, match="no channel 4"):
         PortAudioInput("webcam", channel=4).open(ignore)
 
 
-def test_a_machine_without_microphone_is_told(sound: MadeSoundDevice) -> None:
+def test_a_machine_without_microphone_is_reported(sound: MadeSoundDevice) -> None:
     sound.devices = [made("Loudspeaker", 0)]
     assert list_inputs() == []
     with pytest.raises(NoMicrophoneError, match="plug one in"):
@@ -193,7 +193,7 @@ def test_no_other_device_ever_takes_the_place_of_a_lost_one(sound: MadeSoundDevi
         microphone.open(ignore)
 
 
-def test_not_even_its_twin_does() -> None:
+def test_not_even_an_identical_device_does() -> None:
     lost, twin = device("USB Mic (hw:1,0)"), device("USB Mic (hw:2,0)")
     assert same_device([twin], lost, alone=True) == twin
     assert same_device([twin, lost], lost, alone=False) == lost
@@ -209,7 +209,7 @@ def test_a_name_may_be_a_part_in_any_case() -> None:
 
 
 @pytest.mark.parametrize("wanted", ["mic", "piano"])
-def test_a_name_of_several_or_of_none_is_told_with_the_names_there_are(wanted: str) -> None:
+def test_an_ambiguous_or_unknown_name_is_reported_with_the_known_names(wanted: str) -> None:
     with pytest.raises(AudioSourceError) as caught:
         choose_device([device("Webcam Mic"), device("Headset Mic")], wanted)
     assert "Webcam Mic, Headset Mic" in str(caught.value)

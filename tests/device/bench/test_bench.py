@@ -85,7 +85,7 @@ def test_every_figure_is_there_and_finite(measured):
         assert 0 < of_one.p50_ms <= of_one.p90_ms <= of_one.p99_ms <= of_one.max_ms
 
 
-def test_the_end_of_speech_is_told_after_the_pause_that_ends_a_segment(measured):
+def test_the_end_of_speech_is_reported_after_the_pause_that_ends_a_segment(measured):
     (one,) = measured.measurements
     pause_s, block_s = GateConfig().pause_s, 0.1
     assert pause_s <= one.event_delay_s <= pause_s + block_s + 0.01
@@ -102,7 +102,7 @@ def test_the_detector_is_part_of_the_listening(measured):
     assert busy.cpu_share_without_detector == pytest.approx((minute_s - blocks * 0.002) / 60)
 
 
-def test_what_mfcc_saves_is_told_for_a_second_of_sound(measured):
+def test_what_mfcc_saves_is_reported_for_a_second_of_sound(measured):
     (one,) = changed(measured, mfcc=0.3, window_mfcc=5.0).measurements
     pieces = 60 * SAMPLE_RATE_HZ / PIECE_LENGTH  # of a minute, in which there are 60 windows
     assert one.mfcc_saving == pytest.approx(60 * 5.0 / (pieces * 0.3))
@@ -203,7 +203,7 @@ def test_a_comparison_has_the_ratios(measured):
     assert other_machine(measured, slower) is None
 
 
-def test_what_cannot_be_compared_is_told(measured):
+def test_what_cannot_be_compared_is_reported(measured):
     (one,) = measured.measurements
     other = msgspec.structs.replace(
         measured, measurements=(msgspec.structs.replace(one, threads=7),)
@@ -320,7 +320,7 @@ def damaged(tmp_path):
 
 
 def test_a_bundle_that_does_not_load_is_one_sentence(damaged, tmp_path, capsys):
-    for name, said in ((damaged, "damaged"), (tmp_path, "is no bundle"), ("nosuch", "nosuch")):
+    for name, said in ((damaged, "damaged"), (tmp_path, "is not a bundle"), ("nosuch", "nosuch")):
         assert call(name) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line
@@ -348,9 +348,7 @@ def test_a_wrong_command_line_is_status_2(arguments, said, capsys):
 
 
 @pytest.mark.parametrize("option", ["--output", "--plot"])
-def test_an_output_that_cannot_be_written_is_told_before_anything_is_measured(
-    option, tmp_path, capsys
-):
+def test_an_unwritable_output_is_reported_before_anything_is_measured(option, tmp_path, capsys):
     assert call(option, tmp_path / "nowhere" / "x") == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "Can't write" in line

@@ -137,7 +137,7 @@ def test_one_file_of_an_unknown_kind(call, capsys, tmp_path):
     assert status == 1
     skipped, empty = err.splitlines()
     assert skipped == "undertone: 1 file of an unknown kind was skipped (1 .mid)."
-    assert "holds no audio file" in empty
+    assert "contains no readable audio file" in empty
 
 
 def test_silence_has_no_speech(call, capsys, tmp_path):
@@ -153,7 +153,7 @@ def test_silence_has_no_speech(call, capsys, tmp_path):
 
 
 @pytest.mark.parametrize("samples", [1, 100, 1023, 8000])
-def test_a_clip_too_short_to_judge_has_no_speech(call, capsys, tmp_path, samples):
+def test_a_clip_too_short_to_classify_has_no_speech(call, capsys, tmp_path, samples):
     tone = 0.5 * np.sin(np.arange(samples) / 20)
     soundfile.write(tmp_path / "short.wav", tone, 16000)
     status, out, _ = call("classify", tmp_path / "short.wav", "--format", "json", capsys=capsys)
@@ -219,7 +219,7 @@ def test_a_file_may_have_any_name(tmp_path, form, encoding, monkeypatch):
 @pytest.mark.parametrize(
     "arguments", [["classify", "--format", "json", clips()[0]], ["listen", "--source", clips()[0]]]
 )
-def test_a_full_disk_under_the_output_is_told(tmp_path, arguments):
+def test_a_full_disk_under_the_output_is_reported(tmp_path, arguments):
     command = [sys.executable, "-m", "undertone.cli", *map(str, arguments)]
     environment = {**os.environ, "UNDERTONE_STATE": str(tmp_path / "state")}
     with Path("/dev/full").open("w") as full:
@@ -228,7 +228,7 @@ def test_a_full_disk_under_the_output_is_told(tmp_path, arguments):
         )
     assert done.returncode == 1
     assert done.stderr.endswith("The disk is full: make room and run the same command again.\n")
-    if arguments[0] == "listen":  # what is heard is in the journal all the same
+    if arguments[0] == "listen":  # the events are in the journal all the same
         assert [event["event"] for event in journal(tmp_path)] == ["start", "segment", "stop"]
 
 
@@ -255,7 +255,7 @@ def test_closed_streams_are_no_bug(tmp_path):
         ("stereo", {"samplerate": 16000}),
     ],
 )
-def test_any_format_of_a_clip_is_heard_much_alike(call, capsys, tmp_path, kind, arguments):
+def test_any_format_of_a_clip_gives_about_the_same_scores(call, capsys, tmp_path, kind, arguments):
     import soxr
 
     samples, rate = soundfile.read(clips()[4])
@@ -358,7 +358,7 @@ def test_a_signal_ends_with_everything_written(tmp_path, ending):
     process.stdin.write(samples.tobytes())
     process.stdin.write(bytes(32000 * 3))  # silence ends the segment
     process.stdin.flush()
-    process.stdout.readline()  # the segment has been heard
+    process.stdout.readline()  # the segment has been classified
     process.send_signal(ending)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err

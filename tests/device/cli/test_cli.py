@@ -98,7 +98,7 @@ printf '%s\n' "${COMPREPLY[@]}"
 
 @pytest.fixture
 def complete(tmp_path, monkeypatch):
-    """What bash would offer for a line, with the script that the documentation tells to make."""
+    """What bash would offer for a line, with the completion script from the documentation."""
     program = tmp_path / "bin/undertone"
     program.parent.mkdir()
     program.write_text(f"#!{sys.executable}\nfrom undertone.cli import main\nmain()\n")

@@ -59,7 +59,7 @@ def test_show_gives_the_newest(journal):
     assert len(run("show", "--last", 3).stdout.splitlines()) == 3
 
 
-def test_show_says_why_a_segment_could_not_be_judged(tmp_path):
+def test_show_says_why_a_segment_could_not_be_classified(tmp_path):
     writer = JournalWriter(tmp_path, zone=UTC)
     verdict = Verdict.of({"happy": 1.0}, reason="no sound above 4.8 kHz\x1b[2J")
     writer.write(SegmentEnded.of(START_S, 2.0, -20.0, verdict, "m", "0"))
@@ -174,7 +174,7 @@ def test_an_empty_journal(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["show", "summary", "plot", "export"])
-def test_damage_is_told_and_the_rest_is_read(journal, name):
+def test_damage_is_reported_and_the_rest_is_read(journal, name):
     with next(journal.glob("*.jsonl")).open("ab") as file:
         file.write(b"\xff\0{\n")
     result = run(name, *(["--last", 1000] if name == "show" else []))

@@ -74,7 +74,7 @@ def test_start_and_stop_need_no_line():
     assert describe(Stopped(moment(0.0), "interrupted", 1.0, 0)) is None
 
 
-def test_the_live_view_shows_what_is_heard_now():
+def test_the_live_view_shows_the_current_emotion():
     shown = console()
     view = LiveView(shown, "USB mic")
     view.handle(Started(moment(0.0), "USB mic", "ravdess8-compact", "0" * 64, "1"))
@@ -112,7 +112,7 @@ def test_the_summary_counts_verdicts():
     shown = console()
     shown.print(summary(counter.segments, counter.speech_s, 3725.0))
     text = shown.file.getvalue()
-    for word in ("1:02:05 listened", "0:08 of speech", "3 segments", "happy", "uncertain"):
+    for word in ("listened for 1:02:05", "0:08 of speech", "3 segments", "happy", "uncertain"):
         assert word in text
 
 

@@ -85,7 +85,7 @@ def test_microphone() -> None:
     [
         ((16_000, 48_000), "ok", "16 kHz"),
         ((44_100, 48_000), "ok", "48 kHz"),
-        ((8_000,), "warning", "8 kHz only"),
+        ((8_000,), "warning", "only at 8 kHz"),
         ((), "warning", "in use"),
     ],
 )
@@ -164,8 +164,8 @@ def test_clock(answer: str | None, status: str | None) -> None:
     ("answer", "status", "words"),
     [
         ("throttled=0x0\n", "ok", "fine"),
-        ("throttled=0x50005\n", "warning", "Now the supply voltage"),
-        ("throttled=0x80000\n", "warning", "Since boot"),
+        ("throttled=0x50005\n", "warning", "Now: the supply voltage"),
+        ("throttled=0x80000\n", "warning", "Earlier since boot"),
         (None, None, ""),
         ("VCHI initialization failed", None, ""),
     ],

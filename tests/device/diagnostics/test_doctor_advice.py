@@ -346,10 +346,10 @@ def test_who_may_not_change_the_environment_asks_root(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", ["ravdess8-compact", "small"])
-def test_a_broken_installation_is_made_anew_from_its_own_source(
+def test_a_broken_installation_is_reinstalled_from_its_own_source(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Never from a package index, where a stranger's program may have the name."""
+    """Never from a package index, where another program may have the name."""
     damaged = BundleError("It is damaged.") if name == "ravdess8-compact" else OSError("broken")
     check = raises(damaged)
     source = Path(undertone.__file__).parents[2]

@@ -1,4 +1,4 @@
-"""Recordings judged by several processes: `undertone classify --jobs`."""
+"""Recordings classified by several processes: `undertone classify --jobs`."""
 
 import json
 import os
@@ -15,14 +15,14 @@ import pytest
 from undertone.bench.memory import status_bytes
 from undertone.cli import run, undertone
 from undertone.errors import BundleError, WorkerError
-from undertone.files.batch import Judge, classify_files
+from undertone.files.batch import ClassifierConfig, classify_files
 from undertone.files.workers import Workers, in_new_process
 from undertone.recognition import bundle
 from undertone.samples import clips
 
 
-def judge(name="ravdess8-tiny"):
-    return Judge(bundle.load(name).folder)
+def config(name="ravdess8-tiny"):
+    return ClassifierConfig(bundle.load(name).folder)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def recordings(tmp_path_factory):
     return [*sorted(folder.iterdir()), folder / "gone.wav"]
 
 
-def test_several_processes_say_what_one_says_in_the_order_of_the_files(recordings, capsys):
+def test_several_processes_give_the_results_of_one_in_the_order_of_the_files(recordings, capsys):
     arguments = ["classify", *map(str, recordings), "--format", "json", "--model", "ravdess8-tiny"]
     assert run(undertone, "undertone", arguments) == 1
     alone = capsys.readouterr().out
@@ -48,12 +48,12 @@ def test_several_processes_say_what_one_says_in_the_order_of_the_files(recording
 
 def test_far_more_files_than_may_wait_come_in_order(recordings):
     paths = [recordings[2], recordings[5]] * 50
-    assert [one.path for one in classify_files(paths, judge(), jobs=2)] == paths
+    assert [one.path for one in classify_files(paths, config(), jobs=2)] == paths
 
 
-def test_what_was_heard_before_makes_no_difference(recordings):
+def test_earlier_files_make_no_difference(recordings):
     first, second = recordings[:2]
-    found = list(classify_files([first, second, first, first], judge()))
+    found = list(classify_files([first, second, first, first], config()))
     assert found[0].verdict.verdict == found[2].verdict.verdict
     for again in found[2:]:
         assert repr(again) == repr(found[0])
@@ -67,7 +67,7 @@ def test_files_leave_nothing_in_memory():
 def _growth_bytes(clip):
     """How much memory 100 files take that 100 before them did not."""
     resident = []
-    for number, _ in enumerate(classify_files([clip] * 200, judge())):
+    for number, _ in enumerate(classify_files([clip] * 200, config())):
         if number in (99, 199):
             resident.append(status_bytes("VmRSS"))
     return resident[1] - resident[0]
@@ -75,7 +75,7 @@ def _growth_bytes(clip):
 
 def test_whoever_stops_looking_stops_the_workers(recordings):
     before = processes()
-    results = classify_files(recordings * 100, judge(), jobs=2)
+    results = classify_files(recordings * 100, config(), jobs=2)
     next(results)
     assert len(processes() - before) >= 2
     results.close()
@@ -83,16 +83,16 @@ def test_whoever_stops_looking_stops_the_workers(recordings):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_model_that_is_gone_is_told_as_by_one_process(recordings, tmp_path, jobs):
+def test_a_missing_model_is_reported_as_by_one_process(recordings, tmp_path, jobs):
     folder = tmp_path / "bundle"
     shutil.copytree(bundle.load("ravdess8-tiny").folder, folder)
-    wanted = Judge(folder)
+    wanted = ClassifierConfig(folder)
     (folder / bundle.MODEL_FILE).unlink()
     with pytest.raises(BundleError, match="can't be read"):
         list(classify_files(recordings, wanted, jobs))
 
 
-def test_a_worker_that_is_killed_is_told():
+def test_a_worker_that_is_killed_is_reported():
     with pytest.raises(WorkerError, match="killed"):
         in_new_process(os.abort)
 

@@ -20,7 +20,7 @@ LINE_BYTES = 1000
 
 
 def note(number):
-    """An event that is told apart by its number, in a line of a little over 1,000 bytes."""
+    """An event that is identified by its number, in a line of a little over 1,000 bytes."""
     return Gap(moment(START_S + number), number, "x" * LINE_BYTES)
 
 
@@ -51,7 +51,7 @@ EVENTS_A_SECOND = 20
 
 
 def write_until_killed(folder, first, told, flush_s):
-    """Write events for ever, each a twentieth of a second of made time after the one before."""
+    """Write events forever, each a twentieth of a second of simulated time after the last."""
     number = first
     limits = JournalLimits(flush_s=flush_s, max_mb=0.01)
     writer = JournalWriter(folder, limits, clock=lambda: number / EVENTS_A_SECOND, zone=UTC)
@@ -63,7 +63,7 @@ def write_until_killed(folder, first, told, flush_s):
 
 
 def killed_writer(folder, first, told_bytes, flush_s):
-    """Let a child process write, kill it with -9 in its work; the last event that it told of."""
+    """Let a child process write and kill it with -9; return the last event that it reported."""
     told, telling = os.pipe()
     child = os.fork()
     if not child:
@@ -217,7 +217,7 @@ class TestACardThatRefuses:
         journal.writer.close()
         assert numbers(card / "journal") == [0, 1, 2]
 
-    def test_at_the_end_the_loss_is_told(self, card, trouble, reason):
+    def test_at_the_end_the_loss_is_reported(self, card, trouble, reason):
         journal = Journal(card / "journal")
         journal.write(0)
         with trouble(card):
@@ -230,7 +230,7 @@ class TestACardThatRefuses:
         after.writer.close()
         assert numbers(card / "journal") == [*range(5 - left), 9]
 
-    def test_a_half_line_on_it_is_mended_later(self, card, trouble, reason):
+    def test_a_partial_line_on_it_is_removed_later(self, card, trouble, reason):
         journal = Journal(card / "journal")
         journal.write(0, 1)
         journal.writer.close()

@@ -82,7 +82,7 @@ def test_a_segment_as_its_reader_sees_it():
     }
 
 
-def test_a_segment_that_cannot_be_judged_has_a_reason():
+def test_a_segment_that_cannot_be_classified_has_a_reason():
     verdict = events.Verdict.of({"happy": 1.0}, reason="no sound above 4.8 kHz")
     assert json.loads(to_line(segment(verdict=verdict)))["reason"] == "no sound above 4.8 kHz"
 

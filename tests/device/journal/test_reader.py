@@ -153,7 +153,7 @@ def started(time_s):
     return Started(moment(time_s), "mic", "m", "0", "1")
 
 
-def test_a_summary_counts_what_was_heard():
+def test_a_summary_counts_live_segments():
     cet = timezone(timedelta(hours=1))
     summary = summed(
         records(

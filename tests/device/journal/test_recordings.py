@@ -1,4 +1,4 @@
-"""Recordings that are listened to: at their own times, and apart from what was really heard."""
+"""Recordings that are listened to: at their own times, and separate from live listening."""
 
 import csv
 import io
@@ -59,7 +59,7 @@ def times(events):
     return [datetime.fromisoformat(event["time"]) for event in events]
 
 
-def test_a_recording_never_lies_in_the_future_nor_among_what_was_heard(folder, talk):
+def test_a_recording_is_never_in_the_future_nor_among_live_events(folder, talk):
     writer = JournalWriter(folder)
     writer.write(heard(time.time() - 10, "sad"))
     writer.close()
@@ -175,7 +175,7 @@ def test_a_file_that_does_not_say_how_long_it_is_is_counted(folder, tmp_path):
     assert stop.timestamp() <= time.time()
 
 
-def test_a_line_without_the_key_was_heard():
+def test_a_line_without_the_key_is_live():
     assert parse_line(to_line(heard(0))).recording is False
     line = to_line(placed(heard(0), UTC, recording=True))
     assert parse_line(line).recording is True
@@ -185,7 +185,7 @@ def test_a_line_without_the_key_was_heard():
 
 
 def written(folder):
-    """What was heard on two days, a recording in between on each, and a damaged line."""
+    """Live events on two days, a recording in between on each, and a damaged line."""
     for day in (21, 22):
         time_s = datetime(2026, 11, day, 8, tzinfo=UTC).timestamp()
         for number, recording in enumerate((False, True, False)):
@@ -246,7 +246,7 @@ def test_the_last_ones_are_those_of_one_kind(tmp_path):
     assert [record.kind for record in recorded] == ["start", "segment", "stop"] * 2
 
 
-def test_who_follows_a_journal_follows_what_is_heard(tmp_path):
+def test_following_a_journal_follows_live_events(tmp_path):
     follower = Follower(tmp_path, 100)
     written(tmp_path)
     assert [record.kind for record in follower.poll()] == ["start", "segment", "gap"] * 4

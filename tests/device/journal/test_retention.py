@@ -150,7 +150,7 @@ def world(tmp_path):
 
 
 @pytest.mark.parametrize("restarts", [False, True])
-def test_old_days_go_one_by_one_and_it_is_said(world, restarts):
+def test_old_days_are_removed_one_by_one_and_recorded(world, restarts):
     a = world(keep_days=3)
     for _ in range(10):
         a.listen()
@@ -163,7 +163,7 @@ def test_old_days_go_one_by_one_and_it_is_said(world, restarts):
     ]
 
 
-def test_a_clock_that_is_years_ahead_over_two_dates_takes_nothing(world):
+def test_a_clock_that_is_years_ahead_over_two_dates_removes_nothing(world):
     a = world(keep_days=3)
     for _ in range(4):
         a.listen()
@@ -250,17 +250,17 @@ def test_a_count_that_is_lost_deletes_nothing_early(world):
     st.integers(1, 4),
 )
 def test_no_clock_takes_what_was_written_within_the_last_days_of_running(
-    tmp_path_factory, deeds, keep_days
+    tmp_path_factory, steps, keep_days
 ):
     """A restart counts as a day at most, and nothing else does but a day."""
     a = World(tmp_path_factory.mktemp("journal"), keep_days=keep_days)
     written = []  # running days so far, when each event was written
     restarts = 0
-    for deed, amount in deeds:
-        if deed == "listen":
+    for step, amount in steps:
+        if step == "listen":
             written.append(a.steady_s / DAY_S + restarts)
             a.listen(amount)
-        elif deed == "clock":
+        elif step == "clock":
             a.wall_s = max(0.0, a.wall_s + amount * DAY_S)
         else:
             a.restart()
@@ -298,7 +298,7 @@ def test_a_file_is_no_larger_than_the_whole_may_be(world):
     assert len(heard) >= 9
 
 
-def test_what_is_removed_was_said_before(world, monkeypatch):
+def test_a_removal_is_recorded_before_it_happens(world, monkeypatch):
     a = world(keep_days=1)
     said = []
     unlink = os.unlink
@@ -314,7 +314,7 @@ def test_what_is_removed_was_said_before(world, monkeypatch):
     assert said == [(f"2026-11-{day}",) * 2 for day in (21, 22, 23)]
 
 
-def test_what_is_said_is_about_no_recording_and_counts_as_no_listening(tmp_path):
+def test_the_note_of_a_removal_belongs_to_no_recording_and_counts_as_no_listening(tmp_path):
     for day in range(3):
         writer = JournalWriter(
             tmp_path,
@@ -333,7 +333,7 @@ def test_what_is_said_is_about_no_recording_and_counts_as_no_listening(tmp_path)
     assert recorded == [1, 2]
 
 
-def test_what_can_not_be_said_is_not_removed(world, monkeypatch):
+def test_what_can_not_be_recorded_is_not_removed(world, monkeypatch):
     a = world(keep_days=1)
     for _ in range(2):
         a.listen()

@@ -27,7 +27,7 @@ class Clock:
 
 
 def note(number, time_s=START_S):
-    """An event that is told apart by its number."""
+    """An event that is identified by its number."""
     return Gap(moment(time_s), number, "test")
 
 
@@ -152,8 +152,8 @@ def test_a_clock_set_back_loses_nothing(open_writer, folder):
 
 def test_files_of_others_stay(open_writer, folder):
     folder.mkdir(parents=True)
-    strangers = ["notes.txt", "1999-01-01.txt", "1999-99-99.jsonl", "1999-01-01.jsonl.gz"]
-    for name in strangers:
+    others = ["notes.txt", "1999-01-01.txt", "1999-99-99.jsonl", "1999-01-01.jsonl.gz"]
+    for name in others:
         (folder / name).write_text("mine")
     for old in ("1999-01-01.jsonl", "1999-01-02.jsonl"):
         (folder / old).write_text("old\n")
@@ -165,7 +165,7 @@ def test_files_of_others_stay(open_writer, folder):
         writer.flush()
     writer.close()
     assert {path.name for path in folder.iterdir() if ".summary" not in path.name} == {
-        *(*strangers, ".lock", ".running-days"),
+        *(*others, ".lock", ".running-days"),
         *("2026-11-22.jsonl", "2026-11-23.jsonl"),
     }
 

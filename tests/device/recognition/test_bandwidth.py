@@ -87,7 +87,7 @@ def test_any_other_sound_has_one(classifier, kind):
         assert found.verdict == found.overall.label
 
 
-def test_a_file_is_judged_by_its_segments_with_the_whole_band(classifier):
+def test_a_file_is_classified_by_its_segments_with_the_whole_band(classifier):
     """A caller on the telephone, and one in the room."""
     pause = np.zeros(16_000, np.int16)
     room = np.append(samples_of(clips()[4]), pause)

@@ -158,12 +158,12 @@ def test_a_huge_model_is_not_read_into_memory(copy):
         bundle.load(copy)
 
 
-def test_missing_files_and_names_are_said(copy, tmp_path):
+def test_missing_files_and_names_are_reported(copy, tmp_path):
     (copy / "model.tflite").unlink()
     with pytest.raises(BundleError, match=r"model\.tflite can't be read"):
         bundle.load(copy)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BundleError, match="is no bundle"):
+    with pytest.raises(BundleError, match="is not a bundle"):
         bundle.load(tmp_path / "empty")
     with pytest.raises(BundleError, match="did you mean 'ravdess8-compact"):
         bundle.load("ravdess8-compct")

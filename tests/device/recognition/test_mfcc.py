@@ -49,7 +49,7 @@ def test_gain_changes_coefficient_0_alone():
     samples = np.concatenate([block.samples for block in read_blocks(clips()[4])])
     quiet = Mfcc(MfccConfig()).compute(samples // 2 * 2)
     half = Mfcc(MfccConfig()).compute(samples // 2)
-    loud = quiet[:, 0] > 15  # rounding to int16 is heard in the quietest frames
+    loud = quiet[:, 0] > 15  # rounding to int16 matters in the quietest frames
     assert_allclose(quiet[loud, 0] - half[loud, 0], 2 * np.log(2), atol=1e-6)
     assert_allclose(quiet[loud, 1:], half[loud, 1:], atol=1e-6)
 

@@ -35,7 +35,7 @@ def test_every_shipped_bundle_has_golden_outputs():
 
 @pytest.mark.parametrize("name", bundle.installed_bundles())
 def test_golden_outputs(name):
-    """tools/update_golden.py writes them anew after a bundle is promoted."""
+    """tools/update_golden.py writes them again after a bundle is promoted."""
     reference = Classifier(bundle.load(name), reference_kernels=True)
     found = {clip.name: classify(read_blocks(clip), reference).overall.scores for clip in clips()}
     golden = json.loads(GOLDEN.read_text())[name]

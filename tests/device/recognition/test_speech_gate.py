@@ -80,7 +80,7 @@ def test_each_piece_of_long_speech_has_its_own_evidence():
     assert [round(piece.evidence.detected_s) for piece in pieces] == [2, 2, 1]
 
 
-def test_every_clip_of_the_demonstration_is_heard_once():
+def test_every_clip_of_the_demonstration_is_detected_once():
     found = list(segments(demonstration(), gate()))
     assert len(found) == 8
     assert all(earlier.time_s < later.time_s for earlier, later in pairwise(found))

@@ -1,4 +1,4 @@
-"""A window heard in other voices: the matrix that makes them, and the mean of what is said."""
+"""Vocal tract length perturbation: the matrix that stretches a window, and the mean logits."""
 
 import msgspec
 import numpy as np
@@ -86,7 +86,7 @@ def test_the_logits_are_the_mean_over_the_vocal_tracts() -> None:
     assert len({said.tobytes() for said in alone}) == 3
 
 
-def test_a_manifest_without_vocal_tracts_hears_each_window_once() -> None:
+def test_a_manifest_without_vocal_tracts_uses_each_window_once() -> None:
     stated = msgspec.to_builtins(WindowConfig())
     del stated["vocal_tracts"]
     assert msgspec.convert(stated, WindowConfig).vocal_tracts == (1.0,)

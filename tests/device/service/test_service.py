@@ -1,4 +1,4 @@
-"""The service: what systemd gets to read, what it is told, and what its signals do."""
+"""The service: its unit, its messages to systemd, and its signals."""
 
 import json
 import os
@@ -240,9 +240,9 @@ def test_a_step_gives_its_command_something_to_read(tmp_path):
     assert (tmp_path / "unit").read_text() == "[Unit]\n"
 
 
-def test_what_stands_in_the_way_is_told_in_one_sentence(tmp_path):
+def test_an_obstacle_is_reported_in_one_sentence(tmp_path):
     install.require_systemd(tmp_path)
-    with pytest.raises(ServiceError, match="systemd does not run this machine"):
+    with pytest.raises(ServiceError, match="does not run systemd"):
         install.require_systemd(tmp_path / "none")
     install.require_root(0, ["undertone"])
     with pytest.raises(ServiceError, match=r"run sudo /o/undertone service remove$"):
@@ -251,23 +251,23 @@ def test_what_stands_in_the_way_is_told_in_one_sentence(tmp_path):
     with pytest.raises(ServiceError, match="not installed"):
         install.require_installed(tmp_path / "none")
     install.require_reachable([Path("/opt/undertone/bin/undertone"), Path("/homes/x")])
-    with pytest.raises(ServiceError, match=r"may not look into /home.*install"):
+    with pytest.raises(ServiceError, match=r"has no access to /home.*install"):
         install.require_reachable([Path("/home/pi/.venv/bin/undertone")])
 
 
-def test_a_program_that_the_service_could_not_see_is_told_before_anybody_becomes_root(monkeypatch):
+def test_a_program_that_the_service_could_not_see_is_reported_before_root_is_needed(monkeypatch):
     monkeypatch.setattr(install, "require_systemd", lambda: None)
     monkeypatch.setattr(install, "_HIDDEN", ("/",))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert "may not look into" in str(call("install").exception)
+    assert "has no access to" in str(call("install").exception)
     monkeypatch.setattr(install, "_HIDDEN", ())
     assert "only root may" in str(call("install").exception)
 
 
 @pytest.mark.skipif(install.BOOTED.is_dir(), reason="systemd runs this machine")
-@pytest.mark.parametrize("deed", ["install", "status", "remove"])
-def test_without_systemd_nothing_is_tried(deed):
-    result = call(deed)
+@pytest.mark.parametrize("action", ["install", "status", "remove"])
+def test_without_systemd_nothing_is_tried(action):
+    result = call(action)
     assert isinstance(result.exception, ServiceError)
     assert result.stdout == ""
 
@@ -283,16 +283,16 @@ def test_options_that_listen_would_refuse_are_refused_before_anything_is_done(ar
     assert result.stderr.startswith(usages)
 
 
-@pytest.mark.parametrize("deed", [[], ["install"], ["status"], ["remove"]])
-def test_the_help_has_an_example(deed):
-    assert "undertone service " in call(*deed, "--help").stdout.split("Example")[1]
+@pytest.mark.parametrize("action", [[], ["install"], ["status"], ["remove"]])
+def test_the_help_has_an_example(action):
+    assert "undertone service " in call(*action, "--help").stdout.split("Example")[1]
 
 
-# what systemd is told
+# messages to systemd
 
 
 class Manager:
-    """A service manager that keeps what it is told."""
+    """A service manager that keeps the messages it receives."""
 
     def __init__(self, address):
         self.address = address
@@ -329,7 +329,7 @@ def test_a_name_with_a_line_break_is_no_message_of_its_own(manager):
 
 @pytest.mark.parametrize("address", ["/nowhere/notify", "@nobody-listens-here", "vsock:2:1"])
 def test_a_manager_that_does_not_listen_is_one_sentence(address):
-    with pytest.raises(ServiceError, match="takes no message on"):
+    with pytest.raises(ServiceError, match="message to the service manager on"):
         Notifier(address).send("READY=1")
 
 
@@ -371,24 +371,24 @@ class Told:
         self.messages.append(assignments)
 
     def after(self, *events):
-        """What is told of these events."""
+        """The messages about these events."""
         self.messages.clear()
         for event in events:
             self.sink.handle(event)
         return list(self.messages)
 
     def at(self, time_s):
-        """What is told at a moment of listening."""
+        """The messages at a moment of listening."""
         self.messages.clear()
         self.now_s = time_s
         self.sink.observe(MOMENT)
         return list(self.messages)
 
 
-def test_ready_is_said_once_when_sound_goes_through():
+def test_ready_is_reported_once_when_sound_goes_through():
     told = Told()
     assert told.after(STARTED) == []
-    assert told.at(101.0) == [("READY=1", "STATUS=Listening to USB: 0 segments heard")]
+    assert told.at(101.0) == [("READY=1", "STATUS=Listening to USB: 0 segments of speech")]
     assert told.at(102.0) == []
 
 
@@ -406,10 +406,10 @@ def test_the_status_counts_and_names_no_emotion():
         SourceBack(moment(0.0), "USB", 3.0),
     )
     assert Told().after(STARTED, SEGMENT, SEGMENT, lost, back) == [
-        ("STATUS=Listening to USB: 1 segment heard",),
-        ("STATUS=Listening to USB: 2 segments heard",),
+        ("STATUS=Listening to USB: 1 segment of speech",),
+        ("STATUS=Listening to USB: 2 segments of speech",),
         ("STATUS=USB is lost (its stream ended)",),
-        ("STATUS=Listening to USB: 2 segments heard",),
+        ("STATUS=Listening to USB: 2 segments of speech",),
     ]
 
 
@@ -562,7 +562,7 @@ def test_a_service_tells_its_beginning_its_life_and_its_end(manager, start):
     service = start(WATCHDOG_USEC="1")  # a sign of life with each block or idle moment
     service.feed(BLOCK * 3)
     ready, *alive = (manager.told() for _ in range(10))
-    assert ready == "READY=1\nSTATUS=Listening to standard input: 0 segments heard"
+    assert ready == "READY=1\nSTATUS=Listening to standard input: 0 segments of speech"
     assert alive == ["WATCHDOG=1"] * 9  # also while the pipe gives nothing
     service.end()
     while (last := manager.told()) == "WATCHDOG=1":
@@ -575,8 +575,8 @@ def test_without_a_watchdog_there_are_no_signs_of_life(manager, start):
     service = start()
     sound, _ = soundfile.read(clips()[4], dtype="int16")
     service.feed(sound.tobytes() + BLOCK * 30)
-    assert manager.told() == "READY=1\nSTATUS=Listening to standard input: 0 segments heard"
-    assert manager.told() == "STATUS=Listening to standard input: 1 segment heard"
+    assert manager.told() == "READY=1\nSTATUS=Listening to standard input: 0 segments of speech"
+    assert manager.told() == "STATUS=Listening to standard input: 1 segment of speech"
     service.end()
     assert manager.told() == "STOPPING=1\nSTATUS=Ended: interrupted"
     assert [event["event"] for event in service.events()] == ["start", "segment", "stop"]
@@ -620,5 +620,5 @@ def test_a_deaf_service_manager_stops_no_listening(start):
     service = start(NOTIFY_SOCKET="@nobody-listens-here", WATCHDOG_USEC="1")
     _, complaints = service.process.communicate(BLOCK * 10)
     assert service.process.returncode == 0
-    assert complaints.decode().count("takes no message on @nobody-listens-here") == 1
+    assert complaints.decode().count("message to the service manager on @nobody-listens-here") == 1
     assert [event["event"] for event in service.events()] == ["start", "stop"]

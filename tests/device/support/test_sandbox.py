@@ -1,4 +1,4 @@
-"""What a child process dies of, its parent survives and tells."""
+"""A crash in a child process is survived and reported by its parent."""
 
 import ctypes
 import os
@@ -29,7 +29,7 @@ def test_what_comes_back_or_raises_is_not_deadly(task):
     assert crash_of(task) is None
 
 
-def test_a_crash_is_told():
+def test_a_crash_is_reported():
     assert crash_of(lambda: ctypes.string_at(0)) == signal.strsignal(signal.SIGSEGV)
     assert crash_of(os.abort) == signal.strsignal(signal.SIGABRT)
     assert crash_of(lambda: os._exit(3)) == "exit status 3"

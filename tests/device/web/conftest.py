@@ -34,7 +34,7 @@ def server(journal: Path) -> Iterator[PageServer]:
         assert running.stop() == (0, "")  # no traceback was printed, whatever was sent to it
 
 
-@pytest.fixture(scope="module")  # its event loop is in the way of whoever wants another
+@pytest.fixture(scope="module")  # its event loop prevents another one
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Chromium, into whose microphone an actor speaks."""
     if missing := what_is_missing():

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("altair", reason="no altair: pip install 'undertone[web]'")
 
 from undertone.emotions import EMOTIONS, NO_SPEECH, colour
-from undertone.events import SegmentEnded, Started, Verdict
+from undertone.events import SegmentEnded, Verdict
 from undertone.recognition import bundle
 from undertone.recognition.pipeline import ClassifiedSegment
 from undertone.web import charts
@@ -117,11 +117,8 @@ def test_every_hour_of_the_day_shows_shares() -> None:
 
 def test_a_day_has_a_tick_for_each_segment_at_its_own_time() -> None:
     time = datetime(2026, 11, 21, 18, 30, 5, tzinfo=UTC)
-    events = [
-        Started(time, "USB", "m", "0" * 64, "1"),
-        SegmentEnded.of(time.timestamp() - 2, 2.0, -30.0, SAD, "m", "0" * 64),
-    ]
-    rows, encoding = drawn(charts.strip(events, date(2026, 11, 21)))
+    ended = SegmentEnded.of(time.timestamp() - 2, 2.0, -30.0, SAD, "m", "0" * 64)
+    rows, encoding = drawn(charts.strip([ended], date(2026, 11, 21)))
     assert rows == [
         {"time": "2026-11-21T18:30:05", "verdict": "sad", "confidence": 0.75, "seconds": 2.0}
     ]

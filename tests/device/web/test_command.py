@@ -89,7 +89,7 @@ def test_a_port_that_is_taken_is_one_sentence(capsys: Any, server: PageServer) -
 
 
 @needs_streamlit
-def test_a_model_that_is_none_is_told_before_anything_is_served(capsys: Any) -> None:
+def test_an_unknown_model_is_reported_before_anything_is_served(capsys: Any) -> None:
     status, message = output_of(capsys, "--model", "nonesuch", "--port", "0")
     assert status == 1
     assert "There is no bundle called nonesuch" in message

@@ -144,9 +144,9 @@ def test_a_long_recording_shows_its_windows_below_its_waveform(visit: Any, tmp_p
     whole(page)
     _, waveform, windows, _ = page.get_by_test_id("stVegaLiteChart").all()
     speech = columns_of(waveform, COLOURS["angry"], rows=100)
-    judged = columns_of(windows, COLOURS["angry"], rows=200)
-    assert judged[0] == pytest.approx(speech[0], abs=4)
-    assert judged[1] == pytest.approx(speech[1], abs=12)  # a segment ends with a little silence
+    classified = columns_of(windows, COLOURS["angry"], rows=200)
+    assert classified[0] == pytest.approx(speech[0], abs=4)
+    assert classified[1] == pytest.approx(speech[1], abs=12)  # a segment ends with a little silence
 
 
 def test_the_live_page_listens_and_stops(visit: Any, journal: Path) -> None:

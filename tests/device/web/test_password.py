@@ -1,4 +1,4 @@
-"""The page's password, asked as a stranger asks: over real sockets, as slowly as it suits them."""
+"""The page's password, tested as an attacker would: over real sockets, however slowly."""
 
 import socket
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def ask(
 def log_in(
     server: PageServer, password: str = PASSWORD, address: str = OWNER, **headers: str
 ) -> str:
-    """The cookie, or the status where there is none."""
+    """The cookie, or the status if there is none."""
     status, cookie = ask(
         server, "POST", LOGIN_PATH, f"password={quote_plus(password)}", address, **headers
     )
@@ -85,7 +85,7 @@ def test_guesses_whose_bodies_come_later_are_counted_as_well(server: PageServer)
     assert sorted(answers) == [401] * MOST_TRIES + [429] * (51 - MOST_TRIES)
 
 
-def test_a_stranger_s_guesses_do_not_lock_the_owner_out(server: PageServer) -> None:
+def test_guesses_of_others_do_not_lock_the_owner_out(server: PageServer) -> None:
     answers = [log_in(server, "a guess", OTHER_STRANGER) for _ in range(MOST_TRIES + 1)]
     assert answers == ["401"] * MOST_TRIES + ["429"]
     assert log_in(server, address=OTHER_STRANGER, X_Forwarded_For="192.0.2.7") == "429"

@@ -14,7 +14,7 @@ pytest.importorskip("streamlit", reason="no streamlit: pip install 'undertone[we
 
 from undertone.emotions import COLOURS, NO_SPEECH
 from undertone.events import SegmentEnded, Verdict
-from undertone.files.batch import Judge, classify_files
+from undertone.files.batch import ClassifierConfig, classify_files
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
 from undertone.samples import clips
@@ -63,7 +63,7 @@ def model() -> Model:
 
 
 def test_an_upload_is_classified_as_a_file_is(model: Model) -> None:
-    for known in classify_files(clips(), Judge(model.bundle.folder)):
+    for known in classify_files(clips(), ClassifierConfig(model.bundle.folder)):
         upload = classify_upload(
             str(known.path), known.path.read_bytes(), model, None, lambda *progress: None
         )

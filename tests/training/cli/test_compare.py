@@ -35,7 +35,7 @@ def test_compare_shows_a_row_for_each_report(
     assert (tmp_path / "figures.md").read_text().splitlines() == lines
     assert json.loads((tmp_path / "figures.json").read_text()) == rows
     assert train("compare", pipeline.quick, "--output", tmp_path / "figures.csv") == 2
-    assert "ends in none of .md, .json" in capsys.readouterr().err
+    assert "must end in one of .md, .json" in capsys.readouterr().err
 
 
 def test_compare_tables_several_seeds_and_recipes(

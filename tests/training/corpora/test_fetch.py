@@ -147,7 +147,7 @@ def test_a_complete_part_needs_no_byte_more(get, behaviour, tmp_path):
     assert names(tmp_path) == ["clips.zip"]
 
 
-def test_a_part_that_is_too_long_is_begun_anew(get, behaviour, tmp_path):
+def test_a_part_that_is_too_long_is_downloaded_again(get, behaviour, tmp_path):
     (tmp_path / "clips.zip.part").write_bytes(CONTENT + b"more")
     assert get().read_bytes() == CONTENT
     assert behaviour.ranges[-1] is None
@@ -200,14 +200,14 @@ def test_a_server_that_refuses_is_not_asked_again(get, behaviour, status, tmp_pa
     assert not names(tmp_path)
 
 
-def test_no_server_at_all_is_told_after_some_attempts(tmp_path):
+def test_no_server_at_all_is_reported_after_some_attempts(tmp_path):
     waits = []
     with pytest.raises(FetchError, match="no connection to the server"):
         fetch(ARCHIVE, tmp_path, "http://127.0.0.1:1/files", sleep=waits.append)
     assert len(waits) == ATTEMPTS - 1
 
 
-def test_wrong_bytes_are_set_aside_and_the_next_call_begins_anew(get, behaviour, tmp_path):
+def test_wrong_bytes_are_set_aside_and_the_next_call_starts_again(get, behaviour, tmp_path):
     behaviour.content = CONTENT[:-1] + b"?"
     with pytest.raises(FetchError, match=r"has the MD5 .* instead of .*renamed to .*\.wrong"):
         get()
@@ -225,14 +225,14 @@ def test_a_wrong_file_that_was_there_is_set_aside(get, behaviour, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is a device of Linux")
-def test_a_full_disk_is_told_at_once(get, tmp_path):
+def test_a_full_disk_is_reported_at_once(get, tmp_path):
     (tmp_path / "clips.zip.part").symlink_to("/dev/full")
     with pytest.raises(FetchError, match=r"The disk of .* is full: make room"):
         get()
     assert not get.waits
 
 
-def test_a_folder_that_can_not_be_written_is_told(get, tmp_path):
+def test_a_folder_that_can_not_be_written_is_reported(get, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(FetchError, match=r"can't be written in .*: name another folder"):
         get(folder=tmp_path / "file")
@@ -272,7 +272,7 @@ def test_help_lists_every_command_and_a_misspelt_one_suggests_the_nearest():
     assert "Did you mean 'fetch'?" in result.output
 
 
-def test_a_missing_training_library_is_told_with_the_command_that_installs_it(tmp_path):
+def test_a_missing_training_library_is_reported_with_the_command_that_installs_it(tmp_path):
     import subprocess
 
     code = (

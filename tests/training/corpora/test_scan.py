@@ -237,7 +237,7 @@ def test_the_sexes_of_cremad_are_as_published():
         ("broken.zip", "not a readable zip archive"),
     ],
 )
-def test_what_is_no_clip_is_told_and_the_rest_is_found(tmp_path, name, reason):
+def test_what_is_not_a_clip_is_reported_and_the_rest_is_found(tmp_path, name, reason):
     touch(tmp_path / "Actor_02" / "03-01-01-01-01-01-02.wav")
     touch(tmp_path / "Actor_02" / name)
     found = scan(tmp_path)
@@ -266,7 +266,7 @@ def test_recordings_of_noise_are_no_complaint(tmp_path):
     ]
 
 
-def test_of_doubled_clips_the_first_file_is_kept_and_the_others_told(tmp_path):
+def test_of_copies_the_first_file_is_kept_and_the_others_are_reported(tmp_path):
     first = touch(tmp_path / "a" / "03a01Fa.wav")
     touch(tmp_path / "b" / "03a01Fa.flac")
     touch(tmp_path / "b" / "08a01Fa.wav")
@@ -326,7 +326,7 @@ names = st.one_of(
 
 
 @given(name=names, suffix=st.sampled_from(["", ".wav", ".FLAC", ".wav.wav", "\n"]))
-def test_any_name_is_a_clip_or_none_or_a_told_problem(name, suffix):
+def test_any_name_is_a_clip_or_ignored_or_a_reported_problem(name, suffix):
     source = AudioRef(Path("data.zip"), name + suffix)
     clips = []
     for corpus in CORPORA.values():

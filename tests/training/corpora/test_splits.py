@@ -87,7 +87,7 @@ def test_the_published_folds_test_each_actor_once():
         assert actors(everyone(split)) == set(range(1, 25))
 
 
-def test_actors_that_are_not_at_hand_are_told():
+def test_actors_that_are_not_at_hand_are_reported():
     fourth = splits(ravdess(range(1, 21)), "published-folds")[3]
     assert actors(fourth.test) == {8, 17}
     assert fourth.missing == ("21", "22", "23", "24")
@@ -292,6 +292,6 @@ def test_testing_on_song_is_refused():
         (ravdess(), ["final", False, 20], "10 female training actors"),
     ],
 )
-def test_what_can_not_be_split_is_told_in_one_sentence(clips, arguments, sentence):
+def test_what_can_not_be_split_is_reported_in_one_sentence(clips, arguments, sentence):
     with pytest.raises(SplitError, match=sentence):
         splits(clips, *arguments)

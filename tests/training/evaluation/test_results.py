@@ -1,4 +1,4 @@
-"""Which runs are put together."""
+"""Which runs are combined."""
 
 from types import SimpleNamespace
 

@@ -54,7 +54,7 @@ def test_a_teacher_that_was_trained_on_test_speakers_is_refused(
     distillation = recipes.Distillation(teachers=("quick",))
     recipe = msgspec.structs.replace(small(), distillation=distillation)
     info = describe(recipe, splits([each.clip for each in clips], "speaker-independent")[0], 0)
-    with pytest.raises(RunError, match="can't teach here: it was trained on speakers"):
+    with pytest.raises(RunError, match="can't be used here: it was trained on speakers"):
         targets_of(info, clips, (), [pipeline.final])
     other = msgspec.structs.replace(info_for(clips, recipe), labels=EMOTIONS[:5])
     with pytest.raises(RunError, match="labels are not those"):

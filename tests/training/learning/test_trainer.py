@@ -82,7 +82,7 @@ def test_a_training_can_start_from_a_run_on_another_corpus(
     capsys.readouterr()
     cross = ("--protocol", "cross-corpus", *pipeline.data(pipeline.everyone))
     assert train("evaluate", run.folder, *cross) == 1
-    assert "There is no corpus beside ravdess, tess" in capsys.readouterr().err
+    assert "There is no corpus besides ravdess, tess" in capsys.readouterr().err
     assert train("tune", "--recipe", first, *command, "--dry-run") == 2
     assert "is trained on all of tess" in capsys.readouterr().err
 

@@ -97,7 +97,7 @@ def test_an_interrupted_training_goes_on(systems: Path, tmp_path: Path) -> None:
     assert len(interrupted.epochs()["loss"]) == 3
 
 
-def test_a_corpus_without_an_emotion_is_told(
+def test_a_corpus_without_an_emotion_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_ravdess(tmp_path / "data", ACTORS)
@@ -107,7 +107,7 @@ def test_a_corpus_without_an_emotion_is_told(
     assert train("fit", "--recipe", "mfcc-cnn", *args) == 0
     assert "no clip here that is surprised" in capsys.readouterr().err
     assert train("fit", "--recipe", "cnn-bilstm-multi", *args) == 0
-    assert "goes without VGGish embeddings" in capsys.readouterr().err
+    assert "has no VGGish embeddings" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

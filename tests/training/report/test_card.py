@@ -115,7 +115,7 @@ def test_the_card_says_what_weakens_its_figures(report: tuple[Path, dict[str, An
         assert f"{names[better]} are recognised better than {names[worse].lower()}" in text
         assert f"{100 * rows[better]:.1f} % UAR against {100 * rows[worse]:.1f} %" in text
         assert f"from {100 * min(speakers):.1f} % to {100 * max(speakers):.1f} %" in text
-        assert "This model was not tested apart from development." in text
+        assert "This model was not tested independently of its development." in text
     assert "About 77 variants" in known
     assert "does not give the weights in this folder.**\n\n- It was another recipe.\n" in known
     assert "variants" not in plain

@@ -20,7 +20,7 @@ from undertone.samples import clips as packaged
 from undertone_training.corpora.table import table
 from undertone_training.evaluation.embeddings import EmbeddingMap
 from undertone_training.metrics import coverage_curve, figures, reliability
-from undertone_training.report import dataset, examples, parts, pictures, search
+from undertone_training.report import clip_charts, dataset, examples, pictures, search
 from undertone_training.report.breakdown import breakdown
 
 INT8 = BY_FORM["int8"]
@@ -180,7 +180,7 @@ def test_the_reliability_has_every_bin() -> None:
 
 def test_the_breakdown_has_a_bar_and_a_mark_for_each_part() -> None:
     rows = breakdown(INT8, {clip.clip_id: clip for clip in CLIPS})
-    picture = parts.breakdown(rows, 0.5, "note")
+    picture = clip_charts.breakdown(rows, 0.5, "note")
     (axes,) = picture.axes
     assert heights(axes) == list(rows["uar"])
     assert axes.get_ylim() == (0, 1)
@@ -201,7 +201,7 @@ def test_the_embeddings_are_coloured_by_emotion_a_panel_for_each_network() -> No
     emotions = tuple([*EMOTIONS, *EMOTIONS][: len(EMBEDDED)])
     one = EmbeddingMap("one", emotions, EMBEDDED[:, :2])
     other = replace(one, title="other", points=-EMBEDDED[:, :2])
-    picture = parts.embedding([one, other, one], "note")
+    picture = clip_charts.embedding([one, other, one], "note")
     panels = picture.axes
     assert [axes.get_title() for axes in panels if axes.get_visible()] == ["one", "other", "one"]
     for axes, given in zip(panels, (one, other, one), strict=False):
@@ -350,8 +350,8 @@ def draw_again() -> dict[str, Figure]:
         "reliability.png": pictures.reliability_diagram(
             INT8, int8.ece, "Reliability, int8 model", NOTE
         ),
-        "breakdown.png": parts.breakdown(rows, int8.uar, NOTE),
-        "embedding.png": parts.embedding([MAP], NOTE),
+        "breakdown.png": clip_charts.breakdown(rows, int8.uar, NOTE),
+        "embedding.png": clip_charts.embedding([MAP], NOTE),
         "training.png": pictures.curves(HISTORY, TRAINING_NOTE),
     }
 

@@ -71,7 +71,7 @@ def test_what_json_cannot_hold_is_refused_before_anything_is_written(tmp_path: P
     assert not folder.exists()
 
 
-def test_forms_that_judged_other_clips_are_refused(tmp_path: Path) -> None:
+def test_forms_with_predictions_for_other_clips_are_refused(tmp_path: Path) -> None:
     other = predictions(labels=("calm", "sad"))
 
     with pytest.raises(ValueError, match="same clips"):

@@ -42,14 +42,14 @@ def test_the_space_of_a_recipe_is_its_own_or_its_networks_or_the_one_for_all() -
     ("text", "says"),
     [
         ("width = 1", "unknown field `width`"),
-        ("[space]", "it has nothing to change"),
+        ("[space]", "add a key to search"),
         ("[space]\nwidth = ", "is not valid TOML"),
         ("[space]\nwidth = { low = 1 }", "width: it needs low and high, or choices"),
         ("[space]\nwidth = { low = 1, hihg = 2 }", "width: Object contains unknown field `hihg`"),
         ("[space]\nwidth = 1", "width: Expected `object`, got `int`"),
         ("[space]\nwidth = { low = 2, high = 1 }", "width: low must be below high"),
         ("[space]\nwidth = { low = 0, high = 1, log = true }", "above 0 for log"),
-        ("[space]\nwidth = { low = 1, high = 2, choices = [1] }", "choices stand alone"),
+        ("[space]\nwidth = { low = 1, high = 2, choices = [1] }", "choices can't be combined"),
         ("[space]\nwidth = { low = 0, high = 1 }", "Expected `float` > 0.0 - at `$.width`"),
         (
             "[space]\nwide = { low = 0, high = 1 }",

@@ -16,7 +16,7 @@ COMMANDS = {
     "recipes": "List the recipes, or print one.",
     "fit": "Train a recipe on the splits of a protocol.",
     "quantize": "Make full-int8 models of trained runs.",
-    "evaluate": "Test runs on the clips that they never saw.",
+    "evaluate": "Test runs on clips they were not trained on.",
     "measure": "Measure what runs cost: latency, memory, size.",
     "tune": "Search for a better recipe.",
     "compare": "Show the figures of runs side by side.",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-SEED = click.IntRange(0, 2**32 - 1)  # what NumPy and Keras take
+SEED = click.IntRange(0, 2**32 - 1)  # the range that NumPy and Keras accept
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 data: Decorator = click.option(
@@ -52,7 +52,7 @@ recipe: Decorator = click.option(
     help="Recipe: the name of a packaged one, or a TOML file.",
 )
 jobs: Decorator = click.option(
-    "--jobs", type=click.IntRange(min=1), help="Processes.  [default: one a core]"
+    "--jobs", type=click.IntRange(min=1), help="Number of processes.  [default: one per core]"
 )
 
 
@@ -98,7 +98,7 @@ def feature_cache(folder: Path, jobs: int | None) -> "FeatureCache":
 
 
 class Command(click.Command):
-    """A command that knows the recipes of the reference systems, which may be in any folder."""
+    """A command that accepts the reference systems' recipes, whose runs may be in any folder."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Register the reference systems' features, then run the command."""
@@ -128,7 +128,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> Non
         drawn.add_row(*map(Text, cells))  # as Text: the name of a folder may look like markup
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = 250  # in a file or a pipe nothing is folded
+        console.width = 250  # a file or a pipe has no width to wrap at
     console.print(drawn)
 
 

@@ -19,7 +19,7 @@ def _checked_ending(
 ) -> Path | None:
     endings = (".md", ".json", ".png") if context.params.get("references") else (".md", ".json")
     if value and value.suffix not in endings:
-        raise click.BadParameter(f"{value} ends in none of {', '.join(endings)}.")
+        raise click.BadParameter(f"{value} must end in one of {', '.join(endings)}.")
     return value
 
 
@@ -46,7 +46,7 @@ Examples:
     type=click.Path(dir_okay=False, path_type=Path),
     is_eager=True,
     metavar="COSTS.json",
-    help="Show the reference systems beside ours, with what `measure` found.",
+    help="Compare the reference systems with ours, including the costs in this file of `measure`.",
 )
 @click.option(
     "--output",
@@ -58,7 +58,7 @@ Examples:
 def command(
     folders: tuple[Path, ...], form: str, references: Path | None, output: Path | None
 ) -> None:
-    """Show what `evaluate` found in each FOLDER, of runs or of a bundle: a row for each report.
+    """Show the results of `evaluate` in each FOLDER, of runs or of a bundle: one row per report.
 
     The figures are those of the model that ships (int8), or of the float model if it is not
     quantised: mean ± standard deviation over seeds, with the 95 % interval by bootstrap over
@@ -83,7 +83,7 @@ def command(
 
 
 def _references(costs: Path, folders: Sequence[Path], form: str, output: Path | None) -> None:
-    """The reference systems beside ours, printed or in a file."""
+    """Print the reference systems compared with ours, or write them to a file."""
     from undertone_training.references.table import HEAD, markdown, rows, table
 
     found = table(costs, folders)

@@ -1,4 +1,4 @@
-"""``undertone-train evaluate``: figures of runs and bundles on clips that they never saw."""
+"""``undertone-train evaluate``: figures of runs and bundles on clips they were not trained on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -94,8 +94,8 @@ def command(
     """Test every quantised run in FOLDER, float and int8, or the bundle that FOLDER contains or is
     called.
 
-    Each run gets a report of its own; the folds of one recipe and protocol are put together in
-    the recipe's folder, report/, with mean and deviation over seeds.
+    Each run gets its own report; the folds of one recipe and protocol are combined in report/ of
+    the recipe's folder, with mean and deviation over seeds.
     """
     from undertone.recognition.bundle import MANIFEST_FILE, installed_bundles
     from undertone_training.learning.runs import find_runs
@@ -181,7 +181,7 @@ def _evaluate_runs(
 
     for run in calibrate(runs, from_cache(clips.values(), features)):
         left_out.append(
-            f"{run.folder}: has no temperature and no threshold until other folds are trained"
+            f"{run.folder}: has no temperature or threshold until the other folds are trained"
         )
     for reason in left_out:
         click.echo(reason, err=True)
@@ -362,7 +362,7 @@ def _count_false_alarms(classifier: "Classifier", data: Path, folder: Path, name
             f"{each.per_10_min:>12.1f}"
         )
     trained_with = ", ".join(each.sound for each in report.sounds if each.trained_with)
-    click.echo(f"Training mixes these into its copies: {trained_with or 'none of them'}.")
+    click.echo(f"Added to the training copies: {trained_with or 'none of them'}.")
     click.echo(f"{path}: written")
 
 

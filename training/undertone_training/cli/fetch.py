@@ -59,14 +59,14 @@ def _progress(name: str) -> "Iterator[Progress]":
             task = bar.add_task(name, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
         return
-    told = -1
+    shown = -1
 
-    def tell(done: int, total: int | None) -> None:
-        nonlocal told
+    def show(done: int, total: int | None) -> None:
+        nonlocal shown
         tenth = done * 10 // total if total else 0
-        if tenth != told:
-            told = tenth
+        if tenth != shown:
+            shown = tenth
             of_total = f" of {total / 1e6:.0f}" if total else ""
             click.echo(f"{name}: {done / 1e6:.0f}{of_total} MB", err=True)
 
-    yield tell
+    yield show

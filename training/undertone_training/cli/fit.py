@@ -50,7 +50,7 @@ and its temperature and threshold are fitted again.
     help="For `final`: hold no actor out, and take temperature and threshold from the development "
     "folds in this folder, each of which held some of the actors out.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be trained.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be trained.")
 def command(
     data: Path,
     cache: Path,

@@ -23,7 +23,7 @@ Examples:
 @common.jobs
 @click.option("--corpus", "corpora", multiple=True, help="Only this corpus; may be repeated.")
 @click.option("--csv", "table", type=click.Path(path_type=Path), help="Write a table of the clips.")
-@click.option("--dry-run", is_flag=True, help="Only say what was found.")
+@click.option("--dry-run", is_flag=True, help="Only print what was found.")
 def command(
     data: Path,
     cache: Path,
@@ -73,7 +73,7 @@ def command(
 
 
 def _rounded(duration_s: float) -> str:
-    """In the unit that makes it readable."""
+    """The duration in a suitable unit."""
     for unit, length_s in (("h", 3600), ("min", 60)):
         if duration_s >= 2 * length_s:
             return f"{duration_s / length_s:.0f} {unit}"

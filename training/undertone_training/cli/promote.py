@@ -1,4 +1,4 @@
-"""``undertone-train promote``: from a run to the bundle that ships."""
+"""``undertone-train promote``: makes a bundle from a run."""
 
 import re
 from pathlib import Path
@@ -9,10 +9,10 @@ from undertone_training.cli import common
 
 
 def _checked_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """The name becomes that of a folder, and what `--model` takes."""
+    """A bundle's name: the name of its folder, which `--model` accepts."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,99}", value):
         raise click.BadParameter(
-            f"{value!r} is no name for a bundle: take lower-case letters, digits, '.', '_' and '-'."
+            f"{value!r} can't name a bundle: use lower-case letters, digits, '.', '_' and '-'."
         )
     return value
 

@@ -20,7 +20,7 @@ Examples:
 @common.cache
 @common.jobs
 def command(folder: Path, data: Path, cache: Path, jobs: int | None) -> None:
-    """Quantise every finished run in FOLDER: int8 in, int8 out, every operator.
+    """Quantise every finished run in FOLDER to full int8: input, output and every operator.
 
     A network that can't be converted stays a float model; the reason is kept with the run.
     """

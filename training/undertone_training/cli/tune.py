@@ -39,8 +39,8 @@ processes work on one search together.
     "--space",
     "space_name",
     metavar="NAME|FILE",
-    help="Search space: the name of a packaged one, or a TOML file.  [default: that of the recipe "
-    "or its network, otherwise the one for all]",
+    help="Search space: the name of a packaged one, or a TOML file.  [default: the recipe's "
+    "or its network's, otherwise the general one]",
 )
 @click.option(
     "--study",
@@ -52,15 +52,15 @@ processes work on one search together.
     type=click.IntRange(min=1),
     default=20,
     show_default=True,
-    help="How many finished trials the search is to have in the end, including earlier ones.",
+    help="Number of finished trials after which the search ends, including earlier ones.",
 )
 @click.option(
     "--budget-minutes",
     type=click.FloatRange(min=0, min_open=True),
-    help="Begin no trial after this time.",
+    help="Begin no new trial after this time.",
 )
 @click.option("--seed", type=common.SEED, default=0, show_default=True)
-@click.option("--dry-run", is_flag=True, help="Only show the space and what would be tried next.")
+@click.option("--dry-run", is_flag=True, help="Only show the search space and the next trials.")
 def command(
     data: Path,
     cache: Path,
@@ -91,8 +91,8 @@ def command(
     recipe = recipes.load(recipe_name)
     if recipe.corpus != recipes.EVALUATED_CORPUS:
         raise click.UsageError(
-            f"{recipe.name} is trained on all of {recipe.corpus}, so that nothing is left to test "
-            "it on: search with the recipe that begins with it."
+            f"{recipe.name} is trained on all of {recipe.corpus}, so no clips are left to test it "
+            "on: search with the recipe that begins with it."
         )
     space = spaces.load(space_name or spaces.name_for(recipe), recipe)
     clips = scan(data).clips

@@ -46,9 +46,7 @@ class AudioRef:
             with zipfile.ZipFile(self.path) as archive:
                 return archive.read(self.member)
         except (FileNotFoundError, KeyError):
-            raise AudioSourceError(
-                f"{self} does not exist (any more): scan the folder again."
-            ) from (None)
+            raise AudioSourceError(f"{self} does not exist: scan the folder again.") from (None)
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise AudioSourceError(f"{self} is damaged ({error}): download it again.") from error
         except (NotImplementedError, RuntimeError) as error:  # odd compression, encryption
@@ -59,7 +57,7 @@ class AudioRef:
             ) from error
 
     def read(self) -> Samples:
-        """The whole recording as on the device: int16, mono, at ``SAMPLE_RATE_HZ``.
+        """The whole recording in the device's format: int16, mono, at ``SAMPLE_RATE_HZ``.
 
         Channels are averaged, other sample rates are resampled. Raises AudioSourceError if it is
         missing, empty, not audio, or contains values that are not numbers.

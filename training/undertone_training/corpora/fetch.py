@@ -56,7 +56,7 @@ def fetch(
     only checked.
 
     progress: called with the bytes so far and the bytes in total (None while unknown).
-    sleep: waits for so many seconds before another attempt.
+    sleep: waits for this many seconds before another attempt.
 
     Raises FetchError.
     """
@@ -95,7 +95,7 @@ def _download(url: str, part: Path, progress: Progress, sleep: Callable[[float],
             except _Interrupted as interruption:
                 size = part.stat().st_size if part.exists() else 0
                 # Only more bytes than ever before count as progress: a server that ignores Range
-                # and always breaks off would otherwise be asked for ever.
+                # and always breaks off would otherwise be asked forever.
                 failures = 1 if size > most else failures + 1
                 most = max(most, size)
                 if failures >= ATTEMPTS:

@@ -1,4 +1,4 @@
-"""Recordings of room and street noise: some for training, others for tests."""
+"""Recordings of room and street noise, half for training and half for tests."""
 
 import hashlib
 from collections.abc import Sequence
@@ -32,12 +32,12 @@ def for_training(data: Path) -> NoiseRecordings:
 
 
 def for_testing(data: Path) -> NoiseRecordings:
-    """The other half, which no training uses."""
+    """The other half, which is not used for training."""
     return NoiseRecordings(tuple(_recordings(data)[1::2]))
 
 
 def every(data: Path) -> tuple[Path, ...]:
-    """All of them: for what is not trained, such as the speech gate."""
+    """All recordings, for testing what is not trained, such as the speech gate."""
     return tuple(_recordings(data))
 
 

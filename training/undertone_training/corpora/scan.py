@@ -129,7 +129,7 @@ def _own(name: str, place: Path, problems: list[Problem]) -> Iterator[Clip]:
 
 
 def _recognise(source: AudioRef) -> Clip:
-    """The clip with this file's name; raises UnusableNameError for a name that is no clip's."""
+    """The clip with this file's name; raises UnusableNameError if it is not the name of a clip."""
     if source.name.suffix.lower() not in AUDIO_SUFFIXES:
         raise UnusableNameError("not an audio file")
     for corpus in CORPORA.values():

@@ -15,10 +15,10 @@ from undertone_training.corpora.licences import licence_of
 from undertone_training.errors import SplitError
 
 TRAINING_ACTORS = range(1, 21)
-"""Of RAVDESS: everything is chosen on these."""
+"""RAVDESS actors for development: everything is chosen on these."""
 
 TEST_ACTORS = range(21, 25)
-"""Of RAVDESS: for the final test; nothing may be chosen on them."""
+"""RAVDESS actors for the final test; nothing may be chosen on them."""
 
 DEVELOPMENT_FOLDS = (range(1, 6), range(6, 11), range(11, 16), range(16, 21))
 """Test actors of each development fold."""

@@ -41,7 +41,7 @@ def _sweeps(_: np.random.Generator) -> Sound:
 
 
 def _beeps(generator: np.random.Generator) -> Sound:
-    """Those of alarm clocks, microwaves and lorries: 0.1 to 0.6 s long, 0.4 to 4 kHz."""
+    """Beeps as of alarm clocks, microwaves and lorries: 0.1 to 0.6 s long, 0.4 to 4 kHz."""
     sound = np.zeros(_LENGTH)
     at_s = 0.0
     while at_s < DURATION_S - 8:
@@ -86,7 +86,7 @@ def _chords(generator: np.random.Generator) -> Sound:
 
 
 def _drums(generator: np.random.Generator) -> Sound:
-    """A kit at 110 beats a minute: bass drum, snare, and a cymbal on each half beat."""
+    """A drum kit at 110 beats a minute: bass drum, snare, and a cymbal on each half beat."""
     sound = np.zeros(_LENGTH)
     half_beat_s = 30 / 110
     for step in range(int((DURATION_S - 1) / half_beat_s)):
@@ -113,7 +113,7 @@ def _arpeggios(generator: np.random.Generator) -> Sound:
 
 
 def _violin(generator: np.random.Generator) -> Sound:
-    """A melody with vibrato and the resonances of a body: the music most like a voice."""
+    """A melody with vibrato and the resonances of an instrument: the music most like a voice."""
     sound = np.zeros(_LENGTH)
     at_s, semitone = 0.0, 0
     while at_s < DURATION_S - 3:

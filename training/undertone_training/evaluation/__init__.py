@@ -1,1 +1,1 @@
-"""Figures of runs and bundles on clips that they never learned from."""
+"""Figures of runs and bundles on held-out clips."""

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     import keras
 
 FEWEST_CLIPS = 5
-"""With fewer there are no neighbours to speak of."""
+"""With fewer clips, neighbours mean little."""
 
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingMap:
     """Clips in the plane, similar ones near each other; axes and distances mean nothing else.
 
-    title: whose network it is, and whose clips.
+    title: names the network and the clips.
     emotions: the true one of each clip.  points: float64, shape (clips, 2).
     """
 
@@ -32,7 +32,7 @@ class EmbeddingMap:
 
 
 def embed_run(run: Run, features: Sequence[ClipFeatures]) -> EmbeddingMap | None:
-    """The clips as the run's float network embeds them; see ``map_embeddings``.
+    """The embeddings of the clips in the run's float network; see ``map_embeddings``.
 
     A clip's embedding is the mean over its windows; a clip without detected speech is left out.
     """
@@ -51,7 +51,7 @@ def embed_run(run: Run, features: Sequence[ClipFeatures]) -> EmbeddingMap | None
 
 
 def without_last_layer(model: "keras.Model") -> "keras.Model":
-    """From the network's input to that of its last dense layer, in inference."""
+    """The network up to the input of its last dense layer, in inference mode."""
     import keras
 
     last = next(layer for layer in model.layers[::-1] if isinstance(layer, keras.layers.Dense))

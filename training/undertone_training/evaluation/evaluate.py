@@ -1,4 +1,4 @@
-"""Test a run's float and int8 models, clip by clip and through the whole device path."""
+"""Tests a run's float and int8 models, clip by clip and through the whole device path."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ from undertone_training.metrics import Predictions, figures
 from undertone_training.networks import WindowLogits, keras_logits, multiply_accumulates, parameters
 
 FORMS = ("float", "int8")
-"""Of a run's model: as it was trained, and as it ships."""
+"""The forms of a run's model: as trained, and as shipped."""
 
 
 def evaluate(test: RunTest, features: FeatureCache) -> Outcome:
@@ -64,7 +64,7 @@ def cross_corpus_result(test: RunTest, outcome: Outcome) -> ConditionPredictions
 
 
 def evaluate_live(test: RunTest, noise_files: Sequence[Path]) -> Iterator[Outcome]:
-    """Test a run by the ``live`` protocol, without noise and with what noise there is."""
+    """Test a run by the ``live`` protocol, without noise and with the available noise."""
     run = test.run
     cost = cost_of(run)
     classifier = Classifier(bundle_of(run, run.info.recipe.name), runtime="litert")
@@ -111,7 +111,7 @@ def fidelity(run: Run, features: Sequence[ClipFeatures]) -> Fidelity:
 
 
 def cost_of(run: Run) -> Cost:
-    """What the run's network costs."""
+    """The cost of the run's network."""
     model = keras.models.load_model(run.model, compile=False)
     vocal_tracts = len(run.info.recipe.windowing.vocal_tracts)
     return Cost(
@@ -123,7 +123,7 @@ def cost_of(run: Run) -> Cost:
 
 
 def room_noise(files: Sequence[Path]) -> NDArray[np.float64] | None:
-    """All noise recordings one after another, each at the same mean power; None without any."""
+    """All noise recordings in succession, each at the same mean power; None if there are none."""
     recordings = []
     for path in files:
         samples = np.concatenate([block.samples for block in read_blocks(path)]).astype(np.float64)

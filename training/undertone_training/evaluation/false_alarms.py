@@ -28,10 +28,10 @@ Kind = Literal["recorded noise", "made sounds"]
 
 
 class FalseAlarms(Strict, frozen=True):
-    """What the device made of one sound at one level, or of several together.
+    """What the device detected in one sound at one level, or in several together.
 
     trained_with: whether training adds this noise to its copies.
-    segments: all of them are false. named: those with a verdict other than ``uncertain``.
+    segments: the detected segments, all false. named: those not ``uncertain``.
     """
 
     sound: str
@@ -62,7 +62,7 @@ class NoiseReport(Strict, frozen=True):
         )
 
     def save(self, folder: Path) -> Path:
-        """Write it into a report's folder, as indented JSON."""
+        """Write it to a report's folder as indented JSON."""
         save_report(folder / NOISE_FILE, self)
         return folder / NOISE_FILE
 
@@ -93,7 +93,7 @@ def count_false_alarms(
 
 
 def sounds(data: Path) -> Iterator[tuple[str, Kind, bool, Callable[[], Sound]]]:
-    """Name, kind, whether training uses it, and how to get it, of every sound."""
+    """Of every sound: its name, its kind, whether training uses it, and a function to load it."""
     trained_with = noise.for_training(data).files
     for path in noise.every(data):
         yield path.stem, "recorded noise", path in trained_with, partial(_read, path)
@@ -104,7 +104,7 @@ def sounds(data: Path) -> Iterator[tuple[str, Kind, bool, Callable[[], Sound]]]:
 def play(
     name: str, kind: Kind, trained_with: bool, sound: Sound, dbfs: float, classifier: Classifier
 ) -> FalseAlarms:
-    """Play one sound at one level, after a moment of a quiet room."""
+    """Play one sound at one level, after some silence of a quiet room."""
     lead = np.zeros(round(LEAD_S * SAMPLE_RATE_HZ))
     recording = np.concatenate([lead, at_level(sound, dbfs) if sound.any() else sound])
     segments = segments_in(in_noise(recording, None, None, seed=0), classifier)

@@ -1,4 +1,4 @@
-"""Predictions of the device's own path for whole clips."""
+"""Predictions for whole clips by the device's own code."""
 
 from collections.abc import Callable, Mapping, Sequence
 

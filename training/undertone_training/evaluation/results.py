@@ -1,4 +1,4 @@
-"""Results of several runs under one protocol: what ``evaluate`` leaves in report/*.json."""
+"""Results of several runs under one protocol: what ``evaluate`` writes to report/*.json."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,7 +52,7 @@ class Cost(Strict, frozen=True):
 
 
 class LiveCounts(Strict, frozen=True):
-    """Of the ``live`` protocol, over all seeds: missed clips, and segments without a clip."""
+    """Missed clips and segments without a clip in the ``live`` protocol, over all seeds."""
 
     clips: int
     missed_clips: int
@@ -61,9 +61,10 @@ class LiveCounts(Strict, frozen=True):
 
 
 class Verdicts(Strict, frozen=True):
-    """Number of clips, of those with a verdict at their run's threshold, and with the correct one.
+    """Numbers of clips, of clips with a verdict at their run's threshold, and of correct verdicts.
 
-    Of the form that ships, over all seeds and folds; each run's threshold was fitted on its own
+
+    For the form that ships, over all seeds and folds; each run's threshold was fitted on its own
     training actors.
     """
 
@@ -73,13 +74,13 @@ class Verdicts(Strict, frozen=True):
 
     @classmethod
     def of(cls, predictions: Predictions, threshold: float) -> "Verdicts":
-        """At a confidence threshold, from 0 to 1."""
+        """The counts at a confidence threshold, from 0 to 1."""
         given = predictions.confidence >= threshold
         return cls(len(given), int(given.sum()), int((given & predictions.correct).sum()))
 
 
 def total(counts: Sequence[_Counts]) -> _Counts | None:
-    """The sum over several recordings or runs, field by field; None of none."""
+    """The sum over several recordings or runs, field by field; None if there are none."""
     if not counts:
         return None
     fields = zip(*map(astuple, counts), strict=True)
@@ -198,7 +199,7 @@ def pool(replicates: Sequence[Mapping[str, Predictions]]) -> dict[str, PooledFig
 
 
 def mean_cost(costs: Sequence[Cost]) -> Cost:
-    """Of the models of one recipe: the largest cost, and the mean training time."""
+    """The largest cost of the models of one recipe, and their mean training time."""
     return Cost(
         max(cost.parameters for cost in costs),
         max((cost.model_bytes for cost in costs if cost.model_bytes), default=None),
@@ -257,7 +258,7 @@ class _Form(msgspec.Struct):
 
 
 class _Extra(msgspec.Struct):
-    """What a report may contain beside its figures."""
+    """What a report may contain in addition to its figures."""
 
     seed: int | None = None
     parameters: int | None = None
@@ -267,7 +268,7 @@ class _Extra(msgspec.Struct):
 
 
 class _Report(msgspec.Struct):
-    """What is read of a figures.json."""
+    """The part of a figures.json that is read."""
 
     title: str
     protocol: str

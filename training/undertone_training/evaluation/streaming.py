@@ -40,7 +40,7 @@ def condition(snr_db: float | None) -> str:
 
 @dataclass(frozen=True)
 class StreamResult:
-    """What the device made of the recording.
+    """What the device detected in the recording.
 
     predictions: one row per clip; a clip without a segment counts as wrong.
     missed: number of clips without a segment. false_segments: segments that overlap no clip.
@@ -97,7 +97,7 @@ def _recording(
 
 
 def at_level(samples: NDArray[Any], dbfs: float) -> NDArray[np.float64]:
-    """``samples``, of any scale but not all 0, scaled to ``dbfs`` of int16 while they sound."""
+    """``samples``, not all 0, scaled so that their loud frames have the level ``dbfs`` in int16."""
     whole = samples[: len(samples) // FRAME_LENGTH * FRAME_LENGTH].reshape(-1, FRAME_LENGTH)
     power = np.square(whole, dtype=np.float64).mean(axis=1)
     active = power[power >= power.max() / 10 ** (ACTIVE_RANGE_DB / 10)].mean()
@@ -115,7 +115,7 @@ def in_noise(
     snr_db: float | None,
     seed: int,
 ) -> Samples:
-    """``recording`` with ``noise`` added to all of it, or that of a quiet room for None."""
+    """``recording`` with ``noise`` added throughout; None adds that of a quiet room."""
     wanted_dbfs = ROOM_DBFS if snr_db is None else SPEECH_DBFS - snr_db
     if noise is None or snr_db is None:
         noise = np.random.default_rng([seed, 1]).normal(size=len(recording))

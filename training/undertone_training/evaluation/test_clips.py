@@ -1,4 +1,4 @@
-"""Which clips a run or a bundle is tested on: only those that it never saw, by name or by actor."""
+"""Selects the clips that a run or a bundle is tested on: only those it was not trained on."""
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -160,7 +160,7 @@ def held_out(info: RunInfo, clips: Mapping[str, Clip]) -> tuple[list[Clip], str]
 
 
 def final_test(clips: Iterable[Clip], labels: Sequence[str]) -> tuple[list[Clip], str]:
-    """RAVDESS speech of the test actors, by whom nothing was chosen, and the protocol's name.
+    """RAVDESS speech of the test actors, on whom nothing was chosen, and the protocol's name.
 
     They are found by actor, because the machine that trained may not have had their clips.
     """
@@ -212,7 +212,7 @@ def foreign(
     }
     if not found:
         raise SplitError(
-            f"There is no corpus beside {', '.join(trained)} in the data folder: add one to test "
+            f"There is no corpus besides {', '.join(trained)} in the data folder: add one to test "
             "on, such as TESS or nEMO."
         )
     strange = [corpus for corpus, own in found.items() if not own]
@@ -225,7 +225,7 @@ def foreign(
 
 
 def shortfall(protocol: str, splits: int, speakers: int) -> str:
-    """What is added to a protocol's name if folds or actors of it are missing, or ""."""
+    """A suffix for the protocol's name if some of its folds or actors are missing, else ""."""
     folds = _FOLDS.get(protocol, ())
     actors = sum(map(len, folds))
     if splits < len(folds):

@@ -37,7 +37,7 @@ def bundle_of(run: Run, name: str) -> Bundle:
     if info.recipe.features != "device":
         raise RunError(
             f"{run.folder} can't run on the device: {info.recipe.name} uses the features of a "
-            "reference system; take a recipe with the device's."
+            "reference system; use a recipe with the device's."
         )
     quantization = run.quantization
     model = run.tflite.read_bytes()
@@ -92,7 +92,7 @@ class Fidelity:
         require_small_loss(self.float_uar, self.int8_uar)
         if self.window_agreement < LEAST_AGREEMENT:
             raise PromotionError(
-                f"The int8 model is not promoted: it agrees with the float model on "
+                f"The int8 model can't be promoted: it agrees with the float model on "
                 f"{self.window_agreement:.2%} of {self.windows} windows and at least "
                 f"{LEAST_AGREEMENT:.0%} are needed; see docs/quantisation.md."
             )
@@ -102,7 +102,7 @@ def require_small_loss(float_uar: float, int8_uar: float) -> None:
     """Raise PromotionError, with the figures, if int8 loses more than half a point of UAR."""
     if float_uar - int8_uar > LARGEST_LOSS_OF_UAR:
         raise PromotionError(
-            f"The int8 model is not promoted: its UAR is {int8_uar:.4f} against {float_uar:.4f} "
+            f"The int8 model can't be promoted: its UAR is {int8_uar:.4f} against {float_uar:.4f} "
             f"of the float model, and at most {LARGEST_LOSS_OF_UAR:.3f} may be lost; see "
             "docs/quantisation.md."
         )

@@ -1,4 +1,4 @@
-"""Full int8 by post-training quantisation: int8 in, int8 out, every operator.
+"""Full-int8 post-training quantisation: input, output and every operator.
 
 Each conversion runs in a child process, because a network that the converter cannot handle may
 crash it.
@@ -53,7 +53,7 @@ def quantize_runs(
             try:
                 quantize_run(run, train, in_child)
             except BrokenProcessPool:
-                reason, pool = "the converter ends its process", _pool()
+                reason, pool = "the converter crashes", _pool()
             except ConversionError as error:
                 reason = str(error)
             if reason:
@@ -68,7 +68,7 @@ def _pool() -> ProcessPoolExecutor:
 
 
 class ConversionError(Exception):
-    """What the converter says of a network that it cannot convert."""
+    """The converter's reason why it cannot convert a network."""
 
 
 def convert_file(path: Path, windows: Windows) -> bytes:
@@ -78,10 +78,10 @@ def convert_file(path: Path, windows: Windows) -> bytes:
 
     try:
         return convert(keras.models.load_model(path), windows)
-    except Exception as error:  # TensorFlow has many ways to say that an operator has no int8 form
+    except Exception as error:  # TensorFlow reports an operator without an int8 form in many ways
         lines = [line for line in str(error).splitlines() if "error:" in line] or [str(error)]
         message = lines[0].partition("error: ")[2] or lines[0]
-        # the position in the graph helps nobody
+        # the position in the graph is of no help
         raise ConversionError(re.sub(r"^loc\(.*\): ", "", message)) from None
 
 
@@ -141,7 +141,7 @@ def convert(model: "keras.Model", windows: Windows) -> bytes:
 
 
 def with_factors_before_relu(model: "keras.Model") -> "keras.Model":
-    """The same function, with no batch normalisation that scales the output of a ReLU.
+    """An equivalent model in which no batch normalisation scales the output of a ReLU.
 
     The converter would choose the scale of the ReLU's output for the multiplied values and leave
     few of its 256 steps. Moved into the weights before the ReLU, the factors cost nothing. The
@@ -180,7 +180,7 @@ def without_names(content: bytes) -> bytes:
 def int8_logits(run: Run) -> Callable[[Windows], NDArray[np.float64]]:
     """The run's model.tflite as a function of windows, as the device invokes it."""
     q = run.quantization
-    # beside TensorFlow the runtime must be LiteRT: tflite-runtime fails in such a process
+    # the runtime must be LiteRT: tflite-runtime fails in a process with TensorFlow
     interpreter = Int8Interpreter(run.tflite.read_bytes(), runtime="litert")
 
     def logits(windows: Windows) -> NDArray[np.float64]:

@@ -1,9 +1,9 @@
-"""Features of clips, cached: cut by the device's speech gate and computed by the device's MFCC.
+"""Caches the features of clips: the MFCC of the segments found by the device's speech gate.
 
-Or by a reference system, which gets the whole clip: one segment of a fixed shape.
+A reference system's features are computed from the whole clip: one segment of a fixed shape.
 
 The cache's key is a hash of the recording's bytes and of every parameter that determines the
-frames, so that a changed clip, gate, MFCC or augmentation is computed again and nothing else is.
+frames, so only what a changed clip, gate, MFCC or augmentation affects is computed again.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ from undertone_training.recipe import Augmentation, FeatureExtractor, Recipe
 Frames = NDArray[np.float32]
 
 FORMAT = 2
-"""Raised when this module changes what it stores."""
+"""Increased when this module changes what it stores."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class ClipFeatures:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What computing the features of some clips takes, extrapolated from a few of them.
+    """The estimated cost of computing features, extrapolated from a few clips.
 
     duration_s: of the sound. wait_s: of the computation. size_bytes: on disk.
     """
@@ -104,7 +104,7 @@ class FeatureCache:
     def estimate(
         self, clips: Sequence[Clip], recipe: Recipe, noise: NoiseRecordings | None, sample: int = 5
     ) -> Estimate:
-        """What ``compute`` will take, by computing a ``sample`` of the clips; raises as it does."""
+        """Estimate the cost of ``compute`` from a ``sample`` of the clips; raises as it does."""
         chosen = clips[:: -(-len(clips) // sample)]
         first, *others = self._work([*chosen[:1], *chosen], recipe, noise)
         _features(first)  # loads the libraries, which is done once only
@@ -188,7 +188,7 @@ def _features(job: _Job) -> ClipFeatures:
 
 def _unwritable(folder: Path, error: OSError) -> RunError:
     return RunError(
-        f"Features can't be kept in {folder} ({error.strerror}): make room, or name another "
+        f"Features can't be stored in {folder} ({error.strerror}): make room, or name another "
         "folder with --cache."
     )
 
@@ -229,6 +229,8 @@ def _compute(job: _Job) -> ClipFeatures:
         transform = augmenter(job.augmentation, job.noise)
         for copy in range(job.augmentation.copies):
             seed = zlib.crc32(f"{job.clip.clip_id}/{copy}".encode())
-            if found := frames_of(augmented(samples, transform, seed)):  # else no speech is left
+            if found := frames_of(
+                augmented(samples, transform, seed)
+            ):  # otherwise no speech is left
                 copies.append(np.concatenate(found))
     return ClipFeatures(job.clip, tuple(segments), tuple(copies))

@@ -9,11 +9,11 @@ from scipy.signal import oaconvolve
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples
 
 ROOMS = 64
-"""Different rooms, each of them used for many clips."""
+"""Number of rooms, each of which is used for many clips."""
 
 _SIZES_M = ((2.5, 3.0, 2.3), (8.0, 6.0, 3.2))
 _REVERBERATION_S = (0.2, 0.7)
-"""Sabine's RT60: a furnished bedroom to a bare office."""
+"""Range of Sabine's RT60: from a furnished bedroom to a bare office."""
 _DISTANCE_M = (0.5, 4.0)
 _WALL_M = 0.3
 _MOST_REFLECTIONS = 12
@@ -23,8 +23,8 @@ _MOST_REFLECTIONS = 12
 def impulse_responses() -> tuple[NDArray[np.float64], ...]:
     """``ROOMS`` impulse responses at ``SAMPLE_RATE_HZ``, the same in every call.
 
-    Each begins with the direct sound and has unit energy, so that a room shifts nothing in time
-    and hardly changes the level.
+    Each begins with the direct sound and has unit energy, so a room causes no delay and hardly
+    changes the level.
     """
     import pyroomacoustics
 

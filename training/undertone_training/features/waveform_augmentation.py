@@ -79,7 +79,7 @@ def augmenter(config: Augmentation, noise: NoiseRecordings) -> Any:
 
 
 def _in_a_room(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
-    """As recorded by a microphone some metres away; of the same length."""
+    """``samples`` as recorded from a few metres away; of the same length."""
     reverberant = oaconvolve(samples, random.choice(impulse_responses()))
     room: NDArray[np.float32] = reverberant[: len(samples)].astype(np.float32)
     return room
@@ -88,7 +88,7 @@ def _in_a_room(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.flo
 def _at_a_level(
     samples: NDArray[np.float32], sample_rate: int, range_dbfs: tuple[float, float]
 ) -> NDArray[np.float32]:
-    """At a random level over the clip; ``to_int16`` clips a loud one, as a microphone does."""
+    """``samples`` at a random level; ``to_int16`` clips loud ones, as a microphone does."""
     level = 10 ** (random.uniform(*range_dbfs) / 20)
     rms = np.sqrt(np.square(samples).mean())
     scaled: NDArray[np.float32] = samples * np.float32(level / max(rms, 1e-9))
@@ -96,7 +96,7 @@ def _at_a_level(
 
 
 def augmented(samples: Samples, transform: Any, seed: int) -> Samples:
-    """One augmented copy of ``samples`` (int16), the same for the same seed."""
+    """One augmented copy of ``samples`` (int16), determined by the seed."""
     random.seed(seed)
     np.random.seed(seed)  # audiomentations draws from the global generators
     floats: NDArray[np.float32] = samples.astype(np.float32) / 32768

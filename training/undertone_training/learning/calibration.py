@@ -30,7 +30,7 @@ def from_cache(clips: Iterable[Clip], cache: FeatureCache) -> HeldOutFeatures:
 def confidence_of(
     recipe: Recipe, folder: Path, clips: Iterable[Clip], cache: FeatureCache
 ) -> tuple[float, float]:
-    """Temperature and threshold by the development folds of ``recipe`` in ``folder``.
+    """Temperature and threshold from the development folds of ``recipe`` in ``folder``.
 
     Raises RunError unless all of them are there.
     """

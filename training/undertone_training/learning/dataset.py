@@ -27,7 +27,7 @@ _VOCAL_TRACTS = 15
 class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
     """The batches of one epoch after another; an epoch depends on the seed and its number only.
 
-    A resumed run therefore sees the batches that the killed one would have seen.
+    A resumed run therefore gets the same batches as an uninterrupted one.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         recipe: Recipe,
         seed: int,
     ) -> None:
-        """``targets``: of ``features``. An epoch has one window of each clip with speech."""
+        """``targets``: those of ``features``. An epoch has one window of each clip with speech."""
         super().__init__()
         variants = [variants_of(clip) for clip in features]
         usable = np.flatnonzero([len(each) for each in variants])

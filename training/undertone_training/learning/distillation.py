@@ -26,7 +26,7 @@ class Targets:
     probabilities: for each variant of each clip, shape (variants, labels).
     weights: of each clip in the loss, shape (clips,).
     n_labelled: number of labelled clips; all of them are in every epoch.
-    n_unlabelled: how many of the unlabelled clips are in an epoch.
+    n_unlabelled: number of unlabelled clips in an epoch.
     """
 
     probabilities: Sequence[Array]
@@ -80,12 +80,12 @@ def require_usable(runs: Sequence[Run], info: RunInfo) -> None:
             *info.validation,
         }:
             raise RunError(
-                f"{run.folder} can't teach here: it was trained on speakers that this run is "
+                f"{run.folder} can't be used here: it was trained on speakers that this run is "
                 "not trained on; train it on the same split."
             )
         if known.recipe.front_end != info.recipe.front_end or known.labels != info.labels:
             raise RunError(
-                f"{run.folder} can't teach here: its features or its labels are not those of "
+                f"{run.folder} can't be used here: its features or its labels are not those of "
                 f"{info.recipe.name}; give both recipes the same."
             )
 
@@ -93,7 +93,7 @@ def require_usable(runs: Sequence[Run], info: RunInfo) -> None:
 def _class_weights(
     classes: NDArray[np.int64], train: Sequence[ClipFeatures], n_labels: int
 ) -> NDArray[np.float64]:
-    """Each clip's weight, so that the weights of every emotion have the same sum."""
+    """The weight of each clip, such that the weights of each emotion have the same sum."""
     usable = np.array([bool(variants_of(clip)) for clip in train])
     counts = np.bincount(classes[usable], minlength=n_labels)
     weights: NDArray[np.float64] = (usable.sum() / (n_labels * np.maximum(counts, 1)))[classes]

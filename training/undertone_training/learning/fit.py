@@ -1,4 +1,4 @@
-"""Train one network on one split: data to weights, normalisation, temperature, threshold."""
+"""Trains one network on one split: weights, normalisation, temperature, threshold."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -33,18 +33,19 @@ def fit(
     initial: Run | None = None,
     checkpoint_every_s: float = 10.0,
 ) -> None:
-    """Train, or continue an interrupted training, and leave the finished run in its folder.
+    """Train, or continue an interrupted training, and save the finished run in its folder.
 
-    Nothing here sees a test clip.
+    No test clip is used.
 
     on_epoch: called with each epoch's number and metrics; what it raises ends the training.
-    confidence: temperature and threshold from elsewhere (see ``calibration``); None fits them on
-        ``validation``, or leaves both open without one.
-    teachers: give soft targets beside the labels, and the only ones of ``unlabelled`` clips.
+    confidence: given temperature and threshold (see ``calibration``); None fits them on
+        ``validation``, or leaves both undefined if there is none.
+    teachers: their soft targets are added to the labels, and are the only targets of
+        ``unlabelled`` clips.
     initial: the run whose weights the training starts from.
-    checkpoint_every_s: the time between checkpoints; a kill loses about as much.
-    Raises RunError if no speech is detected in any clip of one side, if another run was trained
-    on speakers that it must not know, or if the initial network has other layers.
+    checkpoint_every_s: time between checkpoints; a killed training loses about that much.
+    Raises RunError if no speech is detected in any clip of one side, if a teacher or the initial
+    run was trained on speakers outside the training, or if the initial network has other layers.
     """
     for side, clips in (("training", train), ("validation", validation)):
         if clips and not any(each.segments for each in clips):
@@ -94,10 +95,10 @@ def recalibrate(
     validation: Sequence[ClipFeatures],
     confidence: tuple[float, float] | None = None,
 ) -> None:
-    """Give a finished run the vocal tract factors of ``recipe``, which is the same otherwise.
+    """Give a finished run the vocal tract factors of ``recipe``, which is otherwise the same.
 
-    The weights stay. Temperature and threshold are fitted again, or left open, as by ``fit``; the
-    int8 model, whose input range has changed, is removed.
+    The weights stay. Temperature and threshold are fitted again, or left undefined, as by
+    ``fit``; the int8 model, whose input range has changed, is removed.
     """
     info, calibration = msgspec.structs.replace(run.info, recipe=recipe), run.calibration
     if confidence is None and validation:
@@ -115,7 +116,7 @@ def _confidence(
     validation: Sequence[ClipFeatures],
     normalization: Normalization,
 ) -> tuple[float, float]:
-    """Temperature and threshold from the validation clips."""
+    """Fit temperature and threshold on the validation clips."""
     # a clip without speech says nothing about the network's confidence
     spoken = [each for each in validation if each.segments]
     logits = keras_logits(model)
@@ -219,7 +220,7 @@ class _EarlyStopping(keras.callbacks.EarlyStopping):  # type: ignore[misc]
 
 
 class _Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
-    """Saves weights and optimizer state now and then, so that a killed training can continue."""
+    """Saves weights and optimizer state from time to time, so a killed training can continue."""
 
     def __init__(self, run: Run, every_s: float) -> None:
         super().__init__()
@@ -242,7 +243,7 @@ class _Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
 def _start_or_resume(
     run: Run, done: int, info: RunInfo, steps: int, initial: Run | None
 ) -> keras.Model:
-    """The compiled network as it was after ``done`` epochs, or with its initial weights."""
+    """The compiled network after ``done`` epochs, or with its initial weights."""
     if not done:
         run.history.unlink(missing_ok=True)
         model = build(info.recipe, len(info.labels), training=True)

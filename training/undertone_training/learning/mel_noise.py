@@ -1,4 +1,4 @@
-"""Room noise added to MFCC frames in the mel domain, so that every epoch has new noise."""
+"""Adds room noise to MFCC frames in the mel domain, so that every epoch has different noise."""
 
 import numpy as np
 from numpy.typing import NDArray

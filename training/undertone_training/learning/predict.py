@@ -26,7 +26,7 @@ def predict(
     logits: "WindowLogits",
     temperature: float,
 ) -> Predictions:
-    """Predictions of a network, by the mean of the log-probabilities of each clip's windows."""
+    """Predictions of a network: the mean of the log-probabilities of each clip's windows."""
 
     def probabilities(clip: ClipFeatures) -> NDArray[np.float64] | None:
         windows = windows_of(clip, recipe, normalization)
@@ -43,9 +43,9 @@ def predict(
 def predictions_of(
     clips: Sequence[Clip], rows: Sequence[NDArray[np.float64] | None], labels: tuple[str, ...]
 ) -> Predictions:
-    """Predictions from the probabilities of each clip; a clip without detected speech has None.
+    """Predictions from the probabilities of each clip; None for a clip without detected speech.
 
-    It counts as wrong, as it would on the device.
+    Such a clip counts as wrong, as it would on the device.
     """
     truth = np.array([labels.index(clip.emotion) for clip in clips], np.int64)
     return Predictions(

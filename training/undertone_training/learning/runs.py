@@ -1,4 +1,4 @@
-"""A run's folder: what it was made from, what came of it, and where each file is.
+"""A run's folder: what the run was made from, its results, and where each file is.
 
 <runs>/<recipe>/<split>/seed<N>/
     run.json            the recipe, the split's clips, seed, commit, tool versions, machine
@@ -58,7 +58,7 @@ class RunInfo(Strict, frozen=True):
 
 
 class Calibration(Strict, frozen=True):
-    """What was fitted on training actors beside the weights; seconds that the training took.
+    """What was fitted on training actors in addition to the weights, and the training time.
 
     temperature, threshold: None while there are no predictions for held-out training speakers to
         fit them on (see ``calibration``).
@@ -80,7 +80,7 @@ class Run:
     """One run's folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Name the files, without touching any."""
+        """Name the files without accessing any."""
         self.folder = folder
         self.model = folder / "model.keras"
         self.history = folder / "history.csv"
@@ -111,7 +111,7 @@ class Run:
 
     @property
     def epochs_done(self) -> int:
-        """Epochs that an interrupted training has behind it; 0 before the first checkpoint."""
+        """Epochs that an interrupted training has completed; 0 before the first checkpoint."""
         return max((int(path.stem.partition("-")[2]) for path in self.checkpoints()), default=0)
 
     @property
@@ -120,11 +120,11 @@ class Run:
         return sha256(self.model.read_bytes()).hexdigest()
 
     def checkpoint(self, epochs: int) -> Path:
-        """The file of the network after so many epochs."""
+        """The file of the network after this many epochs."""
         return self.folder / f"checkpoint-{epochs}.keras"
 
     def checkpoints(self) -> list[Path]:
-        """Those that exist: one, or two if a kill fell between writing and deleting."""
+        """Those that exist: one, or two if the process was killed between writing and deleting."""
         return list(self.folder.glob("checkpoint-*[0-9].keras"))
 
     def require_same(self, info: RunInfo) -> None:
@@ -134,12 +134,12 @@ class Run:
         before = self.info
         if before.recipe.without_vocal_tracts != info.recipe.without_vocal_tracts:
             raise RunError(
-                f"{self.folder} holds a training by another recipe called {info.recipe.name}: "
+                f"{self.folder} contains a training by another recipe called {info.recipe.name}: "
                 "remove that folder, rename the recipe, or choose another place with --runs."
             )
         if (before.train, before.validation) != (info.train, info.validation):
             raise RunError(
-                f"{self.folder} holds a training on other clips: remove that folder, or choose "
+                f"{self.folder} contains a training on other clips: remove that folder, or choose "
                 "another place with --runs."
             )
 
@@ -193,7 +193,7 @@ def describe(
     teachers: Sequence[Run] = (),
     initial: Run | None = None,
 ) -> RunInfo:
-    """What a run of ``recipe`` on ``split`` is made from."""
+    """What a run of ``recipe`` on ``split`` will be made from."""
     emotions = {clip.emotion for clip in split.train}
     if split.protocol == PRE_TRAINING:
         emotions = set(EMOTIONS)  # the labels of the recipes that begin with it
@@ -279,5 +279,5 @@ def tool_versions() -> dict[str, str]:
 
 
 def machine() -> str:
-    """The processor and its number of cores, without which a time means little."""
+    """The processor and its number of cores, which give a time its meaning."""
     return f"{processor()}, {os.cpu_count()} cores"

@@ -1,4 +1,4 @@
-"""The orchestration of one training: its split, its teachers, its features, and its run."""
+"""Orchestrates a training: its split, teachers, features and run."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Confidence = tuple[float, float]
 
 @dataclass(frozen=True)
 class Training:
-    """One training: the run's folder, and the clips and other runs that it learns from.
+    """One training: the run's folder, and the clips and other runs that it uses.
 
     unlabelled: clips of other corpora, whose targets come from ``teachers`` alone.
     initial: the run whose weights the training starts from.
@@ -47,7 +47,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Carries trainings out; holds what they have in common.
+    """Carries out trainings with the same clips, features and folder.
 
     runs: the folder of all runs, in which teachers and initial runs are found.
     """
@@ -137,7 +137,7 @@ class Trainer:
             return find_runs(folder)
         except RunError as error:
             raise RunError(
-                f"There is no finished run of the recipe {name} in {folder} to learn from: run "
+                f"There is no finished run of the recipe {name} in {folder}, which is needed: run "
                 f"`undertone-train fit --recipe {name}` with the same --protocol and --seed first."
             ) from error
 
@@ -155,12 +155,12 @@ def splits_for(
 
 
 def shortcomings(recipe: Recipe, clips: Sequence[Clip]) -> Iterator[str]:
-    """What the network will lack: emotions without a clip, and embeddings without weights."""
+    """What will be missing: emotions without clips, and embeddings without weights."""
     known = {clip.emotion for clip in clips if clip.corpus == EVALUATED_CORPUS}
     if absent := [emotion for emotion in EMOTIONS if emotion not in known]:
-        yield f"RAVDESS has no clip here that is {', '.join(absent)}: the network will not know it"
+        yield f"no RAVDESS clip here is {', '.join(absent)}: the network can't recognise that"
     if recipe.features.startswith("five-kinds") and not recipe.vggish:
         yield (
-            f"{recipe.name} goes without VGGish embeddings: `vggish` in the recipe names no file "
+            f"{recipe.name} has no VGGish embeddings: `vggish` in the recipe names no file "
             "of weights"
         )

@@ -1,4 +1,4 @@
-"""Network builders: a recipe and a number of classes in, a Keras model out.
+"""Network builders: each makes a Keras model from a recipe and a number of classes.
 
 Every network takes windows (frames, coefficients) and returns logits, so that all of them
 convert to the same int8 contract.
@@ -20,7 +20,7 @@ BUILDERS: dict[str, Callable[[Recipe, int], keras.Model]] = {
     "compact": compact,
     "spectral": spectral,
 }
-"""By the name that a recipe gives; ``references.networks`` adds those of the reference systems
+"""By the name in a recipe; ``references.networks`` adds those of the reference systems
 when it is imported."""
 
 _COUNTED = (

@@ -1,4 +1,4 @@
-"""What a run costs in use: latency, memory and size, measured in a separate process.
+"""Measures the latency, memory and size of a run in a separate process.
 
 A clip of 3 s goes through the whole system, from samples to an emotion.  The form ``float`` is
 librosa and a Keras model in one program, as a user would write it, also for our runs.  The form
@@ -47,7 +47,7 @@ Windows = NDArray[np.float32]
 
 
 class System(NamedTuple):
-    """The steps of a system: samples to spoken parts, these to windows, windows to outputs."""
+    """The steps of a system: samples to segments, segments to windows, windows to outputs."""
 
     detect: Callable[[Samples], Sequence[Samples]]
     windows: Callable[[Sequence[Samples]], Windows]
@@ -66,7 +66,7 @@ class Measured(msgspec.Struct, frozen=True):
     """The cost of one form of one recipe on one machine, with one thread.
 
     detection: finding the speech in 3 s; next to nothing for systems that use all of it.
-    features, inference: for all 3 s, as if somebody spoke all the time.
+    features, inference: for all 3 s, as if all of it were speech.
     whole: from samples to an emotion; cold_start_s: from the start of the process to the
         first emotion, including imports and the loading of the model.
     peak_memory_bytes: largest resident set of the process.
@@ -133,7 +133,7 @@ def measure(run: Run, form: str, calls: int) -> Measured:
 
 
 def three_seconds() -> Samples:
-    """A packaged clip as the device gets it, cut or padded to 3 s."""
+    """A packaged clip in the device's format, truncated or padded to 3 s."""
     from undertone import samples
     from undertone.audio.files import read_blocks
 
@@ -161,7 +161,7 @@ def system_of(run: Run, form: str) -> System:
 def _front_end(
     run: Run, form: str
 ) -> tuple[Callable[[Samples], Sequence[Samples]], Callable[[Samples], NDArray[Any]]]:
-    """From samples to the parts with speech, and from one part to its frames."""
+    """From samples to segments of speech, and from a segment to its frames."""
     front = run.info.recipe.front_end
     if not isinstance(front, MfccConfig):
         return _everything, front.compute
@@ -178,7 +178,7 @@ def _everything(samples: Samples) -> Sequence[Samples]:
 
 
 def _librosa_mfcc(samples: Samples, config: MfccConfig) -> NDArray[np.floating[Any]]:
-    """The MFCC as somebody without the device's code would compute them."""
+    """The MFCC as computed without the device's code."""
     import librosa
 
     frames: NDArray[np.floating[Any]] = librosa.feature.mfcc(

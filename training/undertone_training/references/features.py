@@ -29,7 +29,7 @@ SPAN_S = 3.0
 """Duration for systems that do not use the whole clip; shorter sound is padded with silence."""
 
 STRETCHES = 12
-"""Number of parts, a quarter of a second each, that ``five-kinds-in-stretches`` averages over."""
+"""Number of quarter-second sections that ``five-kinds-in-stretches`` averages over."""
 
 _CHROMA, _MEL, _CONTRAST, _TONNETZ = 12, 128, 7, 6
 _FIVE_KINDS = 40 + _CHROMA + _MEL + _CONTRAST + _TONNETZ
@@ -60,7 +60,7 @@ class ReferenceFeatures(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def key(self) -> dict[str, str]:
-        """Everything that the numbers depend on, for a cache."""
+        """Everything that determines the values, as the key of a cache."""
         return {
             "features": self.name,
             "librosa": str(_librosa().__version__),
@@ -172,7 +172,7 @@ def _five_kinds(librosa: Any, sound: Floats) -> Floats:
 
 
 def _five_kinds_in_stretches(librosa: Any, sound: Floats) -> Floats:
-    """The same features, averaged over each of ``STRETCHES`` parts of the clip."""
+    """The same features, averaged over each of ``STRETCHES`` sections of the clip."""
     frames = np.concatenate(_kinds(librosa, sound))
     return np.stack([part.mean(axis=1) for part in np.array_split(frames, STRETCHES, axis=1)])
 

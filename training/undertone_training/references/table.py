@@ -105,9 +105,7 @@ def table(costs_file: Path, folders: Sequence[Path]) -> Table:
 def _standing(name: str, costs: Costs, reports: Iterable[Pooled], ours: Measured) -> Standing:
     own = [report for report in reports if report.recipe.name == name]
     if not own:
-        raise RunError(
-            f"Nothing of {name} was evaluated in these folders: name the one with its report."
-        )
+        raise RunError(f"There is no report on {name} in these folders: name the one that has it.")
     cost = tuple(each for each in costs.measured if each.recipe == name)
     return Standing(
         recipe=name,
@@ -161,7 +159,7 @@ HEAD = (
 
 
 def rows(found: Table) -> list[tuple[str, ...]]:
-    """The cells below ``HEAD``: a row for each form of each system."""
+    """The cells below ``HEAD``: one row for each form of each system."""
     return [
         (
             f"**{system.recipe}**" if system.ours else system.recipe,
@@ -204,7 +202,7 @@ SMALLER, FASTER = 5, 10
 
 
 def verdicts(found: Table) -> list[str]:
-    """For each of our systems that was tested on new speakers: which others it beats, which not."""
+    """For each of our systems tested on new speakers: which others it beats, and which not."""
     others = [one for one in found.systems if not one.ours]
     return [
         _verdict(own, reached.int8_uar.mean, others)

@@ -1,4 +1,4 @@
-"""VGGish's embeddings (Hershey et al. 2017) from a weights file of the user's own.
+"""VGGish's embeddings (Hershey et al. 2017), from a weights file that the user provides.
 
 The pre-trained weights do not come with this program.  The file is a NumPy archive (.npz)
 of arrays named ``conv1/weights``, ``conv1/biases`` ... ``embedding/biases``, of the published
@@ -49,7 +49,7 @@ def digest(path: Path) -> str:
     except OSError as error:
         raise RunError(
             f"The VGGish weights {path} can't be read ({error.strerror}): name another file in the "
-            'recipe, or vggish = "" to go without.'
+            'recipe, or use vggish = "".'
         ) from error
 
 

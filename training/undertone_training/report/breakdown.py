@@ -1,4 +1,4 @@
-"""Figures of each speaker, of women and men, of normal and strong intensity."""
+"""Figures for each speaker, for women and men, and for normal and strong intensity."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,15 +9,15 @@ from undertone_training.corpora.clip import Clip
 from undertone_training.metrics import Predictions
 
 KINDS = ("sex", "intensity", "channel")
-"""Fields of a clip that the figures are broken down by, beside its speaker."""
+"""Fields of a clip that the figures are broken down by, in addition to its speaker."""
 
 _FILE = "breakdown.csv"
 
 
 def breakdown(predictions: Predictions, clips: Mapping[str, Clip]) -> pd.DataFrame:
-    """Figures of each speaker, then by each of ``KINDS`` of which the clips have several values.
+    """Figures for each speaker, then for each of ``KINDS`` with more than one value.
 
-    clips: by clip_id; one that is not among them counts for its speaker only.
+    clips: by clip_id; a prediction without one counts for its speaker only.
     Returns the columns kind, value, clips, uar and accuracy.  ``uar`` is the mean over the
     emotions that occur: RAVDESS has no strong neutral, for one.
     """
@@ -31,7 +31,7 @@ def breakdown(predictions: Predictions, clips: Mapping[str, Clip]) -> pd.DataFra
 
 
 def write_breakdown(folder: Path, form: str, parts: pd.DataFrame) -> None:
-    """Write breakdown.csv, of the model ``form``."""
+    """Write breakdown.csv for the model ``form``."""
     parts.assign(form=form)[["form", *parts]].to_csv(folder / _FILE, index=False)
 
 

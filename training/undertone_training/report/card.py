@@ -1,4 +1,4 @@
-"""The model card: what a bundle is, how good it is, what for, and where its data come from."""
+"""The model card: what a bundle is and is for, how accurate it is, and where its data are from."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from undertone_training.report.protocols import LISTENERS_ACCURACY
 from undertone_training.report.template import render
 
 _HELD_OUT = ("speaker-independent", "published-folds", "live")
-"""Protocols that test each model on speakers that it was not trained on."""
+"""Protocols that test each model on speakers it was not trained on."""
 
 
 def model_card(

@@ -1,4 +1,4 @@
-"""Charts of a corpus: how many clips of which emotions and speakers, and how long they are."""
+"""Charts of a corpus: numbers of clips by emotion and speaker, and their durations."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -17,10 +17,10 @@ from undertone_training.features.cache import speech_of
 from undertone_training.report.pictures import INK, plain, sheet
 
 _RANGE_DB = 60
-"""Range of the mel bands' colours: what is further below the loudest is black."""
+"""Range of the mel bands' colours: anything further below the loudest is black."""
 
 _COLUMNS = 1500
-"""Columns that the waveform is drawn with."""
+"""Columns in the drawing of the waveform."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ def chosen(clips: Sequence[Clip]) -> list[Clip]:
 
 
 def examples(shown: Sequence[Example], note: str, config: MfccConfig) -> Figure:
-    """A row for each example; what the speech gate lets through has a coloured background."""
+    """A row for each example; what passes the speech gate has a coloured background."""
     picture = sheet("A clip of each emotion", note, 11.0, 1.5 + 1.35 * len(shown))
     fields = picture.subplots(len(shown), 3, squeeze=False, sharex=True)
     for axes in fields.flat:

@@ -8,12 +8,12 @@ from undertone.support.strict import Strict
 
 
 class Development(Strict, frozen=True):
-    """How the weights came about.
+    """How the weights were made.
 
     model_sha256: the models that this holds for.
     variants_judged: about how many variants were tested on the folds whose figures are reported.
-    not_reproducible: why the command and the commit on the card give other weights, a sentence
-        or more each; empty where they give these.
+    not_reproducible: why the command and the commit on the card give different weights, each
+        reason in a sentence or more; empty if they give these weights.
     """
 
     model_sha256: tuple[str, ...]
@@ -44,7 +44,7 @@ class Condition(Strict, frozen=True):
 
 
 class IndependentTest(Strict, frozen=True):
-    """Figures measured apart from development, on clips that the developers do not have.
+    """Figures measured independently of development, on clips that the developers do not have.
 
     version: of the program that was tested.
     verdicts_right: share of the verdicts on actors 21-24 that are right;
@@ -72,7 +72,7 @@ class Facts(Strict, frozen=True):
     independent: IndependentTest | None = None
 
     def of(self, model_sha256: str) -> "Facts":
-        """Only what holds for the model with this SHA-256."""
+        """Only what is true of the model with this SHA-256."""
         development, independent = self.development, self.independent
         if development and model_sha256 not in development.model_sha256:
             development = None

@@ -1,4 +1,4 @@
-"""The reports of evaluated models: a run's own, all folds of a recipe together, and a bundle's."""
+"""Reports on evaluated models: one run, all folds of a recipe together, or a bundle."""
 
 import hashlib
 from collections import defaultdict
@@ -35,7 +35,7 @@ from undertone_training.report.write import write_report
 
 @dataclass(frozen=True)
 class Report:
-    """A report that was written: whose figures it shows, and its folder."""
+    """A report that was written: the figures that it shows, and its folder."""
 
     title: str
     predictions: Mapping[str, Predictions]
@@ -46,7 +46,7 @@ class Report:
 class PooledReports:
     """The reports of one recipe under one protocol, one for each seed.
 
-    n_runs: number of runs that were put together. left_out: why other runs are not among them.
+    n_runs: number of runs that were combined. left_out: why other runs are not among them.
     """
 
     reports: Sequence[Report]
@@ -82,14 +82,14 @@ def write_run(outcome: Outcome, name: str) -> Report:
 def write_pooled(
     folder: Path, outcomes: Sequence[Outcome], by_seed: bool = True
 ) -> list[PooledReports]:
-    """Put together what belongs together, one recipe under one protocol, and write its reports.
+    """Combine the runs of each recipe under each protocol, and write their reports.
 
     They are in ``report/`` of the recipe's folder, or of ``folder`` if that is inside of it: one
     over all folds of each seed, and one file with the spread over the seeds.
 
-    by_seed False: the runs were tested on the same clips, so that each is a replicate of its own,
-        and only the file is written.
-    Raises RunError for runs of different recipes with one name.
+    by_seed False: the runs were tested on the same clips, so each is a replicate, and only the
+        file is written.
+    Raises RunError for different recipes with the same name.
     """
     groups: dict[tuple[Path, str], list[Outcome]] = defaultdict(list)
     for each in outcomes:
@@ -203,7 +203,7 @@ def write_bundle_report(
     predictions: Predictions,
     clips: Sequence[Clip],
 ) -> Report:
-    """Write the report of a bundle under one protocol, in ``folder``."""
+    """Write the report on a bundle under one protocol into ``folder``."""
     manifest, training = bundle.manifest, bundle.manifest.training
     place = folder / file_name(protocol)
     by_form = {"int8": predictions}

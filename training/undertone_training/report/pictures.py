@@ -1,4 +1,4 @@
-"""The report's charts, with matplotlib's object API: no pyplot, no state, no display.
+"""The charts of a report, with matplotlib's object API: no pyplot, no state, no display.
 
 Each takes a ``note`` that names the protocol: no accuracy is shown without one.  An emotion has
 the same colour everywhere; the two forms of a model differ in colour, line and marker.
@@ -30,18 +30,18 @@ _FORM_STYLES = {
 _DOTS_PER_INCH = 144
 _MANY_NAMES = 40
 _FEW_CLIPS = 10
-"""A bin with fewer clips says little and is drawn pale."""
+"""A bin with fewer clips is not very informative and is drawn pale."""
 
 
 def png(picture: Figure) -> bytes:
-    """The chart as a PNG file: the same bytes for the same chart."""
+    """The chart as a PNG file; the same chart gives the same bytes."""
     buffer = io.BytesIO()
     picture.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 
 def confusion(figures: Figures, title: str, note: str) -> Figure:
-    """The confusion matrix: the share of each row as colour and number, the clips below it."""
+    """The confusion matrix: the share of each row as colour and number, with the clips below."""
     counts = np.array(figures.confusion)
     support = counts.sum(axis=1, keepdims=True)
     rates = np.where(support, counts / np.maximum(support, 1), np.nan)
@@ -250,7 +250,7 @@ def canvas(title: str, note: str, width: float, height: float) -> tuple[Figure, 
 
 
 def plain(axes: Axes) -> None:
-    """Pale axes, at the left and the bottom only."""
+    """Pale axes, only at the left and the bottom."""
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(PALE)
@@ -266,7 +266,7 @@ def names_below(axes: Axes, at: Iterable[float], names: Iterable[str]) -> None:
 
 
 def width_for(n_names: int) -> float:
-    """Width in inches of a chart with so many names below its x axis."""
+    """Width in inches of a chart with this many names below its x axis."""
     return min(14.0, max(6.6, 2.0 + 0.36 * n_names))
 
 

@@ -1,4 +1,4 @@
-"""What a reader must know about a figure: what its protocol means, how well people do."""
+"""What a reader must know about a figure: what its protocol means, and how well people do."""
 
 LISTENERS_ACCURACY = 0.62
 """Mean accuracy of human listeners on RAVDESS speech (Livingstone & Russo 2018)."""

@@ -34,7 +34,7 @@ def history(uars: Sequence[float | None], complete: Sequence[bool], note: str) -
 
 
 def importance(shares: Mapping[str, float], note: str) -> Figure:
-    """A bar for each setting of the search space: its share in the variance of the UAR."""
+    """A bar for each setting of the search space: its share of the variance of the UAR."""
     height = 1.6 + 0.32 * len(shares)
     picture, axes = canvas("Importance of each setting", note, width=7.2, height=height)
     keys = list(shares)[::-1]  # the first bar is drawn lowest

@@ -27,12 +27,12 @@ class Picture:
 
     @property
     def base64(self) -> str:
-        """The PNG as a data URL has it."""
+        """The PNG in the encoding of a data URL."""
         return base64.b64encode(self.png).decode()
 
     @property
     def wide(self) -> bool:
-        """Whether the page gives it a row of its own."""
+        """Whether the page gives it the whole width."""
         width = int.from_bytes(self.png[16:20], "big")  # PNG specification, 11.2.2
         return width > _WIDE_PIXELS
 

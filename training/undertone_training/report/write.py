@@ -13,8 +13,7 @@ from undertone.emotions import EMOTIONS
 from undertone_training.corpora.clip import Clip
 from undertone_training.evaluation.embeddings import EmbeddingMap
 from undertone_training.metrics import Figures, Predictions, agreement, figures
-from undertone_training.report import parts as parts_pictures
-from undertone_training.report import pictures
+from undertone_training.report import clip_charts, pictures
 from undertone_training.report.breakdown import breakdown, write_breakdown
 from undertone_training.report.protocols import LISTENERS_ACCURACY
 from undertone_training.report.template import Picture, render
@@ -33,13 +32,13 @@ def write_report(
     """Write the report's files into ``folder`` and return what figures.json holds.
 
     protocol: its name, shown beside every figure.
-    predictions_by_form: for the same test clips, of ``float`` and ``int8`` or of one of them;
-        the one that ships last.
+    predictions_by_form: for the same test clips, of ``float`` or ``int8`` or both, the form
+        that ships last.
     history: ``loss``, ``val_loss``, ``accuracy``... of every epoch; empty for no curves.
-    extra: what else figures.json and the page contain, strict JSON; its
+    extra: anything else for figures.json and the page, in strict JSON; its
         ``confidence_threshold`` is marked in the coverage curve.
-    clips: the tested ones, for the figures by sex and intensity.
-    maps: the clips' embeddings, of each network of the float form; empty for no picture.
+    clips: the tested clips, for the figures by sex and intensity.
+    maps: the clips' embeddings by each float network; empty for no picture.
     Raises ValueError without predictions, for forms with different clips, and for values that
     JSON does not have (NaN, infinity).
     """
@@ -124,14 +123,14 @@ def _draw(
     )
     drawn["breakdown.png"] = (
         f"UAR of the {shipped} model for each speaker and kind of clip.",
-        parts_pictures.breakdown(parts, last.uar, note),
+        clip_charts.breakdown(parts, last.uar, note),
     )
     if maps:
         drawn["embedding.png"] = (
             "Embeddings of the held-out clips (the input of the float model's last layer), "
-            "coloured by true emotion; clips near each other are similar to the network (t-SNE; "
+            "coloured by true emotion; the network finds clips near each other similar (t-SNE; "
             "the axes mean nothing).",
-            parts_pictures.embedding(maps, note),
+            clip_charts.embedding(maps, note),
         )
     if history:
         validated = "validation on held-out training speakers"
@@ -144,7 +143,7 @@ def _draw(
 
 
 def _classification(protocol: str, predictions_by_form: Mapping[str, Predictions]) -> str:
-    """scikit-learn's report on each form, below its protocol."""
+    """scikit-learn's report on each form, under its protocol."""
     parts = []
     for form, each in predictions_by_form.items():
         present = sorted(set(each.truth.tolist()))

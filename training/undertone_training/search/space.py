@@ -26,7 +26,7 @@ class Parameter(Strict, frozen=True):
 
     step: distance between the values, from ``low`` on; None for every number, or every integer.
     log: drawn by its logarithm.
-    Raises ValueError for neither of the two, or both.
+    Raises ValueError for neither or both.
     """
 
     low: int | float | None = None
@@ -36,11 +36,11 @@ class Parameter(Strict, frozen=True):
     choices: tuple[Value, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check that it is one of the two, and not empty."""
+        """Check that it is exactly one of the two, and not empty."""
         numbers = (self.low, self.high, self.step)
         if self.choices:
             if self.log or numbers != (None, None, None):
-                raise ValueError("choices stand alone, without low, high, step and log")
+                raise ValueError("choices can't be combined with low, high, step or log")
             return
         if self.low is None or self.high is None:
             raise ValueError("it needs low and high, or choices")
@@ -53,13 +53,13 @@ class Parameter(Strict, frozen=True):
 
     @property
     def ends(self) -> tuple[Value, ...]:
-        """The values that a recipe must accept in order to accept all."""
+        """Values such that a recipe that accepts these accepts all."""
         if self.low is None or self.high is None:
             return self.choices
         return (self.low, self.high, *([] if self.step is None else [self.low + self.step]))
 
     def __str__(self) -> str:
-        """As in ``0.1 to 0.5``."""
+        """Text such as ``0.1 to 0.5``."""
         if self.choices:
             return ", ".join(map(str, self.choices))
         how = " by its logarithm" if self.log else f" by {self.step}" if self.step else ""
@@ -70,7 +70,7 @@ Space = dict[str, Parameter]
 """By the dotted key of the recipe."""
 
 DEFAULT = "default"
-"""The space for recipes and networks without one of their own."""
+"""The space for recipes and networks that have none."""
 
 
 class _File(Strict, frozen=True):
@@ -83,7 +83,7 @@ def names() -> list[str]:
 
 
 def name_for(recipe: Recipe) -> str:
-    """The packaged space of the recipe, otherwise of its network, otherwise the one for all."""
+    """The packaged space of the recipe, or else of its network, or else the general one."""
     return next((name for name in (recipe.name, recipe.network) if name in names()), DEFAULT)
 
 
@@ -118,7 +118,7 @@ def load(name_or_path: str | Path, recipe: Recipe) -> Space:
             reason = str(error).rstrip(".")
             raise ConfigError(f"The search space {path} is not valid: {key}: {reason}.") from error
     if not space:
-        raise ConfigError(f"The search space {path} is empty: it has nothing to change.")
+        raise ConfigError(f"The search space {path} is empty: add a key to search.")
     return space
 
 
@@ -148,7 +148,7 @@ def whole(recipe: Recipe, key: str, parameter: Parameter) -> bool:
 
 
 def to_toml(recipe: Recipe) -> str:
-    """The recipe as a file that ``recipe.load`` reads, with the value of every setting."""
+    """The recipe as a TOML file that ``recipe.load`` reads, with the value of every setting."""
     return tomli_w.dumps(msgspec.to_builtins(recipe))
 
 

@@ -4,7 +4,7 @@
     study.db            every trial: its values, the running mean of its folds, how it ended
     <recipe>-<number>/  one trial, laid out as ``runs`` says, with its recipe.toml
     best.toml           the recipe of the best trial
-    history.png         how the trials went, and importance.png, which keys made the difference
+    history.png         the results of the trials, and importance.png, which keys mattered
 
 A process that works on a trial writes a heartbeat into the database. A trial whose heartbeat has
 stopped, or that was interrupted, is retried by the next process that looks for work, before a new
@@ -41,13 +41,13 @@ from undertone_training.search.space import Space, Value, changed, to_toml, whol
 DATABASE, BEST, RECIPE = "study.db", "best.toml", "recipe.toml"
 
 PROTOCOL = "speaker-independent"
-"""The protocol of a trial's figure: everything is chosen on the development folds."""
+"""The protocol of a trial's UAR: everything is chosen on the development folds."""
 
 _FIRST_UNPRUNED = 4
-"""Trials that train all folds before any is pruned: a median of fewer says little."""
+"""Trials that train all folds before any is pruned: a median of fewer is not informative."""
 
 _HEARTBEAT_S, _GRACE_S = 10, 60
-"""How often a trial's process writes its heartbeat, and after how long without one it is dead."""
+"""How often a trial's process writes its heartbeat, and after what time without one it is dead."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # the screen belongs to the program
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -57,7 +57,7 @@ _STUDY, _SPEC = "undertone", "specification"
 
 
 class Specification(Strict, frozen=True):
-    """What all trials of a study have in common, without which they cannot be compared.
+    """What all trials of a study must have in common to be comparable.
 
     seed: of every training, and of the sampler. clips: a digest of the training and test clips.
     """
@@ -78,7 +78,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Result:
-    """How one trial ended, or how far it is.
+    """How one trial ended, or its progress.
 
     state: ``complete``, ``pruned``, ``running`` or ``interrupted``.
     uar: mean over the ``folds`` that were trained; None before the first.
@@ -98,7 +98,7 @@ Evaluate = Callable[[Trial], Iterator[float]]
 
 
 class _NotNeeded(Exception):  # noqa: N818  nothing has failed
-    """Another process drew the last trial that was wanted."""
+    """Another process has started the last trial."""
 
 
 class Search:
@@ -111,7 +111,7 @@ class Search:
         heartbeat_s: int = _HEARTBEAT_S,
         grace_s: int = _GRACE_S,
     ) -> None:
-        """Open or begin it.
+        """Open or begin the study.
 
         heartbeat_s: between two heartbeats. grace_s: without one, after which a trial is retried.
         Raises RunError if the folder cannot be written or contains another search.
@@ -121,7 +121,7 @@ class Search:
         self._heartbeat_s, self._grace_s = heartbeat_s, grace_s
         if (folder / "study.log").exists() and not (folder / DATABASE).exists():
             raise RunError(
-                f"{folder} holds a search of an earlier version: choose another place with "
+                f"{folder} contains a search by an earlier version: choose another place with "
                 "--study, or remove that folder."
             )
         try:
@@ -174,9 +174,9 @@ class Search:
         should_continue: Callable[[], bool] = lambda: True,
         on_trial_end: Callable[[Result], None] = lambda result: None,
     ) -> None:
-        """Work until the study has ``n_trials`` finished trials, or ``should_continue`` says no.
+        """Work until the study has ``n_trials`` finished trials or ``should_continue`` is false.
 
-        ``should_continue`` is called before each trial, ``on_trial_end`` with how each ended.
+        ``should_continue`` is called before each trial, ``on_trial_end`` with each result.
         """
 
         def objective(trial: optuna.Trial) -> float:
@@ -194,11 +194,11 @@ class Search:
             self._study.optimize(objective, n_trials=1, catch=_NotNeeded, callbacks=[report])
 
     def results(self) -> list[Result]:
-        """How the trials did, in order of their numbers."""
+        """The results of the trials, in order of their numbers."""
         return [self._result(number, trial) for number, trial in self.trials.items()]
 
     def ranking(self) -> list[Result]:
-        """How the trials did: complete ones first, then by UAR."""
+        """The results of the trials: complete ones first, then by UAR."""
         return sorted(self.results(), key=lambda each: (each.state != "complete", -(each.uar or 0)))
 
     def importances(self) -> dict[str, float]:
@@ -219,7 +219,7 @@ class Search:
         path = self.folder / DATABASE
         return RDBStorage(
             f"sqlite:///{DATABASE}",
-            # not by its URL, in which the name of a folder may not contain everything
+            # not by a URL, which does not allow every folder name
             {"creator": partial(sqlite3.connect, path, timeout=60, check_same_thread=False)},
             heartbeat_interval=self._heartbeat_s,
             grace_period=self._grace_s,
@@ -233,7 +233,7 @@ class Search:
             yield
 
     def _work_left(self, n_trials: int) -> bool:
-        """Whether there is a trial to run; waits to see whether those of others are still alive."""
+        """Whether there is a trial to run; waits until it is known which others are still alive."""
         deadline_s = time.monotonic() + self._grace_s + self._heartbeat_s
         while True:
             fail_stale_trials(self._study)
@@ -291,7 +291,7 @@ class Search:
         return f"{self._specification.recipe.name}-{number:03}"
 
     def _number(self, attempt: int) -> int:
-        """The number of the trial of which Optuna's number ``attempt`` is the latest attempt."""
+        """The number of the trial whose latest attempt has Optuna's number ``attempt``."""
         return next(n for n, trial in self.trials.items() if trial.number == attempt)
 
     def _require_same(self) -> None:
@@ -309,7 +309,7 @@ class Search:
         ):
             if before.get(key) != wanted[key]:
                 raise RunError(
-                    f"{self.folder} holds a search with {what}: choose another place with "
+                    f"{self.folder} contains a search with {what}: choose another place with "
                     "--study, or remove that folder."
                 )
 
@@ -331,7 +331,7 @@ def draw(trial: optuna.Trial, specification: Specification) -> dict[str, Value]:
 def preview(
     specification: Specification, trials: Sequence[FrozenTrial], number: int
 ) -> list[dict[str, Value]]:
-    """What the next ``number`` new trials after ``trials`` would be, if none of them had ended."""
+    """The next ``number`` new trials after ``trials``, as drawn while none of them has ended."""
     study = optuna.create_study(direction="maximize")
     study.add_trials([trial for trial in trials if _finished(trial)])
     drawn = []
@@ -346,5 +346,5 @@ def _finished(trial: FrozenTrial) -> bool:
 
 
 def _sampler(specification: Specification, number: int) -> TPESampler:
-    """That of one trial, so that an interrupted search draws what it would have drawn anyway."""
+    """The sampler's seed for one trial, so that an interrupted search draws the same values."""
     return TPESampler(seed=specification.seed + number)

@@ -1,4 +1,4 @@
-"""The trials of a search: their folds trained and tested, their reports, and what is left of it."""
+"""Trains and tests the folds of a search's trials, and writes reports and the final result."""
 
 import hashlib
 import math
@@ -62,7 +62,7 @@ class Evaluator:
 
 
 def write_best(search: Search, note: str) -> None:
-    """Write the best recipe and the pictures into the search's folder, as far as there are any."""
+    """Write the best recipe and the pictures, if there are any, into the search's folder."""
     if (best := search.best) is None:
         return
     files = {BEST: to_toml(best).encode()}
@@ -83,7 +83,7 @@ def _require_finite(logs: dict[str, float]) -> None:
 
 
 def _save_report(trial: Trial, outcomes: Sequence[Outcome], seed: int) -> None:
-    """The trial's folds as one report, for ``compare``."""
+    """Combine the trial's folds into one report, for ``compare``."""
     joined = Predictions.concatenate([each.predictions["float"] for each in outcomes])
     Pooled(
         trial.recipe,

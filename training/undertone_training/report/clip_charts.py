@@ -1,4 +1,4 @@
-"""Charts of a report that need the clips: figures of groups of clips, and their embeddings."""
+"""Charts of a report that need the clips: figures for groups of clips, and their embeddings."""
 
 from collections.abc import Sequence
 
@@ -23,11 +23,11 @@ from undertone_training.report.pictures import (
 )
 
 _MARKERS = "osD^vP*X"
-"""In addition to the colours, for readers and printers without."""
+"""Used with the colours, for readers and printers that can't show those."""
 
 
 def breakdown(parts: pd.DataFrame, uar: float, note: str) -> Figure:
-    """UAR of each group of clips as a bar, its accuracy as a mark, with gaps between the kinds.
+    """UAR of each group of clips as a bar and accuracy as a mark, with gaps between the kinds.
 
     parts: see ``breakdown.breakdown``.  uar: of all clips, drawn as a line.
     """
