@@ -90,7 +90,7 @@ class JournalWriter:
         self.limits = limits or JournalLimits()
         self.problem: str | None = None
         """Why nothing can be written at the moment."""
-        self.mended_bytes = 0
+        self.truncated_bytes = 0
         """Length in bytes of the partial lines that a crash had left."""
         self._recording_day = recording_day
         self._clock = clock
@@ -99,7 +99,7 @@ class JournalWriter:
         self._wall_clock = wall_clock
         self._trusted = trusted
         self._lock: int | None = None  # a descriptor of the folder
-        self._mended = False
+        self._repaired = False
         self._running_days = RunningDays(folder / ".running-days", clock)
         self._pending: deque[_Line] = deque()
         self._lost = 0
@@ -184,19 +184,19 @@ class JournalWriter:
         if self._lock is None:
             self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
             self._lock = acquire(self.folder)
-        if not self._mended:
+        if not self._repaired:
             files = journal_files(self.folder)
             for file in files:
                 if cut := cut_partial_line(file.path):
-                    self.mended_bytes += cut
+                    self.truncated_bytes += cut
                     _log.warning(
                         "%s: removed a partial line of %d bytes at the end", file.path, cut
                     )
             self._running_days.load(file.day for file in files)
-            self._mended = True
+            self._repaired = True
 
     def _release(self) -> None:
-        self._mended = False
+        self._repaired = False
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -235,7 +235,7 @@ def test_a_half_written_line_is_cut_off_at_start(open_writer, folder):
     for cut in range(1, last_line + 1):
         path.write_bytes(whole[:-cut])
         writer = open_writer()
-        assert writer.mended_bytes == (last_line - cut)
+        assert writer.truncated_bytes == (last_line - cut)
         writer.write(note(9))
         writer.close()
         assert numbers(folder) == [0, 1, 9]
@@ -245,7 +245,7 @@ def test_what_a_power_cut_leaves_without_any_newline_is_cut_off(open_writer, fol
     folder.mkdir(parents=True)
     (folder / "2026-11-20.jsonl").write_bytes(b"\0" * 200_000)
     writer = open_writer()
-    assert writer.mended_bytes == 200_000
+    assert writer.truncated_bytes == 200_000
     writer.write(note(1))
     writer.close()
     assert numbers(folder) == [1]
