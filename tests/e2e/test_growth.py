@@ -116,13 +116,13 @@ def test_the_share_of_all_microphones_is_the_sum_of_their_shares(
     assert one == {
         "microphones": 1,
         "cpu_share": 0.25,
-        "cpu_share_of_the_dearest": 0.25,
+        "largest_cpu_share": 0.25,
         "memory_bytes": 100,
     }
     assert two == {  # of the second and the third program
         "microphones": 2,
         "cpu_share": 1.25,
-        "cpu_share_of_the_dearest": 0.75,
+        "largest_cpu_share": 0.75,
         "memory_bytes": 500,
     }
 

@@ -93,7 +93,7 @@ def test_a_corpus_is_left_out_and_tested(
         )  # fmt: skip
     # without guests, the network knows the two emotions of the family only
     assert (found["family"].n_clips, found["guests"].n_clips) == (4, 4)
-    assert "has no temperature and no threshold" in capsys.readouterr().err
+    assert "has no temperature or threshold" in capsys.readouterr().err
 
 
 def test_the_table_of_the_page_is_one_that_is_read(tmp_path: Path) -> None:

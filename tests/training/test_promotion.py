@@ -46,7 +46,7 @@ def test_the_promoted_bundle_serves_the_device(
 
 
 def test_the_command_of_a_bundle_names_the_folder_of_its_folds(shipping: Path) -> None:
-    run = Run.load(shipping / "ship" / "final" / "seed0")
+    run = Run(shipping / "ship" / "final" / "seed0")
     assert Candidate(run, shipping / "ship", Path(), {}).command == (
         "undertone-train fit --recipe ship --protocol final --confidence runs/ship --seed 0"
     )

@@ -46,6 +46,7 @@ table.rows { width: 100%; border-collapse: collapse; font-size: .875rem }
 .rows td:first-child { overflow-wrap: anywhere }
 @media (max-width: 40rem) {
   table.rows, .stMarkdown table { font-size: .75rem }
+  .stMarkdown table { display: block; overflow-x: auto }
   .rows th, .rows td, .stMarkdown th, .stMarkdown td { padding: .25rem .2rem !important }
 }
 """

@@ -23,8 +23,9 @@ DAY_S = 86_400
 
 
 def heard(verdict, time_s):
-    verdict = Verdict.of({"happy": 0.6, "calm": 0.4}, 0.5 if verdict == "happy" else 0.7)
-    return SegmentEnded.of(time_s, 2.0, -20.0, verdict, "m", "0")
+    scores = {"happy": 0.6, "calm": 0.4}
+    given = Verdict(label="happy", verdict=verdict, confidence=0.6, scores=scores)
+    return SegmentEnded.of(time_s, 2.0, -20.0, given, "m", "0")
 
 
 def run(*args):

@@ -36,7 +36,7 @@ def segment(time_s: float, duration_s: float, verdict: Verdict, *windows: Any) -
 
 
 def test_each_probability_has_a_bar_from_0_to_1() -> None:
-    rows, encoding = drawn(charts.probabilities(SAD))
+    rows, encoding = drawn(charts.probabilities(SAD.scores))
     assert rows == [
         {"emotion": "happy", "probability": 0.25},
         {"emotion": "sad", "probability": 0.75},

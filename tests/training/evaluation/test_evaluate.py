@@ -97,7 +97,7 @@ def test_no_other_corpus_is_one_sentence(
 ) -> None:
     cross = ("--protocol", "cross-corpus", *pipeline.data())
     assert train("evaluate", pipeline.fold.folder, *cross) == 1
-    assert "no corpus beside ravdess" in capsys.readouterr().err
+    assert "no corpus besides ravdess" in capsys.readouterr().err
 
 
 def test_live_figures_are_kept_apart_by_protocol_and_noise(

@@ -47,7 +47,7 @@ def test_the_bigru_has_the_layers_of_its_description() -> None:
     [
         ({"features": "mel"}, "features must be one of device, mfcc-mean"),
         ({"features": "mfcc-mean"}, "vocal_tract, tempo, background and level"),
-        ({"vggish": "weights.npz"}, "reference system only"),
+        ({"vggish": "weights.npz"}, "features of a reference system"),
     ],
 )
 def test_settings_that_do_not_go_with_the_features_are_refused(

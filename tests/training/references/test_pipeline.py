@@ -105,7 +105,7 @@ def test_a_corpus_without_an_emotion_is_reported(
         surprised.unlink()
     args = ("--protocol", "speaker-dependent", "--runs", tmp_path, "--dry-run", *data(tmp_path))
     assert train("fit", "--recipe", "mfcc-cnn", *args) == 0
-    assert "no clip here that is surprised" in capsys.readouterr().err
+    assert "no RAVDESS clip here is surprised" in capsys.readouterr().err
     assert train("fit", "--recipe", "cnn-bilstm-multi", *args) == 0
     assert "has no VGGish embeddings" in capsys.readouterr().err
 

@@ -201,7 +201,7 @@ def test_an_unusable_folder_is_one_sentence(specification: Specification, tmp_pa
         Search(tmp_path, specification)
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "study.log").touch()
-    with pytest.raises(RunError, match="a search of an earlier version"):
+    with pytest.raises(RunError, match="a search by an earlier version"):
         Search(tmp_path / "old", specification)
 
 
