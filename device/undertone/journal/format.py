@@ -37,7 +37,7 @@ def placed(
 def values_of(event: Event) -> dict[str, Any]:
     """The keys and values of the line of ``event``: times as text, numbers rounded and finite.
 
-    Only the events of a recording or a demonstration have these keys, and the most probable label is first.
+    ``recording`` and ``demonstration`` are there only if true; the most probable label is first.
     """
     fields: dict[str, Any] = msgspec.to_builtins(event, builtin_types=(datetime,))
     values = {key: fields[key] for key in _FIRST if key in fields} | fields

@@ -207,10 +207,10 @@ def test_a_demonstration_is_shown_with_the_recordings_and_counted_nowhere(tmp_pa
     """Neither in a file that is read nor in the stored summary of a closed one."""
     recorded_s = BEGAN.timestamp()
     day = date(2026, 11, 21)
-    for demonstration in (True, False):
-        writer = JournalWriter(tmp_path, zone=UTC, recording_day=day, demonstration=demonstration)
+    for marked in (True, False):
+        writer = JournalWriter(tmp_path, zone=UTC, recording_day=day, demonstration=marked)
         writer.write(Started(moment(recorded_s), "a", "m", "0", "1"))
-        writer.write(heard(recorded_s, "sad" if demonstration else "happy"))
+        writer.write(heard(recorded_s, "sad" if marked else "happy"))
         writer.write(Stopped(moment(recorded_s + 60), "end of source", 60.0, 1))
         writer.close()
     assert [line.get("demonstration") for line in lines(tmp_path)] == [True] * 3 + [None] * 3
