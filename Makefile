@@ -77,7 +77,7 @@ clean: ## remove both environments and everything built
 
 .venv/.ready: WHAT := .
 .venv/.ready: SIZE := 230 MB
-.venv-dev/.ready: WHAT := .[training,reference,web,publish,apprise,test]
+.venv-dev/.ready: WHAT := .[training,reference,web,formats,publish,apprise,test]
 .venv-dev/.ready: SIZE := 3.5 GB
 REQUIRE_PYTHON = sh tools/require-python.sh '$(PYTHON)' $(VERSIONS)
 

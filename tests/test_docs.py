@@ -192,7 +192,7 @@ EVENTS = [
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.kind)
 def test_the_page_of_the_journal_has_every_key_of_every_event(event: Any) -> None:
-    keys = list(msgspec.json.decode(to_line(placed(event, recording=True))))
+    keys = list(msgspec.json.decode(to_line(placed(event, recording=True, demonstration=True))))
     common = first_column("journal.md", "Events")
     assert [*common, *first_column("journal.md", event.kind)] == keys
 

@@ -72,6 +72,7 @@ class _Marked(
     """Of every event, given by name; so it comes after the fields of each kind."""
 
     recording: bool = False
+    demonstration: bool = False
 
 
 class Event(_Marked, frozen=True):
@@ -79,6 +80,7 @@ class Event(_Marked, frozen=True):
 
     time: when it was complete.
     recording: whether it belongs to a recording, whose own time it has.
+    demonstration: whether that is the packaged sample, which no summary counts.
     """
 
     time: Time

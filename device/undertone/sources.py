@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -22,12 +22,14 @@ class Source:
     """What is listened to, and its name in the journal.
 
     clock: POSIX seconds, now or at the position that a recording has reached.
+    is_demonstration: whether the recording is the packaged sample.
     """
 
     name: str
     items: Iterable[SourceItem]
     clock: Callable[[], float] = time.time
     is_recording: bool = False
+    is_demonstration: bool = False
 
 
 def open_microphone(name: str | None, channel: int | None, gain_db: float) -> Source:
@@ -70,7 +72,8 @@ def packaged_sample(sleep: Sleep | None = None) -> Source:
     """The packaged clips, about 40 seconds, played in real time where ``sleep`` is given."""
     blocks = list(demonstration())
     end_s = blocks[-1].time_s + blocks[-1].duration_s
-    return _recording("packaged sample", blocks, end_s, sleep, None)
+    source = _recording("packaged sample", blocks, end_s, sleep, None)
+    return replace(source, is_demonstration=True)
 
 
 def _recording(

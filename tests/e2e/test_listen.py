@@ -187,7 +187,10 @@ def test_without_a_microphone_the_packaged_sample_is_played(
     (file,) = (tmp_path / "journal").glob("*.jsonl")
     events = [json.loads(line) for line in file.read_text().splitlines()]
     assert events[0]["source"] == "packaged sample"
-    assert all(event["recording"] for event in events)  # a demonstration is not live
+    assert all(event["recording"] and event["demonstration"] for event in events)
+    counted = [*LISTEN[:-1], "journal", "summary", "--recordings", "--journal", file.parent]
+    summary = subprocess.run(counted, capture_output=True, text=True)
+    assert (summary.returncode, summary.stdout) == (0, "")
     assert all(datetime.fromisoformat(event["time"]).timestamp() <= time.time() for event in events)
     assert [event["event"] for event in events].count("segment") >= len(clips())
 

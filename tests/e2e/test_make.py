@@ -245,7 +245,7 @@ def test_make_run_installs_the_device_alone(debian: Machine, make: str) -> None:
     assert "training" not in device
     assert ".venv/bin/undertone listen" in device
     everything = debian.run(make, "--dry-run", "--always-make", "test").stdout
-    assert "-e '.[training,reference,web,publish,apprise,test]'" in everything
+    assert "-e '.[training,reference,web,formats,publish,apprise,test]'" in everything
 
 
 def test_make_lists_what_it_makes(debian: Machine, make: str) -> None:

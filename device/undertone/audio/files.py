@@ -13,6 +13,7 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples, to_int16
+from undertone.audio.ffmpeg import FFMPEG_SUFFIXES, DecodingError, FfmpegSound
 from undertone.audio.resample import Resampler
 from undertone.errors import AudioSourceError, RuntimeMissingError
 from undertone.support.native_output import mute_c_stderr
@@ -23,10 +24,13 @@ AUDIO_SUFFIXES = frozenset({
     ".rf64", ".snd", ".voc", ".w64", ".wav", ".wave",
 })
 # fmt: on
-"""Suffixes that identify the audio files in a folder.
+"""Suffixes of the audio files that libsndfile reads.
 
-libsndfile reads a few more, but their suffixes (``.mat``, ``.raw``) have other meanings too.
+It reads a few more, but their suffixes (``.mat``, ``.raw``) have other meanings too.
 """
+
+FILE_SUFFIXES = AUDIO_SUFFIXES | FFMPEG_SUFFIXES
+"""Suffixes that identify the files with sound in a folder, whether PyAV is installed or not."""
 
 # A rate or channel count outside these means a damaged header, and could exhaust the memory.
 LOWEST_RATE_HZ = 2_000
@@ -47,9 +51,9 @@ _log = logging.getLogger(__name__)
 def read_blocks(path: str | Path, block_s: float = 0.1) -> Iterator[Block]:
     """The sound of a file as mono Blocks of about ``block_s`` seconds, timed from its start.
 
-    Any format, rate, sample width and number of channels that libsndfile reads; channels are
-    averaged.  A file that is truncated or damaged is read up to that point, and a warning is
-    logged.
+    Any format, rate, sample width and number of channels that libsndfile reads, and with PyAV
+    those of :mod:`undertone.audio.ffmpeg`; channels are averaged.  A file that is truncated or
+    damaged is read up to that point, and a warning is logged.
 
     Raises AudioSourceError, naming the file, if it is missing, empty, not audio, a pipe or not
     readable, or contains values that are not numbers.
@@ -103,7 +107,7 @@ def _open(path: str | Path) -> Iterator[BinaryIO]:
 def read_sound(file: IO[bytes], name: str, block_s: float = 0.1) -> Iterator[Block]:
     """Like :func:`read_blocks`, for an open file that is called ``name`` in errors.
 
-    libsndfile reads it through its descriptor; it stays open.
+    libsndfile reads it through its descriptor, so it must have one; it stays open.
     """
     with _opened(file, name) as sound:
         pieces = _pieces(name, sound, max(1, round(sound.samplerate * block_s)))
@@ -117,17 +121,14 @@ def read_sound(file: IO[bytes], name: str, block_s: float = 0.1) -> Iterator[Blo
 
 @contextmanager
 def _opened(file: IO[bytes], name: str) -> Iterator[Any]:
-    """The SoundFile of an open file with a plausible header."""
+    """The SoundFile, or FfmpegSound, of an open file with a plausible header."""
     soundfile = _soundfile()
     if not os.fstat(file.fileno()).st_size:
         raise AudioSourceError(f"{name} is empty: record it or copy it again.")
     try:
         sound = soundfile.SoundFile(file.fileno(), closefd=False)
     except soundfile.LibsndfileError as error:
-        raise AudioSourceError(
-            f"{name} is not audio that can be read ({error.error_string.rstrip('.')}): "
-            f"convert it to WAV or FLAC, for example with ffmpeg."
-        ) from error
+        sound = FfmpegSound(file, name, error.error_string.rstrip("."))
     with sound:
         if not LOWEST_RATE_HZ <= sound.samplerate <= HIGHEST_RATE_HZ:
             raise AudioSourceError(
@@ -164,7 +165,7 @@ def _walk(folder: Path, others: Counter[str]) -> list[Path]:
     for parent, _, names in os.walk(folder, onerror=closed.append):
         for path in (Path(parent, name) for name in names if not name.startswith(".")):
             suffix = path.suffix.lower()
-            if suffix in AUDIO_SUFFIXES:
+            if suffix in FILE_SUFFIXES:
                 found.append(path)
             else:
                 others[suffix] += 1
@@ -192,7 +193,7 @@ def _pieces(name: str, sound: Any, frames: int) -> Iterator[Samples]:
     while True:
         try:
             piece = sound.read(frames, dtype="float32", always_2d=True)
-        except _soundfile().LibsndfileError:
+        except (_soundfile().LibsndfileError, DecodingError):
             cut = True
             break
         if not len(piece):

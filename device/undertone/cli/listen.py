@@ -98,7 +98,9 @@ def command(
     sleep = time.sleep if in_real_time else None
     chosen = _open(source, microphone, channel, gain_db, sleep, began)
     day = date.today() if chosen.is_recording else None
-    writer = JournalWriter(journal, limits, recording_day=day)
+    writer = JournalWriter(
+        journal, limits, recording_day=day, demonstration=chosen.is_demonstration
+    )
     counter = SegmentCounter()
     view: Sink = LiveView(console, chosen.name) if console.is_terminal else PlainView(console)
     sinks: list[Sink] = [JournalSink(writer), counter, view, ClippingWarning()]

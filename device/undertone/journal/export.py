@@ -72,7 +72,7 @@ def write_parquet(reader: JournalReader, output: Path | BinaryIO) -> None:
             return pyarrow.timestamp("ms", tz="UTC")
         if column in _WHOLE:
             return pyarrow.int64()
-        if column == "recording":
+        if column in ("recording", "demonstration"):
             return pyarrow.bool_()
         number = column in _NUMBERS or column.startswith("score_")
         return pyarrow.float64() if number else pyarrow.string()

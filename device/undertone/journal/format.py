@@ -13,7 +13,7 @@ import msgspec
 
 from undertone.events import SILENCE_DBFS, Event, SegmentEnded
 
-_FIRST = ("event", "time", "recording")
+_FIRST = ("event", "time", "recording", "demonstration")
 """The keys that every line begins with."""
 
 _DIGITS = {"confidence": 4, "level_dbfs": 1}
@@ -22,18 +22,22 @@ _DIGITS = {"confidence": 4, "level_dbfs": 1}
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Union[*Event.__subclasses__()])
 
 
-def placed(event: Event, zone: tzinfo | None = None, recording: bool = False) -> Event:
+def placed(
+    event: Event, zone: tzinfo | None = None, recording: bool = False, demonstration: bool = False
+) -> Event:
     """``event`` with its times in ``zone`` (None: the local one), as one of a ``recording``."""
     changes = {"time": event.time.astimezone(zone)}
     if isinstance(event, SegmentEnded):
         changes["start"] = event.start.astimezone(zone)
-    return msgspec.structs.replace(event, recording=recording, **changes)
+    return msgspec.structs.replace(
+        event, recording=recording, demonstration=demonstration, **changes
+    )
 
 
 def values_of(event: Event) -> dict[str, Any]:
     """The keys and values of the line of ``event``: times as text, numbers rounded and finite.
 
-    Only the events of a recording have that key, and the most probable label is first.
+    ``recording`` and ``demonstration`` are there only if true; the most probable label is first.
     """
     fields: dict[str, Any] = msgspec.to_builtins(event, builtin_types=(datetime,))
     values = {key: fields[key] for key in _FIRST if key in fields} | fields

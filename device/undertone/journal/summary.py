@@ -161,7 +161,9 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
         return json.dumps(totals | values)
 
     def add(self, event: Event | None) -> None:
-        """Add the next line's event; None is a damaged line."""
+        """Add the next line's event; None is a damaged line, and a demonstration counts nothing."""
+        if event and event.demonstration:
+            return
         match event:
             case SegmentEnded():
                 tally = self.verdicts.get(event.verdict)

@@ -22,7 +22,7 @@ _LARGEST_BYTES = 2**20
 class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The stored content; a file of the same size and modification time has not changed."""
 
-    version: Literal[2]
+    version: Literal[3]
     size_bytes: int
     changed_ns: int
     heard: Summary
@@ -57,7 +57,7 @@ def store(file: Path) -> None:
             for summary in (heard, recordings):
                 if event is None or event.recording == (summary is recordings):
                     summary.add(event)
-        stored = _Stored(2, before.st_size, before.st_mtime_ns, heard, recordings)
+        stored = _Stored(3, before.st_size, before.st_mtime_ns, heard, recordings)
         replace_file(path_of(file), msgspec.json.encode(stored))
 
 

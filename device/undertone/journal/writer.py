@@ -70,6 +70,7 @@ class JournalWriter:
         limits: JournalLimits | None = None,
         *,
         recording_day: date | None = None,
+        demonstration: bool = False,
         clock: Callable[[], float] = time.monotonic,
         zone: tzinfo | None = None,
         report: Callable[[str], None] = _log.warning,
@@ -80,6 +81,7 @@ class JournalWriter:
 
         recording_day: the events belong to a recording that is listened to on this day; every
         line is marked so and goes to the files of this day, whatever its own time is.
+        demonstration: that recording is the packaged sample, and every line is marked so too.
         ``report`` gets one sentence when the disk begins to refuse events and one when it accepts
         them again.  ``wall_clock`` gives POSIX seconds, and ``trusted`` says whether they are
         known to be wrong; both are called before old days are removed.
@@ -93,6 +95,7 @@ class JournalWriter:
         self.truncated_bytes = 0
         """Length in bytes of the partial lines that a crash had left."""
         self._recording_day = recording_day
+        self._demonstration = demonstration
         self._clock = clock
         self._zone = zone
         self._report = report
@@ -255,8 +258,11 @@ class JournalWriter:
         return notes
 
     def _encoded(self, event: Event) -> bytes:
-        of_recording = self._recording_day is not None and not isinstance(event, DaysRemoved)
-        return to_line(placed(event, self._zone, of_recording)).encode() + b"\n"
+        of_source = not isinstance(event, DaysRemoved)
+        of_recording = of_source and self._recording_day is not None
+        of_demonstration = of_source and self._demonstration
+        line = to_line(placed(event, self._zone, of_recording, of_demonstration))
+        return line.encode() + b"\n"
 
     def _append(self, name: str, data: bytes) -> None:
         """Write ``data`` to the disk; until it has left the queue, :meth:`_roll_back` undoes it.

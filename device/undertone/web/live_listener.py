@@ -47,7 +47,9 @@ class LiveListener:
         with self._changing:
             day = date.today() if sample else None
             journal = JournalSink(  # whose lock permits one listener at a time
-                JournalWriter(settings.journal, settings.limits, recording_day=day)
+                JournalWriter(
+                    settings.journal, settings.limits, recording_day=day, demonstration=sample
+                )
             )
             try:
                 source = _open(settings, sample)

@@ -12,7 +12,7 @@ from starlette.formparsers import MultiPartParser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from undertone.audio.files import AUDIO_SUFFIXES
+from undertone.audio.files import FILE_SUFFIXES
 
 if TYPE_CHECKING:
     from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -56,7 +56,7 @@ def take_recordings_only(uploads: "MemoryUploadedFileManager") -> None:
     add_file = uploads.add_file
 
     def add_recording(session_id: str, file: "UploadedFileRec") -> None:
-        if "\0" in file.name or not file.name.lower().endswith(tuple(AUDIO_SUFFIXES)):
+        if "\0" in file.name or not file.name.lower().endswith(tuple(FILE_SUFFIXES)):
             raise HTTPException(400, _NAME)
         add_file(session_id, file)
 

@@ -203,6 +203,27 @@ def written(folder):
             writer.close()
 
 
+def test_a_demonstration_is_shown_with_the_recordings_and_counted_nowhere(tmp_path):
+    """Neither in a file that is read nor in the stored summary of a closed one."""
+    recorded_s = BEGAN.timestamp()
+    day = date(2026, 11, 21)
+    for marked in (True, False):
+        writer = JournalWriter(tmp_path, zone=UTC, recording_day=day, demonstration=marked)
+        writer.write(Started(moment(recorded_s), "a", "m", "0", "1"))
+        writer.write(heard(recorded_s, "sad" if marked else "happy"))
+        writer.write(Stopped(moment(recorded_s + 60), "end of source", 60.0, 1))
+        writer.close()
+    assert [line.get("demonstration") for line in lines(tmp_path)] == [True] * 3 + [None] * 3
+    reader = JournalReader(tmp_path, recordings=True)
+    assert [event.demonstration for event in reader] == [True] * 3 + [False] * 3
+    file = tmp_path / f"{day}.jsonl"
+    read = reader.summary()
+    summary_cache.store(file)
+    for summary in (read, summary_cache.load(file, recordings=True)):
+        assert set(summary.verdicts) == {"happy"}
+        assert (summary.segments, summary.listened_s) == (1, 60)
+
+
 @pytest.mark.parametrize("recordings", [False, True])
 def test_stored_summaries_know_the_difference(tmp_path, recordings):
     written(tmp_path)

@@ -58,6 +58,19 @@ def header(rate_hz: int, channels: int) -> bytes:
     return bytes(data)
 
 
+def test_a_recording_of_a_phone_is_read(visitor: Visitor) -> None:
+    av = pytest.importorskip("av", reason="no PyAV: pip install 'undertone[formats]'")
+    samples, rate_hz = soundfile.read(clips()[4], dtype="int16")
+    frame = av.AudioFrame.from_ndarray(samples[np.newaxis], "s16", "mono")
+    frame.sample_rate = rate_hz
+    file = io.BytesIO()
+    with av.open(file, "w", format="ipod") as container:
+        stream = container.add_stream("aac", rate=rate_hz, layout="mono")
+        for packet in (*stream.encode(frame), *stream.encode()):
+            container.mux(packet)
+    assert shows(visitor.classify("memo.m4a", file.getvalue()), "angry")
+
+
 RUBBISH: dict[str, Callable[[], bytes]] = {
     "nothing": lambda: b"",
     "text": lambda: b"This is no sound.",

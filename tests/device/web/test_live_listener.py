@@ -50,6 +50,7 @@ def test_the_end_is_in_the_journal(settings: Settings, model: Model) -> None:
     (file,) = settings.journal.glob("*.jsonl")
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert [line["event"] for line in lines] == ["start", "stop"] * 2
+    assert all(line["recording"] and line["demonstration"] for line in lines)
     assert {line.get("reason") for line in lines[1::2]} == {"stopped on the page"}
 
 

@@ -12,7 +12,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from undertone.audio.block import SAMPLE_RATE_HZ
-from undertone.audio.files import AUDIO_SUFFIXES
+from undertone.audio.files import FILE_SUFFIXES
 from undertone.emotions import EMOTIONS
 from undertone.files.batch import FileResult
 from undertone.files.results import to_line, write_csv
@@ -35,6 +35,10 @@ _PLAYED = {
     ".ogg": "audio/ogg",
     ".oga": "audio/ogg",
     ".opus": "audio/ogg",
+    ".m4a": "audio/mp4",
+    ".mp4": "audio/mp4",
+    ".aac": "audio/aac",
+    ".webm": "audio/webm",
 }
 """Formats that browsers play."""
 
@@ -77,7 +81,7 @@ def show() -> None:
 def _sounds() -> list[Sound]:
     left, right = st.columns(2)
     files = left.file_uploader(
-        "Audio files", [suffix[1:] for suffix in sorted(AUDIO_SUFFIXES)], accept_multiple_files=True
+        "Audio files", [suffix[1:] for suffix in sorted(FILE_SUFFIXES)], accept_multiple_files=True
     )
     recording = right.audio_input("Record your voice", sample_rate=SAMPLE_RATE_HZ)
     sample = st.pills("Packaged clips (RAVDESS actors)", EMOTIONS)
