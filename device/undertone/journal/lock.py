@@ -38,6 +38,24 @@ def acquire(folder: Path) -> int:
     return descriptor
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether a process, this one or another, holds the lock on ``folder``; raises OSError.
+
+    A process that is killed holds it no longer, whatever the journal's last line says.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def is_held(descriptor: int, folder: Path) -> bool:
     """Whether the lock is still that of ``folder``, which may have been deleted or replaced."""
     try:
