@@ -8,8 +8,9 @@ from collections.abc import Container
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from undertone.web.refusal import refusal
 
 _POLICY = "; ".join(
     (
@@ -64,7 +65,7 @@ class RequestSecurity:
             await refuse_socket(receive, send)
         else:
             message = "Only the page itself may send requests to this server."
-            await PlainTextResponse(message, 403)(scope, receive, answer)
+            await refusal(scope, message, 403)(scope, receive, answer)
 
     def _is_allowed(self, headers: Headers) -> bool:
         host = headers.get("host", "")

@@ -130,6 +130,7 @@ def _application(address: Address, close: Callable[[], None], deadlines: Deadlin
     from streamlit.runtime import get_instance
     from streamlit.starlette import App
 
+    from undertone.web.api import Api
     from undertone.web.app_state import app_state
     from undertone.web.auth import Login
     from undertone.web.deadline import BodyDeadline
@@ -159,6 +160,7 @@ def _application(address: Address, close: Callable[[], None], deadlines: Deadlin
         middleware.append(Middleware(Login, password=address.password))
     middleware += [
         Middleware(UploadLimit, held_bytes=lambda: held_bytes(uploads())),
+        Middleware(Api, state=app_state()),
         Middleware(Wording),
     ]
     keep_in_memory()
