@@ -35,6 +35,7 @@ _DEFAULT_NAME = "recording"
 
 _NO_FILE = "Send one file, as the body of the request or as the only field of a form."
 _BUSY = "Another file is being classified: try again in a minute."
+_ENDING = "The server is being stopped: try again when it runs."
 _UNKNOWN = (
     f"There is nothing at this address: use {CLASSIFY_PATH}, {API}/journal, {API}/health or "
     f"{METRICS_PATH}."
@@ -47,17 +48,18 @@ class _BusyError(Exception):
     """The classifier did not become free in time."""
 
 
-class _HasLeftError(Exception):
-    """Nobody waits for the result any more."""
+class _AbandonedError(Exception):
+    """Nobody waits for the result any more, or the server is being stopped."""
 
 
 class Api:
     """Answers requests of programs; passes on everything else."""
 
-    def __init__(self, app: ASGIApp, state: AppState) -> None:
-        """``state``: what programs share with the visitors of the page."""
+    def __init__(self, app: ASGIApp, state: AppState, is_ending: Callable[[], bool]) -> None:
+        """``state``: what programs share with visitors; ``is_ending``: whether the server is."""
         self._app = app
         self._state = state
+        self._is_ending = is_ending
         self._metrics = Metrics(state)
         self._classifying = asyncio.Lock()
         self._reading = asyncio.Lock()
@@ -102,12 +104,12 @@ class Api:
     async def _classified(
         self, request: Request, name: str, data: bytes, deadline_s: float
     ) -> ClassifiedUpload:
-        """Classify in a thread, which ends early if nobody waits for the result any more."""
+        """Classify in a thread, which ends early if the client leaves or the server is stopped."""
         has_left = Flag()
 
         def watch(*_: object) -> None:
-            if has_left.is_set():
-                raise _HasLeftError
+            if has_left.is_set() or self._is_ending():
+                raise _AbandonedError
 
         def classify() -> ClassifiedUpload:
             state = self._state
@@ -123,12 +125,14 @@ class Api:
         work = asyncio.ensure_future(asyncio.to_thread(classify))
         try:
             await asyncio.wait((work, leaving), return_when=asyncio.FIRST_COMPLETED)
-        finally:  # also if the server ends
+        finally:
             has_left.set()
             leaving.cancel()
         try:
             return await work
-        except _HasLeftError:
+        except _AbandonedError:
+            if self._is_ending():
+                raise HTTPException(503, _ENDING) from None
             raise ClientDisconnect from None
 
     async def _journal(self, request: Request) -> Response:
