@@ -165,7 +165,8 @@ def test_it_goes_on_where_it_ended(
             subscriber.wait_for(lambda got, last=3 * round_ + 2: last in numbers(got))
     # the first start begins with what is written from then on
     assert numbers(subscriber.messages)[-10:] == list(range(2, 12))
-    assert subscriber.messages[-1] == Received(f"{TOPIC}/status", "offline", False)
+    farewell = Received(f"{TOPIC}/status", "offline", False)
+    subscriber.wait_for(lambda got: got[-1] == farewell)
 
 
 def test_a_journal_that_is_deleted_and_begun_again_under_it_is_followed_on(
