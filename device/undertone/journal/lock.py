@@ -42,6 +42,7 @@ def is_locked(folder: Path) -> bool:
     """Whether a process, this one or another, holds the lock on ``folder``; raises OSError.
 
     A process that is killed holds it no longer, whatever the journal's last line says.
+    A free lock is held, shared, for an instant, in which :func:`acquire` fails.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
