@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
@@ -47,6 +48,15 @@ class Mosquitto:
             lines.append("user root")  # it may read the test's files
         self._config.write_text("\n".join([*lines, "persistence false", *settings, ""]))
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Itself, running."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it at once."""
+        self.kill()
 
     @property
     def url(self) -> str:
@@ -119,6 +129,12 @@ class Subscriber:
             arrived = self._changed.wait_for(lambda: wanted(self.messages), _PATIENCE_S)
             assert arrived, f"only {self.messages[-5:]} of {len(self.messages)} arrived"
             return list(self.messages)
+
+    def wait_until_online(self, topic: str) -> None:
+        """Wait until a publisher says that what is below ``topic`` is online, or has said so."""
+        self.wait_for(
+            lambda got: any((m.topic, m.payload) == (f"{topic}/status", "online") for m in got)
+        )
 
     def end(self) -> list[Received]:
         """All messages of a broker that was killed, once its last one has been read."""

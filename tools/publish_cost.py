@@ -66,7 +66,7 @@ def measure(folder: Path, events: int, idle_s: float) -> dict[str, Any]:
         env=os.environ | environment,
     )
     try:
-        subscriber.wait_for(lambda got: any(m.payload == "online" for m in got))
+        subscriber.wait_until_online(TOPIC)
         at_start_s, _ = used(program.pid)
         with path.open("ab") as file:
             file.writelines(line for line, _ in zip(lines_of(DAY), range(events), strict=False))

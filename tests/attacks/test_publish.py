@@ -72,18 +72,12 @@ def publishing(url: str, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     if missing := what_is_missing():
         pytest.skip(missing)
-    broker = Mosquitto(tmp_path)
-    broker.start()
-    yield broker
-    broker.kill()
+    with Mosquitto(tmp_path) as broker:
+        yield broker
 
 
 def events(messages: Sequence[Received]) -> list[dict[str, Any]]:
     return [json.loads(m.payload) for m in messages if m.topic.endswith("/gap")]
-
-
-def is_online(messages: Sequence[Received]) -> bool:
-    return any((m.topic, m.payload) == (f"{TOPIC}/status", "online") for m in messages)
 
 
 def compare(found: list[dict[str, Any]], count: int) -> int:
@@ -102,7 +96,7 @@ def test_no_kill_of_the_broker_loses_or_reorders_an_event(
     journal = Journal(tmp_path / "journal")
     got: list[Received] = []
     with publishing(gate.url, tmp_path):
-        subscriber.wait_for(is_online)
+        subscriber.wait_until_online(TOPIC)
         journal.start()
         for _ in range(KILLS):
             more = chance.randint(1, 100)
@@ -129,7 +123,7 @@ def test_no_kill_of_the_program_loses_an_event(broker: Mosquitto, tmp_path: Path
     subscriber = Subscriber(broker.port)
     journal = Journal(tmp_path / "journal")
     with publishing(broker.url, tmp_path):
-        subscriber.wait_for(is_online)
+        subscriber.wait_until_online(TOPIC)
         journal.start()
         subscriber.wait_for(lambda found: len(events(found)) > 1)
     for _ in range(KILLS):

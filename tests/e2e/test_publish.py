@@ -27,7 +27,7 @@ def test_what_is_said_arrives_at_the_broker(tmp_path: Path) -> None:
         env=os.environ | {"UNDERTONE_STATE": str(tmp_path / "state")},
     )
     try:
-        subscriber.wait_for(lambda got: any(m.payload == "online" for m in got))
+        subscriber.wait_until_online("home/pi")
         sound = soundfile.read(clips()[0], dtype="int16")[0].tobytes()
         listen = [*undertone, "listen", "--source", "-", *journal, "--journal-flush-s", "0"]
         subprocess.run(listen, input=sound + bytes(64_000), check=True, stdout=subprocess.DEVNULL)

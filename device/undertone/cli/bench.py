@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from undertone.bench.run import Plan
     from undertone.recognition.interpreter import RuntimeName
 
-_NOT_BUNDLES = {"__init__.py", "__pycache__"}
+NOT_BUNDLES = {"__init__.py", "__pycache__", "LICENSE.txt", "facts.toml"}
 """What else ``models/*`` matches."""
 
 _FILE_WIDTH = 160
@@ -105,7 +105,7 @@ def command(
     if stored:
         benchmark = result.read(stored)
     else:
-        names = [name for name in bundles if Path(name).name not in _NOT_BUNDLES] or [model]
+        names = [name for name in bundles if Path(name).name not in NOT_BUNDLES] or [model]
         benchmark = _measure(plan_of(names, runtime, threads, runs, seconds))
     if form == "json":
         _write(output, result.to_json(benchmark))

@@ -15,6 +15,8 @@ _NAME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\.([1-9][0-9]{0,5}))?\.jsonl
 _LONGEST_LINE = 64 * 1024
 """Bytes: a hundred times the line that the writer makes for a segment."""
 
+_CHUNK_BYTES = 64 * 1024
+
 
 @dataclass(frozen=True, order=True, slots=True)
 class JournalFile:
@@ -67,6 +69,19 @@ def lines_from(file: BinaryIO) -> Iterator[bytes]:
                 line = file.readline(_LONGEST_LINE)
             if line:
                 yield b""
+
+
+def last_line_end(file: BinaryIO, offset: int) -> int:
+    """The end of the last complete line that ends at or before ``offset``; 0 for none."""
+    end = min(offset, file.seek(0, os.SEEK_END))
+    while end:
+        start = max(0, end - _CHUNK_BYTES)
+        file.seek(start)
+        newline = file.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
 
 
 def replace_file(path: Path, content: bytes) -> None:

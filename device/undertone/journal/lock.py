@@ -1,12 +1,12 @@
 """The lock on a journal, which only one process at a time may write."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from undertone.errors import JournalError
+from undertone.support.folder_lock import lock_folder
 from undertone.support.regular_file import open_regular, regular_descriptor
 
 _HOLDER = ".lock"
@@ -19,18 +19,14 @@ def acquire(folder: Path) -> int:
 
     Raises JournalError if another process holds the lock, and OSError.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            raise JournalError(
-                f"The journal in {folder} is being written by another undertone "
-                f"(process {_holder(folder)}): "
-                "stop that one, or choose another folder with --journal."
-            ) from None
-        raise
+        descriptor = lock_folder(folder)
+    except BlockingIOError:
+        raise JournalError(
+            f"The journal in {folder} is being written by another undertone "
+            f"(process {_holder(folder)}): "
+            "stop that one, or choose another folder with --journal."
+        ) from None
     with suppress(OSError):  # a disk that refuses this refuses events too; they can wait
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         with os.fdopen(regular_descriptor(_HOLDER, flags, 0o640, dir_fd=descriptor), "w") as holder:
@@ -45,15 +41,11 @@ def is_locked(folder: Path) -> bool:
     A free lock is held, shared, for an instant, in which :func:`acquire` fails.
     """
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        os.close(lock_folder(folder, shared=True))
     except BlockingIOError:
         return True
-    finally:
-        os.close(descriptor)
+    except FileNotFoundError:
+        pass
     return False
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, BinaryIO
 import msgspec
 from msgspec import Meta
 
-from undertone.journal.files import JournalFile, journal_files, lines_from
+from undertone.journal.files import JournalFile, journal_files, last_line_end, lines_from
 from undertone.journal.format import parse_line
 from undertone.journal.reader import unreadable
 from undertone.support.regular_file import open_regular
@@ -25,8 +25,10 @@ from undertone.support.regular_file import open_regular
 _LOOK_AT_ALL_S = 60.0
 """So often every file is looked at, for a line at the end of a day that was finished long ago."""
 
+_BATCH = 500
+"""Lines in the memory at a time."""
+
 _START = b'"event": "start"'
-_CHUNK_BYTES = 64 * 1024
 
 
 class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,6 +104,18 @@ class JournalTail:
         """``entry``, and every one that :meth:`read` gave before it, has been handled."""
         self.positions[entry.file] = entry.position
 
+    def catch_up(self) -> Iterator[Entry]:
+        """Every line since the last start of the listening that is not handled yet.
+
+        Each counts as handled when the next is asked for, and what was written before that start
+        at once.  Raises JournalError as :meth:`read` does.
+        """
+        self.skip_history()
+        while entries := self.read(_BATCH):
+            for entry in entries:
+                yield entry
+                self.done(entry)
+
     def skip_history(self) -> None:
         """Count as handled what was written before the last start of the listening.
 
@@ -163,7 +177,7 @@ class JournalTail:
                 offset = 0
                 if known and known.head == head:
                     # a power cut or a full disk may have cut off lines that were handled
-                    offset = _line_end(content, known.offset)
+                    offset = last_line_end(content, known.offset)
                     self.positions[name] = Position(offset, head)
                 content.seek(offset)
                 for line in lines_from(content):
@@ -194,24 +208,11 @@ def _head(content: BinaryIO) -> str | None:
     return None if line is None else blake2b(line, digest_size=6).hexdigest()
 
 
-def _line_end(content: BinaryIO, offset: int) -> int:
-    """The end of the last whole line at or before ``offset``."""
-    end = min(offset, content.seek(0, os.SEEK_END))
-    while end:
-        start = max(0, end - _CHUNK_BYTES)
-        content.seek(start)
-        newline = content.read(end - start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        end = start
-    return 0
-
-
 def _end(path: Path) -> Position | None:
     """The position at which every whole line of ``path`` has been handled; None for no line."""
     with suppress(FileNotFoundError), open_regular(path) as content:  # removed by retention
         if head := _head(content):
-            return Position(_line_end(content, content.seek(0, os.SEEK_END)), head)
+            return Position(last_line_end(content, content.seek(0, os.SEEK_END)), head)
     return None
 
 

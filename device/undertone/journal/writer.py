@@ -16,7 +16,7 @@ from threading import Thread
 from undertone.errors import JournalError
 from undertone.events import DaysRemoved, DiskRefused, Event, EventsLost, moment
 from undertone.journal import summary_cache
-from undertone.journal.files import JournalFile, journal_files
+from undertone.journal.files import JournalFile, journal_files, last_line_end
 from undertone.journal.format import placed, to_line
 from undertone.journal.lock import acquire, is_held
 from undertone.journal.retention import RunningDays, StoredFile, clock_is_trusted, due
@@ -345,15 +345,7 @@ def cut_partial_line(path: Path) -> int:
     """Truncate a partial last line of ``path``; return its length in bytes."""
     with open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)
-        end = size
-        while end:
-            start = max(0, end - _BATCH_BYTES)
-            file.seek(start)
-            newline = file.read(end - start).rfind(b"\n")
-            if newline >= 0:
-                end = start + newline + 1
-                break
-            end = start
+        end = last_line_end(file, size)
     if end < size:
         os.truncate(path, end)
     return size - end

@@ -1,4 +1,4 @@
-"""What the journal says, sent to others: to an MQTT broker, and as alerts to people.
+"""Sends the journal to an MQTT broker, and alerts to people.
 
-A process of its own follows the journal, so that the listening needs no network.
+A separate process follows the journal, so that listening needs no network.
 """

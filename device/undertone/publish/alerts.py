@@ -16,7 +16,7 @@ class DeliveryError(Exception):
 
 
 class Alert(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is told to people.
+    """What people get.
 
     id: no other alert has it.  time: RFC 3339, when the rule was fulfilled.
     """
@@ -41,7 +41,7 @@ class RuleState(msgspec.Struct, forbid_unknown_fields=True):
     """What is remembered of a rule.
 
     times_s: when its emotion was heard (POSIX seconds); alerted_s: when the last alert was raised.
-    told: the sources that are lost, or "" for silence, for which that was done.
+    told: the sources that are lost, or "" for silence, for which an alert was raised.
     """
 
     times_s: list[float] = []
@@ -50,11 +50,17 @@ class RuleState(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class AlertState(msgspec.Struct, forbid_unknown_fields=True):
-    """What is remembered of all: rules by name, the sources, and when something was heard last."""
+    """What is remembered: rules by name, the sources, and the time of the last segment."""
 
     rules: dict[str, RuleState] = {}
     sources: Sources = Sources()
     heard: str | None = None
+
+    def follow(self, content: dict[str, Any]) -> None:
+        """Take a line of the journal into account that raises no alert."""
+        self.sources = self.sources.after(content)
+        if content["event"] == "segment":
+            self.heard = content["time"]
 
 
 class Alerts:
@@ -69,13 +75,12 @@ class Alerts:
 
     def take(self, content: dict[str, Any], id_: str) -> Iterator[Alert]:
         """The alerts that a line of the journal raises at once."""
-        self.state.sources = self.state.sources.after(content)
+        self.state.follow(content)
         for rule in self._rules:
             if isinstance(rule, MicrophoneLostRule):
                 self._forget(rule, self._lost())
         if content["event"] != "segment":
             return
-        self.state.heard = content["time"]
         self._silent_since_s = None
         for rule in self._rules:
             if isinstance(rule, EmotionRule):
@@ -100,7 +105,7 @@ class Alerts:
                 yield from self._what_holds(rule, self._lost(), now)
 
     def _lost(self) -> dict[str, str]:
-        """Each source that is lost, and how that is said."""
+        """Each source that is lost, and the message about it."""
         sources = self.state.sources.by_name
         return {
             name: f"microphone lost: {name}"
@@ -109,7 +114,7 @@ class Alerts:
         }
 
     def _forget(self, rule: AnyRule, holds: dict[str, str]) -> None:
-        """What does not hold any more is news when it holds again."""
+        """What no longer holds raises an alert when it holds again."""
         state = self.state.rules[rule.name]
         state.told = [key for key in state.told if key in holds]
 

@@ -51,7 +51,7 @@ class AppriseTarget:
 
     @property
     def key(self) -> str:
-        """A name for it that tells nothing."""
+        """A name that does not reveal the address."""
         return f"apprise-{hashlib.sha256(self.url.encode()).hexdigest()[:8]}"
 
     def deliver(self, alert: Alert) -> None:

@@ -27,8 +27,8 @@ class DisconnectedError(Exception):
 class Broker:
     """Where a broker is and how it is reached.
 
-    tls: encrypted; the broker must then prove its name by a certificate that ``ca_file`` (None:
-        the system's authorities) vouches for.
+    tls: encrypted; the broker must then have a certificate for its name, signed by the authority
+        in ``ca_file`` (None: one of the system's authorities).
     """
 
     host: str
@@ -66,9 +66,9 @@ def parse_url(url: str) -> Broker:
 
 
 class Connection:
-    """A connection that lasts until it fails; whoever wants another makes another.
+    """A connection that lasts until it fails; a reconnect creates a new one.
 
-    So no message waits in a client that the cursor does not know of.
+    So no message waits inside a client unknown to the cursor.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Connection:
         from paho.mqtt.enums import CallbackAPIVersion
 
         self.born = True
-        """Whether Home Assistant may know nothing of us; whoever tells it clears this."""
+        """Whether Home Assistant may lack the discovery; whoever sends it clears this."""
         self._awaited: int | None = None
         self._answer: str | None = None
         self._clock = clock

@@ -92,10 +92,9 @@ class AlertPublisher:
         ]
         state = stored.alerts if stored else AlertState()
         if not stored:
-            self._alerts = Alerts([], state)
-            self._tail.skip_history()
-            while self._take():
-                pass
+            for entry in self._tail.catch_up():
+                if entry.content is not None:
+                    state.follow(entry.content)
         self._alerts = Alerts(rules, state)
         if not stored:
             self._save()

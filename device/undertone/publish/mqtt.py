@@ -54,10 +54,8 @@ class MqttPublisher:
         self.sources = stored.sources if stored else Sources()
         self._problem: str | None = None
         if not stored:
-            self._tail.skip_history()
-            while entries := self._tail.read(_BATCH):
-                for entry in entries:
-                    self._done(entry)
+            for entry in self._tail.catch_up():
+                self._follow(entry)
             self._save()
 
     def run(self, stop: Event, clock: Callable[[], float] = time.monotonic) -> None:
@@ -97,24 +95,25 @@ class MqttPublisher:
                 stopped_s = clock()
             return stopped_s is not None and clock() > stopped_s + _GRACE_S
 
-        told = Sources()
+        sent = Sources()
         while not stop.is_set():
             if connection.born:
                 connection.born = False
-                told = Sources()
+                sent = Sources()
                 self._introduce(connection, self.sources, *self.sources.by_name)
             entries = self._tail.read(_BATCH)
             for entry in entries:
                 if entry.content is not None:
                     self._publish(connection, entry, given_up)
-                self._done(entry)
+                self._tail.done(entry)
+                self._follow(entry)
                 if stop.is_set():
                     break
             if entries:
                 self._save()
-            if told != self.sources:
-                self._tell_state(connection, told)
-                told = self.sources
+            if sent != self.sources:
+                self._send_state(connection, sent)
+                sent = self.sources
             if not entries:
                 connection.wait(_POLL_S)
 
@@ -132,14 +131,13 @@ class MqttPublisher:
             for message in homeassistant.discovery(self._topic, name, sources.by_name[name]):
                 connection.send(message)
 
-    def _tell_state(self, connection: Connection, told: Sources) -> None:
+    def _send_state(self, connection: Connection, sent: Sources) -> None:
         for name, source in self.sources.by_name.items():
-            if source != told.by_name.get(name):
+            if source != sent.by_name.get(name):
                 for message in homeassistant.state(self._topic, name, source):
                     connection.send(message)
 
-    def _done(self, entry: Entry) -> None:
-        self._tail.done(entry)
+    def _follow(self, entry: Entry) -> None:
         if entry.content is not None:
             self.sources = self.sources.after(entry.content)
 

@@ -9,8 +9,6 @@ from undertone.publish import homeassistant, messages
 from undertone.publish.messages import ONLINE, Message
 from undertone.publish.sources import Sources
 
-_BATCH = 1000
-
 
 def mqtt_messages(topic: str, journal: Path, now: datetime) -> Iterator[Message]:
     """What a connection begins with, and the newest segment of the journal, or an example of one.
@@ -18,14 +16,10 @@ def mqtt_messages(topic: str, journal: Path, now: datetime) -> Iterator[Message]
     Raises JournalError if the journal exists and can't be read.
     """
     sources, newest = Sources(), None
-    tail = JournalTail(journal, {})
-    tail.skip_history()
-    while entries := tail.read(_BATCH):
-        for entry in entries:
-            if entry.content is not None:
-                sources = sources.after(entry.content)
-                newest = entry if entry.content["event"] == "segment" else newest
-            tail.done(entry)
+    for entry in JournalTail(journal, {}).catch_up():
+        if entry.content is not None:
+            sources = sources.after(entry.content)
+            newest = entry if entry.content["event"] == "segment" else newest
     if newest is None:
         newest = _example(now)
     if not sources.by_name and newest.content:

@@ -21,7 +21,7 @@ class Rule(Strict, frozen=True, kw_only=True):
 
     cooldown: for so long after an alert the rule raises no other one.
     quiet: hours of the day without alerts, such as ``22:00-07:00``; what still holds when they
-        end is told then.
+        end raises its alert then.
     """
 
     name: str

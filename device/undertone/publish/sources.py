@@ -34,7 +34,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def described(self) -> tuple[object, ...]:
-        """What Home Assistant is told once, and again when it changes."""
+        """What the discovery contains; it is sent again when this changes."""
         return self.model, self.version, self.has_activation
 
 

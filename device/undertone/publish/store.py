@@ -1,6 +1,5 @@
-"""The cursor and what belongs to it, in one small file that a power cut leaves old or new."""
+"""Stores the cursor and its state in one small file; after a power cut it is the old or the new."""
 
-import fcntl
 import logging
 import os
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import msgspec
 
 from undertone.errors import PublishError
 from undertone.journal.files import replace_file
+from undertone.support.folder_lock import lock_folder
 from undertone.support.regular_file import open_regular
 
 _log = logging.getLogger(__name__)
@@ -61,26 +61,24 @@ class Store(Generic[_State]):
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Make ``folder`` and hold it: two programs with one cursor would send everything twice.
+    """Create ``folder`` and lock it: two programs with one cursor would send everything twice.
 
-    Raises PublishError where another program holds it, or where it can't be made.
+    Raises PublishError if another program holds the lock, or if it can't be created.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = lock_folder(folder)
+    except BlockingIOError:
+        raise PublishError(
+            f"Another `undertone publish` keeps its cursor in {folder}: stop that one, or choose "
+            "another state folder with UNDERTONE_STATE."
+        ) from None
     except OSError as error:
         raise PublishError(
             f"Can't keep what has been published in {folder}: {error.strerror}; "
             "choose another state folder with UNDERTONE_STATE."
         ) from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PublishError(
-                f"Another `undertone publish` keeps its cursor in {folder}: stop that one, or "
-                "choose another state folder with UNDERTONE_STATE."
-            ) from None
         yield
     finally:
         os.close(descriptor)

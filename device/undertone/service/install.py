@@ -124,9 +124,9 @@ def _start_steps(path: Path, text: str) -> list[Step]:
 
 
 def remove_steps(*, with_publish: bool = False) -> list[Step]:
-    """Stop the service and take its unit away; its user and its journal stay.
+    """Stop the service and remove its unit; its user and its journal stay.
 
-    with_publish: that of ``undertone publish`` as well, whose cursor stays.
+    with_publish: also the service of ``undertone publish``, whose cursor stays.
     """
     paths = [UNIT_PATH, *([PUBLISH_UNIT_PATH] if with_publish else [])]
     return [
@@ -137,12 +137,12 @@ def remove_steps(*, with_publish: bool = False) -> list[Step]:
 
 
 def publish_is_installed(path: Path = PUBLISH_UNIT_PATH) -> bool:
-    """Whether there is a unit of ``undertone publish``."""
+    """Whether the unit of ``undertone publish`` is installed."""
     return path.exists()
 
 
 def status_step(*, with_publish: bool = False) -> Step:
-    """Ask how the services are; its exit status is 0 where they run."""
+    """Show the state of the services; the exit status is 0 if they run."""
     names = (unit.NAME, *([unit.PUBLISH_NAME] if with_publish else []))
     return Step((_SYSTEMCTL, "status", "--no-pager", *names))
 

@@ -63,13 +63,13 @@ def _quoted(word: str) -> str:
 
 
 _HARDENED = """\
-# Files: read the system, write the state folder, see no home.
+# Files: read the system, write the state folder, no access to home folders.
 ProtectSystem=strict
 ProtectHome=yes
 PrivateTmp=yes
 ProtectProc=invisible
 
-# Rights: none to gain, and none over the system.
+# No privileges, and no way to gain any.
 NoNewPrivileges=yes
 CapabilityBoundingSet=
 RestrictSUIDSGID=yes
@@ -87,10 +87,10 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 """
 
-# What is left out on purpose: PrivateDevices= hides the sound cards. ProcSubset=pid hides
-# /proc/cpuinfo, without which LiteRT crashes on Arm. PrivateUsers= maps the group audio away.
-# MemoryDenyWriteExecute= takes sounddevice its callback, which cffi makes in such memory (the
-# runtimes, XNNPACK too, could live with it).
+# Left out on purpose: PrivateDevices= hides the sound cards. ProcSubset=pid hides /proc/cpuinfo,
+# without which LiteRT crashes on Arm. PrivateUsers= removes the group audio.
+# MemoryDenyWriteExecute= breaks sounddevice's callback, which cffi creates in such memory (the
+# runtimes, including XNNPACK, would work with it).
 _TEMPLATE = """\
 [Unit]
 Description=Undertone: logs the emotions in speech to a local journal

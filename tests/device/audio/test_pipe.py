@@ -153,6 +153,8 @@ def encoded(kind: str, **options: str) -> bytes:
         ("AAC", (b"\xff\xf1P\x80\x0d\xff\xfc" + bytes(104)) * 99),
         ("RIFF without WAVE", b"RIFF\x40\0\0\0AVI LIST" + bytes(99)),
     ],
+    # every worker must name them alike, and an Ogg stream has a random number in it
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_another_known_format_is_refused_with_the_right_command(name: str, content: bytes) -> None:
     with pytest.raises(AudioSourceError, match=f"The pipe carries .*{name}") as caught:

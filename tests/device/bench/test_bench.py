@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 from xml.etree import ElementTree
 
 import msgspec
@@ -23,10 +24,13 @@ from undertone.bench.plot import svg
 from undertone.bench.result import Benchmark, State
 from undertone.bench.truncate_model import truncate
 from undertone.cli import run, undertone
+from undertone.cli.bench import NOT_BUNDLES
 from undertone.errors import BenchmarkError, ConfigError
 from undertone.recognition import bundle
 from undertone.recognition.interpreter import Int8Interpreter, installed_runtimes
 from undertone.recognition.speech_gate import GateConfig
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(params=installed_runtimes())
@@ -317,6 +321,12 @@ def damaged(tmp_path):
     manifest = msgspec.structs.replace(manifest, name="damaged", model_sha256=sha256)
     (folder / bundle.MANIFEST_FILE).write_bytes(bundle.manifest_json(manifest))
     return folder
+
+
+def test_everything_in_the_folder_of_models_is_a_bundle_or_known_to_be_none():
+    """`undertone bench models/*` is what the help and the Makefile say."""
+    others = [path for path in ROOT.joinpath("models").iterdir() if path.name not in NOT_BUNDLES]
+    assert {bundle.load(path).manifest.name for path in others} == set(bundle.installed_bundles())
 
 
 def test_a_bundle_that_does_not_load_is_one_sentence(damaged, tmp_path, capsys):

@@ -106,10 +106,8 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     if missing := what_is_missing():
         pytest.skip(missing)
-    broker = Mosquitto(tmp_path)
-    broker.start()
-    yield broker
-    broker.kill()
+    with Mosquitto(tmp_path) as broker:
+        yield broker
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from undertone.samples import clips
 from web_page import PageServer, chromium, what_is_missing
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """On one worker: the page and the browser are started once."""
     for item in items:

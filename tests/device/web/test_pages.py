@@ -13,7 +13,7 @@ import soundfile
 
 from undertone.emotions import COLOURS, EMOTIONS
 from undertone.events import SegmentEnded, Started, Stopped, Verdict, moment
-from undertone.journal import to_line
+from undertone.journal import JournalWriter, to_line
 from undertone.samples import clips
 
 PAGES = {"/": "Classify recordings", "/live": "Live", "/model": "Models"}
@@ -166,8 +166,6 @@ def test_the_live_page_listens_and_stops(visit: Any, journal: Path) -> None:
 
 
 def test_a_page_that_does_not_listen_shows_who_does(visit: Any, journal: Path) -> None:
-    from undertone.journal import JournalWriter
-
     writer = JournalWriter(journal)
     page = visit("/live")
     page.get_by_role("button", name="Play the packaged sample").click()
@@ -269,7 +267,15 @@ BEYOND_THE_EDGE = """() => [...document.querySelectorAll('img, canvas, table, td
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/journal"])
-def test_a_phone_shows_the_whole_of_each_page(visit: Any, a_week: list[str], path: str) -> None:
+def test_a_phone_shows_the_whole_of_each_page(
+    visit: Any, journal: Path, a_week: list[str], path: str
+) -> None:
+    if path == "/live":
+        writer = JournalWriter(journal)
+        now = datetime.now().timestamp()
+        verdict = Verdict.of({"happy": 0.9, "sad": 0.1})
+        writer.write(SegmentEnded.of(now, 1.0, -20.0, verdict, "m", "0" * 64))
+        writer.close()
     page = visit(path, width=390, scheme="dark")
     if path == "/":
         page.locator("input[type=file]").set_input_files(clips()[3:6])

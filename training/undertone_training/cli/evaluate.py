@@ -11,10 +11,8 @@ from undertone_training.cli import common
 
 if TYPE_CHECKING:
     from undertone.recognition.classifier import Classifier
-    from undertone_training.corpora.clip import Clip
     from undertone_training.evaluation.conditions import ConditionPredictions, ConditionsReport
     from undertone_training.evaluation.results import LiveCounts, Outcome
-    from undertone_training.evaluation.test_clips import RunTest
     from undertone_training.learning.runs import Run
     from undertone_training.metrics import Predictions
 
@@ -143,7 +141,6 @@ def _evaluate_runs(
     sample: int | None,
 ) -> None:
     from undertone_training.corpora.noise import for_testing
-    from undertone_training.evaluation.conditions import ConditionPredictions
     from undertone_training.evaluation.test_clips import (
         cross_corpus_tests,
         held_out_tests,
@@ -185,11 +182,16 @@ def _evaluate_runs(
         )
     for reason in left_out:
         click.echo(reason, err=True)
+    tested: list[tuple[Run, ConditionPredictions]] = []
     if on_the_device:
-        _evaluate_runs_on_the_device(folder, tests, list(clips.values()), protocol, notes)
+        from undertone_training.evaluation.device_protocols import runs_on_device
+
+        found = list(runs_on_device(protocol, tests, list(clips.values()), common.progress))
+        notes += [note for _, each in found for note in each.notes]
+        tested = [(run, result) for run, each in found for result in each.results]
+        _write_conditions(folder, protocol, tested, list(dict.fromkeys(notes)))
         return
     outcomes: list[Outcome] = []
-    tested: list[tuple[Run, ConditionPredictions]] = []
     for test in tests:
         if protocol == "live":
             for outcome in evaluate_live(test, noise):
@@ -211,45 +213,6 @@ def _evaluate_runs(
             if pooled.n_runs > 1:
                 _print_figures(report.title, report.predictions)
             _print_path(report.folder)
-
-
-def _evaluate_runs_on_the_device(
-    folder: Path,
-    tests: "Sequence[RunTest]",
-    everyone: "Sequence[Clip]",
-    protocol: str,
-    notes: Sequence[str],
-) -> None:
-    """Test the int8 models of runs under the conditions of a protocol, through the device path."""
-    from undertone.recognition.classifier import Classifier
-    from undertone_training.export.bundle import bundle_of
-
-    tested: list[tuple[Run, ConditionPredictions]] = []
-    found: list[str] = []
-    for test in tests:
-        classifier = Classifier(bundle_of(test.run, test.run.info.recipe.name), runtime="litert")
-        results, missing = _under_conditions(protocol, classifier, test.clips, everyone)
-        tested += [(test.run, result) for result in results]
-        found += missing
-    _write_conditions(folder, protocol, tested, list(dict.fromkeys([*notes, *found])))
-
-
-def _under_conditions(
-    protocol: str,
-    classifier: "Classifier",
-    clips: "Sequence[Clip]",
-    everyone: "Sequence[Clip]",
-) -> "tuple[list[ConditionPredictions], list[str]]":
-    """What the device made of ``clips``, of one corpus; and what could not be tested, as notes."""
-    from undertone_training.evaluation import degraded, known_voice
-
-    if protocol == "degraded":
-        notes = [] if degraded.enough_voices(clips) else [degraded.NO_BABBLE]
-        return list(degraded.degraded(clips, classifier, common.progress)), notes
-    learn = known_voice.learning_of(classifier)
-    notes = [] if learn else [known_voice.UNKNOWING]
-    results = known_voice.known_voice(clips, everyone, classifier, learn, common.progress)
-    return list(results), notes
 
 
 def _write_conditions(
@@ -277,15 +240,9 @@ def _evaluate_bundle(
     from undertone.recognition import bundle
     from undertone.recognition.classifier import Classifier
     from undertone_training.evaluation.conditions import ConditionsReport, figures_of
+    from undertone_training.evaluation.device_protocols import bundle_on_device
     from undertone_training.evaluation.inference import through_device
-    from undertone_training.evaluation.test_clips import (
-        bundle_test,
-        foreign,
-        sample_note,
-        sampled,
-        unlisted,
-    )
-    from undertone_training.recipe import EVALUATED_CORPUS
+    from undertone_training.evaluation.test_clips import bundle_test
     from undertone_training.report.outcomes import write_bundle_report
 
     loaded = bundle.load(folder)
@@ -304,29 +261,23 @@ def _evaluate_bundle(
         _print_figures(report.title, report.predictions)
         _print_path(report.folder)
         return
-    if protocol == "degraded":
-        by_corpus = unlisted(manifest, clips, corpora or (EVALUATED_CORPUS,))
-    else:
-        by_corpus = foreign(clips, manifest.training.corpora, manifest.labels, corpora)
     tested: list[ConditionPredictions] = []
     notes: list[str] = []
-    for corpus, whole in by_corpus.items():
-        notes += filter(None, [sample_note(whole, sample)])
-        test = sampled(whole, sample)
-        if protocol != "cross-corpus":
-            results, missing = _under_conditions(protocol, classifier, test, clips)
-            tested += results
-            notes += (note for note in missing if note not in notes)
-            continue
-        name = f"cross-corpus ({corpus})"
-        with common.progress(name, len(test)) as step:
-            tested.append(through_device(test, classifier, step, "zero-shot"))
-        report = write_bundle_report(
-            to, loaded, classifier.runtime, name, tested[-1].predictions, test
-        )
-        _print_path(report.folder)
+    for found in bundle_on_device(protocol, classifier, clips, corpora, sample, common.progress):
+        tested += found.results
+        notes += found.notes
+        if protocol == "cross-corpus":
+            (result,) = found.results
+            name = f"cross-corpus ({result.corpus})"
+            report = write_bundle_report(
+                to, loaded, classifier.runtime, name, result.predictions, found.clips
+            )
+            _print_path(report.folder)
     conditions = ConditionsReport(
-        protocol, manifest.model_sha256, tuple(map(figures_of, tested)), tuple(notes)
+        protocol,
+        manifest.model_sha256,
+        tuple(map(figures_of, tested)),
+        tuple(dict.fromkeys(notes)),
     )
     _print_conditions(conditions.save(to), conditions)
 

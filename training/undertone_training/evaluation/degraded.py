@@ -13,7 +13,7 @@ from undertone.recognition.classifier import Classifier
 from undertone_training.corpora.clip import Clip
 from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.evaluation.inference import through_device
-from undertone_training.evaluation.streaming import at_level
+from undertone_training.evaluation.streaming import at_level, clipped
 from undertone_training.features.reverberation import reverberant
 from undertone_training.progress import Progress, silent
 
@@ -38,8 +38,8 @@ CONDITIONS: dict[str, Degrade] = {
     "8 kHz, as on the telephone": lambda samples: band_limited(samples, 8_000),
     "low-pass at 5.5 kHz": lambda samples: band_limited(samples, 11_000),
     "Opus at 12 kbit/s": lambda samples: opus(samples),
-    "in a room (reverberation time 0.5 s)": lambda samples: _int16(reverberant(samples)),
-    "20 dB quieter": lambda samples: _int16(samples * 10 ** (GAIN_DB / 20)),
+    "in a room (reverberation time 0.5 s)": lambda samples: clipped(reverberant(samples)),
+    "20 dB quieter": lambda samples: clipped(samples * 10 ** (GAIN_DB / 20)),
 }
 """What is done to each clip, by the condition's name."""
 
@@ -114,11 +114,7 @@ def in_babble(clip: Clip, clips: Sequence[Clip]) -> Samples:
             babble += np.resize(at_level(other, _LEVEL_DBFS), len(samples))
     if not (samples.any() and babble.any()):
         return samples
-    mixed = at_level(samples, _LEVEL_DBFS) + at_level(babble, _LEVEL_DBFS - BABBLE_SNR_DB)
+    voice = at_level(samples, _LEVEL_DBFS)
+    mixed = voice + at_level(babble, _LEVEL_DBFS - BABBLE_SNR_DB)
     # at the clip's own level again
-    return _int16(mixed * (np.abs(samples).max() / np.abs(at_level(samples, _LEVEL_DBFS)).max()))
-
-
-def _int16(samples: NDArray[np.float64]) -> Samples:
-    rounded: Samples = np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
-    return rounded
+    return clipped(mixed * (np.abs(samples).max() / np.abs(voice).max()))

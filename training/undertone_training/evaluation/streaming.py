@@ -121,8 +121,13 @@ def in_noise(
         noise = np.random.default_rng([seed, 1]).normal(size=len(recording))
     added = np.resize(noise, len(recording))
     added = added * (_amplitude(wanted_dbfs) / np.sqrt(np.square(added).mean()))
-    noisy: Samples = np.clip(np.rint(recording + added), -32768, 32767).astype(np.int16)
-    return noisy
+    return clipped(recording + added)
+
+
+def clipped(samples: NDArray[np.float64]) -> Samples:
+    """Floats on the scale of int16 as int16, limited at full scale."""
+    limited: Samples = np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
+    return limited
 
 
 def _matched(

@@ -118,7 +118,7 @@ def unlisted(
     for corpus in corpora:
         own = [clip for clip in spoken if clip.corpus == corpus]
         if not own:
-            raise SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
+            raise _not_at_hand(corpus)
         if corpus in training.corpora:
             trained = corpus == EVALUATED_CORPUS or any(clip.speaker in listed for clip in own)
             own = [clip for clip in own if trained and clip.speaker not in listed]
@@ -199,7 +199,7 @@ def foreign(
         by_corpus.setdefault(clip.corpus, []).append(clip)
     for corpus in corpora:
         if corpus not in by_corpus:
-            raise SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
+            raise _not_at_hand(corpus)
         if corpus in trained:
             raise SplitError(
                 f"The weights learnt from {corpus}, if only at first or from a teacher: a test on "
@@ -222,6 +222,10 @@ def foreign(
             "another corpus."
         )
     return {corpus: own for corpus, own in found.items() if own}
+
+
+def _not_at_hand(corpus: str) -> SplitError:
+    return SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
 
 
 def shortfall(protocol: str, splits: int, speakers: int) -> str:

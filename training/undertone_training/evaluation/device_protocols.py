@@ -1,0 +1,94 @@
+"""The protocols whose clips go through the device path, under one or several conditions."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from undertone.recognition.classifier import Classifier
+from undertone_training.corpora.clip import Clip
+from undertone_training.evaluation import degraded, known_voice
+from undertone_training.evaluation.conditions import ConditionPredictions
+from undertone_training.evaluation.inference import through_device
+from undertone_training.evaluation.test_clips import (
+    RunTest,
+    foreign,
+    sample_note,
+    sampled,
+    unlisted,
+)
+from undertone_training.export.bundle import bundle_of
+from undertone_training.learning.runs import Run
+from undertone_training.progress import Progress, silent
+from undertone_training.recipe import EVALUATED_CORPUS
+
+
+@dataclass(frozen=True)
+class CorpusResults:
+    """What a model predicted for ``clips`` of one corpus under each condition.
+
+    notes: what a reader must know about it, such as what could not be tested.
+    """
+
+    clips: Sequence[Clip]
+    results: Sequence[ConditionPredictions]
+    notes: Sequence[str]
+
+
+def runs_on_device(
+    protocol: str,
+    tests: Iterable[RunTest],
+    everyone: Sequence[Clip],
+    progress: Progress = silent,
+) -> Iterator[tuple[Run, CorpusResults]]:
+    """The int8 models of runs under the conditions of ``degraded`` or ``known-voice``.
+
+    everyone: all clips at hand.
+    """
+    for test in tests:
+        classifier = Classifier(bundle_of(test.run, test.run.info.recipe.name), runtime="litert")
+        yield test.run, _under_conditions(protocol, classifier, test.clips, everyone, progress)
+
+
+def bundle_on_device(
+    protocol: str,
+    classifier: Classifier,
+    everyone: Sequence[Clip],
+    corpora: Sequence[str] = (),
+    sample: int | None = None,
+    progress: Progress = silent,
+) -> Iterator[CorpusResults]:
+    """A bundle under the conditions of ``cross-corpus``, ``degraded`` or ``known-voice``.
+
+    corpora, sample: only these, and at most so many clips of each.  Raises SplitError where the
+    bundle was trained on what is left.
+    """
+    manifest = classifier.manifest
+    if protocol == "degraded":
+        by_corpus = unlisted(manifest, everyone, corpora or (EVALUATED_CORPUS,))
+    else:
+        by_corpus = foreign(everyone, manifest.training.corpora, manifest.labels, corpora)
+    for corpus, whole in by_corpus.items():
+        note = sample_note(whole, sample)
+        notes = [note] if note else []
+        clips = sampled(whole, sample)
+        if protocol == "cross-corpus":
+            with progress(f"cross-corpus ({corpus})", len(clips)) as step:
+                result = through_device(clips, classifier, step, "zero-shot")
+            yield CorpusResults(clips, [result], notes)
+            continue
+        found = _under_conditions(protocol, classifier, clips, everyone, progress)
+        yield CorpusResults(clips, found.results, [*notes, *found.notes])
+
+
+def _under_conditions(
+    protocol: str,
+    classifier: Classifier,
+    clips: Sequence[Clip],
+    everyone: Sequence[Clip],
+    progress: Progress,
+) -> CorpusResults:
+    if protocol == "degraded":
+        notes = [] if degraded.enough_voices(clips) else [degraded.NO_BABBLE]
+        return CorpusResults(clips, list(degraded.degraded(clips, classifier, progress)), notes)
+    learn = known_voice.learning_of(classifier)
+    results = known_voice.known_voice(clips, everyone, classifier, learn, progress)
+    return CorpusResults(clips, list(results), [] if learn else [known_voice.UNKNOWING])
