@@ -9,7 +9,7 @@ from threading import Event as Flag
 from typing import TypeVar
 
 import msgspec
-from starlette.datastructures import UploadFile
+from starlette.datastructures import QueryParams, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -137,9 +137,7 @@ class Api:
 
     async def _journal(self, request: Request) -> Response:
         """Events, one a line as in the files, oldest first: since a time, or else the newest."""
-        query = request.query_params
-        if unknown := query.keys() - {"since", "limit"}:
-            raise HTTPException(400, f"{min(unknown)!r} is unknown: use since and limit.")
+        query = _parameters(request, "since", "limit")
         limit = _limit(query.get("limit", str(_DEFAULT_EVENTS)))
         since_s = _since_s(query["since"]) if "since" in query else None
 
@@ -163,10 +161,19 @@ class Api:
             return await asyncio.to_thread(read)
 
 
+def _parameters(request: Request, *known: str) -> QueryParams:
+    """The parameters in the address; any that is not ``known`` is refused."""
+    parameters = request.query_params
+    if unknown := parameters.keys() - set(known):
+        raise HTTPException(400, f"{min(unknown)!r} is unknown: use {' and '.join(known)}.")
+    return parameters
+
+
 async def _file_in(request: Request) -> tuple[str, bytes]:
     """The name and the content of the file that was sent."""
+    parameters = _parameters(request, "name")
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        return request.query_params.get("name") or _DEFAULT_NAME, await request.body()
+        return parameters.get("name") or _DEFAULT_NAME, await request.body()
     try:
         async with request.form(max_files=1, max_fields=0) as form:
             for value in form.values():

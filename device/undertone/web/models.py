@@ -44,7 +44,7 @@ class Models:
 
     @property
     def default(self) -> Model:
-        """The command's."""
+        """The one that the command selected."""
         return next(iter(self.usable.values()))
 
 

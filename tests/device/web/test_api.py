@@ -174,6 +174,11 @@ def test_a_request_without_exactly_one_file_is_refused(server: PageServer) -> No
         assert refused(ask(server, "POST", "/api/classify", **sent)) == (400, api._NO_FILE)
 
 
+def test_a_misspelt_parameter_of_a_file_is_refused(server: PageServer) -> None:
+    answer = ask(server, "POST", "/api/classify?nmae=x.wav", CLIP.read_bytes())
+    assert refused(answer) == (400, "'nmae' is unknown: use name.")
+
+
 def test_a_file_that_is_too_large_or_of_unknown_length_is_refused(server: PageServer) -> None:
     status, sentence = refused(classify(server, bytes((LARGEST_MB + 1) * MB)))
     assert (status, sentence) == (413, f"A file may have at most {LARGEST_MB} MB.")
