@@ -6,10 +6,8 @@ file's values through click's ``default_map``.  The TOML key of a setting is its
 
 import functools
 import math
-import re
 from collections.abc import Callable
-from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ import click
 
 from undertone import paths
 from undertone.journal import JournalLimits
-from undertone.support.duration import duration_s
+from undertone.support.duration import time_in
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -93,18 +91,9 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):  # converted already
             return value
         try:
-            with suppress(ValueError):
-                return datetime.now().astimezone() - timedelta(seconds=duration_s(value))
-            time = datetime.fromisoformat(value)
-            if self._includes_date and re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", value, re.ASCII):
-                time += timedelta(days=1)
-            return time.astimezone()
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is not a time; write 30m, 2h, 7d, 2026-11-20 or 2026-11-20T08:15",
-                param,
-                ctx,
-            )
+            return time_in(value, includes_date=self._includes_date)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class _Checked(click.ParamType[str]):

@@ -49,6 +49,9 @@ class Follower:
         """Read the complete lines from the position on; the last may still be being written."""
         with open_regular(path) as file:
             size = file.seek(0, os.SEEK_END)
+            if size < self._position:  # another file in place of the one that was read
+                self._newest.clear()
+                self._position = 0
             start = max(self._position, size - _LONGEST_STEP_BYTES)
             file.seek(start)
             lines = file.read(size - start).split(b"\n")

@@ -34,6 +34,21 @@ def acquire(folder: Path) -> int:
     return descriptor
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether a process, this one or another, holds the lock on ``folder``; raises OSError.
+
+    A process that is killed holds it no longer, whatever the journal's last line says.
+    A free lock is held, shared, for an instant, in which :func:`acquire` fails.
+    """
+    try:
+        os.close(lock_folder(folder, shared=True))
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass
+    return False
+
+
 def is_held(descriptor: int, folder: Path) -> bool:
     """Whether the lock is still that of ``folder``, which may have been deleted or replaced."""
     try:

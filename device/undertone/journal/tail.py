@@ -6,7 +6,8 @@ makes the writer return to a day that was finished, or begin one that lies ahead
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain, islice, takewhile
@@ -121,10 +122,16 @@ class JournalTail:
         More exactly, every file before the one in which that start is: what follows in it is
         needed to know the present state.
         """
+        self._skip(_before_last_start)
+
+    def skip_all(self) -> None:
+        """Count as handled everything that was written so far."""
+        self._skip(lambda paths: paths)
+
+    def _skip(self, which: Callable[[list[Path]], Iterable[Path]]) -> None:
+        """Count the files that ``which`` selects as handled."""
         try:
-            paths = [file.path for file in journal_files(self.folder)]
-            first = next(filter(_has_start, reversed(paths)), paths[-1] if paths else None)
-            for path in takewhile(lambda path: path != first, paths):
+            for path in which([file.path for file in journal_files(self.folder)]):
                 if position := _end(path):
                     self.positions[path.name] = position
         except FileNotFoundError:
@@ -203,11 +210,16 @@ def _head(content: BinaryIO) -> str | None:
 
 def _end(path: Path) -> Position | None:
     """The position at which every whole line of ``path`` has been handled; None for no line."""
-    with open_regular(path) as content:
-        head = _head(content)
-        if head is None:
-            return None
-        return Position(last_line_end(content, content.seek(0, os.SEEK_END)), head)
+    with suppress(FileNotFoundError), open_regular(path) as content:  # removed by retention
+        if head := _head(content):
+            return Position(last_line_end(content, content.seek(0, os.SEEK_END)), head)
+    return None
+
+
+def _before_last_start(paths: list[Path]) -> Iterator[Path]:
+    """The files before the one with the last start, or before the last if there is no start."""
+    first = next(filter(_has_start, reversed(paths)), paths[-1] if paths else None)
+    return takewhile(lambda path: path != first, paths)
 
 
 def _has_start(path: Path) -> bool:

@@ -1,8 +1,12 @@
-"""Login for a page that is open to a network: a password, and a cookie for the browser."""
+"""Login for a page that is open to a network: a password, and a cookie for the browser.
+
+A program sends the password with each request instead.
+"""
 
 import asyncio
 import secrets
 import time
+from base64 import b64decode
 from collections import deque
 from collections.abc import Callable
 from hashlib import sha256
@@ -14,6 +18,7 @@ from starlette.requests import Request, cookie_parser
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from undertone.web.refusal import is_for_programs, refusal
 from undertone.web.request_security import refuse_socket
 
 LOGIN_PATH, LOGOUT_PATH = "/login", "/logout"
@@ -26,6 +31,12 @@ MOST_LOGINS = 100
 """Another login ends the oldest."""
 
 _LONGEST_FORM_BYTES = 4096
+_WRONG = "Wrong password."
+_TOO_MANY = "Too many wrong passwords: try again in a minute."
+_NEEDED = "This address needs the password of the page: send it as Authorization: Bearer PASSWORD."
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="Undertone"'}
+"""Without Basic, which a browser would remember and send whichever page causes the request."""
+
 _STREAMLIT_PATHS = "/_stcore/"
 """Requested by Streamlit's scripts in the browser, which show the text of JSON answers only."""
 
@@ -45,7 +56,9 @@ input, button {{ font: inherit; width: 100%; box-sizing: border-box; padding: .5
 
 
 class Login:
-    """Passes on requests of logged-in browsers; all others get the login form.
+    """Passes on requests of logged-in browsers and, to the interface for programs, of programs.
+
+    All others get the login form, or an error as JSON.
 
     Nothing can be reached without a login: no page, no upload, no WebSocket.
     """
@@ -74,6 +87,8 @@ class Login:
                 await refuse_socket(receive, send)
         elif logged_in and (scope["method"], scope["path"]) != ("POST", LOGOUT_PATH):
             await self._app(scope, receive, send)
+        elif is_for_programs(scope["path"]):
+            await self._serve_program(scope, receive, send)
         else:
             request = Request(scope, receive)
             response = self._log_out(key) if logged_in else await self._log_in(request)
@@ -91,6 +106,21 @@ class Login:
         finally:
             self._logins.get(key, set()).discard(serving)
 
+    async def _serve_program(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request that has the password; a wrong one counts as in the form."""
+        given, address = _authorization(Headers(scope=scope)), _address(scope)
+        if given is None:
+            response = refusal(scope, _NEEDED, 401, _CHALLENGE)
+        elif self._must_wait(address):
+            response = refusal(scope, _TOO_MANY, 429, {"Retry-After": f"{PERIOD_S:.0f}"})
+        elif secrets.compare_digest(_digest(given), self._password):
+            await self._app(scope, receive, send)
+            return
+        else:
+            self._tries.append((self._clock(), address))
+            response = refusal(scope, _WRONG, 401, _CHALLENGE)
+        await response(scope, receive, send)
+
     async def _log_in(self, request: Request) -> Response:
         if request.url.path.startswith(_STREAMLIT_PATHS):
             return JSONResponse("Reload this page and log in.", 401)
@@ -98,10 +128,10 @@ class Login:
             return _form("", 401)
         address = _address(request.scope)
         if self._must_wait(address):
-            return _form("Too many wrong passwords: try again in a minute.", 429)
+            return _form(_TOO_MANY, 429)
         self._tries.append((self._clock(), address))  # before the body, which may come much later
         if not secrets.compare_digest(_digest(await _password(request)), self._password):
-            return _form("Wrong password.", 401)
+            return _form(_WRONG, 401)
         self._tries = deque(each for each in self._tries if each[1] != address)
         response = RedirectResponse("/", 303)
         response.set_cookie(COOKIE, self._new_key(), httponly=True, samesite="strict")
@@ -148,6 +178,23 @@ def _form(message: str, status: int) -> Response:
 def _digest(password: str) -> bytes:
     """A hash of fixed length, so that a comparison does not depend on the password's length."""
     return sha256(password.encode("utf-8", "surrogateescape")).digest()
+
+
+def _authorization(headers: Headers) -> str | None:
+    """The password in the header ``Authorization``, Bearer or Basic (with any user name)."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    content = value.encode("latin-1")
+    match scheme.lower():
+        case "bearer":
+            pass
+        case "basic":
+            try:
+                content = b64decode(content, validate=True).partition(b":")[2]
+            except ValueError:
+                return None
+        case _:
+            return None
+    return content.decode("utf-8", "surrogateescape")
 
 
 async def _password(request: Request) -> str:

@@ -4,8 +4,9 @@ import asyncio
 from contextlib import suppress
 
 from starlette.requests import ClientDisconnect
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from undertone.web.refusal import refusal
 
 LEAST_BYTES_S = 128 * 1024
 """A megabit a second."""
@@ -62,5 +63,5 @@ class BodyDeadline:
         except _TooSlowError:
             if not is_answered:
                 message = "The request arrived too slowly: send it again over a faster network."
-                refusal = PlainTextResponse(message, 408, {"connection": "close"})
-                await refusal(scope, receive, send)
+                response = refusal(scope, message, 408, {"connection": "close"})
+                await response(scope, receive, send)

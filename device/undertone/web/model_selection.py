@@ -10,8 +10,8 @@ _KEY = "chosen model"
 
 def chosen(state: AppState) -> Model:
     """The model selected in this session."""
-    usable = state.models.usable
-    return usable[st.session_state.get(_KEY, next(iter(usable)))]
+    selected = st.session_state.get(_KEY)
+    return state.models.usable[selected] if selected else state.models.default
 
 
 def select_model(name: str) -> None:

@@ -42,6 +42,11 @@ class Models:
     usable: Mapping[str, Model]
     broken: Mapping[str, str]
 
+    @property
+    def default(self) -> Model:
+        """The one that the command selected."""
+        return next(iter(self.usable.values()))
+
 
 def open_models(settings: Settings) -> Models:
     """Open all of them before there are threads: each is first tried in a forked process.

@@ -1,15 +1,16 @@
-"""Checks of every request to the page, and security headers of every answer.
+"""Checks of every request to the server, and security headers of every answer.
 
 Streamlit accepts requests whose ``Origin`` is any port of this machine, and queries a host in the
-network for its address to check others; here only the page itself may send requests.
+network for its address to check others; here no other page may cause requests.
 """
 
 from collections.abc import Container
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from undertone.web.refusal import refusal
 
 _POLICY = "; ".join(
     (
@@ -36,7 +37,7 @@ HEADERS = {
 
 
 class RequestSecurity:
-    """Passes on only requests that the page itself makes to this host."""
+    """Refuses requests that another page causes, and those to another host."""
 
     def __init__(self, app: ASGIApp, hosts: Container[str] | None) -> None:
         """``hosts``: the permitted host names; None permits any.
@@ -63,8 +64,11 @@ class RequestSecurity:
         elif scope["type"] == "websocket":
             await refuse_socket(receive, send)
         else:
-            message = "Only the page itself may send requests to this server."
-            await PlainTextResponse(message, 403)(scope, receive, answer)
+            message = (
+                "This request comes from another page or names another host: "
+                "use the address that `undertone web` prints."
+            )
+            await refusal(scope, message, 403)(scope, receive, answer)
 
     def _is_allowed(self, headers: Headers) -> bool:
         host = headers.get("host", "")

@@ -110,7 +110,7 @@ def serve(
     load_config_options(settings)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it logs what visitors send
     config = uvicorn.Config(
-        _application(bound, close, deadlines),
+        _application(bound, close, deadlines, lambda: server.should_exit),
         proxy_headers=False,  # else any program on this machine could claim any address
         ws="websockets-sansio",
         ws_max_size=2**20,  # a browser sends only the states of its widgets
@@ -119,17 +119,24 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )
+    server = uvicorn.Server(config)
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
     finally:
         listening.close()
 
 
-def _application(address: Address, close: Callable[[], None], deadlines: Deadlines) -> Any:
+def _application(
+    address: Address,
+    close: Callable[[], None],
+    deadlines: Deadlines,
+    is_ending: Callable[[], bool],
+) -> Any:
     from starlette.middleware import Middleware
     from streamlit.runtime import get_instance
     from streamlit.starlette import App
 
+    from undertone.web.api import Api
     from undertone.web.app_state import app_state
     from undertone.web.auth import Login
     from undertone.web.deadline import BodyDeadline
@@ -159,6 +166,7 @@ def _application(address: Address, close: Callable[[], None], deadlines: Deadlin
         middleware.append(Middleware(Login, password=address.password))
     middleware += [
         Middleware(UploadLimit, held_bytes=lambda: held_bytes(uploads())),
+        Middleware(Api, state=app_state(), is_ending=is_ending),
         Middleware(Wording),
     ]
     keep_in_memory()

@@ -24,10 +24,18 @@ _BLOCK_S = 1.0
 
 @dataclass(frozen=True)
 class ClassifiedUpload:
-    """The result of a recording, with a preview if it could be read."""
+    """The result of a recording.
+
+    preview: None if it can't be read.  is_too_long: whether that is why there is an error.
+    """
 
     result: FileResult
     preview: Preview | None = None
+    is_too_long: bool = False
+
+
+class _TooLongError(AudioSourceError):
+    """The recording takes longer than may be classified here."""
 
 
 OnProgress = Callable[[float, Sequence[ClassifiedSegment]], None]
@@ -51,7 +59,7 @@ def classify_upload(
 
         def watch(block: Block, segments: Sequence[ClassifiedSegment]) -> None:
             if block.time_s > longest_s:
-                raise AudioSourceError(
+                raise _TooLongError(
                     f"{name} is longer than {longest_s / 3600:g} hours: shorten it, or run "
                     "`undertone classify` on it."
                 )
@@ -63,7 +71,8 @@ def classify_upload(
             blocks = read_sound(file, name, _BLOCK_S)
             verdict = classify(blocks, model.classifier, threshold, watch)
         except AudioSourceError as error:
-            return ClassifiedUpload(FileResult(Path(name), None, str(error)))
+            failed = FileResult(Path(name), None, str(error))
+            return ClassifiedUpload(failed, is_too_long=isinstance(error, _TooLongError))
     return ClassifiedUpload(FileResult(Path(name), verdict), builder.finish())
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from undertone.audio.files import FILE_SUFFIXES
+from undertone.web.refusal import API, refusal
 
 if TYPE_CHECKING:
     from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -29,6 +29,11 @@ WAIT_S = 60.0
 """How long an upload waits for others that are arriving."""
 
 PATH = "/_stcore/upload_file/"
+"""Where the page uploads, with PUT."""
+
+CLASSIFY_PATH = f"{API}/classify"
+"""Where programs upload, with POST."""
+
 _MB = 2**20
 _M_MMAP_THRESHOLD = -3  # malloc.h
 _NAME = "A file's name must have the suffix of an audio file, such as speech.wav."
@@ -80,8 +85,7 @@ class UploadLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on everything except uploads that are too large, alone or together."""
-        is_upload = scope["type"] == "http" and scope["path"].startswith(PATH)
-        if not is_upload or scope["method"] != "PUT":
+        if not _is_upload(scope):
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "")
@@ -116,5 +120,12 @@ class UploadLimit:
         return True
 
 
+def _is_upload(scope: Scope) -> bool:
+    if scope["type"] != "http":
+        return False
+    method, path = scope["method"], scope["path"]
+    return (method == "PUT" and path.startswith(PATH)) or (method, path) == ("POST", CLASSIFY_PATH)
+
+
 async def _refuse(message: str, status: int, scope: Scope, receive: Receive, send: Send) -> None:
-    await PlainTextResponse(message, status)(scope, receive, send)
+    await refusal(scope, message, status)(scope, receive, send)

@@ -50,6 +50,16 @@ def test_the_newest_are_kept_over_files_and_days(tmp_path: Path) -> None:
     assert numbers(follower) == [2, 3, 4]  # what was deleted is not shown
 
 
+def test_a_file_that_was_replaced_by_a_shorter_one_is_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "2026-11-21.jsonl"
+    path.write_text(line(1) + line(2))
+    follower = Follower(tmp_path, 3)
+    assert numbers(follower) == [1, 2]
+    path.unlink()
+    path.write_text(line(3))
+    assert numbers(follower) == [3]
+
+
 @given(st.lists(st.integers(1, 200), max_size=20))
 def test_each_line_comes_once_however_it_is_written(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[int]

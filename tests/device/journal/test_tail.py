@@ -227,6 +227,18 @@ def test_of_a_history_without_a_start_the_last_file_is_read(
     assert numbers(tail) == [2]
 
 
+def test_what_was_written_so_far_can_be_left_out(
+    tail: JournalTail, day: Callable[[int], Path]
+) -> None:
+    tail.skip_all()
+    append(day(20), start("USB", 20) + line(1, 20))
+    append(day(21), line(2) + line(3)[:-1])
+    tail.skip_all()
+    append(day(21), "\n")
+    append(day(22), line(4, 22))
+    assert numbers(tail) == [3, 4]
+
+
 def test_a_journal_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("not a folder")
     with pytest.raises(JournalError, match="Can't read the journal"):

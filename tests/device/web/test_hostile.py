@@ -2,8 +2,7 @@
 
 import io
 import threading
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ pytest.importorskip("streamlit", reason="no streamlit: pip install 'undertone[we
 
 import soundfile
 
+from hostile_uploads import NAMES, RUBBISH, sound
 from undertone.samples import clips
 from undertone.web.uploads import LARGEST_MB, TOGETHER_MB
 from web_page import PageServer
@@ -34,30 +34,6 @@ def shows(texts: list[str], words: str) -> bool:
     return any(words in text for text in texts)
 
 
-def sound(seconds: float, form: str = "WAV", rate_hz: int = 16_000, channels: int = 1) -> bytes:
-    file = io.BytesIO()
-    silence = np.zeros((int(seconds * rate_hz), channels), np.int16)
-    soundfile.write(file, silence, rate_hz, format=form)
-    return file.getvalue()
-
-
-def zip_bomb() -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for number in range(20):
-            archive.writestr(f"{number}.wav", bytes(10 * MB))
-    return file.getvalue()
-
-
-def header(rate_hz: int, channels: int) -> bytes:
-    """Of a WAV that promises four gigabytes, with little behind it."""
-    data = bytearray(sound(0.1))
-    data[22:24] = channels.to_bytes(2, "little")
-    data[24:28] = rate_hz.to_bytes(4, "little")
-    data[40:44] = b"\xff\xff\xff\x7f"
-    return bytes(data)
-
-
 def test_a_recording_of_a_phone_is_read(visitor: Visitor) -> None:
     av = pytest.importorskip("av", reason="no PyAV: pip install 'undertone[formats]'")
     samples, rate_hz = soundfile.read(clips()[4], dtype="int16")
@@ -71,24 +47,6 @@ def test_a_recording_of_a_phone_is_read(visitor: Visitor) -> None:
     assert shows(visitor.classify("memo.m4a", file.getvalue()), "angry")
 
 
-RUBBISH: dict[str, Callable[[], bytes]] = {
-    "nothing": lambda: b"",
-    "text": lambda: b"This is no sound.",
-    "zip bomb": zip_bomb,
-    "program": lambda: b"\x7fELF" + bytes(5000),
-    "head alone": lambda: sound(1)[:44],
-    "rate": lambda: header(2_000_000_000, 1),
-    "channels": lambda: header(16_000, 1024),
-    "not a number": lambda: _floats(np.nan),
-}
-
-
-def _floats(value: float) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, np.full(16_000, value, np.float32), 16_000, format="WAV", subtype="FLOAT")
-    return file.getvalue()
-
-
 @pytest.mark.parametrize("what", RUBBISH)
 def test_rubbish_called_wav_is_one_sentence(visitor: Visitor, what: str) -> None:
     shown = visitor.classify("rubbish.wav", RUBBISH[what]())
@@ -97,18 +55,6 @@ def test_rubbish_called_wav_is_one_sentence(visitor: Visitor, what: str) -> None
     assert sentence.endswith(".")
     assert "Traceback" not in sentence
     assert shows(visitor.classify("clip.flac", clips()[4].read_bytes()), "angry")
-
-
-NAMES = [
-    "../../../etc/passwd.wav",
-    "/etc/shadow.wav",
-    "![x](http://example.org/x.png).wav",
-    "<script>alert(1)</script><img src=http://example.org/x>.wav",
-    "$(reboot);`id`.wav",
-    "a\n\x1b[2J.wav",
-    "\u202egpj.wav",
-    "x" * 3000 + ".wav",
-]
 
 
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))

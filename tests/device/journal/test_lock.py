@@ -1,0 +1,47 @@
+"""The lock on a journal, as another program sees it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from undertone.journal.lock import is_locked, locked
+
+HOLDER = """
+import sys
+from pathlib import Path
+from undertone.journal.lock import locked
+with locked(Path(sys.argv[1])):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_is_seen_by_its_own_process_and_takes_nothing_from_it(tmp_path: Path) -> None:
+    assert not is_locked(tmp_path)
+    with locked(tmp_path):
+        assert is_locked(tmp_path)
+        assert is_locked(tmp_path)
+    assert not is_locked(tmp_path)
+    assert not is_locked(tmp_path / "no journal yet")
+
+
+def test_a_process_that_was_killed_holds_no_lock(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"locked\n"
+        assert is_locked(tmp_path)
+        holder.kill()
+        holder.wait()
+        assert not is_locked(tmp_path)
+
+
+def test_a_file_in_place_of_a_journal_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "journal").touch()
+    with pytest.raises(NotADirectoryError):
+        is_locked(tmp_path / "journal")
