@@ -1,6 +1,7 @@
 """The lock on a journal, which only one process at a time may write."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,9 @@ _HOLDER = ".lock"
 """The file that names the process.  The lock is on the folder itself, so deleting this file does
 not release it."""
 
+_ATTEMPTS = 4
+_BETWEEN_ATTEMPTS_S = 0.02
+
 
 def acquire(folder: Path) -> int:
     """A descriptor of ``folder`` that holds the lock on it until it is closed.
@@ -20,7 +24,7 @@ def acquire(folder: Path) -> int:
     Raises JournalError if another process holds the lock, and OSError.
     """
     try:
-        descriptor = lock_folder(folder)
+        descriptor = _lock_patiently(folder)
     except BlockingIOError:
         raise JournalError(
             f"The journal in {folder} is being written by another undertone "
@@ -34,11 +38,20 @@ def acquire(folder: Path) -> int:
     return descriptor
 
 
+def _lock_patiently(folder: Path) -> int:
+    """Who only asks whether it is held holds it for an instant, see :func:`is_locked`."""
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(BlockingIOError):
+            return lock_folder(folder)
+        time.sleep(_BETWEEN_ATTEMPTS_S)
+    return lock_folder(folder)
+
+
 def is_locked(folder: Path) -> bool:
     """Whether a process, this one or another, holds the lock on ``folder``; raises OSError.
 
     A process that is killed holds it no longer, whatever the journal's last line says.
-    A free lock is held, shared, for an instant, in which :func:`acquire` fails.
+    A free lock is held, shared, for an instant, which :func:`acquire` waits for.
     """
     try:
         os.close(lock_folder(folder, shared=True))

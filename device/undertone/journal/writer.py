@@ -24,6 +24,9 @@ from undertone.support.regular_file import open_regular, regular_descriptor
 
 _log = logging.getLogger(__name__)
 
+SUMMING = "journal summaries"
+"""The name of the thread that sums up a closed file."""
+
 _MB = 2**20
 _BATCH_BYTES = 64 * 1024
 """Bytes per write: a nearly full disk may accept in parts what it refuses as a whole."""
@@ -337,7 +340,9 @@ class JournalWriter:
         days.keep({begun.day, *(file.day for file in kept)})
         if not self._summing.is_alive():
             paths = [file.path for file in kept]
-            self._summing = Thread(target=summary_cache.store_missing, args=(paths,), daemon=True)
+            self._summing = Thread(
+                target=summary_cache.store_missing, name=SUMMING, args=(paths,), daemon=True
+            )
             self._summing.start()
 
 

@@ -1,12 +1,15 @@
 """The lock on a journal, as another program sees it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from undertone.journal import lock
 from undertone.journal.lock import is_locked, locked
+from undertone.support.folder_lock import lock_folder
 
 HOLDER = """
 import sys
@@ -25,6 +28,15 @@ def test_a_lock_is_seen_by_its_own_process_and_takes_nothing_from_it(tmp_path: P
         assert is_locked(tmp_path)
     assert not is_locked(tmp_path)
     assert not is_locked(tmp_path / "no journal yet")
+
+
+def test_a_listener_that_starts_waits_for_who_only_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = lock_folder(tmp_path, shared=True)
+    monkeypatch.setattr(lock.time, "sleep", lambda seconds: os.close(asking))
+    with locked(tmp_path):
+        assert is_locked(tmp_path)
 
 
 def test_a_process_that_was_killed_holds_no_lock(tmp_path: Path) -> None:

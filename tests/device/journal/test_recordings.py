@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, date, datetime, timedelta
 
@@ -19,6 +20,7 @@ from undertone.events import Gap, SegmentEnded, Started, Stopped, Verdict, momen
 from undertone.journal import JournalReader, JournalWriter, parse_line, summary_cache, to_line
 from undertone.journal.follow import Follower
 from undertone.journal.format import placed
+from undertone.journal.writer import SUMMING
 from undertone.samples import clips, demonstration
 
 BEGAN = datetime(2026, 3, 1, 18, tzinfo=UTC)
@@ -229,6 +231,9 @@ def test_stored_summaries_know_the_difference(tmp_path, recordings):
     written(tmp_path)
     reader = JournalReader(tmp_path, recordings=recordings)
     closed = tmp_path / "2026-11-21.jsonl"
+    for thread in threading.enumerate():
+        if thread.name == SUMMING:
+            thread.join()
     assert summary_cache.path_of(closed).exists()
     stored = reader.summary()
     summary_cache.path_of(closed).unlink()
