@@ -5,8 +5,7 @@ VERSIONS := 3.11 3.12 3.13
 PYTHON ?= $(firstword $(foreach version,$(VERSIONS),$(shell \
 	python$(version) -c 'print("python$(version)")' 2>/dev/null)) python3)
 PIP := pip --disable-pip-version-check --quiet
-# one more than processors: tests that listen in real time need hardly any of one
-WORKERS ?= $(shell expr $$(nproc) + 1)
+WORKERS ?= 2
 EXAMPLES ?= 100000
 EVENTS ?= 10000000
 HOURS ?= 1

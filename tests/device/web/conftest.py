@@ -48,7 +48,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with chromium(voice) as running:
         context = running.new_context(accept_downloads=True)  # one: it keeps what it has fetched
         context.grant_permissions(["microphone"])
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(120_000)  # a busy machine may stand still for half a minute
         yield context
 
 
