@@ -8,12 +8,16 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Self
 
 CHROMIUM = "/usr/bin/chromium"
 _QUIET = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 _MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+Answer = tuple[int, str, dict[str, str]]
+"""Status, text and headers (names in lower case)."""
+
 _READY = re.compile(r"the page is on (http://\S+);")
 
 
@@ -67,6 +71,27 @@ class PageServer:
     def port(self) -> int:
         """The port that it serves on."""
         return int(self.url.rpartition(":")[2])
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        address: str,
+        headers: Mapping[str, str],
+        timeout_s: float,
+    ) -> Answer:
+        """The answer to one request from ``address``; names in ``headers`` have underscores."""
+        connection = HTTPConnection(
+            "127.0.0.1", self.port, timeout=timeout_s, source_address=(address, 0)
+        )
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, named)
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        got = {name.lower(): value for name, value in response.getheaders()}
+        return response.status, text, got
 
     @property
     def memory_bytes(self) -> int:

@@ -39,7 +39,7 @@ def acquire(folder: Path) -> int:
 
 
 def _lock_patiently(folder: Path) -> int:
-    """Who only asks whether it is held holds it for an instant, see :func:`is_locked`."""
+    """Try for a moment: :func:`is_locked` holds a free lock for an instant."""
     for _ in range(_ATTEMPTS - 1):
         with suppress(BlockingIOError):
             return lock_folder(folder)
@@ -50,8 +50,8 @@ def _lock_patiently(folder: Path) -> int:
 def is_locked(folder: Path) -> bool:
     """Whether a process, this one or another, holds the lock on ``folder``; raises OSError.
 
-    A process that is killed holds it no longer, whatever the journal's last line says.
-    A free lock is held, shared, for an instant, which :func:`acquire` waits for.
+    A killed process no longer holds it, whatever the journal's last line says.  To find out, a free
+    lock is taken for an instant, shared; :func:`acquire` waits for that.
     """
     try:
         os.close(lock_folder(folder, shared=True))

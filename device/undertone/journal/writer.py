@@ -24,7 +24,7 @@ from undertone.support.regular_file import open_regular, regular_descriptor
 
 _log = logging.getLogger(__name__)
 
-SUMMING = "journal summaries"
+SUMMARY_THREAD = "journal summaries"
 """The name of the thread that sums up a closed file."""
 
 _MB = 2**20
@@ -341,7 +341,7 @@ class JournalWriter:
         if not self._summing.is_alive():
             paths = [file.path for file in kept]
             self._summing = Thread(
-                target=summary_cache.store_missing, name=SUMMING, args=(paths,), daemon=True
+                target=summary_cache.store_missing, name=SUMMARY_THREAD, args=(paths,), daemon=True
             )
             self._summing.start()
 

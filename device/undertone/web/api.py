@@ -56,7 +56,10 @@ class Api:
     """Answers requests of programs; passes on everything else."""
 
     def __init__(self, app: ASGIApp, state: AppState, is_ending: Callable[[], bool]) -> None:
-        """``state``: what programs share with visitors; ``is_ending``: whether the server is."""
+        """``state``: what programs share with visitors.
+
+        is_ending: whether the server is being stopped.
+        """
         self._app = app
         self._state = state
         self._is_ending = is_ending

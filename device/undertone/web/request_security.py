@@ -1,7 +1,7 @@
 """Checks of every request to the server, and security headers of every answer.
 
 Streamlit accepts requests whose ``Origin`` is any port of this machine, and queries a host in the
-network for its address to check others; here no other page may cause requests.
+network for its address to check others; here requests that other pages cause are refused.
 """
 
 from collections.abc import Container

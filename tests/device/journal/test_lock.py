@@ -30,7 +30,7 @@ def test_a_lock_is_seen_by_its_own_process_and_takes_nothing_from_it(tmp_path: P
     assert not is_locked(tmp_path / "no journal yet")
 
 
-def test_a_listener_that_starts_waits_for_who_only_asks(
+def test_a_listener_waits_for_a_program_that_only_asks_for_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asking = lock_folder(tmp_path, shared=True)

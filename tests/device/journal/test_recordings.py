@@ -20,7 +20,7 @@ from undertone.events import Gap, SegmentEnded, Started, Stopped, Verdict, momen
 from undertone.journal import JournalReader, JournalWriter, parse_line, summary_cache, to_line
 from undertone.journal.follow import Follower
 from undertone.journal.format import placed
-from undertone.journal.writer import SUMMING
+from undertone.journal.writer import SUMMARY_THREAD
 from undertone.samples import clips, demonstration
 
 BEGAN = datetime(2026, 3, 1, 18, tzinfo=UTC)
@@ -232,7 +232,7 @@ def test_stored_summaries_know_the_difference(tmp_path, recordings):
     reader = JournalReader(tmp_path, recordings=recordings)
     closed = tmp_path / "2026-11-21.jsonl"
     for thread in threading.enumerate():
-        if thread.name == SUMMING:
+        if thread.name == SUMMARY_THREAD:
             thread.join()
     assert summary_cache.path_of(closed).exists()
     stored = reader.summary()

@@ -10,7 +10,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.client import HTTPConnection
 from pathlib import Path
 from threading import Lock
 from types import SimpleNamespace
@@ -31,7 +30,7 @@ from undertone.samples import clips
 from undertone.web import api
 from undertone.web.auth import COOKIE, LOGIN_PATH, MOST_TRIES
 from undertone.web.uploads import LARGEST_MB
-from web_page import PageServer
+from web_page import Answer, PageServer
 
 ROOT = Path(__file__).parents[3]
 MB = 2**20
@@ -63,9 +62,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
         assert running.stop() == (0, "")
 
 
-Answer = tuple[int, str, dict[str, str]]
-
-
 def ask(
     server: PageServer,
     method: str,
@@ -74,16 +70,8 @@ def ask(
     address: str = OWNER,
     **headers: str,
 ) -> Answer:
-    """Status, text and headers of the answer; header names have underscores."""
-    connection = HTTPConnection(
-        "127.0.0.1", server.port, timeout=PATIENCE_S, source_address=(address, 0)
-    )
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    connection.request(method, path, body, named)
-    response = connection.getresponse()
-    text = response.read().decode()
-    connection.close()
-    return response.status, text, {name.lower(): value for name, value in response.getheaders()}
+    """The answer; the names of ``headers`` have underscores."""
+    return server.ask(method, path, body, address, headers, PATIENCE_S)
 
 
 def classify(server: PageServer, data: bytes, name: str = "x.wav") -> Answer:
@@ -570,7 +558,7 @@ def test_a_file_for_which_nobody_waits_is_not_classified_to_its_end(
     assert not client.state.working.locked()
 
 
-def test_who_waits_too_long_for_the_classifier_is_sent_away(
+def test_a_request_that_waits_too_long_for_the_classifier_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(api, "WAIT_S", 0.01)

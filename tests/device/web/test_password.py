@@ -3,7 +3,6 @@
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
-from http.client import HTTPConnection
 from urllib.parse import quote_plus
 
 import pytest
@@ -34,14 +33,8 @@ def ask(
     server: PageServer, method: str, path: str, body: str = "", address: str = OWNER, **headers: str
 ) -> tuple[int, str]:
     """Status and cookie of the answer to one request."""
-    connection = HTTPConnection(
-        "127.0.0.1", server.port, timeout=PATIENCE_S, source_address=(address, 0)
-    )
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    connection.request(method, path, body, named)
-    response = connection.getresponse()
-    connection.close()
-    return response.status, response.headers.get("set-cookie", "").partition(";")[0]
+    status, _, got = server.ask(method, path, body, address, headers, PATIENCE_S)
+    return status, got.get("set-cookie", "").partition(";")[0]
 
 
 def log_in(
