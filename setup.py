@@ -41,7 +41,6 @@ DEVICE = [
     "sounddevice>=0.5,<0.6",  # microphone (PortAudio)
     "soundfile>=0.12,<0.15",  # audio files (libsndfile)
     "soxr>=0.4,<2",  # streaming resampler
-    'pymicro-vad>=2,<3; platform_machine != "armv7l"',  # voice activity; no wheel for 32-bit Arm
     "msgspec>=0.19,<1",  # strict validation of manifests and recipes
     "click>=8.4,<9",  # command line
     "rich>=13,<16",  # live view and tables
@@ -139,6 +138,7 @@ setup(
             "recipes/*.toml",
             "spaces/*.toml",
             "report/templates/*",
+            "detector/*",
         ],
         # the web page shows one picture of the report; the rest stays in the repository
         "undertone_models": ["LICENSE.txt", "*/*", "*/report/confusion-int8.png"],

@@ -35,6 +35,8 @@ from undertone.journal.format import placed
 from undertone.recognition import bundle
 from undertone.recognition.interpreter import InstalledRuntime
 from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.speech_detector import DetectorConfig
+from undertone.recognition.speech_gate import GateConfig
 from undertone.recognition.windows import WindowConfig
 from undertone_training import cli as training_cli
 from undertone_training.evaluation.conditions import (
@@ -155,6 +157,8 @@ def first_column(page: str, heading: str) -> list[str]:
         bundle.Manifest,
         MfccConfig,
         WindowConfig,
+        GateConfig,
+        DetectorConfig,
         bundle.Normalization,
         bundle.Quantization,
         bundle.Training,
@@ -164,6 +168,12 @@ def first_column(page: str, heading: str) -> list[str]:
 def test_the_page_of_the_bundle_has_every_key(struct: type[msgspec.Struct]) -> None:
     keys = [field.name for field in msgspec.structs.fields(struct)]
     assert first_column("bundle.md", struct.__name__) == keys
+
+
+def test_the_page_of_the_speech_gate_has_every_setting() -> None:
+    fields = {field.name: str(field.default) for field in msgspec.structs.fields(GateConfig)}
+    del fields["version"]
+    assert {row[0].strip("`"): row[1] for row in tables("speech-gate.md")["Settings"]} == fields
 
 
 def test_no_struct_of_the_manifest_is_left_out() -> None:

@@ -69,8 +69,8 @@ BOARDS = (
 STAGES = {
     "silence": "a second of silence",
     "speech": "a second of speech",
-    "gate": "of it, the speech gate and its detector",
-    "detector": "of it, the detector",
+    "gate": "of it, the speech gate, with MFCC and detector",
+    "detector": "of it, the speech detector",
     "mfcc": "MFCC of a window",
     "prepare": "normalising and quantising a window",
     "invoke": "invoking the model on a window",

@@ -16,16 +16,14 @@ from itertools import islice
 import numpy as np
 
 from undertone.audio.block import BLOCK_LENGTH, SAMPLE_RATE_HZ, Block, Samples
+from undertone.bench.result import PIECE_LENGTH
 from undertone.recognition import bundle
+from undertone.recognition.bundle import Bundle
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.mfcc import Mfcc
 from undertone.recognition.pipeline import Pipeline
-from undertone.recognition.speech_gate import (
-    FRAME_LENGTH,
-    SpeechGate,
-    pymicro_vad_detector,
-    segments,
-)
+from undertone.recognition.speech_detector import SpeechDetector
+from undertone.recognition.speech_gate import SpeechGate, segments
 from undertone.recognition.windows import split_windows
 from undertone.samples import demonstration
 
@@ -49,10 +47,9 @@ class Work:
     calls: Sequence[Callable[[], object]]
 
 
-def speech() -> Samples:
-    """The first packaged clips without pauses: uninterrupted speech."""
+def speech(gate: SpeechGate) -> Samples:
+    """The first packaged clips without the pauses that ``gate`` finds: uninterrupted speech."""
     first = islice(demonstration(), 200)
-    gate = SpeechGate(detector=pymicro_vad_detector())
     return np.concatenate([segment.samples for segment in segments(first, gate)])
 
 
@@ -68,9 +65,14 @@ def blocks(sound: Samples) -> list[Block]:
     return [Block(sound[at : at + BLOCK_LENGTH], at / SAMPLE_RATE_HZ) for at in starts]
 
 
-def work(classifier: Classifier, quiet: Samples, spoken: Samples) -> Iterator[Work]:
+def pieces(sound: Samples) -> list[Samples]:
+    """``sound`` in the pieces whose frames the speech gate computes at once."""
+    return [sound[at : at + PIECE_LENGTH] for at in range(0, len(sound), PIECE_LENGTH)]
+
+
+def work(loaded: Bundle, quiet: Samples, spoken: Samples) -> Iterator[Work]:
     """Everything that is counted for one bundle."""
-    manifest = classifier.manifest
+    manifest, classifier = loaded.manifest, Classifier(loaded)
 
     def seconds(stage: str, sound: Samples, process: Callable[[Block], object]) -> Work:
         calls = [partial(process, block) for block in blocks(sound)]
@@ -82,26 +84,22 @@ def work(classifier: Classifier, quiet: Samples, spoken: Samples) -> Iterator[Wo
     pipeline = Pipeline(classifier)
     yield seconds("silence", quiet, pipeline.process)
     yield seconds("speech", spoken, pipeline.process)
-    yield seconds("gate", spoken, SpeechGate(detector=pymicro_vad_detector()).process)
-
-    detector = pymicro_vad_detector()
-    assert detector
-
-    def detect(block: Block) -> None:
-        for at in range(0, len(block.samples), FRAME_LENGTH):
-            detector(block.samples[at : at + FRAME_LENGTH].tobytes())
-
-    yield seconds("detector", spoken, detect)
+    yield seconds("gate", spoken, classifier.gate().process)
 
     mfcc = Mfcc(manifest.mfcc)
-    piece = spoken[: manifest.mfcc.span(manifest.window.frames)]
+    _, network = loaded.open()
+    detector = SpeechDetector(manifest.detector, network)
+    answers = [partial(detector.push, mfcc.push(piece)) for piece in pieces(spoken)]
+    yield Work(manifest.name, "detector", len(spoken) / SAMPLE_RATE_HZ, answers)
+
+    of_window = spoken[: manifest.mfcc.span(manifest.window.frames)]
 
     def arrive() -> None:
         mfcc.reset()
-        for block in blocks(piece):
-            mfcc.push(block.samples)
+        for piece in pieces(of_window):
+            mfcc.push(piece)
 
-    window = split_windows(mfcc.compute(piece), manifest.window)[0]
+    window = split_windows(mfcc.compute(of_window), manifest.window)[0]
     prepared = classifier.prepare(window)
     yield windows("mfcc", arrive)
     yield windows("prepare", lambda: classifier.prepare(window))
@@ -110,10 +108,10 @@ def work(classifier: Classifier, quiet: Samples, spoken: Samples) -> Iterator[Wo
 
 def main() -> None:
     """Do all work with each bundle."""
-    quiet, spoken = silence(), speech()
+    quiet, spoken = silence(), speech(Classifier(bundle.load()).gate())
     done = []
     for name in bundle.installed_bundles():
-        for one in work(Classifier(bundle.load(name)), quiet, spoken):
+        for one in work(bundle.load(name), quiet, spoken):
             for call in one.calls[:WARM_UP]:
                 call()
             os.getsid(0)

@@ -215,6 +215,7 @@ class Counting:
 
     def __init__(self, classifier):
         self.manifest = classifier.manifest
+        self.gate = classifier.gate
         self.count = 0
         self._classifier = classifier
 

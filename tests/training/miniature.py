@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -31,9 +32,6 @@ width = 0.25
 song = false
 [window]
 frames = 64
-[mfcc]
-n_coefficients = 13
-n_filters = 26
 [augmentation]
 copies = 1
 [regularization]
@@ -122,11 +120,45 @@ def write_tess(folder: Path) -> None:
             write(folder / f"{speaker}_back_{emotion}.wav", sound)
 
 
+def write_detector_corpora(folder: Path) -> None:
+    """CREMA-D and nEMO, each with a speaker who trains the detector and one who does not, one of
+    whose clips is silent; RAVDESS; two kinds of noise.
+    """
+    emotions = ("neutral", "happiness", "sadness", "anger", "fear")
+    for number, speaker in enumerate(("EB0", "TP0")):
+        for index, emotion in enumerate(emotions):
+            sound = voice(samples.clips()[index], 3 + number)
+            write(folder / "nemo" / f"{speaker}_{emotion}_1.flac", sound)
+    for number, speaker in enumerate((1001, 1061)):
+        for index, emotion in enumerate(("NEU", "HAP", "SAD", "ANG", "FEA")):
+            sound = voice(samples.clips()[index], 5 + number)
+            write(folder / "cremad" / f"{speaker}_DFA_{emotion}_XX.flac", sound)
+    write(folder / "cremad" / "1061_MTI_SAD_XX.flac", np.zeros(32_000))
+    write_ravdess(folder / "ravdess", (1,))
+    for seed, name in enumerate(("brook_0", "brook_1", "fan_0")):
+        write(
+            folder / "noise" / f"{name}.flac", np.random.default_rng(seed).normal(0, 0.05, 48_000)
+        )
+
+
 def assert_drawn(path: Path) -> None:
     """The file is a PNG with something on its background."""
     picture = imread(path)
     assert min(picture.shape[:2]) > 100
     assert (picture != picture[0, 0]).any(axis=-1).mean() > 0.01
+
+
+@dataclass(frozen=True)
+class TrainedDetector:
+    """What one call of ``fit-detector`` left; ``network``: the float network, for one piece."""
+
+    runs: Path
+    printed: str
+    network: Any
+
+    @property
+    def folder(self) -> Path:
+        return self.runs / "speech-detector" / "detector"
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,6 @@ QUICK = """
 width = 0.25
 [window]
 frames = 64
-[mfcc]
-n_coefficients = 13
-n_filters = 26
 [augmentation]
 copies = 1
 """

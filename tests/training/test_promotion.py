@@ -123,6 +123,30 @@ def test_weights_that_learnt_from_a_corpus_without_a_licence_are_refused(
     assert not (tmp_path / "bad").exists()
 
 
+@pytest.mark.parametrize("changed", ["gate", "detector"])
+def test_a_run_behind_another_gate_than_the_device_is_refused(
+    changed: str, pipeline: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "seed0"
+    shutil.copytree(pipeline.final.folder, folder)
+    run = json.loads((folder / "run.json").read_text())
+    other = {"gate": run["gate"] | {"pause_s": 0.9}, "detector": "0" * 64}
+    (folder / "run.json").write_text(json.dumps(run | {changed: other[changed]}))
+    to = tmp_path / "models"
+    args = ("--evidence", pipeline.quick, "--name", "bad", "--to", to, *pipeline.data())
+    assert train("promote", folder, *args) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "trained behind another speech gate than the device's: train it again" in said
+    assert not to.exists() or not list(to.iterdir())
+
+
+def test_the_corpora_of_the_detector_count_for_the_licence(promoted: Path) -> None:
+    manifest = bundle.load(promoted).manifest
+    assert manifest.training.corpora == ("ravdess",)
+    assert {"cremad", "nemo"} <= {*manifest.detector.corpora}
+    assert manifest.training.licence == "CC BY-NC-SA 4.0; ODbL 1.0"
+
+
 def test_what_teachers_learnt_from_counts_as_learnt(pipeline: Pipeline) -> None:
     info = pipeline.final.info
     clips = tuple(clip for clip in scan(pipeline.home).clips if clip.corpus == "ravdess")

@@ -10,6 +10,7 @@ cli                                 the commands: arguments in, library calls, o
 references                          published systems as recipes, with features and networks
 search, promotion                   the search for recipes; from an evaluated run to a bundle
 report                              figures as pages, pictures, tables and model cards
+detection                           the speech detector: its training, and how the gate is measured
 evaluation                          predictions of runs and bundles for held-out clips
 export                              int8 conversion, and the bundle
 learning                            data set, targets, the training of one run, its calibration

@@ -18,7 +18,7 @@ from undertone_training.errors import PromotionError, RunError
 from undertone_training.evaluation.conditions import load_reports
 from undertone_training.evaluation.false_alarms import NoiseReport
 from undertone_training.evaluation.results import Pooled, file_name, report_json
-from undertone_training.evaluation.streaming import SNRS_DB, condition
+from undertone_training.evaluation.streaming import CONDITIONS
 from undertone_training.export.bundle import (
     Fidelity,
     bundle_of,
@@ -168,7 +168,7 @@ def _evidence(folder: Path, recipe: Recipe) -> tuple[Path, dict[str, Any]]:
 def _live(folder: Path, recipe: Recipe) -> dict[str, Any]:
     """The results of ``evaluate --protocol live`` for the recipe, by condition that was run."""
     found = {}
-    for name in map(condition, SNRS_DB):
+    for name in (condition.name for condition in CONDITIONS):
         try:
             pooled = Pooled.load(folder / "report" / f"{file_name(name)}.json")
         except FileNotFoundError:

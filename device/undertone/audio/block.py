@@ -12,10 +12,6 @@ SAMPLE_RATE_HZ = 16_000
 BLOCK_LENGTH = SAMPLE_RATE_HZ // 10
 """Samples in a block from a microphone."""
 
-PIECE_LENGTH = 4800
-"""Samples turned into frames by one call, 0.3 s: ten frames at once cost little more than three,
-but the spectra of many more would not fit in the processor's cache."""
-
 REST_S = 0.5
 """How long the reader of a live source may rest while nobody speaks.  A processor that has slept
 wakes with cold caches, so nearly all the cost of silence is the number of wake-ups."""

@@ -29,7 +29,8 @@ class Graph:
 
 def graph(loaded: Bundle, runtime: RuntimeName = "auto") -> Graph:
     """The graph of a bundle's model as the reference kernels run it, which keep every tensor."""
-    native = loaded.open(runtime, reference_kernels=True).native
+    model, _ = loaded.open(runtime, reference_kernels=True)
+    native = model.native
     operators = native._get_ops_details()
     tensors = {int(tensor["index"]): tensor for tensor in native.get_tensor_details()}
     planned = {int(number) for operator in operators for number in operator["outputs"]}

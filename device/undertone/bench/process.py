@@ -19,6 +19,8 @@ from undertone.bench.memory import status_bytes
 from undertone.bench.result import ColdStart, Listening
 from undertone.bench.sounds import blocks, silence, speech
 from undertone.errors import BenchmarkError
+from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
 from undertone.samples import clips
 
 _SETTLE_TIMEOUT_S = 120.0
@@ -85,7 +87,7 @@ class ListeningProgram:
 
     def __enter__(self) -> Self:
         """Itself, once everything is loaded and a segment has been classified."""
-        self.write(np.concatenate([speech(_WARM_UP_S), silence(1.0)]))
+        self.write(np.concatenate([_speech(_WARM_UP_S), silence(1.0)]))
         self._settle()
         return self
 
@@ -164,8 +166,13 @@ def listening(options: Sequence[str], seconds: float) -> tuple[Listening, Listen
     """``undertone listen`` for ``seconds`` of silence, then of speech, in real time."""
     with ListeningProgram(options) as program:
         (quiet,) = listen([program], silence(seconds))
-        (spoken,) = listen([program], speech(seconds))
+        (spoken,) = listen([program], _speech(seconds))
     return quiet, spoken
+
+
+def _speech(seconds: float) -> Samples:
+    """The same for every bundle: cut by the default bundle's gate."""
+    return speech(seconds, Classifier(bundle.load()).gate())
 
 
 def _check_end(process: "subprocess.Popen[bytes]") -> None:

@@ -12,16 +12,17 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from undertone.audio.block import BLOCK_LENGTH, PIECE_LENGTH, SAMPLE_RATE_HZ
+from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.errors import BenchmarkError
 from undertone.recognition.interpreter import InstalledRuntime
 from undertone.support.regular_file import open_regular
 from undertone.support.strict import Strict
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 _LARGEST_FILE_BYTES = 2**24
-_BLOCK_MS = 1000 * BLOCK_LENGTH / SAMPLE_RATE_HZ
+PIECE_LENGTH: Final = 2048
+"""Samples of four frames, 0.128 s: the speech gate computes so many frames at once."""
 _PIECE_S = PIECE_LENGTH / SAMPLE_RATE_HZ
 
 Count = Annotated[int, Meta(ge=0)]
@@ -42,8 +43,8 @@ class Stages(Strict, frozen=True):
 
     resample: 0.1 s of sound from 48 kHz.
     gate_silence, gate_speech: 0.1 s through the speech gate.
-    detector: 0.1 s of speech through the voice activity detector alone; 0 without one.
-    mfcc: the frames that 0.3 s of speech completes, which are computed at once.
+    mfcc: the frames that 0.128 s of speech completes, which the gate computes at once.
+    detector: these frames through the speech detector.
     window_mfcc: ``python_speech_features.mfcc`` of a whole window, for comparison.
     quantise, invoke: one window, standardised and quantised, and run through the model.
     tracker: the verdict on a segment of eight windows.
@@ -55,8 +56,8 @@ class Stages(Strict, frozen=True):
     resample: Latency
     gate_silence: Latency
     gate_speech: Latency
-    detector: Latency
     mfcc: Latency
+    detector: Latency
     window_mfcc: Latency
     quantise: Latency
     invoke: Latency
@@ -126,8 +127,8 @@ class Measurement(Strict, frozen=True):
 
     @property
     def cpu_share_without_detector(self) -> float:
-        """``speech.cpu_share`` less the share of the voice activity detector."""
-        return self.speech.cpu_share - self.stages.detector.p50_ms / _BLOCK_MS
+        """``speech.cpu_share`` less the share of the speech detector."""
+        return self.speech.cpu_share - self.stages.detector.p50_ms / (1000 * _PIECE_S)
 
     @property
     def mfcc_saving(self) -> float:
@@ -218,7 +219,7 @@ class Benchmark(Strict, frozen=True):
     of speech, that were sent in real time.
     """
 
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     version: str
     time: str
     runs: Annotated[int, Meta(ge=1)]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from undertone.audio.block import BLOCK_LENGTH, SAMPLE_RATE_HZ, Block, Samples
-from undertone.recognition.speech_gate import SpeechGate, pymicro_vad_detector, segments
+from undertone.recognition.speech_gate import SpeechGate, segments
 from undertone.samples import demonstration
 
 _QUIET_DBFS = -75.0
@@ -20,9 +20,8 @@ def silence(seconds: float) -> Samples:
     return quiet
 
 
-def speech(seconds: float) -> Samples:
-    """The speech of the packaged clips, one after the other and repeated."""
-    gate = SpeechGate(detector=pymicro_vad_detector())
+def speech(seconds: float, gate: SpeechGate) -> Samples:
+    """The speech of the packaged clips, cut by ``gate``, one after the other and repeated."""
     once = np.concatenate([one.samples for one in segments(demonstration(), gate)])
     repeated: Samples = np.resize(once, round(seconds * SAMPLE_RATE_HZ))
     return repeated

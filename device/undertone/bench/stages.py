@@ -14,10 +14,10 @@ import numpy as np
 import python_speech_features
 import soxr
 
-from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ, Block, Samples, to_int16
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples, to_int16
 from undertone.audio.resample import Resampler
 from undertone.bench.model import graph
-from undertone.bench.result import Latency, Stages
+from undertone.bench.result import PIECE_LENGTH, Latency, Stages
 from undertone.bench.sounds import blocks, silence, speech
 from undertone.bench.truncate_model import truncate
 from undertone.events import Event, LiveStatus, SegmentEnded, Verdict
@@ -31,7 +31,7 @@ from undertone.recognition.decision import decide, log_softmax
 from undertone.recognition.interpreter import Int8Interpreter, RuntimeName
 from undertone.recognition.mfcc import Mfcc
 from undertone.recognition.pipeline import Pipeline
-from undertone.recognition.speech_gate import FRAME_LENGTH, SpeechGate, pymicro_vad_detector
+from undertone.recognition.speech_detector import SpeechDetector
 from undertone.recognition.windows import Window, split_windows
 from undertone.samples import demonstration
 
@@ -59,19 +59,20 @@ def measure(folder: Path, runtime: RuntimeName, threads: int, runs: int) -> Time
     """Time every stage with ``runs`` calls after a warm-up; to be run in a new process."""
     loaded = bundle.load(folder)
     classifier = Classifier(loaded, runtime, threads)
+    model, detector = loaded.open(runtime, threads)
     path = _path(classifier, runs)
     return Timed(
-        xnnpack=_has_xnnpack(loaded.open(runtime, threads)),
-        stages=_stages(classifier, runs, path),
+        xnnpack=_has_xnnpack(model),
+        stages=_stages(classifier, SpeechDetector(loaded.manifest.detector, detector), runs, path),
         operator_ms=_operators(loaded, runtime, threads, runs),
         real_time_factor=round(sum(path.block_ms) / 1e3 / path.duration_s, 6),
         event_delay_s=round(max(path.delays_s), 3),
     )
 
 
-def _stages(classifier: Classifier, runs: int, path: "_Path") -> Stages:
-    quiet, speaking = list(blocks(silence(20))), list(blocks(speech(20)))
-    samples = np.concatenate([block.samples for block in speaking])
+def _stages(classifier: Classifier, detector: SpeechDetector, runs: int, path: "_Path") -> Stages:
+    samples = speech(20, classifier.gate())
+    quiet, speaking = list(blocks(silence(20))), list(blocks(samples))
     manifest = classifier.manifest
     window = _window(classifier, samples)
     prepared = classifier.prepare(window)
@@ -81,12 +82,15 @@ def _stages(classifier: Classifier, runs: int, path: "_Path") -> Stages:
     verdict = decide(segment, labels, threshold)
     at_48_khz = [_from_microphone(block) for block in speaking]
     pieces = np.split(samples, range(PIECE_LENGTH, len(samples), PIECE_LENGTH))[:-1]
+    mfcc = Mfcc(manifest.mfcc)
+    frames = [mfcc.push(piece) for piece in pieces]
+    mfcc.reset()
     return Stages(
         resample=_timed(Resampler(_MICROPHONE_RATE_HZ).process, at_48_khz, runs),
-        gate_silence=_timed(_gate(), quiet, runs),
-        gate_speech=_timed(_gate(), speaking, runs),
-        detector=_detector(speaking, runs),
-        mfcc=_timed(Mfcc(manifest.mfcc).push, pieces, runs),
+        gate_silence=_timed(classifier.gate().process, quiet, runs),
+        gate_speech=_timed(classifier.gate().process, speaking, runs),
+        mfcc=_timed(mfcc.push, pieces, runs),
+        detector=_timed(detector.push, frames, runs),
         window_mfcc=_timed(
             partial(python_speech_features.mfcc, **manifest.mfcc.reference_arguments),
             [samples[: manifest.mfcc.span(manifest.window.frames)]],
@@ -99,25 +103,6 @@ def _stages(classifier: Classifier, runs: int, path: "_Path") -> Stages:
         path=_latency(path.block_ms),
         event=_latency(path.event_ms),
     )
-
-
-def _gate() -> Callable[[Block], object]:
-    return SpeechGate(detector=pymicro_vad_detector()).process
-
-
-def _detector(speaking: Iterable[Block], runs: int) -> Latency:
-    detect = pymicro_vad_detector()
-    if detect is None:
-        return Latency(0.0, 0.0, 0.0, 0.0)
-
-    def detect_all(frames: list[bytes]) -> None:
-        for frame in frames:
-            detect(frame)
-
-    frames = [
-        [frame.tobytes() for frame in block.samples.reshape(-1, FRAME_LENGTH)] for block in speaking
-    ]
-    return _timed(detect_all, frames, runs)
 
 
 def _from_microphone(block: Block) -> Samples:

@@ -13,7 +13,8 @@ class LazyGroup(click.Group):
     def __init__(self, *args: Any, table: Mapping[str, str], package: str, **others: Any) -> None:
         """``table``: each command and its line in the help.
 
-        The command ``name`` is the attribute ``command`` of the module ``package.name``.
+        The command ``name`` is the attribute ``command`` of the module ``package.name``, where an
+        underscore stands for a hyphen.
         """
         super().__init__(*args, **others)
         self.commands = {name: click.Command(name, short_help=line) for name, line in table.items()}
@@ -27,7 +28,8 @@ class LazyGroup(click.Group):
         """Import the command; None for an unknown name."""
         if cmd_name not in self.commands:
             return None
-        command: click.Command = importlib.import_module(f"{self._package}.{cmd_name}").command
+        module = f"{self._package}.{cmd_name.replace('-', '_')}"
+        command: click.Command = importlib.import_module(module).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 import undertone
@@ -33,6 +34,7 @@ from undertone.events import SourceLost
 from undertone.paths import DEFAULT_BUNDLE
 from undertone.recognition import bundle
 from undertone.recognition.interpreter import installed_runtimes
+from undertone.recognition.speech_gate import GateConfig
 
 Status = Literal["ok", "warning", "problem"]
 
@@ -65,7 +67,10 @@ def diagnose(model: str, wanted: str | None, journal: Path) -> Iterator[Finding]
     runtime = check_runtime(installed_runtimes(), metadata.version("numpy"))
     yield runtime
     if runtime.status != "problem":  # otherwise the model could crash this program
-        yield check_model(lambda: bundle.load(model).open().runtime, model)
+        opened = check_model(lambda: bundle.load(model).open()[0].runtime, model)
+        yield opened
+        if opened.status == "ok":
+            yield check_gate(bundle.load(model).manifest.gate, model)
     sound, devices = check_portaudio(list_inputs)
     yield sound
     findings: list[Finding | None] = []
@@ -123,6 +128,24 @@ def check_model(open_model: Callable[[], str], name: str) -> Finding:
     except Exception as error:  # a broken installation can fail in any way; this check must not
         broken = f"{name} can't be loaded ({type(error).__name__}: {error})."
         return Finding("model", "problem", broken, _reinstallation())
+
+
+def check_gate(gate: GateConfig, name: str) -> Finding:
+    """Check that the bundle's speech gate has the settings of this program.
+
+    It works with its own in any case, because they cut the segments that it was trained on.
+    """
+    own, usual = (msgspec.to_builtins(each) for each in (gate, GateConfig()))
+    differing = [f"{key} is {own[key]}, not {usual[key]}" for key in own if own[key] != usual[key]]
+    if not differing:
+        return Finding("speech gate", "ok", f"{name} uses this program's settings.")
+    return Finding(
+        "speech gate",
+        "warning",
+        f"{name} comes with other settings of the speech gate than this program, and uses them: "
+        f"{', '.join(differing)}.",
+        "install a bundle and a program of the same version",
+    )
 
 
 def check_portaudio(

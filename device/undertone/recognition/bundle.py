@@ -1,9 +1,9 @@
 """The bundle: everything the device must know about a model, checked before it is used.
 
-A bundle is a folder with ``model.tflite`` and ``manifest.json`` (and a model card and a
-report for people).  Nothing of it is trusted: every field of the manifest is validated,
-the model's bytes must have the manifest's SHA-256, and the loaded model's shapes, labels
-and quantisation must be those that the manifest states.
+A bundle is a folder with ``model.tflite``, ``speech.tflite`` (the speech detector) and
+``manifest.json`` (and a model card and a report for people).  Nothing of it is trusted: every
+field of the manifest is validated, the bytes of both models must have the manifest's SHA-256, and
+the loaded models' shapes, labels and quantisation must be those that the manifest states.
 """
 
 import hashlib
@@ -20,13 +20,17 @@ from undertone.errors import BundleError
 from undertone.paths import DEFAULT_BUNDLE as DEFAULT_BUNDLE
 from undertone.recognition.interpreter import Int8Interpreter, RuntimeName, TensorInfo, try_out
 from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.quantization import Positive, Quantization
+from undertone.recognition.speech_detector import DetectorConfig
+from undertone.recognition.speech_gate import GateConfig
 from undertone.recognition.windows import WindowConfig
 from undertone.support.regular_file import open_regular
 from undertone.support.strict import Strict
 from undertone.support.suggestion import suggestion
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 MODEL_FILE = "model.tflite"
+DETECTOR_FILE = "speech.tflite"
 MANIFEST_FILE = "manifest.json"
 
 _LARGEST_MODEL_BYTES = 16 * 2**20
@@ -39,12 +43,8 @@ _MOST_VALUES = 2**20
 _MOST_VALUES_PER_S = 2**22
 """The same of all windows that begin within a second."""
 
-Positive = Annotated[float, Meta(ge=1e-6, le=1e6)]
-"""Not ``gt=0``: msgspec compares with the next number, a subnormal one, which is zero where
-tflite-runtime for Arm was imported; zero would pass."""
 Coefficient = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
-ZeroPoint = Annotated[int, Meta(ge=-128, le=127)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Name = Annotated[str, Meta(pattern=r"^[\w.+-]{1,100}\Z")]
 """The length of a bundle's name: more than ``undertone-train promote`` allows."""
@@ -69,15 +69,6 @@ class Normalization(Strict, frozen=True):
     steady_noise: Literal["kept", "subtracted"] = "kept"
 
 
-class Quantization(Strict, frozen=True):
-    """Per-tensor int8 quantisation: real = scale * (value - zero_point)."""
-
-    input_scale: Positive
-    input_zero_point: ZeroPoint
-    output_scale: Positive
-    output_zero_point: ZeroPoint
-
-
 class Training(Strict, frozen=True):
     """How the weights were made."""
 
@@ -95,10 +86,11 @@ class Manifest(Strict, frozen=True):
     labels: in the order of the model's outputs, which are logits.
     temperature: logits are divided by it before the softmax.
     confidence_threshold: below it the verdict is ``uncertain``.
+    gate, detector: what cut the training segments, and cuts those of the device.
     figures: the report's figures, each with its protocol.
     """
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     name: Name
     version: Text
     model_sha256: Sha256
@@ -109,6 +101,8 @@ class Manifest(Strict, frozen=True):
     quantization: Quantization
     temperature: Positive
     confidence_threshold: Probability
+    gate: GateConfig
+    detector: DetectorConfig
     training: Training
     figures: dict[str, Any]
     tools: dict[Text, Text]
@@ -121,6 +115,8 @@ class Manifest(Strict, frozen=True):
         n = self.mfcc.n_coefficients
         if len(self.normalization.mean) != n or len(self.normalization.deviation) != n:
             raise ValueError(f"normalization must have {n} means and deviations")
+        if self.detector.mfcc != self.mfcc:
+            raise ValueError("detector.mfcc must be the same as mfcc")
         values = len(self.window.vocal_tracts) * self.window.frames * self.mfcc.n_filters
         windows_per_s = self.mfcc.sample_rate_hz / self.mfcc.hop_length / self.window.hop
         if values > _MOST_VALUES or values * windows_per_s > _MOST_VALUES_PER_S:
@@ -133,27 +129,35 @@ class Manifest(Strict, frozen=True):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A validated manifest and the model's bytes, whose SHA-256 matches."""
+    """A validated manifest and the bytes of both models, whose SHA-256 match."""
 
     folder: Path
     manifest: Manifest
     model: bytes
+    detector: bytes
 
     def open(
         self,
         runtime: RuntimeName = "auto",
         threads: int = 1,
         reference_kernels: bool = False,
-    ) -> Int8Interpreter:
-        """The model, ready to invoke; raises BundleError if it differs from the manifest."""
-        try_out(self.model, runtime, threads, reference_kernels)
-        interpreter = Int8Interpreter(self.model, runtime, threads, reference_kernels)
-        manifest, wanted = self.manifest, self.manifest.quantization
+    ) -> tuple[Int8Interpreter, Int8Interpreter]:
+        """The model and the detector's, ready to invoke.
+
+        Raises BundleError if one differs from the manifest.
+        """
+        models = (self.model, self.detector)
+        try_out(models, runtime, threads, reference_kernels)
+        model, detector = (
+            Int8Interpreter(one, runtime, threads, reference_kernels) for one in models
+        )
+        manifest = self.manifest
         window = (1, manifest.window.frames, manifest.mfcc.n_coefficients)
-        _match("input", interpreter.input, window, wanted.input_scale, wanted.input_zero_point)
-        scores = (1, len(manifest.labels))
-        _match("output", interpreter.output, scores, wanted.output_scale, wanted.output_zero_point)
-        return interpreter
+        _match("model", model, window, (1, len(manifest.labels)), manifest.quantization)
+        config = manifest.detector
+        span = (1, config.span, config.mfcc.n_coefficients)
+        _match("detector", detector, span, (1, config.piece, 1), config.quantization)
+        return model, detector
 
 
 def load(name_or_path: str | Path = DEFAULT_BUNDLE) -> Bundle:
@@ -163,13 +167,12 @@ def load(name_or_path: str | Path = DEFAULT_BUNDLE) -> Bundle:
     """
     folder = _find(name_or_path)
     manifest = parse_manifest(_read(folder / MANIFEST_FILE, _LARGEST_MANIFEST_BYTES), folder)
-    model = _read(folder / MODEL_FILE, _LARGEST_MODEL_BYTES)
-    if hashlib.sha256(model).hexdigest() != manifest.model_sha256:
-        raise BundleError(
-            f"{folder / MODEL_FILE} is not the model that its manifest describes (its SHA-256 "
-            "differs): it is damaged or was replaced; install the bundle again."
-        )
-    return Bundle(folder, manifest, model)
+    return Bundle(
+        folder,
+        manifest,
+        _read_model(folder / MODEL_FILE, manifest.model_sha256),
+        _read_model(folder / DETECTOR_FILE, manifest.detector.model_sha256),
+    )
 
 
 def installed_bundles() -> dict[str, Path]:
@@ -220,6 +223,16 @@ def _find(name_or_path: str | Path) -> Path:
     raise BundleError(f"There is no bundle called {name_or_path}: {near}")
 
 
+def _read_model(path: Path, sha256: str) -> bytes:
+    model = _read(path, _LARGEST_MODEL_BYTES)
+    if hashlib.sha256(model).hexdigest() != sha256:
+        raise BundleError(
+            f"{path} is not the model that its manifest describes (its SHA-256 differs): it is "
+            "damaged or was replaced; install the bundle again."
+        )
+    return model
+
+
 def _read(path: Path, limit: int) -> bytes:
     try:
         with open_regular(path) as file:
@@ -238,17 +251,31 @@ def _read(path: Path, limit: int) -> bytes:
 
 
 def _match(
+    name: str,
+    interpreter: Int8Interpreter,
+    input_shape: tuple[int, ...],
+    output_shape: tuple[int, ...],
+    wanted: Quantization,
+) -> None:
+    sides = (
+        ("input", interpreter.input, input_shape, wanted.input_scale, wanted.input_zero_point),
+        ("output", interpreter.output, output_shape, wanted.output_scale, wanted.output_zero_point),
+    )
+    for side, tensor, shape, scale, zero_point in sides:
+        _match_tensor(f"{name}'s {side}", tensor, shape, scale, zero_point)
+
+
+def _match_tensor(
     what: str, tensor: TensorInfo, shape: tuple[int, ...], scale: float, zero_point: int
 ) -> None:
     if tensor.dtype != "int8":
-        raise BundleError(f"The model's {what} is {tensor.dtype}, not int8: quantise it fully.")
+        raise BundleError(f"The {what} is {tensor.dtype}, not int8: quantise it fully.")
     if tensor.shape != shape:
         raise BundleError(
-            f"The model's {what} has the shape {tensor.shape}, its manifest says {shape}: "
-            "labels or windows do not match; build the bundle again."
+            f"The {what} has the shape {tensor.shape}, its manifest says {shape}: build the "
+            "bundle again."
         )
     if abs(tensor.scale - scale) > 1e-6 * scale or tensor.zero_point != zero_point:
         raise BundleError(
-            f"The model's {what} quantisation is not what its manifest says: "
-            "build the bundle again."
+            f"The {what} quantisation is not what its manifest says: build the bundle again."
         )

@@ -1,15 +1,16 @@
 """From a window to logits: normalise, quantise, invoke, dequantise, for each vocal tract."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.recognition.bundle import Bundle, Normalization, Quantization
+from undertone.recognition.bundle import Bundle, Normalization
 from undertone.recognition.cepstrum import Floats
 from undertone.recognition.interpreter import RuntimeName
 from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.quantization import Quantization, dequantize, quantize
 from undertone.recognition.spectral_subtraction import subtract_steady_noise
+from undertone.recognition.speech_detector import SpeechDetector
+from undertone.recognition.speech_gate import SpeechGate
 from undertone.recognition.vocal_tract import with_vocal_tracts
 from undertone.recognition.windows import Window, WindowConfig, Windows
 
@@ -43,20 +44,6 @@ def network_input(
     return normalize(copies.reshape(-1, *windows.shape[-2:]), normalization, config)
 
 
-def quantize(values: NDArray[np.floating[Any]], scale: float, zero_point: int) -> NDArray[np.int8]:
-    """Real values to int8, clipped at the ends of its range."""
-    quantized: NDArray[np.int8] = np.clip(np.rint(values / scale + zero_point), -128, 127).astype(
-        np.int8
-    )
-    return quantized
-
-
-def dequantize(values: NDArray[np.int8], scale: float, zero_point: int) -> Logits:
-    """Int8 values to real ones."""
-    real: Logits = scale * (values.astype(np.float64) - zero_point)
-    return real
-
-
 class Classifier:
     """A bundle's model, from windows of MFCC to logits."""
 
@@ -69,9 +56,15 @@ class Classifier:
     ) -> None:
         """Open the model; raises BundleError and RuntimeMissingError."""
         self.manifest = bundle.manifest
-        self._interpreter = bundle.open(runtime, threads, reference_kernels)
+        self._interpreter, self._detector = bundle.open(runtime, threads, reference_kernels)
         self.runtime = self._interpreter.runtime
         self._quantization: Quantization = bundle.manifest.quantization
+
+    def gate(self) -> SpeechGate:
+        """A new speech gate with the bundle's detector and settings, for one stream."""
+        manifest = self.manifest
+        detector = SpeechDetector(manifest.detector, self._detector)
+        return SpeechGate(manifest.mfcc, detector, manifest.gate)
 
     def logits(self, window: Window) -> Logits:
         """Logits in the order of the manifest's labels; ``window`` (frames, coefficients)."""

@@ -7,6 +7,7 @@ x86-64, and it is the only one for Python 3.12 and later.  Both have the same in
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from threading import Lock
@@ -125,9 +126,12 @@ class Int8Interpreter:
 
 
 def try_out(
-    model: bytes, runtime: RuntimeName = "auto", threads: int = 1, reference_kernels: bool = False
+    models: Iterable[bytes],
+    runtime: RuntimeName = "auto",
+    threads: int = 1,
+    reference_kernels: bool = False,
 ) -> None:
-    """Load ``model`` and run it once in a child process, with bounded memory and time.
+    """Load ``models`` and run each once in a child process, with bounded memory and time.
 
     The runtimes are C++ code that trusts the model: tflite-runtime does not even check that offsets
     are within the file, so one wrong byte can crash the process.  Raises BundleError if it does.
@@ -135,8 +139,9 @@ def try_out(
     load_runtime(runtime)  # here, so that it is not imported twice
 
     def run() -> None:
-        interpreter = Int8Interpreter(model, runtime, threads, reference_kernels)
-        interpreter.invoke(np.zeros(interpreter.input.shape, np.int8))
+        for model in models:
+            interpreter = Int8Interpreter(model, runtime, threads, reference_kernels)
+            interpreter.invoke(np.zeros(interpreter.input.shape, np.int8))
 
     if end := crash_of(run):
         raise BundleError(

@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from python_speech_features import base
 from scipy.fftpack import dct
 
-from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ, Samples
+from undertone.audio.block import SAMPLE_RATE_HZ, Samples
 
 Frames = NDArray[np.float64]
 
+_PIECE_LENGTH = 4800
+"""Samples of a whole signal that are turned into frames at once, 0.3 s: the spectra of many more
+would not fit in the processor's cache."""
 
 _BOUNDS = {
     "frame_length": (2, 8192),
@@ -128,11 +131,9 @@ class Mfcc:
 
     def reset(self) -> None:
         """Forget the signal; the next sample is the first of a new one."""
-        self._forget()
-        self.loudest = np.full(self.config.n_filters, -np.inf)
-        """The highest energy, as a natural logarithm, that each filter had in a frame since."""
-
-    def _forget(self) -> None:
+        self.log_energies = np.empty((0, self.config.n_filters))
+        """Of the frames that the last call returned: the natural logarithm of the energy in each
+        filter, shape (k, filters)."""
         self._previous = 0.0
         self._pending = np.empty(0, np.float64)
         self._started = False
@@ -147,6 +148,7 @@ class Mfcc:
         count = (len(signal) - length) // hop + 1
         if count < 1:
             self._pending = signal
+            self.log_energies = np.empty((0, self.config.n_filters))
             return np.empty((0, self.config.n_coefficients))
         self._pending = signal[count * hop :].copy()
         self._started = True
@@ -175,15 +177,16 @@ class Mfcc:
         left = len(self._pending) - (overlap if self._started else 0)
         last = np.zeros((1 if left > 0 else 0, self.config.frame_length))
         last[:, : len(self._pending)] = self._pending
-        frames = self._transform(last)
-        self._forget()
+        frames, energies = self._transform(last), self.log_energies
+        self.reset()
+        self.log_energies = energies
         return frames
 
     def compute(self, samples: Samples) -> Frames:
         """All frames of one whole signal; ``samples`` int16, shape (n,)."""
         self.reset()
-        starts = range(0, len(samples), PIECE_LENGTH)
-        pieces = [self.push(samples[start : start + PIECE_LENGTH]) for start in starts]
+        starts = range(0, len(samples), _PIECE_LENGTH)
+        pieces = [self.push(samples[start : start + _PIECE_LENGTH]) for start in starts]
         return np.concatenate([*pieces, self.flush()])
 
     def _transform(self, framed: Frames) -> Frames:
@@ -193,7 +196,7 @@ class Mfcc:
         energies = power @ self._filters
         energies[energies == 0] = sys.float_info.epsilon
         logs = np.log(energies)
-        self.loudest = np.maximum(self.loudest, logs[:, :-1].max(axis=0, initial=-np.inf))
+        self.log_energies = logs[:, :-1]
         frames: Frames = logs[:, :-1] @ self._cepstra
         np.maximum(logs[:, -1], self.config.energy_floor, out=frames[:, 0])
         return frames

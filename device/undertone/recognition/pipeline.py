@@ -8,14 +8,8 @@ from undertone.emotions import NO_SPEECH
 from undertone.events import Verdict
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import LogProbabilities, decide
-from undertone.recognition.mfcc import Mfcc
 from undertone.recognition.segment_tracker import SegmentTracker
-from undertone.recognition.speech_gate import (
-    SpeechGate,
-    SpeechPart,
-    pymicro_vad_detector,
-    reused_detector,
-)
+from undertone.recognition.speech_gate import SpeechGate, SpeechPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +39,11 @@ class Pipeline:
     def __init__(
         self, classifier: Classifier, gate: SpeechGate | None = None, threshold: float | None = None
     ) -> None:
-        """``threshold`` None takes the bundle's; ``gate`` None makes the device's own."""
+        """``threshold`` None takes the bundle's; ``gate`` None makes the bundle's own."""
         manifest = classifier.manifest
         self._classifier = classifier
-        self._gate = gate or SpeechGate(detector=pymicro_vad_detector())
+        self._gate = gate or classifier.gate()
         self._threshold = manifest.confidence_threshold if threshold is None else threshold
-        self._mfcc = Mfcc(manifest.mfcc)
         self._segment: SegmentTracker | None = None
         self._overloaded = False
 
@@ -89,14 +82,13 @@ class Pipeline:
         ended = []
         for part in parts:
             if part.first or self._segment is None:
-                self._segment = SegmentTracker(self._classifier, self._mfcc, part.time_s)
+                self._segment = SegmentTracker(self._classifier, part.time_s)
             segment = self._segment
-            segment.push(part.samples, self._overloaded)
-            segment.is_speech = part.evidence.suffices
+            segment.push(part, self._overloaded)
             if part.last:
                 self._segment = None
                 if segment.is_speech:
-                    segment.finish(self._overloaded)
+                    segment.finish()
                     ended.append(self._classified(segment))
         return ended
 
@@ -141,7 +133,7 @@ def classify(
 
     watch: called with each block after it was processed, and with the segments so far.
     """
-    pipeline = Pipeline(classifier, SpeechGate(detector=reused_detector()), threshold)
+    pipeline = Pipeline(classifier, threshold=threshold)
     segments: list[ClassifiedSegment] = []
     for block in blocks:
         segments += pipeline.process(block)

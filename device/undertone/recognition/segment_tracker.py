@@ -1,16 +1,16 @@
-"""The segment under way: from its samples to the log-probabilities of its windows."""
+"""The segment under way: from its frames to the log-probabilities of its windows."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ, Samples
+from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.audio.level import dbfs
 from undertone.events import SILENCE_DBFS
 from undertone.recognition.bandwidth import missing_band
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import LogProbabilities, log_softmax
-from undertone.recognition.mfcc import Mfcc
+from undertone.recognition.speech_gate import SpeechPart
 from undertone.recognition.windows import Window, WindowCutter
 
 
@@ -21,20 +21,18 @@ class SegmentTracker:
     overlap, so that no frame is classified twice.
     """
 
-    def __init__(self, classifier: Classifier, mfcc: Mfcc, start_s: float) -> None:
-        """Begin a segment; ``start_s`` as in Block.  ``mfcc`` serves one segment at a time."""
-        mfcc.reset()
+    def __init__(self, classifier: Classifier, start_s: float) -> None:
+        """Begin a segment; ``start_s`` as in Block."""
         self.start_s = start_s
         self.is_speech = False
         """Whether there is enough evidence so far."""
         self.windows: list[LogProbabilities] = []
         """Of each window that was classified."""
         self._classifier = classifier
-        self._mfcc = mfcc
+        self._mfcc = classifier.manifest.mfcc
         self._shape = classifier.manifest.window
-        self._cutter = WindowCutter(self._shape, mfcc.config.n_coefficients)
-        self._held: list[Samples] = []  # not yet frames
-        self._held_length = 0
+        self._cutter = WindowCutter(self._shape, self._mfcc.n_coefficients)
+        self._loudest = np.full(self._mfcc.n_filters, -np.inf)
         self._unclassified = self._shape.frames  # frames since the last classified window began
         self._early: list[LogProbabilities] = []  # of what there was before a window was full
         self._early_at = self._shape.hop
@@ -54,22 +52,21 @@ class SegmentTracker:
     @property
     def missing_band(self) -> str | None:
         """The part of the spectrum that it lacks and the model needs, in words; None for none."""
-        return missing_band(self._mfcc.loudest, self._mfcc.config)
+        return missing_band(self._loudest, self._mfcc)
 
-    def push(self, samples: Samples, overloaded: bool) -> None:
-        """Take the next samples, int16, and classify the windows that they fill."""
-        self._count += len(samples)
-        self._square_sum += float(np.square(samples, dtype=np.float64).sum())
-        self._held.append(samples)
-        self._held_length += len(samples)
-        if self._held_length >= PIECE_LENGTH:
-            self._classify_held(overloaded)
+    def push(self, part: SpeechPart, overloaded: bool) -> None:
+        """Take the next part and classify the windows that it fills."""
+        self.is_speech = part.is_speech
+        if not len(part.frames):
+            return
+        self._count += len(part.samples)
+        self._square_sum += float(np.square(part.samples, dtype=np.float64).sum())
+        np.maximum(self._loudest, part.loudest, out=self._loudest)
+        self._classify(self._due(self._cutter.push(part.frames), overloaded))
 
-    def finish(self, overloaded: bool) -> None:
+    def finish(self) -> None:
         """Classify what is left at the end of the segment."""
-        if self._held:
-            self._classify_held(overloaded)
-        self._classify([*self._cutter.push(self._mfcc.flush()), *self._cutter.flush()])
+        self._classify(self._cutter.flush())
 
     def provisional(self, overloaded: bool) -> Sequence[LogProbabilities]:
         """Of the windows so far; before one is full, of the frames so far, padded.
@@ -82,11 +79,6 @@ class SegmentTracker:
             if partial is not None:
                 self._early = [self._log_probabilities(partial)]
         return self.windows or self._early
-
-    def _classify_held(self, overloaded: bool) -> None:
-        samples = np.concatenate(self._held)
-        self._held, self._held_length = [], 0
-        self._classify(self._due(self._cutter.push(self._mfcc.push(samples)), overloaded))
 
     def _due(self, windows: Iterable[Window], overloaded: bool) -> Iterable[Window]:
         """Those of ``windows``, each a hop after the one before, that are to be classified."""

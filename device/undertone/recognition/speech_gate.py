@@ -1,129 +1,112 @@
 """The speech gate: passes speech on as segments and drops everything else.
 
-It works in two steps, the cheap one first.  A level gate follows the noise floor and marks 10 ms
-frames that stand out from it; only for these does the voice activity detector (pymicro-vad) run.
-The detector responds about 0.4 s late at both ends, so it decides *whether* there is speech, and
-the level decides *where*: a segment starts just before the level rises, and the pause that ends
-it is not part of it.
+It works in two steps, the cheap one first.  The level of each hop of 32 ms is compared with the
+noise floor, and while nothing stands out, nothing else is computed: the gate *sleeps*.  When a
+sound stands out it *listens*: MFCC frames are computed, and the detector, a small network, says of
+each frame whether somebody speaks.  Once enough frames in a row are speech the gate is *open*, and
+a segment begins with the first of them.  Its start and end follow from the detector alone, so noise
+hardly moves them; the level only decides whether the detector is asked.
 
-Noise and music can mislead the detector briefly, and then a segment without speech passes.  Each
-segment therefore carries its *evidence*, so that the pipeline can drop it.  Training keeps all
-segments, because its clips are known to be speech.
+The frames of a segment are passed on with it, so that each is computed once.
+
+A segment may still be a mistake.  It therefore says whether the detector was sure of enough of its
+frames and whether its level varies as that of syllables, so that the pipeline can drop it.  Training keeps all segments, because its clips are known
+to be speech.
 """
 
 import math
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Final, Literal
 
 import numpy as np
+from msgspec import Meta
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.audio.level import dbfs
 from undertone.events import SILENCE_DBFS
+from undertone.recognition.mfcc import Frames, Mfcc, MfccConfig
+from undertone.recognition.speech_detector import Detector
+from undertone.support.strict import Strict
 
-FRAME_LENGTH = 160
-"""Samples in one frame of the gate: the 10 ms that pymicro-vad takes."""
+VERSION: Final = 2
+"""Increased when the same settings cut other segments.  1 was the gate with pymicro-vad."""
 
-_FRAME_S = FRAME_LENGTH / SAMPLE_RATE_HZ
+_Share = Annotated[float, Meta(ge=0, le=1)]
+_Level = Annotated[float, Meta(ge=-200, le=0)]
+_Decibels = Annotated[float, Meta(ge=0, le=100)]
+_Seconds = Annotated[float, Meta(ge=0, le=60)]
+_AtLeastATenth = Annotated[float, Meta(ge=0.1, le=60)]
 
-Detector = Callable[[bytes], float]
-"""Speech probability of one 10 ms frame (int16 bytes); negative while it has no answer."""
 
-
-@dataclass(frozen=True)
-class GateConfig:
+class GateConfig(Strict, frozen=True):
     """Thresholds of the gate; times in seconds, levels in dB or dBFS.
 
-    margin_db: how far above the noise floor a frame must stand.  10 dB is about three
-        standard deviations of the 10 ms level of steady noise.
-    range_db: how far below the loudest recent frame still counts: cuts a hall's tail off at
-        the same place whatever the gain.
-    lowest_dbfs: frames below this are silence.  Calm clips of RAVDESS are at -50 dBFS and end far
-        below: a limit of -65 dBFS cut so much off that it cost two points of UAR.
+    margin_db: how far above the noise floor a hop must stand to be heard.
+    lowest_dbfs: hops below this are silence.  Calm clips of RAVDESS are at -50 dBFS.
     initial_floor_dbfs: the noise floor before the first sound; lowest_floor_dbfs: its lower bound.
-    floor_rise_db_per_s, peak_fall_db_per_s: how fast the floor rises after silence, and the peak
-        falls after a loud sound.
-    detector_threshold: speech probability from which a frame counts as speech.
-    confirm_s: amount of detected speech that opens the gate; shorter bursts occur in noise.
-    confirm_within_s: the time in which it must be detected, so that isolated false detections do
-        not add up.  Real speech has its 15 frames within 4.4 s, even in noise at 5 dB.
-    detector_hold_s: how long after the last frame of detected speech a loud frame still counts.
-    lead_s: sound before the level rises that belongs to the segment, such as a soft consonant.
+    floor_rise_db_per_s: how fast the floor rises after silence.
+    threshold: probability from which a frame is speech. sure: from which it is evidence.
+    confirm_s: amount of speech within ``confirm_within_s`` that opens the gate.
+    lead_s, tail_s: sound before and after the speech that belongs to the segment.
     lookback_s: how much sound is kept while speech is not confirmed yet.
-    pause_s: silence that ends a segment.
+    pause_s: time without speech that ends a segment.
     shortest_s, longest_s: shorter sounds are dropped, longer speech is cut; the rest after a cut
         is treated like any other sound.
+    least_speech_s, least_deviation_db: evidence that a segment needs for a verdict: frames of which
+        the detector is sure, and the standard deviation of the level of its hops behind the lead.
+        Syllables give clean speech 3 to 17 dB, and speech at 5 dB SNR more than 2.
     """
 
-    margin_db: float = 10.0
-    range_db: float = 35.0
-    lowest_dbfs: float = -72.0
-    initial_floor_dbfs: float = -75.0
-    lowest_floor_dbfs: float = -82.0
-    floor_rise_db_per_s: float = 5.0
-    peak_fall_db_per_s: float = 5.0
-    detector_threshold: float = 0.5
-    confirm_s: float = 0.15
-    confirm_within_s: float = 5.0
-    detector_hold_s: float = 0.5
-    lead_s: float = 0.1
-    lookback_s: float = 1.0
-    pause_s: float = 0.45
-    shortest_s: float = 0.5
-    longest_s: float = 15.0
-
-
-LEAST_DETECTED_S = 0.25
-"""Detected speech that a segment must contain; every clip of RAVDESS has more."""
-
-LEAST_LEVEL_DEVIATION_DB = 3.0
-"""Standard deviation that the level of 10 ms must have in a segment.  Syllables give clean speech
-5 to 17 dB, and speech 10 dB above a room's noise 4 to 9; machines, organs and broken chords have
-less than 3."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """Evidence that a segment is speech: the duration of detected speech, and the standard
-    deviation of the level of its frames, from where the level rises.
-    """
-
-    detected_s: float
-    level_deviation_db: float
-
-    @property
-    def suffices(self) -> bool:
-        """Whether it is enough for a verdict."""
-        return (
-            self.detected_s >= LEAST_DETECTED_S
-            and self.level_deviation_db >= LEAST_LEVEL_DEVIATION_DB
-        )
+    version: Literal[2] = VERSION
+    margin_db: _Decibels = 6.0
+    lowest_dbfs: _Level = -72.0
+    initial_floor_dbfs: _Level = -75.0
+    lowest_floor_dbfs: _Level = -82.0
+    floor_rise_db_per_s: _Decibels = 5.0
+    threshold: _Share = 0.35
+    sure: _Share = 0.55
+    confirm_s: _Seconds = 0.25
+    confirm_within_s: _Seconds = 1.0
+    lead_s: _Seconds = 0.06
+    tail_s: _Seconds = 0.03
+    lookback_s: _Seconds = 1.5
+    pause_s: _AtLeastATenth = 0.32
+    shortest_s: _Seconds = 0.5
+    longest_s: _AtLeastATenth = 15.0
+    least_speech_s: _Seconds = 0.4
+    least_deviation_db: _Decibels = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechPart:
-    """The next piece of a segment; ``samples`` int16, ``time_s`` as in Block.
+    """The next piece of a segment; ``time_s`` as in Block.
 
-    evidence: of the segment up to the end of this piece.
-    ``last`` closes the segment and may come with no samples.
+    samples: int16, the hops of ``frames``.
+    frames: MFCC, shape (k, coefficients), one for each hop; each also covers the hop after it.
+    loudest: of each MFCC filter, the largest log energy in these frames.
+    is_speech: whether there is enough evidence in the segment up to the end of this piece.
+    ``last`` closes the segment and may come with no frames.
     """
 
     samples: Samples
+    frames: Frames
+    loudest: Frames
     time_s: float
     first: bool
     last: bool
-    evidence: Evidence
+    is_speech: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One whole stretch of speech; ``samples`` int16, ``time_s`` as in Block."""
+    """One whole stretch of speech; ``samples``, ``frames`` and ``time_s`` as in SpeechPart."""
 
     samples: Samples
+    frames: Frames
     time_s: float
+    is_speech: bool
 
     @property
     def duration_s(self) -> float:
@@ -131,101 +114,99 @@ class Segment:
         return len(self.samples) / SAMPLE_RATE_HZ
 
 
-def pymicro_vad_detector() -> Detector | None:
-    """A fresh pymicro-vad, or None where it is not installed (the level then decides alone)."""
-    vad = _new_vad()
-    return vad.process_10ms if vad else None
+_PIECE = 4
+"""Frames that are computed at once."""
 
-
-def reused_detector() -> Detector | None:
-    """As a fresh one, but the same for every call of a thread: for one signal after another.
-
-    Each pymicro-vad (2.1) that is made keeps 10 KB for good, 100 MB after 10,000 files.
-    """
-    if not hasattr(_of_thread, "vad"):
-        _of_thread.vad = _new_vad()
-    vad = _of_thread.vad
-    if vad is None:
-        return None
-    vad.reset()
-    process: Detector = vad.process_10ms
-    return process
-
-
-_of_thread = threading.local()
-
-
-def _new_vad() -> Any:
-    try:
-        from pymicro_vad import MicroVad
-    except ImportError:
-        return None
-    return MicroVad()
+_NO_SAMPLES: Samples = np.empty(0, np.int16)
+_NO_FRAME: Frames = np.empty(0)
 
 
 @dataclass(slots=True)
-class _Frame:
+class _Hop:
+    """``frame`` and ``energies`` are there once the hops after it are that the frame covers."""
+
     samples: Samples
     time_s: float
     level_dbfs: float
-    detected: bool = False
+    is_loud: bool
+    frame: Frames = field(default_factory=lambda: _NO_FRAME)
+    energies: Frames = field(default_factory=lambda: _NO_FRAME)
+    probability: float = 0.0
 
 
 @dataclass(slots=True)
 class _PartMaker:
-    """A part under construction: frames of one segment that one call lets through."""
+    """A part under construction: hops of one segment that one call lets through."""
 
     time_s: float
     first: bool
     last: bool = False
-    evidence: Evidence = Evidence(0.0, 0.0)
-    frames: list[Samples] = field(default_factory=list)
+    is_speech: bool = False
+    hops: list[_Hop] = field(default_factory=list)
 
-    def make(self) -> SpeechPart:
-        samples = np.concatenate(self.frames) if self.frames else _NO_SAMPLES
-        return SpeechPart(samples, self.time_s, self.first, self.last, self.evidence)
+    def make(self, no_frames: Frames) -> SpeechPart:
+        hops = self.hops
+        return SpeechPart(
+            np.concatenate([hop.samples for hop in hops]) if hops else _NO_SAMPLES,
+            np.stack([hop.frame for hop in hops]) if hops else no_frames,
+            np.max([hop.energies for hop in hops], axis=0) if hops else _NO_FRAME,
+            self.time_s,
+            self.first,
+            self.last,
+            self.is_speech,
+        )
 
 
 class SpeechGate:
-    """Blocks in, parts of speech segments out; block lengths make no difference.
+    """Blocks in, parts of speech segments out; block lengths make no difference."""
 
-    Closed, it only follows the noise floor.  When a sound stands out it *listens*: the
-    detector is asked and frames wait.  Once speech is confirmed it is *open*: speech goes
-    through, anything else waits until speech goes on or the pause ends the segment.
-    """
-
-    def __init__(self, config: GateConfig | None = None, detector: Detector | None = None) -> None:
-        """``detector`` None leaves the decision to the level alone."""
+    def __init__(
+        self, mfcc: MfccConfig, detector: Detector, config: GateConfig | None = None
+    ) -> None:
+        """``mfcc``: of the frames, which ``detector`` must have been trained with."""
         self.config = config or GateConfig()
+        self._mfcc = Mfcc(mfcc)
+        self._no_frames = np.empty((0, mfcc.n_coefficients))
         self._detector = detector
+        self._length = mfcc.hop_length
+        self._hop_s = mfcc.hop_length / SAMPLE_RATE_HZ
+        self._padding = max(1, math.ceil(mfcc.frame_length / mfcc.hop_length) - 1)  # hops
+        self._lead = round(self.config.lead_s / self._hop_s)
         self._floor_dbfs = self.config.initial_floor_dbfs
-        self._lead: deque[_Frame] = deque(maxlen=_frames(self.config.lead_s))
-        self._detections: deque[int] = deque(maxlen=_frames(self.config.confirm_s))
         self._rest = _NO_SAMPLES
+        self._before: deque[_Hop] = deque(maxlen=self._count(self.config.lookback_s))
+        self._sleep()
+
+    def _sleep(self) -> None:
+        self._awake = False
+        self._hops: list[_Hop] = []  # not passed on yet
+        self._pushed = 0  # how many of them the MFCC has
+        self._framed = 0  # how many have their frame
+        self._answered = 0  # and an answer of the detector
         self._close()
 
     def _close(self) -> None:
         self.is_open = False
-        self._waiting: list[_Frame] = []
-        self._quiet = 0  # waiting frames since the last that may be speech
-        self._asked = 0  # frames since a sound stood out
-        self._detections.clear()  # those with speech, the latest of them
-        self._hold = 0  # frames for which the detector's last yes still counts
-        self._peak_dbfs = -np.inf
-        self._end_s = 0.0  # end of the last frame let through
+        self._recent: deque[bool] = deque(maxlen=self._count(self.config.confirm_within_s))
+        self._pause = 0  # answered hops since the last that is speech
+        self._end_s = 0.0  # end of the last hop let through
         self._begin()
 
     def _begin(self) -> None:
-        self._sent = 0  # frames of the open segment let through
-        self._detected = 0  # how many of them are detected speech
-        self._sum_db = self._square_sum_db = 0.0  # of their levels, once the sound has risen
+        self._sent = 0  # hops of the open segment let through
+        self._sure = 0  # how many of them the detector is sure of
+        self._sum_db = self._square_sum_db = 0.0  # of their levels, without those of the lead
+
+    def _count(self, seconds: float) -> int:
+        """So many seconds in hops, at least one."""
+        return max(1, round(seconds / self._hop_s))
 
     @property
     def is_quiet(self) -> bool:
         """Whether no sound stands out: a segment that begins now lasts ``shortest_s`` at least,
         and the pause that ends it ``pause_s``.
         """
-        return not (self.is_open or self._waiting)
+        return not self._awake
 
     def process(self, block: Block) -> list[SpeechPart]:
         """Take one block; return the parts of speech that it completes, oldest first."""
@@ -233,122 +214,158 @@ class SpeechGate:
         if len(self._rest):
             samples = np.concatenate([self._rest, samples])
         start_s = block.time_s - len(self._rest) / SAMPLE_RATE_HZ
-        count = len(samples) // FRAME_LENGTH
-        frames = samples[: count * FRAME_LENGTH].reshape(count, FRAME_LENGTH)
+        count = len(samples) // self._length
+        hops = samples[: count * self._length].reshape(count, self._length)
+        self._rest = samples[count * self._length :].copy()
         parts: list[_PartMaker] = []
-        for index, level in enumerate(_levels_dbfs(frames)):
-            self._take(_Frame(frames[index], start_s + index * _FRAME_S, level), parts)
-        self._rest = samples[count * FRAME_LENGTH :].copy()
-        return [part.make() for part in parts]
+        for index, level in enumerate(_levels_dbfs(hops)):
+            self._take(hops[index], start_s + index * self._hop_s, level, parts)
+        return [part.make(self._no_frames) for part in parts]
 
     def flush(self) -> list[SpeechPart]:
         """End of the signal, or a hole in it: close an open segment and forget the rest."""
         parts: list[_PartMaker] = []
-        self._end(parts)
-        self._lead.clear()
-        self._rest = _NO_SAMPLES
-        return [part.make() for part in parts]
-
-    def _take(self, frame: _Frame, parts: list[_PartMaker]) -> None:
-        config, level_dbfs = self.config, frame.level_dbfs
-        loud = level_dbfs > max(
-            self._floor_dbfs + config.margin_db,
-            self._peak_dbfs - config.range_db,
-            config.lowest_dbfs,
-        )
-        if not loud and not self._waiting and not self.is_open:
-            self._follow_floor(level_dbfs)
-            self._lead.append(frame)
-            return
-        if not self._waiting and not self.is_open:
-            self._waiting.extend(self._lead)
-            self._lead.clear()
-        speech = self._ask(frame, loud)
-        if not self._hold or level_dbfs < self._floor_dbfs:
-            self._follow_floor(level_dbfs)
-        self._peak_dbfs = max(level_dbfs, self._peak_dbfs - config.peak_fall_db_per_s * _FRAME_S)
-        self._waiting.append(frame)
-        self._quiet = 0 if speech or (loud and not self.is_open) else self._quiet + 1
-        self.is_open = self.is_open or (
-            self._is_confirmed and len(self._waiting) - self._quiet >= _frames(config.shortest_s)
-        )
-        if self._quiet >= _frames(config.pause_s):
-            pause = self._waiting[-self._quiet :]
+        if self._awake:  # the last frames are padded with zeros, the last repeated for the detector
+            silence = np.zeros(self._length, np.int16)
+            self._hops += [_Hop(silence, 0.0, SILENCE_DBFS, is_loud=False) for _ in range(self._padding)]
+            self._listen(parts, repeated=self._detector.ahead)
+        if self.is_open:
             self._end(parts)
-            self._lead.extend(pause)
-        elif self.is_open and speech:
-            self._let_through(len(self._waiting), parts)
-        elif not self.is_open:
-            del self._waiting[: -_frames(config.lookback_s)]
+        self._sleep()
+        self._before.clear()
+        self._rest = _NO_SAMPLES
+        return [part.make(self._no_frames) for part in parts]
 
-    def _ask(self, frame: _Frame, loud: bool) -> bool:
-        """Whether ``frame`` counts as speech; notes the detector's yes for opening."""
-        self._asked += 1
-        if self._detector is None:
-            frame.detected = loud
-        elif self._detector(frame.samples.tobytes()) >= self.config.detector_threshold:
-            frame.detected = True
-            self._hold = _frames(self.config.detector_hold_s)
-        elif self._hold:
-            self._hold -= 1
-        if frame.detected:
-            self._detections.append(self._asked)
-        return loud and (self._detector is None or self._hold > 0)
-
-    @property
-    def _is_confirmed(self) -> bool:
-        """Whether enough speech was detected in a short enough time."""
-        if len(self._detections) < _frames(self.config.confirm_s):
-            return False
-        return self._asked - self._detections[0] < _frames(self.config.confirm_within_s)
+    def _take(
+        self, samples: Samples, time_s: float, level_dbfs: float, parts: list[_PartMaker]
+    ) -> None:
+        config = self.config
+        is_loud = level_dbfs > max(self._floor_dbfs + config.margin_db, config.lowest_dbfs)
+        if not self.is_open or level_dbfs < self._floor_dbfs:
+            self._follow_floor(level_dbfs)
+        hop = _Hop(samples, time_s, level_dbfs, is_loud)
+        if self._awake:
+            self._hops.append(hop)
+        elif is_loud:
+            self._awake = True
+            self._mfcc.reset()
+            self._detector.reset()
+            self._hops = [*self._before, hop]
+            self._before.clear()
+        else:
+            self._before.append(hop)
+        if len(self._hops) - self._framed > _PIECE:
+            self._listen(parts)
 
     def _follow_floor(self, level_dbfs: float) -> None:
         """Down at once, up slowly: the floor is the quietest of the recent past."""
-        risen = self._floor_dbfs + self.config.floor_rise_db_per_s * _FRAME_S
+        risen = self._floor_dbfs + self.config.floor_rise_db_per_s * self._hop_s
         self._floor_dbfs = max(min(level_dbfs, risen), self.config.lowest_floor_dbfs)
 
-    def _let_through(self, count: int, parts: list[_PartMaker]) -> None:
-        """The first ``count`` of the waiting frames; a segment begins when it is long enough."""
+    def _listen(self, parts: list[_PartMaker], repeated: int = 0) -> None:
+        """Compute the frames that are complete, ask the detector, and act on its answers.
+
+        repeated: how often the detector gets the last frame again, at the end of a signal.
+        """
+        new = self._hops[self._pushed :]
+        frames = self._mfcc.push(np.concatenate([hop.samples for hop in new]))
+        for frame, energies in zip(frames, self._mfcc.log_energies, strict=True):
+            self._hops[self._framed].frame = frame
+            self._hops[self._framed].energies = energies
+            self._framed += 1
+        self._pushed = len(self._hops)
+        if repeated:
+            frames = np.concatenate([frames, np.repeat(frames[-1:], repeated, axis=0)])
+        for probability in self._detector.push(frames).tolist()[: self._framed - self._answered]:
+            self._answer(probability, parts)
+        unanswered = self._hops[self._answered :]
+        # hops of quiet can't be speech, whatever the detector will say
+        silent = 0 if any(hop.is_loud for hop in unanswered) else len(unanswered)
+        if self._pause + silent >= self._count(self.config.pause_s):
+            if self.is_open:
+                self._end(parts)
+            if silent:
+                self._before.extend(self._hops)
+                self._sleep()
+        if not self.is_open:
+            self._drop(self._answered - self._count(self.config.lookback_s))
+
+    def _answer(self, probability: float, parts: list[_PartMaker]) -> None:
+        """Act on the answer for the next hop."""
         config = self.config
-        while count and self._sent + count >= _frames(config.shortest_s):
-            frames = self._waiting[: min(count, _frames(config.longest_s) - self._sent)]
-            del self._waiting[: len(frames)]
-            count -= len(frames)
+        self._hops[self._answered].probability = probability
+        self._answered += 1
+        speech = probability >= config.threshold
+        self._recent.append(speech)
+        self._pause = 0 if speech else self._pause + 1
+        if not self.is_open and sum(self._recent) >= self._count(config.confirm_s):
+            self.is_open = True
+            self._drop(self._start())
+        if self.is_open and speech:
+            self._let_through(self._answered, parts)
+        elif self.is_open and self._pause >= self._count(config.pause_s):
+            self._end(parts)
+
+    def _start(self) -> int:
+        """The number of the hop with which the speech that opens the gate begins, with its lead."""
+        longest_pause = self._count(self.config.pause_s)
+        first = latest = self._answered - 1 - self._pause
+        while latest >= 0 and first - latest < longest_pause:
+            if self._hops[latest].probability >= self.config.threshold:
+                first = latest
+            latest -= 1
+        return first - self._lead
+
+    def _drop(self, count: int) -> None:
+        """Forget the first hops."""
+        if count > 0:
+            del self._hops[:count]
+            self._pushed -= count
+            self._framed -= count
+            self._answered -= count
+
+    def _let_through(self, count: int, parts: list[_PartMaker]) -> None:
+        """The first ``count`` of the hops; a segment begins when it is long enough."""
+        config = self.config
+        while count > 0 and self._sent + count >= self._count(config.shortest_s):
+            hops = self._hops[: min(count, self._count(config.longest_s) - self._sent)]
+            self._drop(len(hops))
+            count -= len(hops)
             if not parts or parts[-1].last:
-                parts.append(_PartMaker(frames[0].time_s, first=not self._sent))
-            for frame in frames:
-                parts[-1].frames.append(frame.samples)
+                parts.append(_PartMaker(hops[0].time_s, first=not self._sent))
+            parts[-1].hops += hops
+            for hop in hops:
                 self._sent += 1
-                self._detected += frame.detected
-                if self._sent > _frames(config.lead_s):
-                    self._sum_db += frame.level_dbfs
-                    self._square_sum_db += frame.level_dbfs**2
-            self._end_s = frames[-1].time_s + _FRAME_S
-            parts[-1].evidence = self._evidence()
-            if self._sent >= _frames(config.longest_s):
-                self._finish(parts[-1])
+                self._sure += hop.probability >= config.sure
+                if self._sent > self._lead:
+                    self._sum_db += hop.level_dbfs
+                    self._square_sum_db += hop.level_dbfs**2
+            self._end_s = hops[-1].time_s + self._hop_s
+            parts[-1].is_speech = self._is_speech()
+            if self._sent >= self._count(config.longest_s):
+                parts[-1].last = True
+                self._begin()
+
+    def _is_speech(self) -> bool:
+        """Whether there is enough evidence in the hops let through."""
+        count = max(1, self._sent - self._lead)
+        variance_db = self._square_sum_db / count - (self._sum_db / count) ** 2
+        return (
+            self._sure >= self._count(self.config.least_speech_s)
+            and variance_db >= self.config.least_deviation_db**2
+        )
 
     def _end(self, parts: list[_PartMaker]) -> None:
-        """Close the gate; an open segment ends without the pause that ended it."""
-        if self.is_open:
-            self._let_through(len(self._waiting) - self._quiet, parts)
-            if self._sent:
-                if not parts or parts[-1].last:
-                    parts.append(_PartMaker(self._end_s, first=False))
-                # the detector is late: speech detected in the pause is the segment's end
-                self._detected += sum(frame.detected for frame in self._waiting)
-                self._finish(parts[-1])
+        """Close the gate; an open segment ends without the pause that ended it, but for a tail."""
+        speech = self._answered - self._pause
+        tail = round(self.config.tail_s / self._hop_s)
+        self._let_through(min(speech + tail, self._framed), parts)
+        if self._sent:
+            if not parts or parts[-1].last:
+                parts.append(_PartMaker(self._end_s, first=False))
+            parts[-1].last = True
+            parts[-1].is_speech = self._is_speech()
         self._close()
-
-    def _finish(self, part: _PartMaker) -> None:
-        part.last = True
-        part.evidence = self._evidence()
-        self._begin()
-
-    def _evidence(self) -> Evidence:
-        risen = max(1, self._sent - _frames(self.config.lead_s))
-        variance = self._square_sum_db / risen - (self._sum_db / risen) ** 2
-        return Evidence(self._detected * _FRAME_S, math.sqrt(max(variance, 0.0)))
 
 
 def segments(blocks: Iterable[Block], gate: SpeechGate) -> Iterator[Segment]:
@@ -357,7 +374,12 @@ def segments(blocks: Iterable[Block], gate: SpeechGate) -> Iterator[Segment]:
     for new in _parts(blocks, gate):
         parts.append(new)
         if new.last:
-            yield Segment(np.concatenate([part.samples for part in parts]), parts[0].time_s)
+            yield Segment(
+                np.concatenate([part.samples for part in parts]),
+                np.concatenate([part.frames for part in parts]),
+                parts[0].time_s,
+                new.is_speech,
+            )
             parts = []
 
 
@@ -367,15 +389,9 @@ def _parts(blocks: Iterable[Block], gate: SpeechGate) -> Iterator[SpeechPart]:
     yield from gate.flush()
 
 
-_NO_SAMPLES = np.empty(0, np.int16)
-
-
-def _frames(seconds: float) -> int:
-    return round(seconds / _FRAME_S)
-
-
-def _levels_dbfs(frames: Samples) -> list[float]:
-    """Level of each frame (rows of int16) in dBFS, at least ``SILENCE_DBFS``."""
-    floats = frames.astype(np.float32)
+def _levels_dbfs(hops: Samples) -> list[float]:
+    """Level of each hop (rows of int16) in dBFS, at least ``SILENCE_DBFS``."""
+    floats = hops.astype(np.float32)
     energies: list[float] = np.einsum("ij,ij->i", floats, floats).tolist()
-    return [max(dbfs(energy / FRAME_LENGTH), SILENCE_DBFS) for energy in energies]
+    length = hops.shape[1]
+    return [max(dbfs(energy / length), SILENCE_DBFS) for energy in energies]

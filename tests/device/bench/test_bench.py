@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,7 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from undertone.audio.block import PIECE_LENGTH, SAMPLE_RATE_HZ
+from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.bench import limits, report, result, sounds
 from undertone.bench.compare import compare, other_machine
 from undertone.bench.machine import Sensors
@@ -27,8 +28,9 @@ from undertone.cli import run, undertone
 from undertone.cli.bench import NOT_BUNDLES
 from undertone.errors import BenchmarkError, ConfigError
 from undertone.recognition import bundle
+from undertone.recognition.classifier import Classifier
 from undertone.recognition.interpreter import Int8Interpreter, installed_runtimes
-from undertone.recognition.speech_gate import GateConfig
+from undertone.recognition.mfcc import Mfcc
 
 ROOT = Path(__file__).parents[3]
 
@@ -47,10 +49,10 @@ def call(*arguments):
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
-    """One real run of the command, as short as can be."""
+    """One real run of the command, just longer than the half second that listening may rest."""
     path = tmp_path_factory.mktemp("bench") / "tiny.json"
     status = call(
-        *("ravdess8-tiny", "--runs", 2, "--seconds", 0.2), *("--format", "json", "--output", path)
+        *("ravdess8-tiny", "--runs", 2, "--seconds", 0.8), *("--format", "json", "--output", path)
     )
     assert status == 0
     return path
@@ -91,24 +93,44 @@ def test_every_figure_is_there_and_finite(measured):
 
 def test_the_end_of_speech_is_reported_after_the_pause_that_ends_a_segment(measured):
     (one,) = measured.measurements
-    pause_s, block_s = GateConfig().pause_s, 0.1
-    assert pause_s <= one.event_delay_s <= pause_s + block_s + 0.01
+    manifest = bundle.load("ravdess8-tiny").manifest
+    gate, detector = manifest.gate, manifest.detector
+    hop_s, block_s = detector.mfcc.hop_length / SAMPLE_RATE_HZ, 0.1
+    # the detector answers a piece at a time, and after the frames ahead of it
+    awaited_s = block_s + (detector.ahead + 2 * detector.piece) * hop_s
+    assert 0 <= one.event_delay_s - (gate.pause_s - gate.tail_s - hop_s) <= awaited_s
     # what ends a segment is part of the path, and more than the median of it
     assert one.stages.path.p50_ms < one.stages.event.p50_ms <= one.stages.path.max_ms
 
 
+def test_the_frames_of_the_stages_are_as_many_as_the_gate_computes_at_once(monkeypatch):
+    gate = Classifier(bundle.load("ravdess8-tiny")).gate()
+    lengths = Counter()
+    push = Mfcc.push
+
+    def counted(mfcc, samples):
+        lengths[len(samples)] += 1
+        return push(mfcc, samples)
+
+    monkeypatch.setattr(Mfcc, "push", counted)
+    assert len(sounds.speech(1.0, gate)) == SAMPLE_RATE_HZ
+    ((usual, _),) = lengths.most_common(1)
+    assert usual == result.PIECE_LENGTH
+
+
 def test_the_detector_is_part_of_the_listening(measured):
-    (one,) = measured.measurements
-    (one,) = changed(measured, detector=2.0).measurements  # for a block
+    (one,) = changed(measured, detector=2.0).measurements  # for four frames
     busy = msgspec.structs.replace(one, speech=msgspec.structs.replace(one.speech, cpu_share=0.05))
-    blocks = len(list(sounds.blocks(np.zeros(60 * SAMPLE_RATE_HZ, np.int16))))
+    mfcc = bundle.load("ravdess8-tiny").manifest.mfcc
+    pieces = 60 * SAMPLE_RATE_HZ / mfcc.hop_length / 4
     minute_s = 0.05 * 60
-    assert busy.cpu_share_without_detector == pytest.approx((minute_s - blocks * 0.002) / 60)
+    assert busy.cpu_share_without_detector == pytest.approx((minute_s - pieces * 0.002) / 60)
 
 
 def test_what_mfcc_saves_is_reported_for_a_second_of_sound(measured):
     (one,) = changed(measured, mfcc=0.3, window_mfcc=5.0).measurements
-    pieces = 60 * SAMPLE_RATE_HZ / PIECE_LENGTH  # of a minute, in which there are 60 windows
+    frames = 60 * SAMPLE_RATE_HZ / bundle.load("ravdess8-tiny").manifest.mfcc.hop_length
+    pieces = frames / 4  # of a minute, in which there are 60 windows
     assert one.mfcc_saving == pytest.approx(60 * 5.0 / (pieces * 0.3))
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from undertone import __version__, cli
 from undertone.errors import AudioSourceError, ConfigError
 
-HEAVY = {"numpy", "scipy", "rich", "sounddevice", "soundfile", "soxr", "pymicro_vad"}
+HEAVY = {"numpy", "scipy", "rich", "sounddevice", "soundfile", "soxr"}
 
 
 def imported_by(code):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,12 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from undertone.audio.portaudio import InputDevice
 from undertone.cli.doctor import command
 from undertone.diagnostics import doctor
 from undertone.diagnostics.doctor import Finding
 from undertone.errors import AudioSourceError, BundleError, RuntimeMissingError
+from undertone.recognition import bundle
+from undertone.recognition.speech_gate import GateConfig
 
 
 def device(rates_hz: tuple[int, ...] = (16_000, 48_000), name: str = "Webcam") -> InputDevice:
@@ -62,6 +66,47 @@ def test_model() -> None:
     broken = doctor.check_model(raises(ImportError("no such thing")), "small")  # type: ignore[arg-type]
     assert broken.status == "problem"
     assert broken.remedy
+
+
+def test_a_speech_gate_like_this_programs_is_fine() -> None:
+    finding = doctor.check_gate(GateConfig(), "small")
+    assert (finding.status, "small" in finding.sentence) == ("ok", True)
+
+
+def test_a_speech_gate_of_another_version_of_the_program_is_told_with_what_differs() -> None:
+    usual = GateConfig()
+    gate = replace(usual, pause_s=usual.pause_s + 1, sure=usual.sure / 2)
+    finding = doctor.check_gate(gate, "small")
+    assert finding.status == "warning"
+    assert f"sure is {gate.sure}, not {usual.sure}, " in finding.sentence
+    assert f"pause_s is {gate.pause_s}, not {usual.pause_s}." in finding.sentence
+    assert finding.sentence.startswith("small ")
+    assert finding.sentence.count(" is ") == 2  # and no other setting
+    assert finding.remedy == "install a bundle and a program of the same version"
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    """The packaged bundle with another pause in its gate."""
+    shutil.copytree(bundle.load().folder, tmp_path / "older")
+    path = tmp_path / "older" / bundle.MANIFEST_FILE
+    manifest = json.loads(path.read_bytes())
+    manifest["gate"]["pause_s"] = GateConfig().pause_s + 1
+    path.write_text(json.dumps(manifest))
+    return path.parent
+
+
+def test_the_command_warns_of_another_speech_gate_and_the_model_works(older: Path) -> None:
+    arguments = ["--format", "json", "--microphone", "no such microphone", "--model"]
+    findings = {}
+    for model in (bundle.DEFAULT_BUNDLE, str(older)):
+        result = CliRunner().invoke(command, [*arguments, model])
+        findings[model] = {
+            finding["name"]: finding for finding in map(json.loads, result.stdout.splitlines())
+        }
+    assert [found["model"]["status"] for found in findings.values()] == ["ok", "ok"]
+    assert [found["speech gate"]["status"] for found in findings.values()] == ["ok", "warning"]
+    assert "pause_s" in findings[str(older)]["speech gate"]["sentence"]
 
 
 def test_portaudio() -> None:
@@ -188,6 +233,7 @@ def test_the_command_finds_something_and_says_it_in_json(tmp_path: Path) -> None
     assert result.exit_code == 1
     findings = {finding["name"]: finding for finding in map(json.loads, result.stdout.splitlines())}
     assert findings["model"]["status"] == "problem"
+    assert "speech gate" not in findings
     assert str(tmp_path) in findings["journal"]["sentence"]
 
 
@@ -210,6 +256,7 @@ def test_whatever_is_found_comes_with_its_remedy(tmp_path: Path) -> None:
         doctor.check_python((3, 10)),
         doctor.check_runtime([], "1.26.4"),
         doctor.check_model(raises(BundleError("It is damaged.")), "small"),  # type: ignore[arg-type]
+        doctor.check_gate(GateConfig(pause_s=9.0), "small"),
         doctor.check_portaudio(raises(RuntimeMissingError("gone")))[0],  # type: ignore[arg-type]
         doctor.check_microphone([], None),
         doctor.check_microphone([device()], "piano"),

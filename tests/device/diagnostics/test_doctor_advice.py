@@ -24,6 +24,7 @@ from undertone.audio.portaudio import InputDevice
 from undertone.diagnostics import doctor
 from undertone.diagnostics.doctor import Finding
 from undertone.errors import AudioSourceError, BundleError, RuntimeMissingError
+from undertone.recognition.speech_gate import GateConfig
 
 PI = 1000
 ONLY_NOTE = ("alsamixer", "apt", "arecord", "dmesg", "fuser", "timedatectl", "undertone")
@@ -274,6 +275,7 @@ def test_a_read_only_disk_is_looked_at_and_not_forced(
     "check",
     [
         lambda: doctor.check_python((3, 10)),
+        lambda: doctor.check_gate(GateConfig(pause_s=9.0), "small"),
         lambda: doctor.check_power(lambda command: "throttled=0x50005"),
     ],
 )

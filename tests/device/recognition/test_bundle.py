@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from undertone.errors import BundleError
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
+from undertone.recognition.quantization import dequantize, quantize
 
 
 @pytest.fixture
@@ -23,7 +24,11 @@ def copy(tmp_path):
 
 
 def edit(folder, **changes):
-    """Set keys of the manifest, given as ``outer__inner=value``."""
+    """Set keys of the manifest, given as ``outer__inner=value``.
+
+    ``mfcc`` is set for the model and its detector, which must have the same.
+    """
+    changes |= {f"detector__{key}": value for key, value in changes.items() if key[:4] == "mfcc"}
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     for key, value in changes.items():
@@ -35,9 +40,13 @@ def edit(folder, **changes):
     path.write_text(json.dumps(manifest))
 
 
-def replace_model(folder, content):
-    (folder / "model.tflite").write_bytes(content)
-    edit(folder, model_sha256=hashlib.sha256(content).hexdigest())
+MODELS = {"model.tflite": "model_sha256", "speech.tflite": "detector__model_sha256"}
+"""The files of a bundle that are networks, and where the manifest keeps their SHA-256."""
+
+
+def replace_model(folder, content, file="model.tflite"):
+    (folder / file).write_bytes(content)
+    edit(folder, **{MODELS[file]: hashlib.sha256(content).hexdigest()})
 
 
 def test_every_installed_bundle_loads_and_opens():
@@ -46,12 +55,30 @@ def test_every_installed_bundle_loads_and_opens():
         loaded = bundle.load(name)
         assert loaded.manifest.name == name
         assert len(loaded.model) <= 150 * 1024
+        assert len(loaded.detector) <= 50 * 1024
         Classifier(loaded)
 
 
 def test_a_copy_loads_by_path(copy):
     assert bundle.load(copy).manifest == bundle.load().manifest
     assert bundle.load(str(copy)).model == bundle.load().model
+    assert bundle.load(str(copy)).detector == bundle.load().detector
+
+
+def test_a_bundle_of_an_older_schema_is_refused_with_what_to_do(copy):
+    """Schema 1 had no detector."""
+    path = copy / "manifest.json"
+    manifest = json.loads(path.read_text()) | {"schema_version": 1}
+    for key in ("gate", "detector"):
+        del manifest[key]
+    path.write_text(json.dumps(manifest))
+    (copy / "speech.tflite").unlink()
+    with pytest.raises(BundleError) as refused:
+        bundle.load(copy)
+    assert str(refused.value) == (
+        f"The bundle in {copy} has schema version 1, this program reads 2: install a bundle and a "
+        "program of the same version."
+    )
 
 
 def test_a_manifest_survives_its_own_json():
@@ -65,7 +92,9 @@ def test_a_manifest_survives_its_own_json():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"schema_version": 2}, "schema version 2"),
+        ({"schema_version": 1}, "schema version 1"),
+        ({"schema_version": 3}, "schema version 3"),
+        ({"schema_version": None}, "schema_version"),
         ({"surprise": 1}, "surprise"),
         ({"window__frames": "many"}, "window.frames"),
         ({"window__frames": "96"}, "window.frames"),
@@ -101,7 +130,21 @@ def test_a_manifest_survives_its_own_json():
         ({"quantization__output_scale": 1.7e308}, "output_scale"),
         ({"quantization__input_zero_point": 300}, "input_zero_point"),
         ({"model_sha256": "abc"}, "model_sha256"),
-        ({"model_sha256": "0" * 64}, "SHA-256"),
+        ({"model_sha256": "0" * 64}, "model.tflite is not the model"),
+        ({"gate__version": 1}, "gate.version"),
+        ({"gate__threshold": 1.5}, "gate.threshold"),
+        ({"gate__pause_s": 0}, "gate.pause_s"),
+        ({"gate__longest_s": 1e9}, "gate.longest_s"),
+        ({"gate__surprise": 1}, "surprise"),
+        ({"detector__mfcc__n_filters": 50}, "detector.mfcc must be the same as mfcc"),
+        ({"detector__mean": [0.0]}, "40 means and deviations"),
+        ({"detector__deviation": [0.0] * 40}, "detector.deviation"),
+        ({"detector__past": -1}, "detector.past"),
+        ({"detector__ahead": 2**30}, "detector.ahead"),
+        ({"detector__piece": 0}, "detector.piece"),
+        ({"detector__quantization__output_scale": 0}, "output_scale"),
+        ({"detector__corpora": ["two\nlines"]}, "detector.corpora"),
+        ({"detector__model_sha256": "0" * 64}, "speech.tflite is not the model"),
     ],
 )
 def test_an_edited_manifest_is_refused_by_key(copy, changes, said):
@@ -111,8 +154,10 @@ def test_an_edited_manifest_is_refused_by_key(copy, changes, said):
 
 
 @pytest.mark.parametrize(
-    "key", ["labels", "mfcc", "quantization", "temperature", "training", "commit", "model_sha256"]
-)
+    "key",
+    ["labels", "mfcc", "quantization", "temperature", "training", "commit", "model_sha256",
+     "schema_version", "gate", "detector"],
+)  # fmt: skip
 def test_a_missing_key_is_named(copy, key):
     path = copy / "manifest.json"
     manifest = json.loads(path.read_text())
@@ -125,10 +170,14 @@ def test_a_missing_key_is_named(copy, key):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"labels": ["happy", "sad"]}, "labels or windows"),
-        ({"window__frames": 32, "window__hop": 8}, "labels or windows"),
-        ({"quantization__input_scale": 1.0}, "input quantisation"),
-        ({"quantization__output_zero_point": 3}, "output quantisation"),
+        ({"labels": ["happy", "sad"]}, "model's output has the shape"),
+        ({"window__frames": 32, "window__hop": 8}, "model's input has the shape"),
+        ({"quantization__input_scale": 1.0}, "model's input quantisation"),
+        ({"quantization__output_zero_point": 3}, "model's output quantisation"),
+        ({"detector__past": 1}, "detector's input has the shape"),
+        ({"detector__piece": 1, "detector__ahead": 64}, "detector's input has the shape"),
+        ({"detector__quantization__input_zero_point": 100}, "detector's input quantisation"),
+        ({"detector__quantization__output_scale": 1.0}, "detector's output quantisation"),
     ],
 )
 def test_a_model_that_is_not_what_the_manifest_says_is_not_opened(copy, changes, said):
@@ -137,31 +186,54 @@ def test_a_model_that_is_not_what_the_manifest_says_is_not_opened(copy, changes,
         Classifier(bundle.load(copy))
 
 
+def test_a_detector_with_another_length_of_answers_is_not_opened(copy):
+    """The same frames in, divided otherwise into those before, answered and after."""
+    detector = bundle.load(copy).manifest.detector
+    edit(copy, detector__piece=detector.piece + 1, detector__past=detector.past - 1)
+    with pytest.raises(BundleError, match="detector's output has the shape"):
+        Classifier(bundle.load(copy))
+
+
+def test_the_two_networks_are_not_confused(copy):
+    loaded = bundle.load(copy)
+    replace_model(copy, loaded.detector)
+    replace_model(copy, loaded.model, "speech.tflite")
+    with pytest.raises(BundleError, match="model's input has the shape"):
+        Classifier(bundle.load(copy))
+
+
+@pytest.mark.parametrize("file", MODELS)
 @pytest.mark.parametrize("content", [b"", b"TFL3", b"\0" * 1000, b"not a model " * 5000])
-def test_a_model_that_is_none_is_refused(copy, content):
-    replace_model(copy, content)
+def test_a_model_that_is_none_is_refused(copy, content, file):
+    replace_model(copy, content, file)
     with pytest.raises(BundleError, match="can't be loaded"):
         Classifier(bundle.load(copy))
 
 
-def test_a_truncated_model_is_refused_before_any_runtime_sees_it(copy):
-    model = copy / "model.tflite"
+@pytest.mark.parametrize("file", MODELS)
+def test_a_truncated_model_is_refused_before_any_runtime_sees_it(copy, file):
+    model = copy / file
     model.write_bytes(model.read_bytes()[:-1000])
-    with pytest.raises(BundleError, match="SHA-256"):
+    with pytest.raises(BundleError, match=f"{file} is not the model"):
         bundle.load(copy)
 
 
-def test_a_huge_model_is_not_read_into_memory(copy):
-    with (copy / "model.tflite").open("r+b") as file:
-        file.truncate(40 * 2**30)  # sparse: takes no room on the disk
-    with pytest.raises(BundleError, match="larger than 16 MiB"):
+@pytest.mark.parametrize("file", MODELS)
+def test_a_huge_model_is_not_read_into_memory(copy, file):
+    with (copy / file).open("r+b") as opened:
+        opened.truncate(40 * 2**30)  # sparse: takes no room on the disk
+    with pytest.raises(BundleError, match=f"{file} is larger than 16 MiB"):
         bundle.load(copy)
 
 
-def test_missing_files_and_names_are_reported(copy, tmp_path):
-    (copy / "model.tflite").unlink()
-    with pytest.raises(BundleError, match=r"model\.tflite can't be read"):
+@pytest.mark.parametrize("file", MODELS)
+def test_a_missing_model_is_reported(copy, file):
+    (copy / file).unlink()
+    with pytest.raises(BundleError, match=rf"{file} can't be read .*: install the bundle again"):
         bundle.load(copy)
+
+
+def test_names_that_are_no_bundle_are_reported(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(BundleError, match="is not a bundle"):
         bundle.load(tmp_path / "empty")
@@ -182,6 +254,10 @@ def test_any_bytes_as_a_manifest_give_a_bundle_error(content):
 def test_a_damaged_manifest_is_refused_or_still_valid(copy):
     """Any one byte changed: an error of ours, or a manifest that passes every check."""
     edit(copy, figures={}, training__recipe={}, training__train_speakers=["01"], tools={})
+    numbers = {"mean": [0.5] * 40, "deviation": [1.5] * 40}
+    for part in ("normalization", "detector"):
+        edit(copy, **{f"{part}__{key}": value for key, value in numbers.items()})
+    edit(copy, detector__training={})
     good = json.loads((copy / "manifest.json").read_bytes())
     whole = json.dumps(good).encode()
     passed = 0
@@ -198,8 +274,6 @@ def test_a_damaged_manifest_is_refused_or_still_valid(copy):
 
 
 def test_int8_conversion_clips_at_both_ends():
-    from undertone.recognition.classifier import dequantize, quantize
-
     values = quantize(np.array([-1e9, -0.26, 0.0, 0.24, 1e9]), 0.5, 3)
     assert values.tolist() == [-128, 2, 3, 3, 127]
     assert dequantize(values, 0.5, 3)[2] == 0.0

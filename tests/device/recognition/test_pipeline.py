@@ -5,15 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from undertone.audio.block import Block
+from undertone.audio.block import SAMPLE_RATE_HZ, Block
 from undertone.audio.files import read_blocks
+from undertone.audio.level import measure
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import combine, decide, log_softmax
 from undertone.recognition.pipeline import Pipeline, classify
-from undertone.recognition.speech_gate import GateConfig, SpeechGate
+from undertone.recognition.speech_gate import SpeechGate, segments
+from undertone.recognition.windows import split_windows
 from undertone.samples import clips
+
+from .detectors import FakeDetector, always, if_loud, script
 
 GOLDEN = Path(__file__).with_name("golden.json")
 
@@ -69,20 +74,25 @@ def test_gain_makes_no_difference(classifier):
         assert quiet.scores == pytest.approx(loud.scores, abs=0.2)
 
 
-def sound(seconds, syllables):
-    """Noise that is steady, or swells and fades four times a second."""
+def sound(seconds):
+    """Noise that swells and fades four times a second."""
     time_s = np.arange(round(16000 * seconds)) / 16000
     noise = np.random.default_rng(0).normal(0, 3000, len(time_s))
-    swell = 0.05 + np.sin(4 * np.pi * time_s) ** 2 if syllables else 1.0
-    return (noise * swell).astype(np.int16)
+    return (noise * (0.05 + np.sin(4 * np.pi * time_s) ** 2)).astype(np.int16)
+
+
+def gate(classifier, rule, **changes):
+    """The bundle's gate with another detector, and perhaps other settings."""
+    manifest = classifier.manifest
+    return SpeechGate(manifest.mfcc, FakeDetector(rule), replace(manifest.gate, **changes))
 
 
 def test_provisional_verdicts_come_while_someone_speaks(classifier):
     """A gate that is always open: a verdict stands after the first full window, before the end."""
-    pipeline = Pipeline(classifier, SpeechGate(detector=lambda frame: 1.0))
+    pipeline = Pipeline(classifier, gate(classifier, always))
     pipeline.process(Block(np.zeros(16000, np.int16), 0.0))
     assert pipeline.provisional() is None
-    assert pipeline.process(Block(sound(5, syllables=True), 1.0)) == []
+    assert pipeline.process(Block(sound(5), 1.0)) == []
     assert pipeline.speaking
     assert pipeline.provisional() is not None
     assert len(pipeline.flush()) == 1
@@ -91,10 +101,9 @@ def test_provisional_verdicts_come_while_someone_speaks(classifier):
 
 def test_the_provisional_verdict_ends_with_its_segment(classifier):
     """Speech goes on behind a cut: until it is long enough to be a segment, it has no verdict."""
-    gate = SpeechGate(GateConfig(longest_s=4.0), lambda frame: 1.0)
-    pipeline = Pipeline(classifier, gate)
+    pipeline = Pipeline(classifier, gate(classifier, always, longest_s=4.0))
     pipeline.process(Block(np.zeros(16000, np.int16), 0.0))
-    speech = sound(5, syllables=True)
+    speech = sound(5)
     for start in range(0, len(speech), 1600):
         if pipeline.process(Block(speech[start : start + 1600], 1 + start / 16000)):
             break
@@ -102,23 +111,48 @@ def test_the_provisional_verdict_ends_with_its_segment(classifier):
     assert pipeline.provisional() is None
 
 
-def test_what_deceives_the_detector_but_is_steady_has_no_verdict(classifier):
-    pipeline = Pipeline(classifier, SpeechGate(detector=lambda frame: 1.0))
+def test_speech_that_the_detector_is_not_sure_of_has_no_verdict(classifier):
+    doubtful = gate(classifier, lambda frame: 0.5, threshold=0.4, sure=0.6)
+    pipeline = Pipeline(classifier, doubtful)
     pipeline.process(Block(np.zeros(16000, np.int16), 0.0))
-    pipeline.process(Block(sound(5, syllables=False), 1.0))
+    pipeline.process(Block(sound(5), 1.0))
     assert pipeline.speaking
     assert pipeline.provisional() is None
     assert pipeline.flush() == []
 
 
-@pytest.mark.parametrize(("detected_frames", "heard"), [(20, 0), (30, 1)])
-def test_what_deceives_the_detector_for_a_moment_has_no_verdict(classifier, detected_frames, heard):
-    answers = iter([1.0] * detected_frames)
-    gate = SpeechGate(detector=lambda frame: next(answers, 0.0))
-    pipeline = Pipeline(classifier, gate)
-    pipeline.process(Block(sound(0.7, syllables=True), 0.0))
+@pytest.mark.parametrize("more", [-1, 0])
+def test_what_deceives_the_detector_for_a_moment_has_no_verdict(classifier, more):
+    """It takes ``least_speech_s`` of evidence."""
+    manifest = classifier.manifest
+    hop_s = manifest.mfcc.hop_length / SAMPLE_RATE_HZ
+    sure = round(manifest.gate.least_speech_s / hop_s) + more
+    deceived = script([0.7] * sure + [0.5] * 60)
+    pipeline = Pipeline(classifier, gate(classifier, deceived, threshold=0.4, sure=0.6))
+    pipeline.process(Block(sound(2), 0.0))
     assert pipeline.speaking
-    assert len(pipeline.flush()) == heard
+    assert (pipeline.provisional() is None) == (more < 0)
+    assert len(pipeline.flush()) == (more >= 0)
+
+
+def test_the_segment_is_the_one_of_the_gate(classifier):
+    """Its time, length and level are those of the samples that the gate let through."""
+    samples = np.concatenate([np.zeros(32_000, np.int16), sound(3), np.zeros(16_000, np.int16)])
+    (segment,) = segments([Block(samples, 1.75e9)], gate(classifier, if_loud))
+    pipeline = Pipeline(classifier, gate(classifier, if_loud))
+    (classified,) = [
+        one
+        for block in tenths(samples)
+        for one in pipeline.process(Block(block.samples, 1.75e9 + block.time_s))
+    ]
+    assert classified.time_s == pytest.approx(segment.time_s, abs=1e-5)
+    assert classified.duration_s == segment.duration_s
+    assert classified.level_dbfs == pytest.approx(measure(segment.samples).rms_dbfs)
+    windows = split_windows(segment.frames, classifier.manifest.window)
+    assert len(classified.windows) == len(windows)
+    for found, window in zip(classified.windows, windows, strict=True):
+        expected = log_softmax(classifier.logits(window), classifier.manifest.temperature)
+        np.testing.assert_allclose(found, expected)
 
 
 def test_silence_has_no_verdict(classifier):
@@ -173,6 +207,7 @@ class Counting:
 
     def __init__(self, classifier):
         self.manifest = classifier.manifest
+        self.gate = classifier.gate
         self.count = 0
         self._classifier = classifier
 
@@ -208,6 +243,10 @@ def test_when_overloaded_it_classifies_fewer_windows_of_the_same_segments(classi
 
 @pytest.mark.parametrize("clip", clips(), ids=lambda clip: clip.stem)
 def test_a_verdict_comes_soon_after_the_end_of_speech(classifier, clip):
+    """It waits for the pause, the frames that the detector looks ahead, and the block."""
+    manifest = classifier.manifest
+    frames = manifest.detector.ahead + 2 * manifest.detector.piece
+    most_s = manifest.gate.pause_s + frames * manifest.mfcc.hop_length / SAMPLE_RATE_HZ + 0.1
     pipeline = Pipeline(classifier)
     spoken = np.concatenate([block.samples for block in read_blocks(clip)])
     waits_s = [
@@ -216,4 +255,4 @@ def test_a_verdict_comes_soon_after_the_end_of_speech(classifier, clip):
         for segment in pipeline.process(block)
     ]
     assert waits_s
-    assert max(waits_s) <= 0.6
+    assert max(waits_s) <= most_s

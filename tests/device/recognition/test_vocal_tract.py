@@ -1,5 +1,7 @@
 """Vocal tract length perturbation: the matrix that stretches a window, and the mean logits."""
 
+import dataclasses
+
 import msgspec
 import numpy as np
 import pytest
@@ -73,7 +75,7 @@ def test_a_factor_of_one_leaves_the_windows_as_they_are() -> None:
 def bundle_with(*factors: float) -> Bundle:
     loaded = bundle.load()
     window = replace(loaded.manifest.window, vocal_tracts=factors)
-    return Bundle(loaded.folder, replace(loaded.manifest, window=window), loaded.model)
+    return dataclasses.replace(loaded, manifest=replace(loaded.manifest, window=window))
 
 
 def test_the_logits_are_the_mean_over_the_vocal_tracts() -> None:

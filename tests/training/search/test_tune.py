@@ -21,9 +21,6 @@ width = 0.25
 song = false
 [window]
 frames = 32
-[mfcc]
-n_coefficients = 8
-n_filters = 26
 [augmentation]
 copies = 0
 [schedule]

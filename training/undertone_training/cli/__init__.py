@@ -21,6 +21,8 @@ COMMANDS = {
     "tune": "Search for a better recipe.",
     "compare": "Show the figures of runs side by side.",
     "promote": "Make a tested run a bundle for the device.",
+    "fit-detector": "Train the speech detector of every bundle.",
+    "measure-gate": "Measure what the speech gate misses and mistakes.",
 }
 """Each command, in ``undertone_training.cli.<name>``, and its line in the help."""
 

@@ -1,4 +1,8 @@
-"""Recordings of room and street noise, half for training and half for tests."""
+"""Recordings of room and street noise; one kind of noise is kept for tests.
+
+The kind of a recording is its name without the number behind the last underscore: ``street_0.flac``
+is of the kind street.  Figures in noise would say little if training had heard the same kind.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -27,13 +31,20 @@ class NoiseRecordings:
 
 
 def for_training(data: Path) -> NoiseRecordings:
-    """Every other recording in ``FOLDER`` below ``data``; none if there is no such folder."""
-    return NoiseRecordings(tuple(_recordings(data)[::2]))
+    """The recordings in ``FOLDER`` below ``data`` that are not for testing."""
+    tested = for_testing(data).files
+    return NoiseRecordings(tuple(file for file in _recordings(data) if file not in tested))
 
 
 def for_testing(data: Path) -> NoiseRecordings:
-    """The other half, which is not used for training."""
-    return NoiseRecordings(tuple(_recordings(data)[1::2]))
+    """Those of the last kind by name, which is not used for training; none if there is one kind."""
+    files = _recordings(data)
+    kinds = sorted({_kind(file) for file in files})
+    return NoiseRecordings(tuple(file for file in files if _kind(file) in kinds[1:][-1:]))
+
+
+def _kind(file: Path) -> str:
+    return file.stem.rpartition("_")[0] or file.stem
 
 
 def every(data: Path) -> tuple[Path, ...]:

@@ -13,7 +13,7 @@ from undertone_training.corpora.splits import LEAVE_ONE_CORPUS_OUT
 from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.evaluation.embeddings import embed_run
 from undertone_training.evaluation.results import Cost, LiveCounts, Outcome, Verdicts
-from undertone_training.evaluation.streaming import SNRS_DB, condition, stream
+from undertone_training.evaluation.streaming import CONDITIONS, stream
 from undertone_training.evaluation.test_clips import RunTest
 from undertone_training.export.bundle import Fidelity, bundle_of
 from undertone_training.export.quantize import int8_logits
@@ -69,9 +69,11 @@ def evaluate_live(test: RunTest, noise_files: Sequence[Path]) -> Iterator[Outcom
     cost = cost_of(run)
     classifier = Classifier(bundle_of(run, run.info.recipe.name), runtime="litert")
     noise = room_noise(noise_files)
-    for snr_db in SNRS_DB if noise is not None else (None,):
-        found = stream(test.clips, classifier, noise, snr_db, run.info.seed)
-        name = condition(snr_db)
+    for condition in CONDITIONS:
+        if condition.snr_db is not None and noise is None:
+            continue
+        found = stream(test.clips, classifier, condition, noise, run.info.seed)
+        name = condition.name
         if test.protocol != "speaker-independent":
             name = f"{name}, {test.protocol}"
         counts = LiveCounts(

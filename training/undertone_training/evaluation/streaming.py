@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 from undertone.audio.block import BLOCK_LENGTH, SAMPLE_RATE_HZ, Block, Samples
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.pipeline import ClassifiedSegment, Pipeline
-from undertone.recognition.speech_gate import FRAME_LENGTH
 from undertone_training.corpora.clip import Clip
 from undertone_training.evaluation.inference import row_of
+from undertone_training.features.reverberation import reverberant
 from undertone_training.learning.predict import predictions_of
 from undertone_training.metrics import Predictions
 
 PAUSE_S = (1.0, 4.0)
 """Shortest and longest pause between two clips."""
 
-SNRS_DB = (None, 20.0, 10.0, 5.0)
-"""Signal-to-noise ratios of the protocol; None adds no noise."""
-
 SPEECH_DBFS = -25.0
 """Level of every clip while the actor speaks, so that a ratio holds for each: whispers and shouts
 of RAVDESS are 40 dB apart, and the network does not get the level."""
+
+_LEVEL_LENGTH = 160
+"""Samples whose level is measured: 10 ms."""
 
 ACTIVE_RANGE_DB = 30.0
 """Frames of 10 ms that are at most this far below a clip's loudest frame count as speech."""
@@ -33,9 +33,34 @@ ROOM_DBFS = -75.0
 """Level of the noise in a quiet room, where the protocol adds none."""
 
 
-def condition(snr_db: float | None) -> str:
-    """The protocol's name at a signal-to-noise ratio."""
-    return "live, no noise" if snr_db is None else f"live, room noise at {snr_db:.0f} dB SNR"
+Span = tuple[int, int]
+"""First sample of a stretch of a recording, and the one after its last."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How the recording of the protocol is made.
+
+    snr_db: ratio of speech to recorded noise; None adds that of a quiet room.
+    dbfs: level of every clip while the actor speaks. reverberant: whether in a living room, 2 m
+        from the microphone.
+    """
+
+    name: str
+    snr_db: float | None = None
+    dbfs: float = SPEECH_DBFS
+    reverberant: bool = False
+
+
+CONDITIONS = (
+    Condition("live, no noise"),
+    Condition("live, room noise at 20 dB SNR", 20.0),
+    Condition("live, room noise at 10 dB SNR", 10.0),
+    Condition("live, room noise at 5 dB SNR", 5.0),
+    Condition("live, in a room", reverberant=True),
+    Condition("live, from afar", dbfs=-50.0, reverberant=True),
+)
+"""Of the protocol: those with recorded noise are left out where there is none."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +80,16 @@ class StreamResult:
 def stream(
     clips: Sequence[Clip],
     classifier: Classifier,
+    condition: Condition,
     noise: NDArray[np.float64] | None,
-    snr_db: float | None,
     seed: int,
 ) -> StreamResult:
     """Put ``clips`` (shuffled) into one recording and play it to the device's pipeline.
 
-    noise: float samples, repeated as needed, ``snr_db`` below the clips while they speak.
-        None for a quiet room.
+    noise: float samples, repeated as needed, for a condition with noise.
     """
-    clean, spans = _recording(clips, np.random.default_rng(seed))
-    recording = in_noise(clean, noise, snr_db, seed)
+    clean, spans = recording_of(clips, np.random.default_rng(seed), condition)
+    recording = in_noise(clean, noise, condition.snr_db, seed)
     segments = segments_in(recording, classifier)
     return _matched(clips, spans, segments, classifier, len(recording) / SAMPLE_RATE_HZ)
 
@@ -80,16 +104,18 @@ def segments_in(recording: Samples, classifier: Classifier) -> list[ClassifiedSe
     return segments + pipeline.flush()
 
 
-def _recording(
-    clips: Sequence[Clip], generator: np.random.Generator
-) -> tuple[NDArray[np.float64], list[tuple[int, int]]]:
-    """The samples, and the first and end sample of each clip in the order of ``clips``."""
+def recording_of(
+    clips: Sequence[Clip], generator: np.random.Generator, condition: Condition = CONDITIONS[0]
+) -> tuple[NDArray[np.float64], list[Span]]:
+    """``clips`` in random order with pauses: the samples, and the first and end sample of each clip in the order of ``clips``."""
     pieces: list[NDArray[np.float64]] = []
-    spans = [(0, 0)] * len(clips)
+    spans: list[Span] = [(0, 0)] * len(clips)
     position = 0
     for index in generator.permutation(len(clips)):
         pause = round(generator.uniform(*PAUSE_S) * SAMPLE_RATE_HZ)
-        samples = at_level(clips[index].source.read(), SPEECH_DBFS)
+        samples = at_level(clips[index].source.read(), condition.dbfs)
+        if condition.reverberant:
+            samples = reverberant(samples)
         pieces += [np.zeros(pause), samples]
         spans[index] = (position + pause, position + pause + len(samples))
         position += pause + len(samples)
@@ -98,7 +124,7 @@ def _recording(
 
 def at_level(samples: NDArray[Any], dbfs: float) -> NDArray[np.float64]:
     """``samples``, not all 0, scaled so that their loud frames have the level ``dbfs`` in int16."""
-    whole = samples[: len(samples) // FRAME_LENGTH * FRAME_LENGTH].reshape(-1, FRAME_LENGTH)
+    whole = samples[: len(samples) // _LEVEL_LENGTH * _LEVEL_LENGTH].reshape(-1, _LEVEL_LENGTH)
     power = np.square(whole, dtype=np.float64).mean(axis=1)
     active = power[power >= power.max() / 10 ** (ACTIVE_RANGE_DB / 10)].mean()
     scaled: NDArray[np.float64] = samples * (_amplitude(dbfs) / np.sqrt(active))
@@ -132,7 +158,7 @@ def clipped(samples: NDArray[np.float64]) -> Samples:
 
 def _matched(
     clips: Sequence[Clip],
-    spans: Sequence[tuple[int, int]],
+    spans: Sequence[Span],
     segments: Sequence[ClassifiedSegment],
     classifier: Classifier,
     recording_s: float,

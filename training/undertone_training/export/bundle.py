@@ -12,6 +12,7 @@ import msgspec
 
 from undertone import __version__
 from undertone.recognition.bundle import (
+    DETECTOR_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
     SCHEMA_VERSION,
@@ -20,8 +21,10 @@ from undertone.recognition.bundle import (
     Training,
     manifest_json,
 )
+from undertone.recognition.speech_gate import GateConfig
 from undertone_training.corpora.licences import licence_of_weights
 from undertone_training.errors import PromotionError, RunError
+from undertone_training.features.gate import detector_in, packaged
 from undertone_training.learning.runs import Run
 
 LARGEST_LOSS_OF_UAR = 0.005
@@ -31,7 +34,8 @@ LEAST_AGREEMENT = 0.98
 def bundle_of(run: Run, name: str) -> Bundle:
     """The quantised run as a bundle in memory, without figures.
 
-    Raises RunError for a run with features that the device does not compute.
+    Raises RunError for a run with features that the device does not compute, or behind another
+    gate than the device's.
     """
     info, calibration = run.info, run.calibration
     if info.recipe.features != "device":
@@ -41,6 +45,12 @@ def bundle_of(run: Run, name: str) -> Bundle:
         )
     quantization = run.quantization
     model = run.tflite.read_bytes()
+    detector, network = detector_in(packaged())
+    if (info.gate, info.detector) != (GateConfig(), detector.model_sha256):
+        raise RunError(
+            f"{run.folder} was trained behind another speech gate than the device's: train it "
+            "again, into another folder of --runs."
+        )
     temperature, threshold = calibration.confidence
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
@@ -54,19 +64,21 @@ def bundle_of(run: Run, name: str) -> Bundle:
         quantization=quantization,
         temperature=temperature,
         confidence_threshold=threshold,
+        gate=info.gate,
+        detector=detector,
         training=Training(
             corpora=info.corpora,
             train_speakers=info.train_speakers,
             validation_speakers=info.validation_speakers,
             recipe=msgspec.to_builtins(info.recipe),
             seed=info.seed,
-            licence=licence_of_weights(info.corpora),
+            licence=licence_of_weights({*info.corpora, *detector.corpora}),
         ),
         figures={},
         tools=info.tools,
         commit=info.commit,
     )
-    return Bundle(run.folder, manifest, model)
+    return Bundle(run.folder, manifest, model, network)
 
 
 def with_figures(bundle: Bundle, figures: Mapping[str, Any]) -> Bundle:
@@ -123,6 +135,7 @@ def write_bundle(
         for name, content in own.items():
             (made / "report" / name).write_bytes(content)
         (made / MODEL_FILE).write_bytes(bundle.model)
+        (made / DETECTOR_FILE).write_bytes(bundle.detector)
         (made / MANIFEST_FILE).write_bytes(manifest_json(bundle.manifest))
         (made / "README.md").write_text(card)
         if folder.exists():

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.recognition.bundle import Normalization, Quantization
-from undertone.recognition.classifier import dequantize, quantize
+from undertone.recognition.bundle import Normalization
 from undertone.recognition.interpreter import Int8Interpreter
+from undertone.recognition.quantization import Quantization, dequantize, quantize
 from undertone.support.native_output import STDERR, STDOUT, silenced
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.features.windows import windows_of

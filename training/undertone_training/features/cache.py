@@ -6,7 +6,6 @@ The cache's key is a hash of the recording's bytes and of every parameter that d
 frames, so only what a changed clip, gate, MFCC or augmentation affects is computed again.
 """
 
-import dataclasses
 import hashlib
 import os
 import time
@@ -23,19 +22,20 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
-from undertone.recognition.mfcc import Mfcc, MfccConfig
-from undertone.recognition.speech_gate import GateConfig, SpeechGate, pymicro_vad_detector, segments
+from undertone.audio.block import SAMPLE_RATE_HZ, Samples
+from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.speech_gate import GateConfig
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.noise import NoiseRecordings
 from undertone_training.errors import RunError
+from undertone_training.features.gate import packaged_sha256, require_fitting, speech_of
 from undertone_training.features.waveform_augmentation import augmented, augmenter
 from undertone_training.progress import Progress, silent
 from undertone_training.recipe import Augmentation, FeatureExtractor, Recipe
 
 Frames = NDArray[np.float32]
 
-FORMAT = 2
+FORMAT = 3
 """Increased when this module changes what it stores."""
 
 
@@ -145,15 +145,6 @@ class _Job:
     folder: Path
 
 
-def speech_of(samples: Samples) -> list[tuple[int, int]]:
-    """First and end sample of each segment that the device's speech gate finds."""
-    gate = SpeechGate(detector=pymicro_vad_detector())
-    return [
-        (start := round(segment.time_s * SAMPLE_RATE_HZ), start + len(segment.samples))
-        for segment in segments([Block(samples, 0.0)], gate)
-    ]
-
-
 def _counted(features: ClipFeatures, step: Callable[[], None]) -> ClipFeatures:
     step()
     return features
@@ -195,7 +186,11 @@ def _unwritable(folder: Path, error: OSError) -> RunError:
 
 def _key(job: _Job, content: bytes) -> str:
     front_end = (
-        {"gate": dataclasses.asdict(GateConfig()), "mfcc": msgspec.to_builtins(job.front_end)}
+        {
+            "gate": msgspec.to_builtins(GateConfig()),
+            "detector": packaged_sha256(),
+            "mfcc": msgspec.to_builtins(job.front_end),
+        }
         if isinstance(job.front_end, MfccConfig)
         else job.front_end.key
     )
@@ -214,9 +209,9 @@ def _segment_frames(front_end: MfccConfig | FeatureExtractor) -> Callable[[Sampl
     """From a recording to the frames of each of its segments."""
     if not isinstance(front_end, MfccConfig):
         return lambda samples: [front_end.compute(samples)]
-    mfcc = Mfcc(front_end)
+    require_fitting(front_end)
     return lambda samples: [
-        mfcc.compute(samples[start:end]).astype(np.float32) for start, end in speech_of(samples)
+        segment.frames.astype(np.float32) for segment in speech_of(samples)
     ]
 
 

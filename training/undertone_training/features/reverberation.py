@@ -1,12 +1,13 @@
 """Simulated rooms: impulse responses from a speaker to a microphone, by pyroomacoustics."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import oaconvolve
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Samples
+from undertone.audio.block import SAMPLE_RATE_HZ
 
 ROOMS = 64
 """Number of rooms, each of which is used for many clips."""
@@ -47,7 +48,7 @@ def impulse_responses() -> tuple[NDArray[np.float64], ...]:
     return tuple(responses)
 
 
-def reverberant(samples: Samples) -> NDArray[np.float64]:
+def reverberant(samples: NDArray[Any]) -> NDArray[np.float64]:
     """``samples`` as recorded in a living room with an RT60 of 0.5 s, 2 m away; of the same length.
 
     It is none of the rooms of the training, and has all of its reflections.

@@ -26,18 +26,24 @@ import msgspec
 
 from undertone.diagnostics.machine_state import processor
 from undertone.emotions import EMOTIONS
-from undertone.recognition.bundle import Normalization, Quantization
+from undertone.recognition.bundle import Normalization
+from undertone.recognition.quantization import Quantization
+from undertone.recognition.speech_gate import GateConfig
 from undertone.support.strict import Strict
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.splits import PRE_TRAINING, Split
 from undertone_training.errors import RunError
+from undertone_training.features.gate import packaged_sha256
 from undertone_training.recipe import Recipe
 
 _T = TypeVar("_T")
 
 
 class RunInfo(Strict, frozen=True):
-    """What a run was made from; clips by their ids, other runs by SHA-256 of their models."""
+    """What a run was made from; clips by their ids, other runs by SHA-256 of their models.
+
+    gate, detector: what cut the segments: its settings, and SHA-256 of the detector's network.
+    """
 
     recipe: Recipe
     seed: int
@@ -53,6 +59,8 @@ class RunInfo(Strict, frozen=True):
     commit: str
     tools: dict[str, str]
     machine: str
+    gate: GateConfig
+    detector: str
     teachers: tuple[str, ...] = ()
     begun_with: str | None = None
 
@@ -221,6 +229,8 @@ def describe(
         commit=commit(),
         tools=tool_versions(),
         machine=machine(),
+        gate=GateConfig(),
+        detector=packaged_sha256(),
         teachers=tuple(teacher.model_sha256 for teacher in teachers),
         begun_with=initial.model_sha256 if initial else None,
     )
@@ -268,7 +278,7 @@ def _git(folder: Path) -> Iterator[str]:
 def tool_versions() -> dict[str, str]:
     """Versions of everything that affects a model."""
     names = ("undertone", "tensorflow", "keras", "numpy", "scipy", "python_speech_features",
-             "pymicro-vad", "soxr", "audiomentations")  # fmt: skip
+             "soxr", "audiomentations")  # fmt: skip
     versions: dict[str, Any] = {"python": platform.python_version()}
     for name in names:
         try:

@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.audio.block import Block, Samples
-from undertone.recognition.classifier import Classifier, network_input, quantize
+from undertone.recognition.classifier import Classifier, network_input
 from undertone.recognition.interpreter import Int8Interpreter
 from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.quantization import quantize
 from undertone.recognition.windows import split_windows
 from undertone_training.errors import RunError
 from undertone_training.learning.runs import Run
@@ -147,7 +148,7 @@ def system_of(run: Run, form: str) -> System:
     recipe, normalization = run.info.recipe, run.calibration.normalization
     detect, frames_of = _front_end(run, form)
 
-    def windows(spoken: Sequence[Samples]) -> Windows:
+    def windows(spoken: Sequence[Any]) -> Windows:
         pieces = [
             split_windows(np.asarray(frames_of(each), np.float64), recipe.windowing)
             for each in spoken
@@ -160,17 +161,19 @@ def system_of(run: Run, form: str) -> System:
 
 def _front_end(
     run: Run, form: str
-) -> tuple[Callable[[Samples], Sequence[Samples]], Callable[[Samples], NDArray[Any]]]:
-    """From samples to segments of speech, and from a segment to its frames."""
+) -> tuple[Callable[[Samples], Sequence[Any]], Callable[[Any], NDArray[Any]]]:
+    """From samples to pieces with speech, and from a piece to its frames.
+
+    A piece is the samples, but a Segment behind the device's gate, which computes the frames.
+    """
     front = run.info.recipe.front_end
     if not isinstance(front, MfccConfig):
         return _everything, front.compute
     if form == "float":
         return _everything, lambda samples: _librosa_mfcc(samples, front)
-    from undertone.recognition.mfcc import Mfcc
-    from undertone_training.features.cache import speech_of
+    from undertone_training.features.gate import speech_of
 
-    return lambda samples: [samples[a:b] for a, b in speech_of(samples)], Mfcc(front).compute
+    return speech_of, lambda segment: segment.frames
 
 
 def _everything(samples: Samples) -> Sequence[Samples]:

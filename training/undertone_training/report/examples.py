@@ -13,7 +13,7 @@ from undertone.audio.block import SAMPLE_RATE_HZ, Samples
 from undertone.emotions import EMOTIONS, colour
 from undertone.recognition.mfcc import Mfcc, MfccConfig
 from undertone_training.corpora.clip import Clip
-from undertone_training.features.cache import speech_of
+from undertone_training.features.gate import speech_of
 from undertone_training.report.pictures import INK, plain, sheet
 
 _RANGE_DB = 60
@@ -68,8 +68,8 @@ def examples(shown: Sequence[Example], note: str, config: MfccConfig) -> Figure:
 
 def _waveform(axes: Axes, example: Example) -> None:
     samples, emotion = example.samples, example.clip.emotion
-    for start, end in speech_of(samples):
-        span = (start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ)
+    for segment in speech_of(samples):
+        span = (segment.time_s, segment.time_s + segment.duration_s)
         axes.axvspan(*span, color=colour(emotion), alpha=0.35, linewidth=0)
     step = max(1, len(samples) // _COLUMNS)  # draw the lowest and highest of so many samples
     pieces = samples[: len(samples) // step * step].reshape(-1, step) / 32768

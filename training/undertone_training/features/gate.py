@@ -1,0 +1,69 @@
+"""The gate that cuts the training segments: the device's own, with the packaged detector."""
+
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+
+from undertone.audio.block import Block, Samples
+from undertone.recognition.bundle import DETECTOR_FILE
+from undertone.recognition.interpreter import Int8Interpreter
+from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.speech_detector import DetectorConfig, SpeechDetector
+from undertone.recognition.speech_gate import GateConfig, Segment, SpeechGate, segments
+from undertone_training.errors import RunError
+
+CONFIG_FILE = "detector.json"
+
+
+def packaged() -> Path:
+    """The folder of the detector that every bundle gets."""
+    return Path(str(resources.files("undertone_training"))) / "detector"
+
+
+@lru_cache(maxsize=4)
+def detector_in(folder: Path) -> tuple[DetectorConfig, bytes]:
+    """A trained detector and its network; raises RunError if it can't be read."""
+    try:
+        content = (folder / CONFIG_FILE).read_bytes()
+        return msgspec.json.decode(content, type=DetectorConfig), (
+            folder / DETECTOR_FILE
+        ).read_bytes()
+    except (OSError, msgspec.DecodeError) as error:
+        raise RunError(
+            f"The speech detector in {folder} can't be read ({error}): install the package again, "
+            "or run `undertone-train fit-detector`."
+        ) from error
+
+
+def packaged_sha256() -> str:
+    """SHA-256 of the packaged detector's network."""
+    return detector_in(packaged())[0].model_sha256
+
+
+def gate(folder: Path | None = None, config: GateConfig | None = None) -> SpeechGate:
+    """A gate as on the device; ``folder`` None: with the packaged detector."""
+    detector, network = detector_in(folder or packaged())
+    # LiteRT, as for the models: tflite-runtime fails in a process with TensorFlow
+    interpreter = Int8Interpreter(network, runtime="litert")
+    return SpeechGate(detector.mfcc, SpeechDetector(detector, interpreter), config)
+
+
+def require_fitting(mfcc: MfccConfig) -> None:
+    """Raise RunError if the packaged detector was trained with other features than ``mfcc``."""
+    if detector_in(packaged())[0].mfcc != mfcc:
+        raise RunError(
+            "The speech detector was trained with other features than those of [mfcc] in the "
+            "recipe: leave [mfcc] out, or train a detector with these features."
+        )
+
+
+@lru_cache(maxsize=1)
+def _own_gate() -> SpeechGate:
+    return gate()
+
+
+def speech_of(samples: Samples) -> list[Segment]:
+    """The segments that the device's gate finds in one recording."""
+    return list(segments([Block(samples, 0.0)], _own_gate()))
