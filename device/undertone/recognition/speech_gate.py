@@ -10,8 +10,8 @@ hardly moves them; the level only decides whether the detector is asked.
 The frames of a segment are passed on with it, so that each is computed once.
 
 A segment may still be a mistake.  It therefore says whether the detector was sure of enough of its
-frames and whether its level varies as that of syllables, so that the pipeline can drop it.  Training keeps all segments, because its clips are known
-to be speech.
+frames and whether its level varies as that of syllables, so that the pipeline can drop it.
+Training keeps all segments, because its clips are known to be speech.
 """
 
 import math
@@ -227,7 +227,9 @@ class SpeechGate:
         parts: list[_PartMaker] = []
         if self._awake:  # the last frames are padded with zeros, the last repeated for the detector
             silence = np.zeros(self._length, np.int16)
-            self._hops += [_Hop(silence, 0.0, SILENCE_DBFS, is_loud=False) for _ in range(self._padding)]
+            self._hops += [
+                _Hop(silence, 0.0, SILENCE_DBFS, is_loud=False) for _ in range(self._padding)
+            ]
             self._listen(parts, repeated=self._detector.ahead)
         if self.is_open:
             self._end(parts)
@@ -276,6 +278,8 @@ class SpeechGate:
         self._pushed = len(self._hops)
         if repeated:
             frames = np.concatenate([frames, np.repeat(frames[-1:], repeated, axis=0)])
+            for hop in self._hops[max(0, self._framed - self._padding) : self._framed]:
+                hop.energies = np.full_like(hop.energies, -np.inf)  # the step to zero is no sound
         for probability in self._detector.push(frames).tolist()[: self._framed - self._answered]:
             self._answer(probability, parts)
         unanswered = self._hops[self._answered :]
@@ -390,8 +394,11 @@ def _parts(blocks: Iterable[Block], gate: SpeechGate) -> Iterator[SpeechPart]:
 
 
 def _levels_dbfs(hops: Samples) -> list[float]:
-    """Level of each hop (rows of int16) in dBFS, at least ``SILENCE_DBFS``."""
-    floats = hops.astype(np.float32)
-    energies: list[float] = np.einsum("ij,ij->i", floats, floats).tolist()
-    length = hops.shape[1]
-    return [max(dbfs(energy / length), SILENCE_DBFS) for energy in energies]
+    """Level of each hop (rows of int16) in dBFS, at least ``SILENCE_DBFS``.
+
+    Without the hop's mean: a microphone's offset is no sound.
+    """
+    floats = hops.astype(np.float64)
+    powers = np.einsum("ij,ij->i", floats, floats) / hops.shape[1]
+    powers = np.maximum(powers - np.square(floats.mean(axis=1)), 0.0)
+    return [max(dbfs(power), SILENCE_DBFS) for power in powers.tolist()]

@@ -31,6 +31,12 @@ def test_recordings_without_a_number_are_kinds_of_their_own(tmp_path: Path) -> N
     assert names(noise.for_testing(tmp_path)) == ["river.flac"]
 
 
+def test_only_a_number_is_no_part_of_the_kind(tmp_path: Path) -> None:
+    write(tmp_path, "rain_roof_0.flac", "rain_wood.flac", "rain_roof_1.flac")
+    assert names(noise.for_training(tmp_path)) == ["rain_roof_0.flac", "rain_roof_1.flac"]
+    assert names(noise.for_testing(tmp_path)) == ["rain_wood.flac"]
+
+
 def test_a_single_kind_trains_and_nothing_tests(tmp_path: Path) -> None:
     write(tmp_path, "fan_0.flac", "fan_1.flac")
     assert names(noise.for_training(tmp_path)) == ["fan_0.flac", "fan_1.flac"]

@@ -14,7 +14,7 @@ from undertone.recognition.mfcc import Mfcc, MfccConfig
 from undertone_training.corpora import scan
 from undertone_training.corpora.noise import for_training
 from undertone_training.detection import clips as voices
-from undertone_training.detection import mixtures, piece_files
+from undertone_training.detection import mixtures
 from undertone_training.detection.mixtures import Examples, Material, examples, mixture, speaking
 
 CONFIG = MfccConfig()
@@ -102,7 +102,6 @@ class Recorder:
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of two mixtures each, made in threads: other processes would not know about it."""
     monkeypatch.setattr(mixtures, "PIECE", 2)
-    monkeypatch.setattr(piece_files, "PIECE", 2)
     monkeypatch.setattr(
         mixtures, "ProcessPoolExecutor", lambda jobs, **others: ThreadPoolExecutor(1)
     )
@@ -114,7 +113,7 @@ def test_an_interrupted_set_is_continued_where_it_stopped(
 ) -> None:
     whole = examples(material, CONFIG, 5, 0, tmp_path)
     assert whole.frames.shape == (6, len(whole.speech[0]), CONFIG.n_coefficients)
-    files = piece_files.piece_files(material, CONFIG, 5, 0, tmp_path)
+    files = mixtures.piece_files(material, CONFIG, 5, 0, tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted(files)
     # killed while it wrote the second file
     files[1].rename(files[1].with_suffix(".part"))
@@ -126,6 +125,16 @@ def test_an_interrupted_set_is_continued_where_it_stopped(
     assert [files[0].stat().st_mtime_ns, files[2].stat().st_mtime_ns] == kept
     assert sorted(tmp_path.iterdir()) == sorted(files)
     assert_equal(again, whole)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_file_damaged_by_a_power_cut_is_made_again(material: Material, tmp_path: Path) -> None:
+    whole = examples(material, CONFIG, 2, 0, tmp_path)
+    (file,) = tmp_path.iterdir()
+    content = file.read_bytes()
+    for damaged in (b"", content[:100], content[: len(content) // 2]):
+        file.write_bytes(damaged)
+        assert_equal(examples(material, CONFIG, 2, 0, tmp_path), whole)
 
 
 @pytest.mark.usefixtures("small_pieces")
@@ -144,7 +153,7 @@ def test_another_seed_or_other_material_makes_another_set(
 def test_a_set_takes_about_the_space_that_is_stated(material: Material, tmp_path: Path) -> None:
     examples(material, CONFIG, 2, 0, tmp_path)
     (file,) = tmp_path.iterdir()
-    assert 2 * piece_files.size_bytes(CONFIG) == pytest.approx(file.stat().st_size, rel=0.05)
+    assert 2 * mixtures.size_bytes(CONFIG) == pytest.approx(file.stat().st_size, rel=0.05)
 
 
 def assert_equal(one: Examples, other: Examples) -> None:

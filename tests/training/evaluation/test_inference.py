@@ -10,8 +10,10 @@ from undertone.audio.files import read_blocks
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier, network_input
 from undertone.recognition.pipeline import classify
+from undertone.recognition.speech_gate import SpeechGate
 from undertone_training.evaluation.inference import through_device
 from undertone_training.features.cache import ClipFeatures
+from undertone_training.features.gate import gate
 from undertone_training.features.windows import windows_of
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
@@ -51,6 +53,9 @@ class Recorder:
     def __init__(self, manifest: bundle.Manifest) -> None:
         self.manifest = manifest
         self.windows: list[np.ndarray] = []
+
+    def gate(self) -> SpeechGate:
+        return gate()
 
     def logits(self, window: np.ndarray) -> np.ndarray:
         self.windows.append(window)

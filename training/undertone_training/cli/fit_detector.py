@@ -1,7 +1,6 @@
 """``undertone-train fit-detector``: the speech detector that goes into every bundle."""
 
 import tempfile
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,11 +35,11 @@ speech-detector/mixtures of the folder of the runs, and the training loses one e
     "--mixtures",
     "count",
     type=click.IntRange(min=1, max=1_000_000),
-    default=8000,
+    default=10_000,
     show_default=True,
     help="Number of mixtures of 12 s to train on, rounded up to a multiple of 50.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), default=14, show_default=True)
+@click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True)
 @click.option("--seed", type=common.SEED, default=0, show_default=True)
 @click.option(
     "--output",
@@ -64,7 +63,6 @@ def command(
     measured on it, behind this detector. Recordings of noise, in the folder noise of --data, are
     optional; one kind of them is kept for tests.
     """
-    from undertone.errors import WorkerError
     from undertone.recognition.mfcc import MfccConfig
     from undertone_training.corpora import scan
     from undertone_training.corpora.noise import for_training
@@ -80,10 +78,7 @@ def command(
         return
     _require_writable(mixtures, "--runs")
     _require_writable(output, "--output")
-    try:
-        made = examples(material, MfccConfig(), count, seed, mixtures, jobs, common.progress)
-    except BrokenProcessPool as error:
-        raise WorkerError() from error
+    made = examples(material, MfccConfig(), count, seed, mixtures, jobs, common.progress)
     common.load_tensorflow()
     from undertone_training.detection.fit import Plan, fit
 
@@ -94,9 +89,8 @@ def command(
 def _describe(material: "Material", count: int, seed: int, folder: Path) -> None:
     """Print what the mixtures are made of, and how many of them are there already."""
     from undertone.recognition.mfcc import MfccConfig
-    from undertone_training.corpora.noise import _kind as kind
-    from undertone_training.detection.mixtures import DURATION_S, PIECE
-    from undertone_training.detection.piece_files import piece_files, size_bytes
+    from undertone_training.corpora.noise import kind
+    from undertone_training.detection.mixtures import DURATION_S, PIECE, piece_files, size_bytes
 
     for corpus, clips in material.clips.items():
         speakers = {clip.speaker for clip in clips}
@@ -131,10 +125,10 @@ def _report(folder: Path) -> None:
     from undertone_training.features.gate import CONFIG_FILE, detector_in
 
     config, network = detector_in(folder)
-    for last in config.training["history"][-1:]:
-        click.echo(
-            f"held-out mixtures of the same voices: {100 * last['val_accuracy']:.1f} % of the "
-            f"frames are right, loss {last['val_loss']:.4f}"
-        )
+    held_out = config.training["held_out"]
+    click.echo(
+        f"held-out mixtures of the same voices: {100 * held_out['accuracy']:.1f} % of the frames "
+        f"are right, loss {held_out['loss']:.4f}"
+    )
     click.echo(f"{folder / CONFIG_FILE}: written")
     click.echo(f"{folder / DETECTOR_FILE}: {len(network) / 1024:.1f} KB")

@@ -1,10 +1,11 @@
 """Recordings of room and street noise; one kind of noise is kept for tests.
 
-The kind of a recording is its name without the number behind the last underscore: ``street_0.flac``
+The kind of a recording is its name without an underscore and a number at its end: ``street_0.flac``
 is of the kind street.  Figures in noise would say little if training had heard the same kind.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,12 +40,13 @@ def for_training(data: Path) -> NoiseRecordings:
 def for_testing(data: Path) -> NoiseRecordings:
     """Those of the last kind by name, which is not used for training; none if there is one kind."""
     files = _recordings(data)
-    kinds = sorted({_kind(file) for file in files})
-    return NoiseRecordings(tuple(file for file in files if _kind(file) in kinds[1:][-1:]))
+    kinds = sorted({kind(file) for file in files})
+    return NoiseRecordings(tuple(file for file in files if kind(file) in kinds[1:][-1:]))
 
 
-def _kind(file: Path) -> str:
-    return file.stem.rpartition("_")[0] or file.stem
+def kind(file: Path) -> str:
+    """What the recording is of: its name without its number."""
+    return re.sub(r"_[0-9]+$", "", file.stem)
 
 
 def every(data: Path) -> tuple[Path, ...]:

@@ -4,9 +4,11 @@ Each mixture is 12 s long.  Three fifths of them contain speech.  Where it is fo
 before anything is added to it, so noise does not move the labels.
 """
 
+import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing import get_context
@@ -20,6 +22,7 @@ from scipy.signal import butter, oaconvolve, sosfilt
 from threadpoolctl import threadpool_limits
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples, to_int16
+from undertone.errors import WorkerError
 from undertone.recognition.mfcc import Mfcc, MfccConfig
 from undertone_training.corpora.clip import AudioRef, Clip
 from undertone_training.detection.random_sounds import Sound, coloured_noise, random_sound
@@ -148,9 +151,9 @@ def speaking(samples: NDArray[np.float64]) -> NDArray[np.bool_]:
     whole = len(samples) // _LABEL_FRAME
     framed = samples[: whole * _LABEL_FRAME].reshape(whole, _LABEL_FRAME)
     levels = 10 * np.log10(np.maximum(np.square(framed).mean(axis=1), 1e-9))
-    if not whole:
+    loud, quiet = np.percentile(levels, [95, 5]) if whole else (0.0, 0.0)
+    if loud <= 0:  # silence: less than one step of int16
         return np.zeros(len(samples), np.bool_)
-    loud, quiet = np.percentile(levels, [95, 5])
     limit = max(loud - _ACTIVE_RANGE_DB, min(quiet + _ABOVE_FLOOR_DB, loud - 12))
     padded = np.pad(levels > limit, _BRIDGED_FRAMES)
     loud_frames = binary_opening(binary_closing(padded, np.ones(_BRIDGED_FRAMES)),
@@ -275,33 +278,62 @@ def examples(
 ) -> Examples:
     """``count`` mixtures, rounded up to whole files, made in ``jobs`` processes.
 
-    Each file of ``PIECE`` mixtures is written to ``folder`` and made once.
+    Each of ``piece_files`` is made once, and again if it is damaged.  Raises AudioSourceError for
+    a recording that can't be read, and WorkerError if a process was killed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    names = [clip.clip_id for clips in material.clips.values() for clip in clips]
-    names += [path.name for path in material.noise]
-    key = zlib.crc32(repr((FORMAT, config, names)).encode())
-    pieces = [
-        (material, config, seed, number, folder / f"mixtures-{key:08x}-{seed}-{number}.npz")
-        for number in range(-(-count // PIECE))
+    files = piece_files(material, config, count, seed, folder)
+    missing = [
+        (material, config, seed, number, file)
+        for number, file in enumerate(files)
+        if not _is_whole(file)
     ]
-    missing = [piece for piece in pieces if not piece[-1].exists()]
-    with (
-        progress("mixtures", len(pieces), len(pieces) - len(missing)) as step,
-        ProcessPoolExecutor(
-            jobs,
-            mp_context=get_context("spawn"),
-            initializer=threadpool_limits,
-            initargs=(1,),
-        ) as pool,
-    ):
-        for _ in pool.map(_write_piece, missing):
-            step()
-    stored = [np.load(path, allow_pickle=False) for *_, path in pieces]
+    try:
+        with (
+            progress("mixtures", len(files), len(files) - len(missing)) as step,
+            ProcessPoolExecutor(
+                jobs,
+                mp_context=get_context("spawn"),
+                initializer=threadpool_limits,
+                initargs=(1,),
+            ) as pool,
+        ):
+            for _ in pool.map(_write_piece, missing):
+                step()
+    except BrokenProcessPool as error:
+        raise WorkerError() from error
+    stored = [np.load(file, allow_pickle=False) for file in files]
     return Examples(
         np.concatenate([piece["frames"] for piece in stored]),
         np.concatenate([piece["speech"] for piece in stored]),
     )
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether the file is there, and not damaged by a power cut."""
+    try:
+        with np.load(file, allow_pickle=False) as piece:
+            return len(piece["frames"]) == len(piece["speech"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return False
+
+
+def piece_files(
+    material: Material, config: MfccConfig, count: int, seed: int, folder: Path
+) -> list[Path]:
+    """Where ``examples`` stores its mixtures, ``PIECE`` in each; some may not be made yet."""
+    names = [clip.clip_id for clips in material.clips.values() for clip in clips]
+    names += [path.name for path in material.noise]
+    key = zlib.crc32(repr((FORMAT, config, names)).encode())
+    return [
+        folder / f"mixtures-{key:08x}-{seed}-{number}.npz" for number in range(-(-count // PIECE))
+    ]
+
+
+def size_bytes(config: MfccConfig) -> int:
+    """Of one mixture: its frames as float16, and a label for each."""
+    frames = (_LENGTH - config.frame_length) // config.hop_length + 1
+    return frames * (config.n_coefficients * np.dtype(np.float16).itemsize + 1)
 
 
 def _write_piece(piece: tuple[Material, MfccConfig, int, int, Path]) -> None:

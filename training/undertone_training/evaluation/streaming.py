@@ -107,7 +107,7 @@ def segments_in(recording: Samples, classifier: Classifier) -> list[ClassifiedSe
 def recording_of(
     clips: Sequence[Clip], generator: np.random.Generator, condition: Condition = CONDITIONS[0]
 ) -> tuple[NDArray[np.float64], list[Span]]:
-    """``clips`` in random order with pauses: the samples, and the first and end sample of each clip in the order of ``clips``."""
+    """``clips`` in random order with pauses, and where each is, in the order of ``clips``."""
     pieces: list[NDArray[np.float64]] = []
     spans: list[Span] = [(0, 0)] * len(clips)
     position = 0

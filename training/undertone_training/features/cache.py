@@ -210,9 +210,7 @@ def _segment_frames(front_end: MfccConfig | FeatureExtractor) -> Callable[[Sampl
     if not isinstance(front_end, MfccConfig):
         return lambda samples: [front_end.compute(samples)]
     require_fitting(front_end)
-    return lambda samples: [
-        segment.frames.astype(np.float32) for segment in speech_of(samples)
-    ]
+    return lambda samples: [segment.frames.astype(np.float32) for segment in speech_of(samples)]
 
 
 def _compute(job: _Job) -> ClipFeatures:

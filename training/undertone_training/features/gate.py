@@ -1,5 +1,6 @@
 """The gate that cuts the training segments: the device's own, with the packaged detector."""
 
+import hashlib
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -26,11 +27,12 @@ def packaged() -> Path:
 def detector_in(folder: Path) -> tuple[DetectorConfig, bytes]:
     """A trained detector and its network; raises RunError if it can't be read."""
     try:
-        content = (folder / CONFIG_FILE).read_bytes()
-        return msgspec.json.decode(content, type=DetectorConfig), (
-            folder / DETECTOR_FILE
-        ).read_bytes()
-    except (OSError, msgspec.DecodeError) as error:
+        config = msgspec.json.decode((folder / CONFIG_FILE).read_bytes(), type=DetectorConfig)
+        network = (folder / DETECTOR_FILE).read_bytes()
+        if hashlib.sha256(network).hexdigest() != config.model_sha256:
+            raise ValueError(f"{DETECTOR_FILE} is another than {CONFIG_FILE} describes")
+        return config, network
+    except (OSError, ValueError) as error:  # msgspec's DecodeError is a ValueError
         raise RunError(
             f"The speech detector in {folder} can't be read ({error}): install the package again, "
             "or run `undertone-train fit-detector`."
