@@ -2,7 +2,8 @@
 
 ``make figures`` runs it.  The figures come from the manifests and reports in models/; what else is
 known about the weights from models/facts.toml; the reference systems from
-docs/references/table.json, written by ``undertone-train compare --references``.
+docs/references/table.json, written by ``undertone-train compare --references``; the speech gate
+from docs/speech-gate/, written by ``undertone-train measure-gate``.
 """
 
 import json
@@ -16,6 +17,7 @@ import msgspec
 import bench_figures
 from pages import rewritten, table
 from undertone.recognition import bundle
+from undertone_training.detection.measure import GateReport
 from undertone_training.evaluation.conditions import (
     ConditionFigures,
     ConditionsReport,
@@ -41,6 +43,7 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 ACCURACY = ROOT / "docs" / "accuracy.md"
 REFERENCES = ROOT / "docs" / "references" / "table.json"
+SPEECH_GATE = ROOT / "docs" / "speech-gate.md"
 FACTS = ROOT / "models" / "facts.toml"
 BEGIN = "<!-- figures: written by tools/docs_figures.py -->"
 
@@ -120,6 +123,7 @@ def pages() -> dict[Path, str]:
         README: rewritten(README.read_text(), BEGIN, readme(found)),
         ACCURACY: rewritten(ACCURACY.read_text(), BEGIN, accuracy(found, references)),
         REFERENCES.with_suffix(".md"): f"{markdown(reference_table())}\n",
+        SPEECH_GATE: rewritten(SPEECH_GATE.read_text(), BEGIN, speech_gate(gate_reports())),
         **{
             each.folder / "README.md": model_card(each.manifest, each.folder / "report", each.facts)
             for each in found
@@ -130,6 +134,63 @@ def pages() -> dict[Path, str]:
 def reference_table() -> Table:
     """The reference systems compared with ours."""
     return msgspec.json.decode(REFERENCES.read_bytes(), type=Table)
+
+
+def gate_reports() -> list[GateReport]:
+    """What the speech gate made of each corpus."""
+    return [
+        msgspec.json.decode(path.read_bytes(), type=GateReport)
+        for path in sorted(SPEECH_GATE.with_suffix("").glob("*.json"))
+    ]
+
+
+def speech_gate(reports: Sequence[GateReport]) -> str:
+    """The part of the page about the speech gate: speech in noise, then sounds without speech."""
+    found = [
+        (
+            _MEASURED[report.corpus],
+            each.condition,
+            f"{each.missed} of {each.clips}",
+            str(each.merged),
+            str(each.false_segments),
+            *(
+                f"{shift.mean_ms:.0f} / {shift.percentile_90_ms:.0f}" if shift else "–"
+                for shift in (each.start, each.end)
+            ),
+        )
+        for report in reports
+        for each in report.found
+    ]
+    head = ("clips", "condition", "missed", "merged", "false", "start moves, ms", "end moves, ms")
+    sounds = reports[0].mistaken
+    mistaken = [
+        (
+            title,
+            f"{sum(each.minutes for each in chosen):.0f}",
+            str(sum(each.segments for each in chosen)),
+        )
+        for title, chosen in (
+            ("generated for this measurement", [s for s in sounds if s.kind == "generated sounds"]),
+            ("recorded noise that training uses", [s for s in sounds if s.trained_with]),
+            (
+                "recorded noise of another kind",
+                [s for s in sounds if s.kind == "recorded noise" and not s.trained_with],
+            ),
+            ("synthetic sounds", [s for s in sounds if s.kind == "made sounds"]),
+        )
+    ]
+    return "\n\n".join(
+        (
+            table(head, found, left=2),
+            table(("sounds without speech", "minutes", "false segments"), mistaken),
+        )
+    )
+
+
+_MEASURED = {
+    "choosing": "CREMA-D and nEMO, which the settings are chosen with",
+    "ravdess": "RAVDESS, which only tests",
+}
 
 
 def readme(models: Sequence[Model]) -> str:

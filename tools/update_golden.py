@@ -28,6 +28,7 @@ def _outputs(name: str) -> dict[str, object]:
         }
     return {
         "model_sha256": classifier.manifest.model_sha256,
+        "detector_sha256": classifier.manifest.detector.model_sha256,
         "probabilities": probabilities,
     }
 

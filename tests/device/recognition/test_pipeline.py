@@ -43,8 +43,9 @@ def test_golden_outputs(name):
     """tools/update_golden.py writes them again after a bundle is promoted."""
     reference = Classifier(bundle.load(name), reference_kernels=True)
     found = {clip.name: classify(read_blocks(clip), reference).overall.scores for clip in clips()}
-    golden = json.loads(GOLDEN.read_text())[name]
-    assert golden["model_sha256"] == reference.manifest.model_sha256, "promoted without new golden"
+    golden, manifest = json.loads(GOLDEN.read_text())[name], reference.manifest
+    models = [manifest.model_sha256, manifest.detector.model_sha256]
+    assert [golden["model_sha256"], golden["detector_sha256"]] == models, "promoted without it"
     assert list(found) == list(golden["probabilities"])
     for clip, probabilities in found.items():
         assert probabilities == pytest.approx(golden["probabilities"][clip], abs=1e-4)

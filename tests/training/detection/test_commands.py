@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from miniature import TrainedDetector, train
 
+from undertone_training.corpora.random_sounds import MAKERS
 from undertone_training.detection import measure
 from undertone_training.detection.measure import GateReport
-from undertone_training.detection.random_sounds import MAKERS
 from undertone_training.features.gate import packaged_sha256
 
 pytestmark = pytest.mark.xdist_group("tensorflow")

@@ -5,20 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from miniature import write
 
 from undertone import samples
 from undertone.audio.block import Block
 from undertone.recognition.speech_gate import SpeechPart
 from undertone_training.corpora import scan
 from undertone_training.corpora.clip import AudioRef, Clip
+from undertone_training.corpora.random_sounds import MAKERS
 from undertone_training.detection import clips as voices
 from undertone_training.detection import measure
 from undertone_training.detection.measure import Condition, Shift
-from undertone_training.detection.random_sounds import MAKERS
-from undertone_training.errors import CorpusError
 from undertone_training.evaluation.false_alarms import LEVELS_DBFS, sounds
-from undertone_training.evaluation.streaming import SPEECH_DBFS, Span, recording_of
+from undertone_training.evaluation.streaming import Span, recording_of
 
 SEED = 4
 MS = 16
@@ -153,29 +151,6 @@ def test_conditions_are_quiet_noise_and_babble_as_far_as_there_is_any(
     ]  # fmt: skip
     assert [each.snr_db for each in made] == [None, 20.0, 10.0, 5.0, 10.0]
     assert [each.name for each in measure.conditions([], [], np.random.default_rng(0))] == ["quiet"]
-
-
-def test_babble_is_four_equally_loud_voices_and_skips_silent_clips(
-    clips: list[Clip], tmp_path: Path
-) -> None:
-    write(tmp_path / "silent.wav", np.zeros(16_000))
-    silent = Clip(
-        corpus="x", clip_id="0", speaker="1", emotion="sad",
-        source=AudioRef(tmp_path / "silent.wav"),
-    )  # fmt: skip
-    made = [
-        measure.babble(each, 20.0, np.random.default_rng(seed))
-        for each, seed in ((clips, 1), (clips, 1), (clips, 2), ([silent, *clips], 1))
-    ]
-    for sound in made:
-        assert sound.shape == (20 * 16_000,)
-        assert np.isfinite(sound).all()
-        level = 10 * np.log10(np.square(sound / 32_768).mean())
-        assert SPEECH_DBFS < level < SPEECH_DBFS + 6  # of one voice, and of four
-    np.testing.assert_array_equal(made[0], made[1])
-    assert not np.array_equal(made[0], made[2])
-    with pytest.raises(CorpusError, match="no sound in any clip"):
-        measure.babble([silent], 20.0, np.random.default_rng(0))
 
 
 def test_clips_are_drawn_evenly_from_the_corpora_without_silent_ones(corpora: Path) -> None:

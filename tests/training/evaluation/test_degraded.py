@@ -15,7 +15,7 @@ from undertone_training.evaluation.degraded import (
     in_babble,
     opus,
 )
-from undertone_training.evaluation.streaming import at_level
+from undertone_training.evaluation.levels import at_level
 
 
 def noise(seconds: float = 1.0, seed: int = 0) -> Samples:

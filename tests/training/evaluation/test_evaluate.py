@@ -105,6 +105,9 @@ def test_live_figures_are_kept_apart_by_protocol_and_noise(
 ) -> None:
     reports = sorted(path.name for path in (pipeline.quick / "report").glob("live*.json"))
     assert reports == [
+        "live-from-afar.json",
+        "live-in-a-room.json",
+        "live-music-at-10-db-snr.json",
         "live-no-noise.json",
         "live-room-noise-at-10-db-snr.json",
         "live-room-noise-at-20-db-snr.json",

@@ -141,6 +141,8 @@ def _evaluate_runs(
     sample: int | None,
 ) -> None:
     from undertone_training.corpora.noise import for_testing
+    from undertone_training.detection.clips import for_babble
+    from undertone_training.evaluation.backgrounds import backgrounds
     from undertone_training.evaluation.test_clips import (
         cross_corpus_tests,
         held_out_tests,
@@ -165,9 +167,11 @@ def _evaluate_runs(
         left_out += reasons
         notes += [f"the clips are those of {test.protocol}" for test in tests]
     tests = [replace(test, clips=sampled(test.clips, sample)) for test in tests]
-    noise = for_testing(data).files
+    noise, voices = for_testing(data).files, for_babble(clips.values())
     if protocol == "live" and not noise:
-        left_out.append(f"no recordings in {data / 'noise'}: only without noise")
+        left_out.append(f"no recordings in {data / 'noise'} of a kind for tests: not in noise")
+    if protocol == "live" and not voices:
+        left_out.append(f"no clips of CREMA-D or nEMO in {data}: not among voices")
     common.load_tensorflow()
     from undertone_training.evaluation.evaluate import (
         cross_corpus_result,
@@ -192,9 +196,10 @@ def _evaluate_runs(
         _write_conditions(folder, protocol, tested, list(dict.fromkeys(notes)))
         return
     outcomes: list[Outcome] = []
+    behind = backgrounds(noise, voices, seed=0) if protocol == "live" else {}
     for test in tests:
         if protocol == "live":
-            for outcome in evaluate_live(test, noise):
+            for outcome in evaluate_live(test, behind):
                 outcomes.append(outcome)
                 title = f"{test.run.folder} {outcome.protocol}"
                 _print_figures(title, outcome.predictions, outcome.live)

@@ -16,18 +16,13 @@ from undertone.audio.block import BLOCK_LENGTH, SAMPLE_RATE_HZ, Block, Samples
 from undertone.recognition.speech_gate import GateConfig, SpeechGate, segments
 from undertone.support.strict import Strict
 from undertone_training.corpora import noise, scan
-from undertone_training.corpora.clip import AudioRef, Clip
+from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.random_sounds import MAKERS
 from undertone_training.detection import clips as voices
-from undertone_training.detection.random_sounds import MAKERS
-from undertone_training.errors import CorpusError
 from undertone_training.evaluation import false_alarms
-from undertone_training.evaluation.streaming import (
-    SPEECH_DBFS,
-    Span,
-    at_level,
-    in_noise,
-    recording_of,
-)
+from undertone_training.evaluation.backgrounds import DURATION_S, VOICES, babble, recorded_noise
+from undertone_training.evaluation.levels import at_level, in_noise
+from undertone_training.evaluation.streaming import Span, recording_of
 from undertone_training.features.gate import detector_in, gate
 from undertone_training.progress import Progress, silent
 
@@ -36,8 +31,6 @@ MakeGate = Callable[[], SpeechGate]
 SNRS_DB = (20.0, 10.0, 5.0)
 """Ratios of the voices' level to that of recorded noise."""
 BABBLE_SNR_DB = 10.0
-BABBLE_VOICES = 4
-BABBLE_S = 480.0
 
 GENERATED_S = 10.0
 """Length of a generated sound."""
@@ -174,44 +167,13 @@ def conditions(
     """
     made = [Condition("quiet")]
     if recordings:
-        recorded = np.concatenate([AudioRef(path).read() for path in recordings]).astype(np.float64)
+        recorded = recorded_noise(recordings)
         made += [Condition(f"noise at {snr_db:.0f} dB SNR", recorded, snr_db) for snr_db in SNRS_DB]
     if babblers:
-        babbled = babble(babblers, BABBLE_S, generator)
-        name = f"{BABBLE_VOICES} voices at {BABBLE_SNR_DB:.0f} dB SNR"
+        babbled = babble(babblers, DURATION_S, generator)
+        name = f"{VOICES} voices at {BABBLE_SNR_DB:.0f} dB SNR"
         made.append(Condition(name, babbled, BABBLE_SNR_DB))
     return made
-
-
-def babble(
-    clips: Sequence[Clip], duration_s: float, generator: np.random.Generator
-) -> NDArray[np.float64]:
-    """``BABBLE_VOICES`` tracks of random clips, all at one level, at once.
-
-    Raises CorpusError if there is no sound in any clip.
-    """
-    length = round(duration_s * SAMPLE_RATE_HZ)
-    sound = np.zeros(length)
-    for _ in range(BABBLE_VOICES):
-        sound += _track(clips, length, generator)
-    return sound
-
-
-def _track(
-    clips: Sequence[Clip], length: int, generator: np.random.Generator
-) -> NDArray[np.float64]:
-    """One clip after another, and again from the first when there is none left."""
-    pieces: list[NDArray[np.float64]] = []
-    for index in generator.permutation(len(clips)):
-        samples = clips[index].source.read()
-        if samples.any():
-            pieces.append(at_level(samples, SPEECH_DBFS))
-        if sum(map(len, pieces)) >= length:
-            break
-    if not pieces:
-        raise CorpusError("There is no sound in any clip: download the corpus again.")
-    track = np.concatenate(pieces)
-    return np.resize(np.roll(track, generator.integers(len(track))), length)
 
 
 def find(

@@ -25,7 +25,7 @@ from undertone.audio.block import SAMPLE_RATE_HZ, Samples, to_int16
 from undertone.errors import WorkerError
 from undertone.recognition.mfcc import Mfcc, MfccConfig
 from undertone_training.corpora.clip import AudioRef, Clip
-from undertone_training.detection.random_sounds import Sound, coloured_noise, random_sound
+from undertone_training.corpora.random_sounds import Sound, coloured_noise, random_sound
 from undertone_training.features.reverberation import impulse_responses
 from undertone_training.progress import Progress, silent
 

@@ -13,7 +13,7 @@ from undertone.recognition.classifier import Classifier
 from undertone_training.corpora.clip import Clip
 from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.evaluation.inference import through_device
-from undertone_training.evaluation.streaming import at_level, clipped
+from undertone_training.evaluation.levels import at_level, clipped
 from undertone_training.features.reverberation import reverberant
 from undertone_training.progress import Progress, silent
 

@@ -1,15 +1,14 @@
 """Tests a run's float and int8 models, clip by clip and through the whole device path."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.audio.files import read_blocks
 from undertone.recognition.classifier import Classifier
 from undertone_training.corpora.splits import LEAVE_ONE_CORPUS_OUT
+from undertone_training.evaluation.backgrounds import Background
 from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.evaluation.embeddings import embed_run
 from undertone_training.evaluation.results import Cost, LiveCounts, Outcome, Verdicts
@@ -63,15 +62,17 @@ def cross_corpus_result(test: RunTest, outcome: Outcome) -> ConditionPredictions
     )
 
 
-def evaluate_live(test: RunTest, noise_files: Sequence[Path]) -> Iterator[Outcome]:
-    """Test a run by the ``live`` protocol, without noise and with the available noise."""
+def evaluate_live(
+    test: RunTest, backgrounds: Mapping[Background, NDArray[np.float64]]
+) -> Iterator[Outcome]:
+    """Test a run by the ``live`` protocol, in a quiet room and with the available backgrounds."""
     run = test.run
     cost = cost_of(run)
     classifier = Classifier(bundle_of(run, run.info.recipe.name), runtime="litert")
-    noise = room_noise(noise_files)
     for condition in CONDITIONS:
-        if condition.snr_db is not None and noise is None:
+        if condition.background and condition.background not in backgrounds:
             continue
+        noise = backgrounds[condition.background] if condition.background else None
         found = stream(test.clips, classifier, condition, noise, run.info.seed)
         name = condition.name
         if test.protocol != "speaker-independent":
@@ -122,15 +123,6 @@ def cost_of(run: Run) -> Cost:
         multiply_accumulates=vocal_tracts * multiply_accumulates(model),
         fit_s=round(run.calibration.fit_s, 1),
     )
-
-
-def room_noise(files: Sequence[Path]) -> NDArray[np.float64] | None:
-    """All noise recordings in succession, each at the same mean power; None if there are none."""
-    recordings = []
-    for path in files:
-        samples = np.concatenate([block.samples for block in read_blocks(path)]).astype(np.float64)
-        recordings.append(samples / max(np.sqrt(np.square(samples).mean()), 1e-9))
-    return np.concatenate(recordings) if recordings else None
 
 
 def _forms(run: Run, forms: Sequence[str]) -> dict[str, WindowLogits]:

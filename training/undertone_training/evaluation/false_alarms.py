@@ -14,8 +14,9 @@ from undertone.recognition.classifier import Classifier
 from undertone.support.strict import Strict
 from undertone_training.corpora import noise
 from undertone_training.corpora.synthetic_sounds import NAMES, Sound, synthesise
+from undertone_training.evaluation.levels import at_level, in_noise
 from undertone_training.evaluation.results import NOISE_FILE, read_report, save_report
-from undertone_training.evaluation.streaming import at_level, in_noise, segments_in
+from undertone_training.evaluation.streaming import segments_in
 from undertone_training.progress import Progress, silent
 
 LEVELS_DBFS = (-20.0, -35.0, -50.0)

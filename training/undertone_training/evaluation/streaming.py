@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,27 +10,15 @@ from undertone.audio.block import BLOCK_LENGTH, SAMPLE_RATE_HZ, Block, Samples
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.pipeline import ClassifiedSegment, Pipeline
 from undertone_training.corpora.clip import Clip
+from undertone_training.evaluation.backgrounds import Background
 from undertone_training.evaluation.inference import row_of
+from undertone_training.evaluation.levels import SPEECH_DBFS, at_level, in_noise
 from undertone_training.features.reverberation import reverberant
 from undertone_training.learning.predict import predictions_of
 from undertone_training.metrics import Predictions
 
 PAUSE_S = (1.0, 4.0)
 """Shortest and longest pause between two clips."""
-
-SPEECH_DBFS = -25.0
-"""Level of every clip while the actor speaks, so that a ratio holds for each: whispers and shouts
-of RAVDESS are 40 dB apart, and the network does not get the level."""
-
-_LEVEL_LENGTH = 160
-"""Samples whose level is measured: 10 ms."""
-
-ACTIVE_RANGE_DB = 30.0
-"""Frames of 10 ms that are at most this far below a clip's loudest frame count as speech."""
-
-ROOM_DBFS = -75.0
-"""Level of the noise in a quiet room, where the protocol adds none."""
-
 
 Span = tuple[int, int]
 """First sample of a stretch of a recording, and the one after its last."""
@@ -41,12 +28,14 @@ Span = tuple[int, int]
 class Condition:
     """How the recording of the protocol is made.
 
-    snr_db: ratio of speech to recorded noise; None adds that of a quiet room.
+    background: what sounds throughout, ``snr_db`` below the clips while they speak; None is the
+        noise of a quiet room.
     dbfs: level of every clip while the actor speaks. reverberant: whether in a living room, 2 m
         from the microphone.
     """
 
     name: str
+    background: Background | None = None
     snr_db: float | None = None
     dbfs: float = SPEECH_DBFS
     reverberant: bool = False
@@ -54,13 +43,15 @@ class Condition:
 
 CONDITIONS = (
     Condition("live, no noise"),
-    Condition("live, room noise at 20 dB SNR", 20.0),
-    Condition("live, room noise at 10 dB SNR", 10.0),
-    Condition("live, room noise at 5 dB SNR", 5.0),
+    Condition("live, room noise at 20 dB SNR", "recorded noise", 20.0),
+    Condition("live, room noise at 10 dB SNR", "recorded noise", 10.0),
+    Condition("live, room noise at 5 dB SNR", "recorded noise", 5.0),
+    Condition("live, four voices at 10 dB SNR", "voices", 10.0),
+    Condition("live, music at 10 dB SNR", "music", 10.0),
     Condition("live, in a room", reverberant=True),
     Condition("live, from afar", dbfs=-50.0, reverberant=True),
 )
-"""Of the protocol: those with recorded noise are left out where there is none."""
+"""Of the protocol: those whose background can't be made are left out."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +77,7 @@ def stream(
 ) -> StreamResult:
     """Put ``clips`` (shuffled) into one recording and play it to the device's pipeline.
 
-    noise: float samples, repeated as needed, for a condition with noise.
+    noise: float samples, repeated as needed, for a condition with a background.
     """
     clean, spans = recording_of(clips, np.random.default_rng(seed), condition)
     recording = in_noise(clean, noise, condition.snr_db, seed)
@@ -120,40 +111,6 @@ def recording_of(
         spans[index] = (position + pause, position + pause + len(samples))
         position += pause + len(samples)
     return np.concatenate([*pieces, np.zeros(SAMPLE_RATE_HZ)]), spans
-
-
-def at_level(samples: NDArray[Any], dbfs: float) -> NDArray[np.float64]:
-    """``samples``, not all 0, scaled so that their loud frames have the level ``dbfs`` in int16."""
-    whole = samples[: len(samples) // _LEVEL_LENGTH * _LEVEL_LENGTH].reshape(-1, _LEVEL_LENGTH)
-    power = np.square(whole, dtype=np.float64).mean(axis=1)
-    active = power[power >= power.max() / 10 ** (ACTIVE_RANGE_DB / 10)].mean()
-    scaled: NDArray[np.float64] = samples * (_amplitude(dbfs) / np.sqrt(active))
-    return scaled
-
-
-def _amplitude(dbfs: float) -> float:
-    return float(32768 * 10 ** (dbfs / 20))
-
-
-def in_noise(
-    recording: NDArray[np.float64],
-    noise: NDArray[np.float64] | None,
-    snr_db: float | None,
-    seed: int,
-) -> Samples:
-    """``recording`` with ``noise`` added throughout; None adds that of a quiet room."""
-    wanted_dbfs = ROOM_DBFS if snr_db is None else SPEECH_DBFS - snr_db
-    if noise is None or snr_db is None:
-        noise = np.random.default_rng([seed, 1]).normal(size=len(recording))
-    added = np.resize(noise, len(recording))
-    added = added * (_amplitude(wanted_dbfs) / np.sqrt(np.square(added).mean()))
-    return clipped(recording + added)
-
-
-def clipped(samples: NDArray[np.float64]) -> Samples:
-    """Floats on the scale of int16 as int16, limited at full scale."""
-    limited: Samples = np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
-    return limited
 
 
 def _matched(

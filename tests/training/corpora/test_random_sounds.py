@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from undertone.audio.block import SAMPLE_RATE_HZ
-from undertone_training.detection.random_sounds import MAKERS, random_sound
+from undertone_training.corpora.random_sounds import MAKERS, random_sound
 
 
 @pytest.mark.parametrize("name", MAKERS)
