@@ -89,6 +89,28 @@ def test_the_table_sets_them_beside_ours(
     assert (costs.parent / "table.png").read_bytes() == png(picture(table(costs, folders)))
 
 
+def test_an_earlier_table_has_the_accuracy_of_systems_without_a_report(
+    systems: Path, costs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = (costs.parent, systems / "runs/mfcc-cnn")
+    command = ("compare", costs.parent, "--references", costs)
+    assert train(*command) == 1
+    assert "no report on mfcc-cnn" in capsys.readouterr().err
+    earlier = tmp_path / "earlier.json"
+    assert train("compare", *folders, "--references", costs, "--output", earlier) == 0
+    before = json.loads(earlier.read_text())
+    changed = json.loads(costs.read_text())
+    changed["measured"][-1]["file_bytes"] *= 2
+    costs.write_text(json.dumps(changed))
+    _, theirs = table(costs, folders[:1], earlier).systems
+    assert theirs.ratios["int8"].file == 8.0
+    kept = json.loads(msgspec.json.encode(theirs.dependent))
+    assert kept == before["systems"][1]["dependent"]
+    earlier.write_text("[]")
+    assert train(*command, "--accuracy", earlier) == 1
+    assert "is no table that can be read" in capsys.readouterr().err
+
+
 def test_the_chart_has_a_mark_for_each_form_of_each_system() -> None:
     def system(name: str, published: Published | None, int8_uar: Spread | None) -> Standing:
         float_uar = Spread(0.7, None)

@@ -31,6 +31,7 @@ Examples:
   undertone-train compare runs/compact models/ravdess8-compact
   undertone-train compare runs --output figures.md
   undertone-train compare runs --references costs.json --output references.png
+  undertone-train compare runs/compact --references costs.json --accuracy table.json
 """,
 )
 @click.argument("folders", nargs=-1, required=True, type=common.FOLDER, metavar="FOLDER...")
@@ -49,6 +50,12 @@ Examples:
     help="Compare the reference systems with ours, including the costs in this file of `measure`.",
 )
 @click.option(
+    "--accuracy",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="TABLE.json",
+    help="With --references: an earlier table, whose accuracy counts for systems without a report.",
+)
+@click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     callback=_checked_ending,
@@ -56,7 +63,11 @@ Examples:
     help="Write to a file instead; its ending gives the format, PNG with --references only.",
 )
 def command(
-    folders: tuple[Path, ...], form: str, references: Path | None, output: Path | None
+    folders: tuple[Path, ...],
+    form: str,
+    references: Path | None,
+    accuracy: Path | None,
+    output: Path | None,
 ) -> None:
     """Show the results of `evaluate` in each FOLDER, of runs or of a bundle: one row per report.
 
@@ -65,7 +76,7 @@ def command(
     speakers. Compare rows of one protocol only; the best of each comes first.
     """
     if references:
-        _references(references, folders, form, output)
+        _references(references, folders, accuracy, form, output)
         return
     from undertone_training.evaluation.results import ranked, rows_of
 
@@ -82,11 +93,13 @@ def command(
         common.table(_HEAD, _cells(rows), "ll" + "r" * (len(_HEAD) - 2))
 
 
-def _references(costs: Path, folders: Sequence[Path], form: str, output: Path | None) -> None:
+def _references(
+    costs: Path, folders: Sequence[Path], accuracy: Path | None, form: str, output: Path | None
+) -> None:
     """Print the reference systems compared with ours, or write them to a file."""
     from undertone_training.references.table import HEAD, markdown, rows, table
 
-    found = table(costs, folders)
+    found = table(costs, folders, accuracy)
     kind = output.suffix[1:] if output else {"markdown": "md"}.get(form, form)
     if kind == "table":
         common.table(HEAD, rows(found), "ll" + "r" * (len(HEAD) - 2))

@@ -72,10 +72,12 @@ class Table(msgspec.Struct, frozen=True):
     systems: tuple[Standing, ...]
 
 
-def table(costs_file: Path, folders: Sequence[Path]) -> Table:
+def table(costs_file: Path, folders: Sequence[Path], earlier: Path | None = None) -> Table:
     """Join the costs with what ``evaluate`` left in ``folders``.
 
-    Raises RunError if the costs can't be read, or contain no int8 model of ours to compare with.
+    earlier: a table that has the accuracy of the systems that no folder has a report on.
+    Raises RunError if a file can't be read, if there is no report on a system, or if the costs
+    contain no int8 model of ours to compare with.
     """
     try:
         costs = read_report(costs_file, Costs)
@@ -93,7 +95,8 @@ def table(costs_file: Path, folders: Sequence[Path]) -> Table:
         )
     reports = [Pooled.load(path) for folder in folders for path in pooled_in(folder)]
     names = dict.fromkeys(one.recipe for one in costs.measured)
-    systems = [_standing(name, costs, reports, ours) for name in names]
+    known = {one.recipe: one for one in _read(earlier).systems} if earlier else {}
+    systems = [_standing(name, costs, reports, ours, known.get(name)) for name in names]
     return Table(
         costs.processor,
         costs.python,
@@ -102,21 +105,49 @@ def table(costs_file: Path, folders: Sequence[Path]) -> Table:
     )
 
 
-def _standing(name: str, costs: Costs, reports: Iterable[Pooled], ours: Measured) -> Standing:
+def _read(path: Path) -> Table:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Table)
+    except (OSError, msgspec.DecodeError) as error:
+        raise RunError(
+            f"{path} is no table that can be read ({error}): name one that "
+            "`undertone-train compare --references` wrote as JSON."
+        ) from error
+
+
+def _standing(
+    name: str,
+    costs: Costs,
+    reports: Iterable[Pooled],
+    ours: Measured,
+    earlier: Standing | None,
+) -> Standing:
     own = [report for report in reports if report.recipe.name == name]
-    if not own:
-        raise RunError(f"There is no report on {name} in these folders: name the one that has it.")
+    if own:
+        accurate = Standing(
+            recipe=name,
+            parameters=own[0].cost.parameters,
+            independent=next(
+                (_reached(each) for each in own if each.protocol == "speaker-independent"), None
+            ),
+            dependent=tuple(
+                _reached(each) for each in own if each.protocol.startswith(SPEAKER_DEPENDENT)
+            ),
+            published=PUBLISHED.get(name),
+            cost=(),
+            unquantized=None,
+            ratios={},
+        )
+    elif earlier:
+        accurate = earlier
+    else:
+        raise RunError(
+            f"There is no report on {name} in these folders: name the one that has it, or an "
+            "earlier table with --accuracy."
+        )
     cost = tuple(each for each in costs.measured if each.recipe == name)
-    return Standing(
-        recipe=name,
-        parameters=own[0].cost.parameters,
-        independent=next(
-            (_reached(each) for each in own if each.protocol == "speaker-independent"), None
-        ),
-        dependent=tuple(
-            _reached(each) for each in own if each.protocol.startswith(SPEAKER_DEPENDENT)
-        ),
-        published=PUBLISHED.get(name),
+    return msgspec.structs.replace(
+        accurate,
         cost=cost,
         unquantized=costs.unquantized.get(name),
         ratios={each.form: _ratios(each, ours) for each in cost},
