@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from miniature import info_for, small
 
+from undertone.recognition.bundle import Normalization
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.features.windows import fit_normalization, windows_of
 from undertone_training.learning.dataset import TrainingBatches
@@ -80,6 +82,17 @@ def test_a_batch_without_changes_has_the_windows_of_the_device(
     drawn = [windows for index in range(6) for windows in batches(own, seed=index, **plain)[0][0]]
     same = [any(np.allclose(one, other, atol=1e-3) for other in device) for one in drawn]
     assert 0.3 < np.mean(same) < 0.75
+
+
+def test_the_normalization_of_a_coefficient_that_never_changes_can_be_stored(
+    clips: list[ClipFeatures],
+) -> None:
+    def flat(frames: np.ndarray) -> np.ndarray:
+        return np.concatenate([frames[:, :-1], np.ones_like(frames[:, -1:])], axis=1)
+
+    same = [replace(each, segments=tuple(map(flat, each.segments))) for each in clips]
+    found = fit_normalization(same, small())
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Normalization) == found
 
 
 def test_tempo_and_vocal_tract_change_the_windows_and_not_their_size(

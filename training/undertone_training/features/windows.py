@@ -47,7 +47,8 @@ def fit_normalization(features: Sequence[ClipFeatures], recipe: Recipe) -> Norma
     plain = recipe.without_vocal_tracts
     windows = np.concatenate([windows_of(clip, plain, unit) for clip in features])
     frames = windows.reshape(-1, windows.shape[-1]).astype(np.float64)
-    deviation = np.maximum(frames.std(axis=0), 1e-9)  # that of a mel band may be tiny
+    # that of a mel band may be tiny, and a calibration with less could not be read again
+    deviation = np.maximum(frames.std(axis=0), 1e-6)
     return replace(
         unit, mean=tuple(frames.mean(axis=0).tolist()), deviation=tuple(deviation.tolist())
     )
