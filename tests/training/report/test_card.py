@@ -40,6 +40,7 @@ MANIFEST: dict[str, Any] = {
         "seed": 7,
         "licence": "CC BY-NC-SA 4.0",
     },
+    "detector": {"corpora": ["cremad", "nemo"]},
     "tools": {"tensorflow": "2.21.0"},
     "commit": "0123456789ab",
 }
@@ -102,6 +103,16 @@ def test_the_card_says_whether_the_weights_were_trained_on_the_tested_speakers(
     }
     assert "the same test is not possible" in card(report)
     assert "the same test is not possible" not in card(report, training=others)
+
+
+def test_the_card_names_what_the_speech_detector_learnt_from(
+    report: tuple[Path, dict[str, Any]],
+) -> None:
+    text = " ".join(card(report).split())
+    assert "Its speech detector learnt from CREMA-D" in text
+    assert "It was first trained on nEMO" in text
+    alone = {**MANIFEST["training"], "corpora": ["ravdess"]}
+    assert "Its speech detector learnt from nEMO" in " ".join(card(report, training=alone).split())
 
 
 def test_the_card_says_what_weakens_its_figures(report: tuple[Path, dict[str, Any]]) -> None:
