@@ -117,6 +117,10 @@ class Segment:
 _PIECE = 4
 """Frames that are computed at once."""
 
+_RANGE_DB = 35.0
+"""How far below the loudest speech of a segment a hop is no speech of it, whatever the detector
+will say: the end of a segment need not wait for the tail of a room."""
+
 _NO_SAMPLES: Samples = np.empty(0, np.int16)
 _NO_FRAME: Frames = np.empty(0)
 
@@ -189,6 +193,8 @@ class SpeechGate:
         self.is_open = False
         self._recent: deque[bool] = deque(maxlen=self._count(self.config.confirm_within_s))
         self._pause = 0  # answered hops since the last that is speech
+        self._silent = 0  # hops at the end that can't be speech
+        self._peak_dbfs = -np.inf  # of the hops let through
         self._end_s = 0.0  # end of the last hop let through
         self._begin()
 
@@ -256,8 +262,12 @@ class SpeechGate:
             self._before.clear()
         else:
             self._before.append(hop)
+        audible = is_loud and level_dbfs > self._peak_dbfs - _RANGE_DB
+        self._silent = 0 if audible else self._silent + 1
         if len(self._hops) - self._framed > _PIECE:
             self._listen(parts)
+        if self._awake:
+            self._settle(parts)
 
     def _follow_floor(self, level_dbfs: float) -> None:
         """Down at once, up slowly: the floor is the quietest of the recent past."""
@@ -282,17 +292,18 @@ class SpeechGate:
                 hop.energies = np.full_like(hop.energies, -np.inf)  # the step to zero is no sound
         for probability in self._detector.push(frames).tolist()[: self._framed - self._answered]:
             self._answer(probability, parts)
-        unanswered = self._hops[self._answered :]
-        # hops of quiet can't be speech, whatever the detector will say
-        silent = 0 if any(hop.is_loud for hop in unanswered) else len(unanswered)
-        if self._pause + silent >= self._count(self.config.pause_s):
-            if self.is_open:
-                self._end(parts)
-            if silent:
-                self._before.extend(self._hops)
-                self._sleep()
         if not self.is_open:
             self._drop(self._answered - self._count(self.config.lookback_s))
+
+    def _settle(self, parts: list[_PartMaker]) -> None:
+        """After a pause, end the segment; sleep if the hops without an answer can't be speech."""
+        unanswered = len(self._hops) - self._answered
+        if self._silent < unanswered or self._pause + unanswered < self._count(self.config.pause_s):
+            return
+        if self.is_open:
+            self._end(parts)
+        self._before.extend(self._hops)
+        self._sleep()
 
     def _answer(self, probability: float, parts: list[_PartMaker]) -> None:
         """Act on the answer for the next hop."""
@@ -339,6 +350,7 @@ class SpeechGate:
                 parts.append(_PartMaker(hops[0].time_s, first=not self._sent))
             parts[-1].hops += hops
             for hop in hops:
+                self._peak_dbfs = max(self._peak_dbfs, hop.level_dbfs)
                 self._sent += 1
                 self._sure += hop.probability >= config.sure
                 if self._sent > self._lead:
