@@ -18,9 +18,10 @@ from msgspec import Meta
 
 from undertone.errors import BundleError
 from undertone.paths import DEFAULT_BUNDLE as DEFAULT_BUNDLE
+from undertone.recognition.fields import Coefficient, Name, Positive, Sha256
 from undertone.recognition.interpreter import Int8Interpreter, RuntimeName, TensorInfo, try_out
 from undertone.recognition.mfcc import MfccConfig
-from undertone.recognition.quantization import Positive, Quantization
+from undertone.recognition.quantization import Quantization
 from undertone.recognition.speech_detector import DetectorConfig
 from undertone.recognition.speech_gate import GateConfig
 from undertone.recognition.windows import WindowConfig
@@ -43,11 +44,7 @@ _MOST_VALUES = 2**20
 _MOST_VALUES_PER_S = 2**22
 """The same of all windows that begin within a second."""
 
-Coefficient = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-Name = Annotated[str, Meta(pattern=r"^[\w.+-]{1,100}\Z")]
-"""The length of a bundle's name: more than ``undertone-train promote`` allows."""
 Label = Annotated[str, Meta(pattern=r"^\w[\w .'/+-]{0,49}\Z")]
 Text = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f]{0,200}\Z")]
 """One line without control characters."""

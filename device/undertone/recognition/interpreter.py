@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.errors import BundleError, RuntimeMissingError
+from undertone.recognition.quantization import Quantization
 from undertone.support.native_output import STDERR, silenced
 from undertone.support.sandbox import crash_of
 
@@ -106,6 +107,12 @@ class Int8Interpreter:
     def native(self) -> Any:
         """The runtime's own interpreter, to inspect the graph."""
         return self._interpreter
+
+    @property
+    def quantization(self) -> Quantization:
+        """Scales and zero points of input and output."""
+        given, got = self.input, self.output
+        return Quantization(given.scale, given.zero_point, got.scale, got.zero_point)
 
     def invoke(self, values: NDArray[np.int8]) -> NDArray[np.int8]:
         """Run the model once; ``values`` int8 of ``input.shape``, returns ``output.shape``.

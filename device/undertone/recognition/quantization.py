@@ -1,17 +1,12 @@
 """Per-tensor int8 quantisation: from real values to those of a model, and back."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from msgspec import Meta
 from numpy.typing import NDArray
 
+from undertone.recognition.fields import Positive, ZeroPoint
 from undertone.support.strict import Strict
-
-Positive = Annotated[float, Meta(ge=1e-6, le=1e6)]
-"""Not ``gt=0``: msgspec compares with the next number, a subnormal one, which is zero where
-tflite-runtime for Arm was imported; zero would pass."""
-ZeroPoint = Annotated[int, Meta(ge=-128, le=127)]
 
 
 class Quantization(Strict, frozen=True):

@@ -10,17 +10,15 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from undertone.recognition.fields import Coefficient, Name, Positive, Sha256
 from undertone.recognition.interpreter import Int8Interpreter
 from undertone.recognition.mfcc import Frames, MfccConfig
-from undertone.recognition.quantization import Positive, Quantization, dequantize, quantize
+from undertone.recognition.quantization import Quantization, dequantize, quantize
 from undertone.support.strict import Strict
 
 Probabilities = NDArray[np.float64]
 
 _Count = Annotated[int, Meta(ge=0, le=64)]
-_Coefficient = Annotated[float, Meta(ge=-1e6, le=1e6)]
-_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-_Name = Annotated[str, Meta(pattern=r"^[\w.+-]{1,100}\Z")]
 
 
 class DetectorConfig(Strict, frozen=True):
@@ -33,15 +31,15 @@ class DetectorConfig(Strict, frozen=True):
     corpora: what its voices are from. training: how it was made, for people.
     """
 
-    model_sha256: _Sha256
+    model_sha256: Sha256
     mfcc: MfccConfig
     past: _Count
     ahead: _Count
     piece: Annotated[int, Meta(ge=1, le=64)]
-    mean: tuple[_Coefficient, ...]
+    mean: tuple[Coefficient, ...]
     deviation: tuple[Positive, ...]
     quantization: Quantization
-    corpora: Annotated[tuple[_Name, ...], Meta(max_length=100)]
+    corpora: Annotated[tuple[Name, ...], Meta(max_length=100)]
     training: dict[str, Any]
 
     def __post_init__(self) -> None:

@@ -4,8 +4,8 @@ It works in two steps, the cheap one first.  The level of each hop of 32 ms is c
 noise floor, and while nothing stands out, nothing else is computed: the gate *sleeps*.  When a
 sound stands out it *listens*: MFCC frames are computed, and the detector, a small network, says of
 each frame whether somebody speaks.  Once enough frames in a row are speech the gate is *open*, and
-a segment begins with the first of them.  Its start and end follow from the detector alone, so noise
-hardly moves them; the level only decides whether the detector is asked.
+a segment begins with the first of them.  Its start and end follow from the detector, so noise moves
+them little; the level decides whether the detector is asked, and lets a pause end sooner in quiet.
 
 The frames of a segment are passed on with it, so that each is computed once.
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from undertone.recognition.bundle import DETECTOR_FILE
 from undertone.recognition.interpreter import Int8Interpreter
 from undertone.recognition.mfcc import MfccConfig
-from undertone.recognition.quantization import Quantization
 from undertone.recognition.speech_detector import DetectorConfig
 from undertone_training.detection.mixtures import Examples
 from undertone_training.export.quantize import convert
@@ -113,7 +112,6 @@ def fit(
     trained.compile(loss=model.loss, metrics=[keras.metrics.BinaryAccuracy(threshold=0.0)])
     loss, accuracy = trained.evaluate(testing, verbose=0)
     content = convert(fixed, training.windows(_REPRESENTATIVE, past + PIECE + AHEAD))
-    interpreter = Int8Interpreter(content, runtime="litert")
     config = DetectorConfig(
         model_sha256=hashlib.sha256(content).hexdigest(),
         mfcc=plan.mfcc,
@@ -122,12 +120,7 @@ def fit(
         piece=PIECE,
         mean=tuple(mean.tolist()),
         deviation=tuple(deviation.tolist()),
-        quantization=Quantization(
-            interpreter.input.scale,
-            interpreter.input.zero_point,
-            interpreter.output.scale,
-            interpreter.output.zero_point,
-        ),
+        quantization=Int8Interpreter(content, runtime="litert").quantization,
         corpora=tuple(sorted(corpora)),
         training={
             "mixtures": len(examples.frames),

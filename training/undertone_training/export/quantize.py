@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from undertone.recognition.bundle import Normalization
 from undertone.recognition.interpreter import Int8Interpreter
-from undertone.recognition.quantization import Quantization, dequantize, quantize
+from undertone.recognition.quantization import dequantize, quantize
 from undertone.support.native_output import STDERR, STDOUT, silenced
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.features.windows import windows_of
@@ -99,15 +99,7 @@ def quantize_run(
     windows = representative(train, info.recipe, run.calibration.normalization, info.seed)
     content = convert(run.model, windows)
     run.tflite.write_bytes(content)
-    interpreter = Int8Interpreter(content, runtime="litert")
-    run.save(
-        Quantization(
-            interpreter.input.scale,
-            interpreter.input.zero_point,
-            interpreter.output.scale,
-            interpreter.output.zero_point,
-        )
-    )
+    run.save(Int8Interpreter(content, runtime="litert").quantization)
 
 
 def representative(
