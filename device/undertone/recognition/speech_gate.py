@@ -121,20 +121,21 @@ _RANGE_DB = 35.0
 """How far below the loudest speech of a segment a hop is no speech of it, whatever the detector
 will say: the end of a segment need not wait for the tail of a room."""
 
+_SILENCE_POWER = 32768.0**2 * 10 ** (SILENCE_DBFS / 10)
+
 _NO_SAMPLES: Samples = np.empty(0, np.int16)
 _NO_FRAME: Frames = np.empty(0)
 
 
 @dataclass(slots=True)
 class _Hop:
-    """``frame`` and ``energies`` are there once the hops after it are that the frame covers."""
+    """``frame`` and ``energies`` are set once the hops after it are there that the frame covers."""
 
     samples: Samples
     time_s: float
     level_dbfs: float
-    is_loud: bool
-    frame: Frames = field(default_factory=lambda: _NO_FRAME)
-    energies: Frames = field(default_factory=lambda: _NO_FRAME)
+    frame: Frames = field(init=False)
+    energies: Frames = field(init=False)
     probability: float = 0.0
 
 
@@ -233,9 +234,7 @@ class SpeechGate:
         parts: list[_PartMaker] = []
         if self._awake:  # the last frames are padded with zeros, the last repeated for the detector
             silence = np.zeros(self._length, np.int16)
-            self._hops += [
-                _Hop(silence, 0.0, SILENCE_DBFS, is_loud=False) for _ in range(self._padding)
-            ]
+            self._hops += [_Hop(silence, 0.0, SILENCE_DBFS) for _ in range(self._padding)]
             self._listen(parts, repeated=self._detector.ahead)
         if self.is_open:
             self._end(parts)
@@ -251,7 +250,7 @@ class SpeechGate:
         is_loud = level_dbfs > max(self._floor_dbfs + config.margin_db, config.lowest_dbfs)
         if not self.is_open or level_dbfs < self._floor_dbfs:
             self._follow_floor(level_dbfs)
-        hop = _Hop(samples, time_s, level_dbfs, is_loud)
+        hop = _Hop(samples, time_s, level_dbfs)
         if self._awake:
             self._hops.append(hop)
         elif is_loud:
@@ -262,12 +261,12 @@ class SpeechGate:
             self._before.clear()
         else:
             self._before.append(hop)
+            return
         audible = is_loud and level_dbfs > self._peak_dbfs - _RANGE_DB
         self._silent = 0 if audible else self._silent + 1
         if len(self._hops) - self._framed > _PIECE:
             self._listen(parts)
-        if self._awake:
-            self._settle(parts)
+        self._settle(parts)
 
     def _follow_floor(self, level_dbfs: float) -> None:
         """Down at once, up slowly: the floor is the quietest of the recent past."""
@@ -411,6 +410,11 @@ def _levels_dbfs(hops: Samples) -> list[float]:
     Without the hop's mean: a microphone's offset is no sound.
     """
     floats = hops.astype(np.float64)
-    powers = np.einsum("ij,ij->i", floats, floats) / hops.shape[1]
-    powers = np.maximum(powers - np.square(floats.mean(axis=1)), 0.0)
-    return [max(dbfs(power), SILENCE_DBFS) for power in powers.tolist()]
+    sums = floats.sum(axis=1).tolist()
+    square_sums = np.square(floats).sum(axis=1).tolist()
+    levels = []
+    for total, square_sum in zip(sums, square_sums, strict=True):
+        mean = total / hops.shape[1]
+        power = square_sum / hops.shape[1] - mean * mean
+        levels.append(dbfs(power) if power > _SILENCE_POWER else SILENCE_DBFS)
+    return levels
