@@ -17,7 +17,7 @@ publish                 events to an MQTT broker, alerts to people
 recognition             from blocks of sound to classified segments
 journal, service        events in files, and read from them; running under systemd
 samples                 the packaged recordings
-audio                   from a microphone, a file or a pipe to blocks of samples
+audio                   from a microphone, a stream, a file or a pipe to blocks of samples
 events                  what happened: the values that the sinks get
 support                 small tools that belong to no stage
 emotions, errors, paths the labels, the errors that a user sees, the places of files

@@ -3,6 +3,10 @@
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 """The emotions in the order of RAVDESS's codes, 01 to 08."""
 
+HIGH_ACTIVATION = ("happy", "angry", "fearful", "surprised")
+LOW_ACTIVATION = ("neutral", "calm", "sad")
+"""The emotions of an excited voice and of a quiet one; disgust is neither."""
+
 COLOURS = {
     "neutral": "#AAAAAA",
     "calm": "#64CAFF",

@@ -42,6 +42,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     reason: why the sound can't be classified, whatever the scores are; None if it can.
     confidence: the probability of ``label``.
     scores: a probability for each label; they sum to 1.
+    activation: how excited the voice is, from 0 to 1; None if the labels do not tell.
     """
 
     label: str
@@ -49,10 +50,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     reason: str | None = None
     confidence: float
     scores: dict[str, float]
+    activation: float | None = None
 
     @classmethod
     def of(
-        cls, scores: dict[str, float], threshold: float = 0.0, reason: str | None = None
+        cls,
+        scores: dict[str, float],
+        threshold: float = 0.0,
+        reason: str | None = None,
+        activation: float | None = None,
     ) -> "Verdict":
         """The verdict on ``scores``; a confidence below ``threshold`` is ``uncertain``."""
         label = max(scores, key=scores.__getitem__)
@@ -63,6 +69,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
             reason=reason,
             confidence=scores[label],
             scores=scores,
+            activation=activation,
         )
 
 
@@ -108,6 +115,7 @@ class SegmentEnded(Event, frozen=True, kw_only=True, tag="segment"):
     reason: str | None = None
     confidence: _Share
     scores: dict[str, _Share]
+    activation: _Share | None = None
     start: Time
     duration_s: _Seconds
     level_dbfs: _Number
@@ -144,14 +152,14 @@ class Gap(Event, frozen=True, tag="gap"):
 
 
 class SourceLost(Event, frozen=True, tag="source-lost"):
-    """The microphone no longer delivers sound."""
+    """The microphone or stream no longer delivers sound."""
 
     source: str
     reason: str
 
 
 class SourceBack(Event, frozen=True, tag="source-back"):
-    """The microphone delivers sound again."""
+    """The microphone or stream delivers sound again."""
 
     source: str
     missed_s: _Seconds

@@ -1,4 +1,4 @@
-"""Opens what is listened to: a microphone, an audio file, a pipe, or the packaged clips."""
+"""Opens what is listened to: a microphone, a stream, a file, a pipe, or the packaged clips."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from undertone.audio.address import NetworkAddress
 from undertone.audio.files import length_s, read_blocks
 from undertone.audio.pipe import Pipe
 from undertone.audio.realtime import Recording
@@ -41,6 +42,18 @@ def open_microphone(name: str | None, channel: int | None, gain_db: float) -> So
 
     microphone = Microphone(name, channel, gain_db)
     return Source(microphone.name, microphone)
+
+
+def open_network(address: NetworkAddress, gain_db: float) -> Source:
+    """Live sound from the network, reconnected after a loss as a microphone is.
+
+    Raises RuntimeMissingError without PyAV, and AudioSourceError if no sound comes from there now.
+    """
+    from undertone.audio.microphone import Microphone
+    from undertone.audio.stream import WATCHDOG, NetworkInput
+
+    source = NetworkInput(address)
+    return Source(source.name, Microphone(None, None, gain_db, source=source, watchdog=WATCHDOG))
 
 
 def open_pipe(descriptor: int, name: str, began: datetime | None) -> Source:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from undertone.recognition.bundle import Bundle
-from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.clip import Clip, with_labels
 from undertone_training.corpora.licences import unlicensed
 from undertone_training.errors import PromotionError, RunError
 from undertone_training.evaluation.conditions import load_reports
@@ -54,7 +54,7 @@ class Candidate:
         from undertone_training.evaluation.evaluate import fidelity
 
         info = self.run.info
-        own = clips_of(clips, (*info.train, *info.validation))
+        own = with_labels(clips_of(clips, (*info.train, *info.validation)), info.labels)
         speech = [clip for clip in own if clip.channel == "speech"]
         return fidelity(self.run, features.compute(speech, info.recipe, "own clips"))
 

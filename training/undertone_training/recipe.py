@@ -16,6 +16,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from undertone.audio.block import Samples
+from undertone.emotions import EMOTIONS
 from undertone.errors import ConfigError
 from undertone.recognition.mfcc import MfccConfig
 from undertone.recognition.windows import WindowConfig
@@ -64,6 +65,13 @@ class Augmentation(Strict, frozen=True):
     noise: share of the copies with added noise: white noise, or recordings if there are any;
         snr_db: range of its signal-to-noise ratio over the whole clip, including pauses.
     level_dbfs: range of the level over the whole clip.
+    narrow: share of the copies whose band ends below 8 kHz; band_hz: range of the frequency at
+        which it ends.
+    coded: share of the copies after Opus at 12 kbit/s.
+    alike: what has the same changes: each copy of a "clip" has its own; of all clips of a
+        "speaker" the first copies have the same, and so on, as of one voice in one room. Then the
+        level is not set, but changed by a gain in the range gain_db, so that quiet speech remains
+        quieter than loud speech.
     """
 
     copies: Count = 6
@@ -75,6 +83,11 @@ class Augmentation(Strict, frozen=True):
     noise: Share = 0.6
     snr_db: tuple[float, float] = (0.0, 30.0)
     level_dbfs: tuple[float, float] = (-45.0, -13.0)
+    narrow: Share = 0.0
+    band_hz: tuple[Positive, Positive] = (3400.0, 8000.0)
+    coded: Share = 0.0
+    alike: Literal["clip", "speaker"] = "clip"
+    gain_db: tuple[float, float] = (-20.0, 10.0)
 
 
 class Regularization(Strict, frozen=True):
@@ -89,6 +102,8 @@ class Regularization(Strict, frozen=True):
     time_masks, coefficient_masks: number of SpecAugment masks; the longest in frames and
         coefficients (Park et al. 2019).
     mixup: alpha of its Beta distribution, 0 for none (Zhang et al. 2018).
+    known_clips: of how many other clips of its speaker the voice is known; each window takes one
+        of these numbers at random.
     """
 
     own: Share = 0.2
@@ -104,6 +119,7 @@ class Regularization(Strict, frozen=True):
     label_smoothing: Share = 0.1
     dropout: Share = 0.3
     weight_decay: Annotated[float, Meta(ge=0)] = 0.02
+    known_clips: Annotated[tuple[Count, ...], Meta(min_length=1)] = (0,)
 
 
 class Distillation(Strict, frozen=True):
@@ -143,6 +159,8 @@ class Schedule(Strict, frozen=True):
     weight_averaging: decay of the moving average of the weights that is kept; 0 for none.
     precision: of the computation; weights are always float32. With bfloat16 a processor that
         supports it trains nearly twice as fast.
+    epoch_windows: windows in an epoch; 0 for one of each clip. Otherwise they are drawn: a corpus
+        in proportion to the square root of its number of clips, each of its emotions equally.
     """
 
     epochs: AtLeastOne = 60
@@ -155,6 +173,7 @@ class Schedule(Strict, frozen=True):
     weight_averaging: Share = 0.99
     class_weights: bool = True
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    epoch_windows: Count = 0
 
     @property
     def needs_validation(self) -> bool:
@@ -181,6 +200,11 @@ class Recipe(Strict, frozen=True):
         random weights.
     corpus: the training corpus: RAVDESS, which a protocol splits, or all of another corpus, as a
         first stage for other recipes.
+    beside: other corpora that are trained on with their labels, at the same time. The loss leaves
+        out what a corpus has no clips of.
+    labels: what the network tells apart. Clips of another emotion are left out, but calm ones count
+        as neutral where calm is no label.
+    voice_prior_frames: see ``undertone.recognition.bundle.Normalization``.
     song: adds the training actors' RAVDESS song to their speech.
     level, steady_noise: see ``undertone.recognition.bundle.Normalization``.
     features: "device", or those of a reference system (``EXTRACTORS``), which have windows and
@@ -203,6 +227,9 @@ class Recipe(Strict, frozen=True):
     pooling: Literal["average-max", "statistics", "attention"] = "average-max"
     begins_with: str = ""
     corpus: str = EVALUATED_CORPUS
+    beside: tuple[str, ...] = ()
+    labels: Annotated[tuple[str, ...], Meta(min_length=2)] = EMOTIONS
+    voice_prior_frames: Annotated[float, Meta(ge=0)] = 0.0
     song: bool = True
     level: Literal["energy-mean", "none"] = "energy-mean"
     steady_noise: Literal["kept", "subtracted"] = "kept"
@@ -217,7 +244,16 @@ class Recipe(Strict, frozen=True):
     schedule: Schedule = Schedule()
 
     def __post_init__(self) -> None:
-        """Raise ValueError for settings that exclude each other, and for unknown features."""
+        """Raise ValueError for settings that exclude each other, and for unknown names."""
+        if unknown := set(self.labels) - set(EMOTIONS):
+            raise ValueError(f"labels must be among {', '.join(EMOTIONS)}, not {min(unknown)}")
+        if self.beside and (self.regularization.mixup or not self.schedule.epoch_windows):
+            raise ValueError(
+                "beside needs schedule.epoch_windows, and regularization.mixup = 0: clips of "
+                "corpora with other emotions can't be mixed"
+            )
+        if self.beside and (self.distillation.teachers or self.distillation.corpora):
+            raise ValueError("beside and distillation exclude each other")
         for corpus, use in ((EVALUATED_CORPUS, "tested"), (self.corpus, "trained")):
             if corpus in self.distillation.corpora:
                 raise ValueError(

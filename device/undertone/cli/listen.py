@@ -1,4 +1,4 @@
-"""``undertone listen``: from a microphone (or a file) to a live view and the journal."""
+"""``undertone listen``: from a microphone (or another source) to a live view and the journal."""
 
 import os
 import sys
@@ -29,15 +29,11 @@ Examples:
   undertone listen
   undertone listen --microphone USB --threshold 0.6
   undertone listen --source meeting.flac --fast
+  undertone listen --source rtsp://camera.local:554/live
   arecord -f S16_LE -r 16000 -c 1 | undertone listen --source -
 """
 )
-@click.option(
-    "--source",
-    metavar="mic|FILE|-",
-    help="A microphone, an audio file, or 16-bit PCM on stdin: WAV, or raw 16 kHz mono.  "
-    "Default: the microphone, or the packaged sample if there is none.",
-)
+@options.source
 @click.option(
     "--realtime/--fast",
     default=None,
@@ -134,7 +130,12 @@ def _open(
 ) -> "Source":
     """What ``--source`` names; the packaged sample if it names nothing and no microphone opens."""
     from undertone import sources
+    from undertone.audio.address import NetworkAddress
 
+    if isinstance(source, NetworkAddress):
+        if began:
+            raise click.UsageError("--began needs a recording, and a network address is live.")
+        return sources.open_network(source, gain_db)
     if source == "-":
         if sys.stdin is None:
             raise AudioSourceError(

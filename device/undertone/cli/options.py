@@ -126,6 +126,23 @@ def _check_topic(topic: str) -> None:
     check_topic(topic)
 
 
+class _Source(click.ParamType[str]):
+    """What is listened to: text, or a NetworkAddress, which as text shows no password."""
+
+    name = "source"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Raise BadParameter, which does not repeat the address, if none can be listened to."""
+        from undertone.audio.address import NetworkAddress, is_address
+
+        if isinstance(value, NetworkAddress) or not is_address(value):
+            return value  # type: ignore[no-any-return]
+        try:
+            return NetworkAddress(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 class Counts(click.ParamType[tuple[int, ...]]):
     """Whole numbers from 1 to ``most``, separated by commas: a tuple without duplicates."""
 
@@ -156,6 +173,13 @@ model = _setting(
     default=paths.DEFAULT_BUNDLE,
     metavar="NAME|PATH",
     help="Name of a packaged model, or path of a bundle.",
+)
+source = _setting(
+    "source",
+    type=_Source(),
+    metavar="mic|FILE|URL|-",
+    help="A microphone, an audio file, the address of a stream (http, https, rtsp), or 16-bit PCM "
+    "on stdin.  [default: the microphone, or the packaged sample if there is none]",
 )
 microphone = _setting(
     "microphone",
@@ -280,6 +304,7 @@ publish_secrets_file = _setting(
 
 _SETTINGS = (
     model,
+    source,
     microphone,
     channel,
     gain_db,

@@ -10,9 +10,10 @@ from pathlib import Path
 import click
 
 import undertone
+from undertone.audio.address import NetworkAddress
 from undertone.errors import ServiceError
 from undertone.service import install as installing
-from undertone.service.unit import NAME, Unit
+from undertone.service.unit import LISTEN_SECRETS, NAME, Unit
 
 _PROGRAM = Path(sysconfig.get_path("scripts"), "undertone")
 
@@ -40,12 +41,24 @@ def _arguments(
     context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Check the options of ``listen`` now, before the service fails at each start."""
-    from undertone.cli.listen import command as listen
-
-    listen.make_context("undertone listen", ["--source", "mic", *value])
+    source = _source(value)
+    if isinstance(source, NetworkAddress) and source.has_secrets:
+        raise click.BadParameter(
+            "every user of this machine can read a unit, and this address may have a password in "
+            f"it: write UNDERTONE_SOURCE='...' into {LISTEN_SECRETS} and use --network instead."
+        )
     if any(not word.isprintable() for word in value):
         raise click.BadParameter("a systemd unit can't contain control characters.")
     return value
+
+
+def _source(arguments: Iterable[str]) -> str:
+    """What ``listen`` would listen to."""
+    from undertone.cli.listen import command as listen
+
+    context = listen.make_context("undertone listen", ["--source", "mic", *arguments])
+    source: str = context.params["source"]
+    return source
 
 
 @command.command(
@@ -55,6 +68,7 @@ Examples:
   sudo /opt/{NAME}/bin/undertone service install
   sudo /opt/{NAME}/bin/undertone service install --publish
   sudo /opt/{NAME}/bin/undertone service install -- --microphone USB
+  sudo /opt/{NAME}/bin/undertone service install -- --source rtsp://camera.local:554/live
 """
 )
 @_dry_run
@@ -63,12 +77,19 @@ Examples:
     is_flag=True,
     help="Install `undertone publish` as a second service, with the network and another user.",
 )
+@click.option(
+    "--network",
+    is_flag=True,
+    help=f"Listen to the stream whose address is UNDERTONE_SOURCE in {LISTEN_SECRETS}, which only "
+    "root may read: for an address with a password.",
+)
 @click.argument("arguments", nargs=-1, callback=_arguments, metavar="[-- OPTIONS OF LISTEN]")
-def install(dry_run: bool, publish: bool, arguments: tuple[str, ...]) -> None:
+def install(dry_run: bool, publish: bool, network: bool, arguments: tuple[str, ...]) -> None:
     """Install and start the service.
 
     Creates its user, writes its unit and starts it, now and at boot.  Run it again to change the
-    options: the unit is rewritten and the service restarted.
+    options: the unit is rewritten and the service restarted.  It has no network, unless its source
+    is a stream.
     """
     if not dry_run:
         installing.require_systemd()
@@ -80,9 +101,10 @@ def install(dry_run: bool, publish: bool, arguments: tuple[str, ...]) -> None:
             raise
         click.echo(f"undertone: {error}", err=True)
     if not dry_run:
-        options = ["--publish"] if publish else []
+        options = [*["--publish"] * publish, *["--network"] * network]
         _require_root("install", *options, *(["--", *arguments] if arguments else []))
-    unit = Unit(_PROGRAM, arguments)
+    network = network or isinstance(_source(arguments), NetworkAddress)
+    unit = Unit(_PROGRAM, arguments, network=network)
     _perform(installing.install_steps(unit, with_user=not installing.user_exists()), dry_run)
     if publish:
         _perform(installing.publish_steps(_PROGRAM), dry_run)

@@ -16,8 +16,9 @@ from python_speech_features.base import get_filterbanks, hz2mel, mel2hz
 from undertone.recognition.mfcc import MfccConfig
 
 NEEDED_SHARE = 0.6
-"""Share of the model's highest frequency.  It is between the telephone's 4 kHz and the 5.5 kHz of
-recordings at 11,025 Hz, whose verdicts are fewer but mostly correct."""
+"""Share of the model's highest frequency, unless its manifest says otherwise.  It is between the
+telephone's 4 kHz and the 5.5 kHz of recordings at 11,025 Hz, whose verdicts are fewer but mostly
+correct."""
 
 RANGE_DB = 38.0
 """How far below the loudest filter a filter still counts as having sound."""
@@ -27,12 +28,14 @@ ABOVE_ROUNDING_DB = 8.0
 quiet telephone sound contain."""
 
 
-def missing_band(loudest: NDArray[np.float64], config: MfccConfig) -> str | None:
+def missing_band(
+    loudest: NDArray[np.float64], config: MfccConfig, needed_share: float = NEEDED_SHARE
+) -> str | None:
     """What the sound lacks for this model, in a few words; None if its band is wide enough.
 
-    loudest: the largest log energy of each filter, from ``Mfcc``.
+    loudest: the largest log energy of each filter, from ``Mfcc``.  needed_share: the manifest's.
     """
-    needed_hz = NEEDED_SHARE * config.high_hz
+    needed_hz = needed_share * config.high_hz
     above = _upper_edges_hz(config) > needed_hz
     least = np.maximum(loudest.max() - RANGE_DB * _DB, _rounding(config) + ABOVE_ROUNDING_DB * _DB)
     if (loudest > least)[above].any():

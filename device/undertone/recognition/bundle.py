@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from undertone.errors import BundleError
 from undertone.paths import DEFAULT_BUNDLE as DEFAULT_BUNDLE
+from undertone.recognition.bandwidth import NEEDED_SHARE
 from undertone.recognition.fields import Coefficient, Name, Positive, Sha256
 from undertone.recognition.interpreter import Int8Interpreter, RuntimeName, TensorInfo, try_out
 from undertone.recognition.mfcc import MfccConfig
@@ -58,12 +59,26 @@ class Normalization(Strict, frozen=True):
         the microphone's gain; ``none`` leaves it.
     mean, deviation: per coefficient, over the training windows.
     steady_noise: ``subtracted`` as in ``spectral_subtraction``, or ``kept``.
+    voice_prior_frames: how many frames of a voice count as much as what is known of all voices
+        (see ``voice``); 0 for a network that was trained without knowledge of the voice.
     """
 
     level: Literal["energy-mean", "none"]
     mean: tuple[Coefficient, ...]
     deviation: tuple[Positive, ...]
     steady_noise: Literal["kept", "subtracted"] = "kept"
+    voice_prior_frames: Annotated[float, Meta(ge=0, le=100_000)] = 0.0
+
+
+class Activation(Strict, frozen=True):
+    """From the probabilities of the labels to activation, by logistic regression.
+
+    The logarithm of the ratio of those of ``HIGH_ACTIVATION`` to those of ``LOW_ACTIVATION``, times
+    ``scale``, plus ``offset``, is that of activation's odds.
+    """
+
+    scale: Positive = 1.0
+    offset: Coefficient = 0.0
 
 
 class Training(Strict, frozen=True):
@@ -77,12 +92,15 @@ class Training(Strict, frozen=True):
     licence: Text
 
 
-class Manifest(Strict, frozen=True):
+class Manifest(Strict, frozen=True, kw_only=True):
     """The contract between training and device; one JSON object.
 
     labels: in the order of the model's outputs, which are logits.
     temperature: logits are divided by it before the softmax.
     confidence_threshold: below it the verdict is ``uncertain``.
+    activation: how activation follows from the probabilities.
+    needed_share: share of the MFCC's highest frequency above which a segment needs sound, or else
+        is ``uncertain``.
     gate, detector: what cut the training segments, and cuts those of the device.
     figures: the report's figures, each with its protocol.
     """
@@ -98,6 +116,8 @@ class Manifest(Strict, frozen=True):
     quantization: Quantization
     temperature: Positive
     confidence_threshold: Probability
+    activation: Activation = Activation()
+    needed_share: Probability = NEEDED_SHARE
     gate: GateConfig
     detector: DetectorConfig
     training: Training

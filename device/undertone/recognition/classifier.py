@@ -1,47 +1,70 @@
 """From a window to logits: normalise, quantise, invoke, dequantise, for each vocal tract."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
+from undertone.audio.block import Block
 from undertone.recognition.bundle import Bundle, Normalization
 from undertone.recognition.cepstrum import Floats
 from undertone.recognition.interpreter import RuntimeName
-from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.mfcc import Frames, MfccConfig
 from undertone.recognition.quantization import Quantization, dequantize, quantize
 from undertone.recognition.spectral_subtraction import subtract_steady_noise
 from undertone.recognition.speech_detector import SpeechDetector
-from undertone.recognition.speech_gate import SpeechGate
+from undertone.recognition.speech_gate import SpeechGate, segments
 from undertone.recognition.vocal_tract import with_vocal_tracts
+from undertone.recognition.voice import Reference, Voice, frames_for_voice, learn, reference
 from undertone.recognition.windows import Window, WindowConfig, Windows
 
 Logits = NDArray[np.float64]
 
 
-def normalize(windows: Floats, normalization: Normalization, config: MfccConfig) -> Floats:
-    """Remove noise and gain and standardise; ``windows`` has shape (..., frames, coefficients).
+def normalize(
+    windows: Floats,
+    normalization: Normalization,
+    config: MfccConfig,
+    voice: Reference | None = None,
+) -> Floats:
+    """Remove noise, gain and voice and standardise.
 
-    config: of the frames.
+    windows: shape (..., frames, coefficients).  config: of the frames.
+    voice: what is known of each window's voice, of shape (...); None for nothing.
     """
-    mean = np.array(normalization.mean)
     if normalization.steady_noise == "subtracted":
         windows = subtract_steady_noise(windows, config)
     if normalization.level == "energy-mean":
         windows = windows.copy()
-        windows[..., 0] -= windows[..., 0].mean(axis=-1, keepdims=True)
+        own = windows[..., 0].mean(axis=-1, keepdims=True)
+        windows[..., 0] -= own if voice is None else own * (1 - voice.share[..., np.newaxis])
+    mean = np.array(normalization.mean)
+    if voice is not None:
+        mean = mean + voice.offset[..., np.newaxis, :]
     standard: Floats = (windows - mean) / np.array(normalization.deviation)
     return standard
 
 
 def network_input(
-    windows: Floats, shape: WindowConfig, normalization: Normalization, config: MfccConfig
+    windows: Floats,
+    shape: WindowConfig,
+    normalization: Normalization,
+    config: MfccConfig,
+    voice: Reference | None = None,
 ) -> Windows:
     """Normalised copies of ``windows``, one for each vocal tract.
 
     windows: one, or several along the first axis.  shape: names the vocal tracts.  config: of the
-    frames.  Returns shape (vocal tracts * windows, frames, coefficients).
+    frames.  voice: of all windows.  Returns shape (vocal tracts * windows, frames, coefficients).
     """
     copies = with_vocal_tracts(windows, shape.vocal_tracts, config)
-    return normalize(copies.reshape(-1, *windows.shape[-2:]), normalization, config)
+    if voice is None:
+        return normalize(copies.reshape(-1, *windows.shape[-2:]), normalization, config)
+    offsets = with_vocal_tracts(voice.offset[np.newaxis], shape.vocal_tracts, config)
+    offsets = offsets.reshape(-1, *(1,) * (windows.ndim - 2), windows.shape[-1])
+    known = Reference(offsets, np.broadcast_to(voice.share, offsets.shape[:-1]))
+    standard = normalize(copies, normalization, config, known)
+    return standard.reshape(-1, *windows.shape[-2:])
 
 
 class Classifier:
@@ -66,14 +89,36 @@ class Classifier:
         detector = SpeechDetector(manifest.detector, self._detector)
         return SpeechGate(manifest.mfcc, detector, manifest.gate)
 
-    def logits(self, window: Window) -> Logits:
-        """Logits in the order of the manifest's labels; ``window`` (frames, coefficients)."""
-        return self.invoke(self.prepare(window))
+    @property
+    def knows_voices(self) -> bool:
+        """Whether the network was trained with knowledge of the voice."""
+        return self.manifest.normalization.voice_prior_frames > 0
 
-    def prepare(self, window: Window) -> NDArray[np.int8]:
+    def voice_in(self, blocks: Iterable[Block], voice: Voice | None = None) -> Voice | None:
+        """``voice`` after the speech in a finite stream was heard; None if nothing is known yet."""
+        for segment in segments(blocks, self.gate()):
+            if segment.is_speech:
+                voice = self.learn(voice, segment.frames)
+        return voice
+
+    def learn(self, voice: Voice | None, frames: Frames) -> Voice:
+        """``voice`` after the frames of one segment, shape (n, coefficients), were heard."""
+        manifest = self.manifest
+        return learn(voice, frames_for_voice(frames, manifest.normalization, manifest.mfcc))
+
+    def logits(self, window: Window, voice: Voice | None = None) -> Logits:
+        """Logits in the order of the manifest's labels; ``window`` (frames, coefficients).
+
+        voice: what is known of the voice in it.
+        """
+        return self.invoke(self.prepare(window, voice))
+
+    def prepare(self, window: Window, voice: Voice | None = None) -> NDArray[np.int8]:
         """One window of MFCCs as int8 input, shape (vocal tracts, frames, coefficients)."""
         manifest, quantization = self.manifest, self._quantization
-        standard = network_input(window, manifest.window, manifest.normalization, manifest.mfcc)
+        normalization = manifest.normalization
+        known = reference(voice, normalization)
+        standard = network_input(window, manifest.window, normalization, manifest.mfcc, known)
         return quantize(standard, quantization.input_scale, quantization.input_zero_point)
 
     def invoke(self, prepared: NDArray[np.int8]) -> Logits:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from undertone.audio.block import Block
 from undertone.emotions import NO_SPEECH
 from undertone.events import Verdict
@@ -10,6 +12,7 @@ from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import LogProbabilities, decide
 from undertone.recognition.segment_tracker import SegmentTracker
 from undertone.recognition.speech_gate import SpeechGate, SpeechPart
+from undertone.recognition.voice import Voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +40,25 @@ class Pipeline:
     """
 
     def __init__(
-        self, classifier: Classifier, gate: SpeechGate | None = None, threshold: float | None = None
+        self,
+        classifier: Classifier,
+        gate: SpeechGate | None = None,
+        threshold: float | None = None,
+        voice: Voice | None = None,
+        learns: bool = False,
     ) -> None:
-        """``threshold`` None takes the bundle's; ``gate`` None makes the bundle's own."""
+        """``threshold`` None takes the bundle's; ``gate`` None makes the bundle's own.
+
+        voice: what is known of the speaker; None for nothing.
+        learns: whether each segment, after its verdict, adds to that.
+        """
         manifest = classifier.manifest
         self._classifier = classifier
         self._gate = gate or classifier.gate()
         self._threshold = manifest.confidence_threshold if threshold is None else threshold
+        self._learns = learns and classifier.knows_voices
+        self.voice = voice
+        """What is known of the speaker now."""
         self._segment: SegmentTracker | None = None
         self._overloaded = False
 
@@ -82,7 +97,7 @@ class Pipeline:
         ended = []
         for part in parts:
             if part.first or self._segment is None:
-                self._segment = SegmentTracker(self._classifier, part.time_s)
+                self._segment = SegmentTracker(self._classifier, part.time_s, self.voice)
             segment = self._segment
             segment.push(part, self._overloaded)
             if part.last:
@@ -90,6 +105,9 @@ class Pipeline:
                 if segment.is_speech:
                     segment.finish()
                     ended.append(self._classified(segment))
+                    if self._learns and segment.missing_band is None:
+                        frames = np.concatenate(segment.frames)
+                        self.voice = self._classifier.learn(self.voice, frames)
         return ended
 
     def _classified(self, segment: SegmentTracker) -> ClassifiedSegment:
@@ -102,7 +120,8 @@ class Pipeline:
         )
 
     def _decide(self, windows: Sequence[LogProbabilities], reason: str | None) -> Verdict:
-        return decide(windows, self._classifier.manifest.labels, self._threshold, reason)
+        manifest = self._classifier.manifest
+        return decide(windows, manifest.labels, self._threshold, reason, manifest.activation)
 
     def overall(self, segments: Sequence[ClassifiedSegment]) -> Verdict:
         """One verdict on one or more segments, without those that have a reason unless all do."""
@@ -127,13 +146,15 @@ def classify(
     blocks: Iterable[Block],
     classifier: Classifier,
     threshold: float | None = None,
+    voice: Voice | None = None,
     watch: Callable[[Block, Sequence[ClassifiedSegment]], None] | None = None,
 ) -> FileVerdict:
     """Classify a finite stream of blocks as live listening would; one stream at a time.
 
+    voice: what is known of the speaker; nothing is learnt from the stream itself.
     watch: called with each block after it was processed, and with the segments so far.
     """
-    pipeline = Pipeline(classifier, threshold=threshold)
+    pipeline = Pipeline(classifier, threshold=threshold, voice=voice)
     segments: list[ClassifiedSegment] = []
     for block in blocks:
         segments += pipeline.process(block)

@@ -10,7 +10,9 @@ from undertone.events import SILENCE_DBFS
 from undertone.recognition.bandwidth import missing_band
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import LogProbabilities, log_softmax
+from undertone.recognition.mfcc import Frames
 from undertone.recognition.speech_gate import SpeechPart
+from undertone.recognition.voice import Voice
 from undertone.recognition.windows import Window, WindowCutter
 
 
@@ -21,14 +23,17 @@ class SegmentTracker:
     overlap, so that no frame is classified twice.
     """
 
-    def __init__(self, classifier: Classifier, start_s: float) -> None:
-        """Begin a segment; ``start_s`` as in Block."""
+    def __init__(self, classifier: Classifier, start_s: float, voice: Voice | None = None) -> None:
+        """Begin a segment; ``start_s`` as in Block, ``voice`` what is known of the speaker."""
         self.start_s = start_s
         self.is_speech = False
         """Whether there is enough evidence so far."""
         self.windows: list[LogProbabilities] = []
         """Of each window that was classified."""
+        self.frames: list[Frames] = []
+        """All of its frames."""
         self._classifier = classifier
+        self._voice = voice
         self._mfcc = classifier.manifest.mfcc
         self._shape = classifier.manifest.window
         self._cutter = WindowCutter(self._shape, self._mfcc.n_coefficients)
@@ -52,7 +57,7 @@ class SegmentTracker:
     @property
     def missing_band(self) -> str | None:
         """The part of the spectrum that it lacks and the model needs, in words; None for none."""
-        return missing_band(self._loudest, self._mfcc)
+        return missing_band(self._loudest, self._mfcc, self._classifier.manifest.needed_share)
 
     def push(self, part: SpeechPart, overloaded: bool) -> None:
         """Take the next part and classify the windows that it fills."""
@@ -62,6 +67,7 @@ class SegmentTracker:
         self._count += len(part.samples)
         self._square_sum += float(np.square(part.samples, dtype=np.float64).sum())
         np.maximum(self._loudest, part.loudest, out=self._loudest)
+        self.frames.append(part.frames)
         self._classify(self._due(self._cutter.push(part.frames), overloaded))
 
     def finish(self) -> None:
@@ -92,4 +98,5 @@ class SegmentTracker:
         self.windows += [self._log_probabilities(window) for window in windows]
 
     def _log_probabilities(self, window: Window) -> LogProbabilities:
-        return log_softmax(self._classifier.logits(window), self._classifier.manifest.temperature)
+        logits = self._classifier.logits(window, self._voice)
+        return log_softmax(logits, self._classifier.manifest.temperature)

@@ -10,6 +10,9 @@ NAME = "undertone"
 PUBLISH_NAME = f"{NAME}-publish"
 """Of the service that follows the journal, and of its folder below ``/var/lib``."""
 
+LISTEN_SECRETS = Path(f"/etc/{NAME}/listen.env")
+"""Variables for the listener that only root may read; systemd gives them to the service."""
+
 _PLAIN_WORD = re.compile(r"[\w@+=:,./-]+", re.ASCII)
 
 
@@ -18,6 +21,8 @@ class Unit:
     """What differs between machines.
 
     executable: the program ``undertone``; arguments: those for its command ``listen``.
+    network: whether it may use the network, to listen to a stream.  The address is among the
+        arguments or, if it has a password, in ``LISTEN_SECRETS``.
     """
 
     executable: Path
@@ -25,12 +30,16 @@ class Unit:
     user: str = NAME
     state_folder: str = NAME
     """Below ``/var/lib``; systemd makes it and gives it to ``user``."""
+    network: bool = False
 
 
 def text(unit: Unit) -> str:
     """The unit file.  Raises ValueError if a path or an argument contains a control character."""
-    words = (str(unit.executable), "listen", "--source", "mic", *unit.arguments)
+    source = () if unit.network else ("--source", "mic")
+    words = (str(unit.executable), "listen", *source, *unit.arguments)
     return _TEMPLATE.format(
+        ordering=_ONLINE if unit.network else "After=sound.target",
+        network=_NETWORK if unit.network else _NO_NETWORK,
         command=" ".join(map(_quoted, words)),
         user=unit.user,
         state=unit.state_folder,
@@ -87,6 +96,22 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 """
 
+_ONLINE = "Wants=network-online.target\nAfter=network-online.target sound.target"
+
+_NO_NETWORK = """\
+# No network.
+PrivateNetwork=yes
+RestrictAddressFamilies=AF_UNIX
+IPAddressDeny=any
+"""
+
+_NETWORK = f"""\
+# The network, for a stream; the variable UNDERTONE_SOURCE in the file can hold its address.
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+Environment=UNDERTONE_SOURCE=mic
+EnvironmentFile=-{LISTEN_SECRETS}
+"""
+
 # Left out on purpose: PrivateDevices= hides the sound cards. ProcSubset=pid hides /proc/cpuinfo,
 # without which LiteRT crashes on Arm. PrivateUsers= removes the group audio.
 # MemoryDenyWriteExecute= breaks sounddevice's callback, which cffi creates in such memory (the
@@ -94,8 +119,8 @@ SystemCallFilter=@system-service
 _TEMPLATE = """\
 [Unit]
 Description=Undertone: logs the emotions in speech to a local journal
-After=sound.target
-# If the microphone is missing at the start, retry until it is there.
+{ordering}
+# If the microphone is missing at the start, or the stream, retry until it is there.
 StartLimitIntervalSec=0
 
 [Service]
@@ -125,11 +150,7 @@ Environment=XDG_CONFIG_HOME=/etc
 DevicePolicy=closed
 DeviceAllow=char-alsa rw
 
-# No network.
-PrivateNetwork=yes
-RestrictAddressFamilies=AF_UNIX
-IPAddressDeny=any
-
+{network}
 {hardened}
 [Install]
 WantedBy=multi-user.target

@@ -69,7 +69,7 @@ def classify_upload(
 
         try:
             blocks = read_sound(file, name, _BLOCK_S)
-            verdict = classify(blocks, model.classifier, threshold, watch)
+            verdict = classify(blocks, model.classifier, threshold, watch=watch)
         except AudioSourceError as error:
             failed = FileResult(Path(name), None, str(error))
             return ClassifiedUpload(failed, is_too_long=isinstance(error, _TooLongError))

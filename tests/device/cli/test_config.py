@@ -48,6 +48,7 @@ def test_defaults(config, tmp_path):
     values = {name: row["value"] for name, row in found.items()}
     assert values == {
         "model": "ravdess8-compact",
+        "source": None,
         "microphone": None,
         "channel": None,
         "gain_db": 0.0,
@@ -69,6 +70,37 @@ def test_defaults(config, tmp_path):
     }
 
 
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_the_password_in_an_address_is_not_printed(config, form):
+    config('source = "rtsp://me:hunter2@camera.local/live?token=hunter2"\n')
+    result = CliRunner().invoke(cli.undertone, ["config", "--format", form])
+    assert "rtsp://camera.local/live" in result.stdout
+    assert "hunter2" not in result.output
+
+
+@pytest.mark.parametrize(
+    "address", ["file:///hunter2", "ftp://me:hunter2@host/", "http://host/\nhunter2"]
+)
+def test_what_can_not_be_listened_to_is_refused_without_repeating_it(config, address):
+    runs = [["--source", address], {}], [[], {"UNDERTONE_SOURCE": address}]
+    for arguments, env in runs:
+        result = CliRunner().invoke(cli.undertone, ["listen", *arguments], env=env)
+        assert result.exit_code == 2
+        assert "hunter2" not in result.output
+        assert "Invalid value for '--source'" in result.stderr
+    path = config("source = " + json.dumps(address))
+    with pytest.raises(ConfigError, match="source: ") as error:
+        load_default_map(path, known_settings())
+    assert "hunter2" not in str(error.value)
+
+
+def test_the_beginning_of_a_live_stream_can_not_be_stated(config):
+    arguments = ["listen", "--source", "http://host/a", "--began", "2h"]
+    result = CliRunner().invoke(cli.undertone, arguments)
+    assert result.exit_code == 2
+    assert "--began needs a recording" in result.stderr
+
+
 def test_a_flag_goes_before_the_environment_and_that_before_the_file(config):
     path = config("threads = 2\n")
     assert settings()["threads"] == {"value": 2, "source": f"file {path}"}
@@ -86,6 +118,7 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_file(config):
 def test_each_setting_can_come_from_the_file(config, tmp_path):
     values = {
         "model": "mine",
+        "source": "talk.wav",
         "microphone": "USB",
         "channel": 1,
         "gain_db": 6.0,

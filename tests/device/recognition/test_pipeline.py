@@ -209,12 +209,13 @@ class Counting:
     def __init__(self, classifier):
         self.manifest = classifier.manifest
         self.gate = classifier.gate
+        self.knows_voices = classifier.knows_voices
         self.count = 0
         self._classifier = classifier
 
-    def logits(self, window):
+    def logits(self, window, voice=None):
         self.count += 1
-        return self._classifier.logits(window)
+        return self._classifier.logits(window, voice)
 
 
 @pytest.mark.parametrize("times", [1, 2, 4])

@@ -36,6 +36,7 @@ from undertone.service.signals import RELOAD, ShutdownSignals
 from undertone.service.sink import ServiceSink
 
 LARGEST_EXPOSURE = 1.5  # of 10, as `systemd-analyze security` counts; 9.6 is a service unhardened
+NETWORK_AND_MICROPHONE = 0.5  # what it adds to have both
 LIMIT_S = 60
 BLOCK = bytes(round(2 * SAMPLE_RATE_HZ * REST_S))  # of quiet, which is taken at once
 
@@ -59,9 +60,17 @@ def publish_unit_file(tmp_path):
     return path
 
 
-@pytest.fixture(params=["unit_file", "publish_unit_file"])
+@pytest.fixture
+def network_unit_file(tmp_path):
+    """The unit of a listener to a stream, of a program that exists."""
+    path = tmp_path / "undertone.service"
+    path.write_text(unit.text(unit.Unit(Path(sys.executable), network=True)))
+    return path
+
+
+@pytest.fixture(params=["unit_file", "network_unit_file", "publish_unit_file"])
 def any_unit_file(request):
-    """Each of both units."""
+    """Each of the units."""
     return request.getfixturevalue(request.param)
 
 
@@ -79,9 +88,14 @@ def test_systemd_understands_every_line_of_the_unit(any_unit_file):
     assert any_unit_file.name not in done.stderr
 
 
-def test_systemd_finds_the_unit_hardened(any_unit_file):
-    limit = f"--threshold={LARGEST_EXPOSURE * 10:.0f}"
-    done = analyze("security", "--offline=true", "--no-pager", limit, any_unit_file)
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("unit_file", 0.0), ("publish_unit_file", 0.0), ("network_unit_file", NETWORK_AND_MICROPHONE)],
+)
+def test_systemd_finds_the_unit_hardened(name, more, request):
+    limit = f"--threshold={(LARGEST_EXPOSURE + more) * 10:.0f}"
+    path = request.getfixturevalue(name)
+    done = analyze("security", "--offline=true", "--no-pager", limit, path)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -106,6 +120,44 @@ def test_the_publisher_has_the_network_another_user_and_only_the_group_of_the_jo
     assert "ExecStart=/opt/u/bin/undertone publish" in publisher
     assert "Environment=UNDERTONE_JOURNAL=/var/lib/undertone/journal" in publisher
     assert "EnvironmentFile=-/etc/undertone/publish.env" in publisher
+
+
+def lines_for(*arguments):
+    """The lines that an installation with these arguments would write."""
+    result = call("install", "--dry-run", *arguments)
+    assert result.exit_code == 0, result.output
+    return set(result.stdout.splitlines())
+
+
+NETWORK = "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX"
+NO_NETWORK = {"PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX", "IPAddressDeny=any"}
+
+
+@pytest.mark.parametrize("source", [[], ["--source", "mic"], ["--source", "/srv/talk.wav"]])
+def test_the_listener_has_no_network_unless_its_source_is_a_stream(source):
+    assert lines_for("--", *source) > NO_NETWORK
+    assert NETWORK not in lines_for("--", *source)
+
+
+def test_a_listener_to_a_stream_has_the_network():
+    lines = lines_for("--", "--source", "rtsp://camera.local:554/live")
+    assert not NO_NETWORK & lines
+    assert NETWORK in lines
+    program = Path(sys.executable).with_name("undertone")
+    assert f"ExecStart={program} listen --source rtsp://camera.local:554/live" in lines
+
+
+def test_an_address_with_a_password_is_read_from_a_file_and_never_in_the_unit():
+    lines = lines_for("--network")
+    program = Path(sys.executable).with_name("undertone")
+    assert {f"ExecStart={program} listen", "EnvironmentFile=-/etc/undertone/listen.env"} < lines
+    assert "Environment=UNDERTONE_SOURCE=mic" in lines  # without the file; never a demonstration
+    assert not NO_NETWORK & lines
+    address = "rtsp://me:secret@camera.local/live"
+    result = call("install", "--dry-run", "--", "--source", address)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "/etc/undertone/listen.env" in result.stderr
+    assert "secret" not in result.stderr
 
 
 @pytest.mark.parametrize(

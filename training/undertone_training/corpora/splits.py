@@ -5,8 +5,8 @@ not in the training; validation actors (for early stopping, temperature and thre
 from the training actors, as many women as men.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 
@@ -123,6 +123,7 @@ def splits(
     song: bool = False,
     n_validation_actors: int = 2,
     seed: int = 0,
+    beside: Collection[str] = (),
 ) -> list[Split]:
     """The splits of a protocol, in order.
 
@@ -133,6 +134,8 @@ def splits(
         variants decide.
     n_validation_actors: an even number, half of them women; 0 for no validation.
     seed: decides which actors validate; in ``speaker-dependent``, which clips are on which side.
+    beside: other corpora that are trained on too; each of several folds lacks some of their
+        speakers. ``leave-one-corpus-out`` takes these and RAVDESS alone.
 
     Actors without clips are left out and listed in ``Split.missing``. Raises SplitError for an
     unknown protocol, and if a side has no clips (but see ``Split.test``).
@@ -146,7 +149,35 @@ def splits(
         )
     # sorted, so that neither the layout of a folder nor the order of a scan changes the split
     ordered = tuple(sorted(clips, key=lambda clip: (clip.corpus, clip.clip_id)))
-    return _PROTOCOLS[protocol](ordered, song, n_validation_actors, seed)
+    if not beside:
+        return _PROTOCOLS[protocol](ordered, song, n_validation_actors, seed)
+    there = {clip.corpus for clip in ordered}
+    for corpus in beside:
+        if corpus not in there:
+            raise SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
+    ordered = tuple(clip for clip in ordered if clip.corpus in ("ravdess", *beside))
+    found = _PROTOCOLS[protocol](ordered, song, n_validation_actors, seed)
+    if protocol == LEAVE_ONE_CORPUS_OUT:
+        return found
+    others = [clip for clip in ordered if clip.corpus != "ravdess"]
+    return [
+        replace(split, train=(*split.train, *_without_some(others, number, len(found))))
+        for number, split in enumerate(found)
+    ]
+
+
+def _without_some(clips: Sequence[Clip], number: int, of: int) -> list[Clip]:
+    """``clips`` without every ``of``-th speaker of each corpus, from the ``number``-th on."""
+    if of == 1:
+        return list(clips)
+    speakers = sorted(_speakers(clips))
+    kept = {
+        one
+        for corpus in {corpus for corpus, _ in speakers}
+        for place, one in enumerate(each for each in speakers if each[0] == corpus)
+        if place % of != number
+    }
+    return [clip for clip in clips if (clip.corpus, clip.speaker) in kept]
 
 
 def whole(clips: Iterable[Clip], corpus: str) -> Split:

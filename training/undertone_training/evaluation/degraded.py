@@ -1,20 +1,19 @@
 """The ``degraded`` protocol: held-out clips as a device in a home or a telephone gets them."""
 
-import io
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Samples, to_int16
-from undertone.audio.resample import Resampler
+from undertone.audio.block import Samples
 from undertone.recognition.classifier import Classifier
 from undertone_training.corpora.clip import Clip
 from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.evaluation.inference import through_device
 from undertone_training.evaluation.levels import at_level, clipped
 from undertone_training.features.reverberation import reverberant
+from undertone_training.features.waveform_augmentation import band_limited, opus
 from undertone_training.progress import Progress, silent
 
 VOICES = 4
@@ -25,9 +24,6 @@ GAIN_DB = -20.0
 SEED = 0
 """Of the draw of other speakers."""
 
-_OPUS_COMPRESSION = 0.976
-"""libsndfile's scale from 256 kbit/s (0) to 6 kbit/s (1): 12 kbit/s."""
-
 _LEVEL_DBFS = -25.0
 """Only the ratio of two levels matters."""
 
@@ -37,7 +33,7 @@ CONDITIONS: dict[str, Degrade] = {
     "as recorded": lambda samples: samples,
     "8 kHz, as on the telephone": lambda samples: band_limited(samples, 8_000),
     "low-pass at 5.5 kHz": lambda samples: band_limited(samples, 11_000),
-    "Opus at 12 kbit/s": lambda samples: opus(samples),
+    "Opus at 12 kbit/s": opus,
     "in a room (reverberation time 0.5 s)": lambda samples: clipped(reverberant(samples)),
     "20 dB quieter": lambda samples: clipped(samples * 10 ** (GAIN_DB / 20)),
 }
@@ -67,32 +63,6 @@ def degraded(
 def enough_voices(clips: Sequence[Clip]) -> bool:
     """Whether each speaker has ``VOICES`` others."""
     return len({clip.speaker for clip in clips}) > VOICES
-
-
-def band_limited(samples: Samples, rate_hz: int) -> Samples:
-    """As sampled at ``rate_hz``: nothing above half of it; of about the same length."""
-    import soxr
-
-    floats = samples.astype(np.float32) / np.float32(32768)
-    narrow = to_int16(soxr.resample(floats, SAMPLE_RATE_HZ, rate_hz))
-    return Resampler(rate_hz).process(narrow, last=True)
-
-
-def opus(samples: Samples) -> Samples:
-    """Encoded by Opus at 12 kbit/s and decoded."""
-    import soundfile
-
-    file = io.BytesIO()
-    soundfile.write(
-        file,
-        samples,
-        SAMPLE_RATE_HZ,
-        format="OGG",
-        subtype="OPUS",
-        compression_level=_OPUS_COMPRESSION,
-    )
-    decoded: Samples = soundfile.read(io.BytesIO(file.getvalue()), dtype="int16")[0]
-    return decoded
 
 
 def in_babble(clip: Clip, clips: Sequence[Clip]) -> Samples:

@@ -89,6 +89,6 @@ def _under_conditions(
     if protocol == "degraded":
         notes = [] if degraded.enough_voices(clips) else [degraded.NO_BABBLE]
         return CorpusResults(clips, list(degraded.degraded(clips, classifier, progress)), notes)
-    learn = known_voice.learning_of(classifier)
-    results = known_voice.known_voice(clips, everyone, classifier, learn, progress)
-    return CorpusResults(clips, list(results), [] if learn else [known_voice.UNKNOWING])
+    results = known_voice.known_voice(clips, everyone, classifier, progress)
+    notes = [] if classifier.knows_voices else [known_voice.UNKNOWING]
+    return CorpusResults(clips, list(results), notes)

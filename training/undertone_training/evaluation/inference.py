@@ -9,6 +9,7 @@ from undertone.audio.block import Block, Samples
 from undertone.events import UNCERTAIN, Verdict
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.pipeline import classify
+from undertone.recognition.voice import Voice
 from undertone_training.corpora.clip import Clip
 from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.learning.predict import predictions_of
@@ -20,20 +21,20 @@ def through_device(
     progress: Callable[[], None] = lambda: None,
     condition: str = "as recorded",
     read: Callable[[Clip], Samples] = lambda clip: clip.source.read(),
-    classifier_for: Callable[[Clip], Classifier] | None = None,
+    voice_for: Callable[[Clip], Voice | None] = lambda clip: None,
 ) -> ConditionPredictions:
     """Classify each clip as ``undertone classify`` does: gate, MFCC, windows, int8 model, decision.
 
     clips: at least one, of one corpus.  progress: called after each clip.
     read: gives a clip's sound under the condition.
-    classifier_for: the classifier of a clip, with the labels of ``classifier``; None for that.
+    voice_for: gives what is known of a clip's speaker.
     Raises AudioSourceError for a clip that cannot be read.
     """
     labels = classifier.manifest.labels
     verdicts: list[Verdict | None] = []
     for clip in clips:
-        chosen = classifier_for(clip) if classifier_for else classifier
-        verdicts.append(classify([Block(read(clip), 0.0)], chosen).overall)
+        found = classify([Block(read(clip), 0.0)], classifier, voice=voice_for(clip))
+        verdicts.append(found.overall)
         progress()
     rows = [row_of(verdict.scores, labels) if verdict else None for verdict in verdicts]
     given = [verdict is not None and verdict.verdict != UNCERTAIN for verdict in verdicts]

@@ -5,12 +5,13 @@ contains the tested clip.
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Samples
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.recognition.classifier import Classifier
+from undertone.recognition.voice import Voice
 from undertone_training.corpora.clip import Clip
 from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.evaluation.inference import through_device
@@ -22,30 +23,19 @@ AMOUNTS_S = (0.0, 5.0, 15.0, 60.0)
 SEED = 0
 """Of the draws."""
 
-LearnVoice = Callable[[Classifier, Sequence[Samples]], Classifier]
-"""From a bundle's classifier to one that knows the voice in some recordings."""
-
 UNKNOWING = (
     "the bundle keeps no knowledge of a voice, so that only the figures with 0 s known exist"
 )
-
-
-def learning_of(classifier: Classifier) -> LearnVoice | None:
-    """How this bundle gets to know a voice; None if it does not.
-
-    No normalisation of this version uses what is known of a voice.
-    """
-    return None
 
 
 def known_voice(
     clips: Sequence[Clip],
     everyone: Iterable[Clip],
     classifier: Classifier,
-    learn: LearnVoice | None,
     progress: Progress = silent,
 ) -> Iterator[ConditionPredictions]:
-    """``clips``, of one corpus, after each of ``AMOUNTS_S``; only after 0 s if ``learn`` is None.
+    """``clips``, of one corpus, after each of ``AMOUNTS_S``; only after 0 s if the bundle keeps no
+    knowledge of a voice.
 
     everyone: all clips at hand, of which those by the tested speakers can become known.
     """
@@ -53,15 +43,17 @@ def known_voice(
     for clip in everyone:
         if clip.channel == "speech":
             by_speaker.setdefault((clip.corpus, clip.speaker), []).append(clip)
-    for seconds in AMOUNTS_S if learn else AMOUNTS_S[:1]:
+    for seconds in AMOUNTS_S if classifier.knows_voices else AMOUNTS_S[:1]:
 
-        def knowing(clip: Clip, seconds: float = seconds) -> Classifier:
-            known = drawn(clip, by_speaker.get((clip.corpus, clip.speaker), ()), seconds)
-            return learn(classifier, known) if learn and known else classifier
+        def voice_of(clip: Clip, seconds: float = seconds) -> Voice | None:
+            voice = None
+            for known in drawn(clip, by_speaker.get((clip.corpus, clip.speaker), ()), seconds):
+                voice = classifier.voice_in([Block(known, 0.0)], voice)
+            return voice
 
         name = f"{seconds:.0f} s known"
         with progress(f"{clips[0].corpus}, {name}", len(clips)) as step:
-            yield through_device(clips, classifier, step, name, classifier_for=knowing)
+            yield through_device(clips, classifier, step, name, voice_for=voice_of)
 
 
 def drawn(clip: Clip, others: Sequence[Clip], seconds: float) -> list[Samples]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from undertone.recognition.bundle import Manifest, Training
-from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.clip import Clip, with_labels
 from undertone_training.corpora.splits import (
     DEVELOPMENT_FOLDS,
     PUBLISHED_FOLDS,
@@ -51,7 +51,7 @@ def held_out_tests(
             if side == "test":
                 found, protocol = held_out(run.info, clips)
             else:
-                found = clips_of(clips, run.info.validation)
+                found = with_labels(clips_of(clips, run.info.validation), run.info.labels)
                 protocol = f"{run.info.protocol} (validation actors)"
         except SplitError as error:
             failure = error
@@ -111,9 +111,7 @@ def unlisted(
     """
     training = manifest.training
     listed = {*training.train_speakers, *training.validation_speakers}
-    spoken = [
-        clip for clip in clips if clip.channel == "speech" and clip.emotion in manifest.labels
-    ]
+    spoken = [clip for clip in with_labels(clips, manifest.labels) if clip.channel == "speech"]
     found: dict[str, list[Clip]] = {}
     for corpus in corpora:
         own = [clip for clip in spoken if clip.corpus == corpus]
@@ -156,7 +154,7 @@ def held_out(info: RunInfo, clips: Mapping[str, Clip]) -> tuple[list[Clip], str]
     """
     if info.protocol == "final":
         return final_test(clips.values(), info.labels)
-    return clips_of(clips, info.test), info.protocol
+    return with_labels(clips_of(clips, info.test), info.labels), info.protocol
 
 
 def final_test(clips: Iterable[Clip], labels: Sequence[str]) -> tuple[list[Clip], str]:
@@ -167,10 +165,8 @@ def final_test(clips: Iterable[Clip], labels: Sequence[str]) -> tuple[list[Clip]
     actors = {f"{actor:02}" for actor in TEST_ACTORS}
     found = [
         clip
-        for clip in clips
-        if (clip.corpus, clip.channel) == (EVALUATED_CORPUS, "speech")
-        and clip.speaker in actors
-        and clip.emotion in labels
+        for clip in with_labels(clips, labels)
+        if (clip.corpus, clip.channel) == (EVALUATED_CORPUS, "speech") and clip.speaker in actors
     ]
     first, last = min(actors), max(actors)
     if not found:
@@ -206,7 +202,7 @@ def foreign(
                 "it would be no cross-corpus test."
             )
     found = {
-        corpus: [clip for clip in own if clip.emotion in labels]
+        corpus: with_labels(own, labels)
         for corpus, own in by_corpus.items()
         if corpus not in trained and (not corpora or corpus in corpora)
     }

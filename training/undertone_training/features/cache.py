@@ -35,7 +35,7 @@ from undertone_training.recipe import Augmentation, FeatureExtractor, Recipe
 
 Frames = NDArray[np.float32]
 
-FORMAT = 3
+FORMAT = 4
 """Increased when this module changes what it stores."""
 
 
@@ -45,7 +45,8 @@ class ClipFeatures:
 
     segments: what the device would classify, each (frames, coefficients); none if the gate
         detects no speech.
-    copies: for each augmented copy with speech, the frames of its segments one after another.
+    copies: for each augmented copy, the frames of its segments one after another; none at all if
+        the clip itself has no speech.
     """
 
     clip: Clip
@@ -220,10 +221,12 @@ def _compute(job: _Job) -> ClipFeatures:
     copies: list[Frames] = []
     if segments and job.augmentation is not None:
         transform = augmenter(job.augmentation, job.noise)
+        clip = job.clip
+        alike = clip.clip_id
+        if job.augmentation.alike == "speaker":
+            alike = f"{clip.corpus}/{clip.speaker}"
         for copy in range(job.augmentation.copies):
-            seed = zlib.crc32(f"{job.clip.clip_id}/{copy}".encode())
-            if found := frames_of(
-                augmented(samples, transform, seed)
-            ):  # otherwise no speech is left
-                copies.append(np.concatenate(found))
+            seed = zlib.crc32(f"{alike}/{copy}".encode())
+            found = frames_of(augmented(samples, transform, seed))
+            copies.append(np.concatenate([segments[0][:0], *found]))
     return ClipFeatures(job.clip, tuple(segments), tuple(copies))

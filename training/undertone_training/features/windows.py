@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from undertone.recognition.bundle import Normalization
 from undertone.recognition.classifier import network_input
+from undertone.recognition.voice import Voice, reference
 from undertone.recognition.windows import split_windows
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.recipe import Recipe
@@ -15,9 +16,15 @@ from undertone_training.recipe import Recipe
 Array = NDArray[np.float32]
 
 
-def windows_of(features: ClipFeatures, recipe: Recipe, normalization: Normalization) -> Array:
+def windows_of(
+    features: ClipFeatures,
+    recipe: Recipe,
+    normalization: Normalization,
+    voice: Voice | None = None,
+) -> Array:
     """Every window of a clip that the device would classify, with every vocal tract factor.
 
+    voice: what is known of the speaker.
     Shape (vocal tract factors * windows, frames, coefficients).
     """
     windows = [
@@ -25,14 +32,26 @@ def windows_of(features: ClipFeatures, recipe: Recipe, normalization: Normalizat
     ]
     if not windows:
         return np.empty((0, recipe.windowing.frames, recipe.coefficients), np.float32)
-    given = network_input(np.concatenate(windows), recipe.windowing, normalization, recipe.mfcc)
+    given = network_input(
+        np.concatenate(windows),
+        recipe.windowing,
+        normalization,
+        recipe.mfcc,
+        reference(voice, normalization),
+    )
     return given.astype(np.float32)
 
 
 def variants_of(features: ClipFeatures) -> list[Array]:
-    """Frames of the clip, its segments one after another, and of each augmented copy."""
-    own = [np.concatenate(features.segments)] if features.segments else []
-    return [*own, *features.copies]
+    """Frames of the clip, its segments one after another, and of each copy with speech."""
+    return [frames for _, frames in numbered_variants(features)]
+
+
+def numbered_variants(features: ClipFeatures) -> list[tuple[int, Array]]:
+    """``variants_of`` with numbers: 0 is the clip, the others are the numbers of the copies."""
+    own = np.concatenate(features.segments) if features.segments else None
+    numbered = enumerate([own, *features.copies])
+    return [(number, one) for number, one in numbered if one is not None and len(one)]
 
 
 def classes_of(features: Sequence[ClipFeatures], labels: Sequence[str]) -> NDArray[np.int64]:
@@ -43,7 +62,9 @@ def classes_of(features: Sequence[ClipFeatures], labels: Sequence[str]) -> NDArr
 def fit_normalization(features: Sequence[ClipFeatures], recipe: Recipe) -> Normalization:
     """Mean and deviation of each coefficient over the windows of the clips, without copies."""
     n = recipe.coefficients
-    unit = Normalization(recipe.level, (0.0,) * n, (1.0,) * n, recipe.steady_noise)
+    unit = Normalization(
+        recipe.level, (0.0,) * n, (1.0,) * n, recipe.steady_noise, recipe.voice_prior_frames
+    )
     plain = recipe.without_vocal_tracts
     windows = np.concatenate([windows_of(clip, plain, unit) for clip in features])
     frames = windows.reshape(-1, windows.shape[-1]).astype(np.float64)

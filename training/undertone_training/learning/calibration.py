@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import msgspec
 
-from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.clip import Clip, with_labels
 from undertone_training.corpora.splits import DEVELOPMENT_FOLDS
 from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures, FeatureCache
@@ -24,7 +24,12 @@ HeldOutFeatures = Callable[[Run], list[ClipFeatures]]
 def from_cache(clips: Iterable[Clip], cache: FeatureCache) -> HeldOutFeatures:
     """Held-out features from a cache; clips: all that are available."""
     by_id = {clip.clip_id: clip for clip in clips}
-    return lambda run: cache.compute(clips_of(by_id, run.info.test), run.info.recipe, "folds")
+
+    def features_of(run: Run) -> list[ClipFeatures]:
+        test = with_labels(clips_of(by_id, run.info.test), run.info.labels)
+        return cache.compute(test, run.info.recipe, "folds")
+
+    return features_of
 
 
 def confidence_of(

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from undertone.recognition.bundle import Normalization
 from undertone.recognition.classifier import normalize
 from undertone.recognition.vocal_tract import vocal_tract
+from undertone.recognition.voice import MOST_FRAMES, Reference, blended, frames_for_voice
 from undertone_training.features.cache import ClipFeatures
-from undertone_training.features.windows import Array, variants_of
+from undertone_training.features.windows import Array, numbered_variants
 from undertone_training.learning.distillation import Targets
 from undertone_training.learning.mel_noise import MelNoise
 from undertone_training.recipe import Recipe, Regularization
@@ -22,6 +23,10 @@ Indices = NDArray[np.intp]
 
 _VOCAL_TRACTS = 15
 """Different vocal tract lengths in an epoch, evenly spaced."""
+
+
+_AT_A_TIME = 64
+"""Windows that are normalised together."""
 
 
 class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -38,9 +43,12 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         recipe: Recipe,
         seed: int,
     ) -> None:
-        """``targets``: those of ``features``. An epoch has one window of each clip with speech."""
+        """``targets``: those of ``features``. An epoch has one window of each clip with speech,
+        or ``schedule.epoch_windows``.
+        """
         super().__init__()
-        variants = [variants_of(clip) for clip in features]
+        numbered = [numbered_variants(clip) for clip in features]
+        variants = [[one for _, one in each] for each in numbered]
         usable = np.flatnonzero([len(each) for each in variants])
         labelled = usable < targets.n_labelled
         self._labelled, self._unlabelled = usable[labelled], usable[~labelled]
@@ -61,6 +69,16 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
             for factor in np.linspace(1 - share, 1 + share, _VOCAL_TRACTS if share else 0)
         ]
         self._mel_noise = MelNoise(recipe.mfcc)
+        self._probabilities = (
+            targets.drawn_by[self._labelled] / targets.drawn_by[self._labelled].sum()
+            if recipe.schedule.epoch_windows
+            else None
+        )
+        self._voices = (
+            _Voices(features, numbered, normalization, recipe)
+            if max(recipe.regularization.known_clips)
+            else None
+        )
         self.start_at(0)
 
     def start_at(self, epoch: int) -> None:
@@ -70,7 +88,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __len__(self) -> int:
         """Full batches in an epoch, at least one."""
-        n_clips = len(self._labelled) + self._n_unlabelled
+        n_clips = self._recipe.schedule.epoch_windows or len(self._labelled) + self._n_unlabelled
         return max(1, n_clips // self._recipe.schedule.batch_size)
 
     def on_epoch_end(self) -> None:
@@ -91,22 +109,29 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         """A whole epoch."""
         regularization = self._recipe.regularization
         generator = np.random.default_rng([self._seed, self._epoch])
-        unlabelled = generator.choice(self._unlabelled, self._n_unlabelled, replace=False)
-        clips = generator.permutation(np.concatenate([self._labelled, unlabelled]))
+        if self._probabilities is None:
+            unlabelled = generator.choice(self._unlabelled, self._n_unlabelled, replace=False)
+            clips = generator.permutation(np.concatenate([self._labelled, unlabelled]))
+        else:
+            n = self._recipe.schedule.epoch_windows
+            clips = generator.choice(self._labelled, n, p=self._probabilities)
         copies = self._counts[clips] - 1
         copied = (generator.random(len(clips)) >= regularization.own) & (copies > 0)
         variants = self._first[clips] + copied * (1 + generator.integers(np.maximum(copies, 1)))
         drawn = self._windows(variants, generator)
+        voices = self._voices.known(variants, generator) if self._voices else None
         if self._vocal_tracts:
             lengths = generator.integers(len(self._vocal_tracts), size=len(clips))
             for length, matrix in enumerate(self._vocal_tracts):
                 drawn[lengths == length] = drawn[lengths == length] @ matrix
+                if voices is not None:
+                    voices.offset[lengths == length] = voices.offset[lengths == length] @ matrix
         if regularization.background:
             noisy = generator.random(len(clips)) < regularization.background
             drawn[noisy] = self._mel_noise.add(
                 drawn[noisy], regularization.background_snr_db, generator
             )
-        windows: Array = normalize(drawn, self._normalization, self._recipe.mfcc).astype(np.float32)
+        windows = self._normalized(drawn, voices)
         _mask(windows, regularization, generator)
         targets, weights = self._targets[variants], self._weights[clips]
         if regularization.mixup:
@@ -114,6 +139,15 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
                 windows, targets, weights, regularization.mixup, generator
             )
         return windows, targets, weights
+
+    def _normalized(self, drawn: Array, voices: Reference | None) -> Array:
+        """What the network gets; a few windows at a time, which fit into a processor's cache."""
+        windows = np.empty_like(drawn)
+        for start in range(0, len(drawn), _AT_A_TIME):
+            part = slice(start, start + _AT_A_TIME)
+            known = voices and Reference(*(each[part] for each in voices))
+            windows[part] = normalize(drawn[part], self._normalization, self._recipe.mfcc, known)
+        return windows
 
     def _windows(self, variants: Indices, generator: np.random.Generator) -> Array:
         """A random excerpt of each variant at a random tempo; a short variant is repeated.
@@ -139,6 +173,59 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         if tempo:
             frames = (1 - share) * frames + share * self._frames[start + after]
         return frames
+
+
+class _Voices:
+    """What is known of the voice of each variant, from others of its speaker.
+
+    Known are only variants of the same number, those that were changed alike.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[ClipFeatures],
+        numbered: Sequence[Sequence[tuple[int, Array]]],
+        normalization: Normalization,
+        recipe: Recipe,
+    ) -> None:
+        self._population = np.array(normalization.mean)
+        self._prior_frames = recipe.voice_prior_frames
+        self._amounts = np.array(recipe.regularization.known_clips)
+        groups: dict[tuple[str, str, int], list[int]] = {}
+        sums: list[NDArray[np.float64]] = []
+        for each, variants in zip(features, numbered, strict=True):
+            for number, one in variants:
+                voice = (each.clip.corpus, each.clip.speaker, number)
+                groups.setdefault(voice, []).append(len(sums))
+                frames = frames_for_voice(one, normalization, recipe.mfcc)
+                sums.append(frames.sum(axis=0, dtype=np.float64))
+        self._sums = np.array(sums)
+        self._counts = np.array([len(one) for each in numbered for _, one in each])
+        self._members = np.concatenate([np.array(each) for each in groups.values()])
+        self._starts, self._sizes, self._places = (np.empty(len(sums), np.intp) for _ in range(3))
+        start = 0
+        for members in groups.values():
+            self._starts[members], self._sizes[members] = start, len(members)
+            self._places[members] = np.arange(len(members))
+            start += len(members)
+
+    def known(self, variants: Indices, generator: np.random.Generator) -> Reference:
+        """A random number of others for each variant; drawn with replacement, never itself."""
+        amounts = generator.choice(self._amounts, len(variants))
+        sizes = self._sizes[variants][:, np.newaxis]
+        steps = 1 + generator.integers(np.maximum(sizes - 1, 1), size=(len(variants), max(amounts)))
+        places = (self._places[variants][:, np.newaxis] + steps) % sizes
+        others = self._members[self._starts[variants][:, np.newaxis] + places]
+        counted = (np.arange(others.shape[1]) < amounts[:, np.newaxis]) & (sizes > 1)
+        frames = (self._counts[others] * counted).sum(axis=1)
+        sums = np.einsum("vo,voc->vc", counted.astype(np.float64), self._sums[others])
+        mean = sums / np.maximum(frames, 1)[:, np.newaxis]
+        return blended(
+            mean,
+            np.minimum(frames, MOST_FRAMES).astype(float),
+            self._population,
+            self._prior_frames,
+        )
 
 
 def _mask(windows: Array, config: Regularization, generator: np.random.Generator) -> None:

@@ -18,19 +18,25 @@ from undertone_training.learning.runs import Run, RunInfo
 from undertone_training.networks import keras_logits
 from undertone_training.recipe import Recipe
 
+ABSENT = -1.0
+"""In place of the probability of a label that a clip's corpus lacks: the loss leaves it out."""
+
 
 @dataclass(frozen=True, eq=False)
 class Targets:
     """The targets of some clips: first the labelled ones, then the unlabelled.
 
-    probabilities: for each variant of each clip, shape (variants, labels).
+    probabilities: for each variant of each clip, shape (variants, labels); ``ABSENT`` for a label
+        that the clip's corpus lacks.
     weights: of each clip in the loss, shape (clips,).
+    drawn_by: how often a labelled clip is drawn, in relation to others, shape (clips,).
     n_labelled: number of labelled clips; all of them are in every epoch.
     n_unlabelled: number of unlabelled clips in an epoch.
     """
 
     probabilities: Sequence[Array]
     weights: Array
+    drawn_by: Array
     n_labelled: int
     n_unlabelled: int = 0
 
@@ -49,12 +55,18 @@ def targets_of(
     recipe, n_labels = info.recipe, len(info.labels)
     require_usable(teachers, info)
     classes = classes_of(train, info.labels)
+    corpora = np.array([each.clip.corpus for each in train])
+    rows = np.eye(n_labels, dtype=np.float32)[classes]
+    for corpus in set(corpora) if recipe.beside else ():
+        of_corpus = corpora == corpus
+        absent = np.setdiff1d(np.arange(n_labels), classes[of_corpus])
+        rows[np.ix_(of_corpus, absent)] = ABSENT
     probabilities: list[Array] = [
-        np.repeat(np.eye(n_labels, dtype=np.float32)[[one]], len(variants_of(clip)), axis=0)
-        for one, clip in zip(classes, train, strict=True)
+        np.repeat(row[np.newaxis], len(variants_of(clip)), axis=0)
+        for row, clip in zip(rows, train, strict=True)
     ]
     weights = np.ones(len(train) + len(unlabelled), np.float32)
-    if recipe.schedule.class_weights:
+    if recipe.schedule.class_weights and not recipe.schedule.epoch_windows:
         weights[: len(train)] = _class_weights(classes, train, n_labels)
     if recipe.distillation.teachers:
         share = recipe.distillation.weight
@@ -64,7 +76,8 @@ def targets_of(
             for hard, taught in zip(probabilities, soft[: len(train)], strict=True)
         ] + soft[len(train) :]
     n_unlabelled = round(recipe.distillation.turn * len(train)) if unlabelled else 0
-    return Targets(probabilities, weights, len(train), n_unlabelled)
+    drawn_by = _drawn_by(corpora, classes)
+    return Targets(probabilities, weights, drawn_by, len(train), n_unlabelled)
 
 
 def require_usable(runs: Sequence[Run], info: RunInfo) -> None:
@@ -98,6 +111,18 @@ def _class_weights(
     counts = np.bincount(classes[usable], minlength=n_labels)
     weights: NDArray[np.float64] = (usable.sum() / (n_labels * np.maximum(counts, 1)))[classes]
     return weights
+
+
+def _drawn_by(corpora: NDArray[np.str_], classes: NDArray[np.int64]) -> Array:
+    """The square root of a corpus's size, spread equally over its emotions, then their clips."""
+    drawn_by = np.zeros(len(classes), np.float32)
+    for corpus in set(corpora):
+        of_corpus = corpora == corpus
+        emotions = np.unique(classes[of_corpus])
+        for emotion in emotions:
+            those = of_corpus & (classes == emotion)
+            drawn_by[those] = np.sqrt(of_corpus.sum()) / (len(emotions) * those.sum())
+    return drawn_by
 
 
 def _soft_targets(

@@ -14,6 +14,7 @@ from undertone_training.features.cache import ClipFeatures
 from undertone_training.features.windows import classes_of, fit_normalization, windows_of
 from undertone_training.learning.dataset import TrainingBatches
 from undertone_training.learning.distillation import require_usable, targets_of
+from undertone_training.learning.loss import MaskedCrossentropy
 from undertone_training.learning.predict import predict
 from undertone_training.learning.runs import Calibration, Run, RunInfo
 from undertone_training.metrics import fit_confidence
@@ -144,11 +145,16 @@ def _compile(model: keras.Model, recipe: Recipe, steps_per_epoch: int) -> None:
             use_ema=schedule.weight_averaging > 0,
             ema_momentum=schedule.weight_averaging,
         ),
-        keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=recipe.regularization.label_smoothing
-        ),
+        _loss(recipe),
         weighted_metrics=["accuracy"],
     )
+
+
+def _loss(recipe: Recipe) -> keras.losses.Loss:
+    smoothing = recipe.regularization.label_smoothing
+    if recipe.beside:
+        return MaskedCrossentropy(smoothing)
+    return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
 
 
 def _learning_rate(schedule: Schedule, steps_per_epoch: int) -> object:

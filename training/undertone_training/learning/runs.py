@@ -25,7 +25,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from undertone.diagnostics.machine_state import processor
-from undertone.emotions import EMOTIONS
 from undertone.recognition.bundle import Normalization
 from undertone.recognition.quantization import Quantization
 from undertone.recognition.speech_gate import GateConfig
@@ -204,13 +203,13 @@ def describe(
     """What a run of ``recipe`` on ``split`` will be made from."""
     emotions = {clip.emotion for clip in split.train}
     if split.protocol == PRE_TRAINING:
-        emotions = set(EMOTIONS)  # the labels of the recipes that begin with it
+        emotions = set(recipe.labels)  # the labels of the recipes that begin with it
     return RunInfo(
         recipe=recipe,
         seed=seed,
         protocol=split.protocol,
         split=split.name,
-        labels=tuple(emotion for emotion in EMOTIONS if emotion in emotions),
+        labels=tuple(emotion for emotion in recipe.labels if emotion in emotions),
         corpora=tuple(
             sorted(
                 {

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from undertone.emotions import EMOTIONS
-from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.clip import Clip, with_labels
 from undertone_training.corpora.noise import NoiseRecordings
 from undertone_training.corpora.splits import PRE_TRAINING, Split, splits, whole
 from undertone_training.errors import RunError
@@ -151,14 +150,22 @@ def splits_for(
     """
     if recipe.corpus != EVALUATED_CORPUS:
         return [whole(clips, recipe.corpus)]
-    return splits(clips, protocol, recipe.song, recipe.validation_speakers if validate else 0)
+    return splits(
+        with_labels(clips, recipe.labels),
+        protocol,
+        recipe.song,
+        recipe.validation_speakers if validate else 0,
+        beside=recipe.beside,
+    )
 
 
 def shortcomings(recipe: Recipe, clips: Sequence[Clip]) -> Iterator[str]:
     """What will be missing: emotions without clips, and embeddings without weights."""
-    known = {clip.emotion for clip in clips if clip.corpus == EVALUATED_CORPUS}
-    if absent := [emotion for emotion in EMOTIONS if emotion not in known]:
-        yield f"no RAVDESS clip here is {', '.join(absent)}: the network can't recognise that"
+    trained = (EVALUATED_CORPUS, *recipe.beside)
+    known = {clip.emotion for clip in with_labels(clips, recipe.labels) if clip.corpus in trained}
+    if absent := [emotion for emotion in recipe.labels if emotion not in known]:
+        what = "RAVDESS clip" if not recipe.beside else "training clip"
+        yield f"no {what} here is {', '.join(absent)}: the network can't recognise that"
     if recipe.features.startswith("five-kinds") and not recipe.vggish:
         yield (
             f"{recipe.name} has no VGGish embeddings: `vggish` in the recipe names no file "

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from undertone_training.corpora.clip import Clip
-from undertone_training.corpora.splits import Split, splits
+from undertone_training.corpora.splits import Split
 from undertone_training.errors import TrialError
 from undertone_training.evaluation.results import Outcome, Pooled, file_name, mean_cost, pool
 from undertone_training.evaluation.test_clips import shortfall
-from undertone_training.learning.trainer import Trainer
+from undertone_training.learning.trainer import Trainer, splits_for
 from undertone_training.metrics import Predictions, figures
 from undertone_training.recipe import Recipe
 from undertone_training.report.pictures import png
@@ -23,7 +23,7 @@ from undertone_training.search.study import BEST, PROTOCOL, Search, Trial
 
 def folds_of(recipe: Recipe, clips: Sequence[Clip]) -> list[Split]:
     """The development folds, on which a trial is trained and tested."""
-    return splits(clips, PROTOCOL, recipe.song, recipe.validation_speakers)
+    return splits_for(recipe, PROTOCOL, clips)
 
 
 def digest(folds: Sequence[Split]) -> str:
