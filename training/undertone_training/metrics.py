@@ -8,7 +8,7 @@ label, unless its probability is below a threshold, and this probability.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn import metrics
 
-from undertone.recognition.decision import log_softmax
+from undertone.emotions import HIGH_ACTIVATION, LOW_ACTIVATION
+from undertone.recognition.bundle import Activation
+from undertone.recognition.decision import log_odds, log_softmax
 from undertone.support.strict import Strict
 
 Floats = NDArray[np.float64]
@@ -303,10 +305,45 @@ def fit_temperature(logits: Floats, truth: Ints) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
-def fit_confidence(predictions: Predictions) -> tuple[float, float]:
-    """Temperature and threshold for predictions at temperature 1, of validation clips as above."""
-    temperature = fit_temperature(np.log(predictions.probabilities), predictions.truth)
-    return temperature, choose_threshold(predictions.at_temperature(temperature))
+class Confidence(NamedTuple):
+    """What turns a network's logits into verdicts; see ``undertone.recognition.bundle``."""
+
+    temperature: float
+    threshold: float
+    activation: Activation = Activation()
+
+
+def fit_confidence(parts: Sequence[Predictions], least_coverage: float = 0.65) -> Confidence:
+    """Temperature, threshold and activation for predictions at temperature 1.
+
+    parts: of validation clips as above, of the same labels.  The threshold leaves each part
+        ``least_coverage`` of verdicts.
+    """
+    whole = Predictions.concatenate(parts)
+    temperature = fit_temperature(np.log(whole.probabilities), whole.truth)
+    threshold = min(
+        choose_threshold(part.at_temperature(temperature), least_coverage) for part in parts
+    )
+    scale = fit_activation(whole.at_temperature(temperature))
+    return Confidence(temperature, threshold, Activation(*scale) if scale else Activation())
+
+
+def fit_activation(predictions: Predictions) -> tuple[float, float] | None:
+    """Scale and offset of ``undertone.recognition.bundle.Activation``, by logistic regression.
+
+    ``predictions``: of validation clips as above.  None unless they are of both sides.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    emotions = np.array(predictions.labels)[predictions.truth]
+    high, low = np.isin(emotions, HIGH_ACTIVATION), np.isin(emotions, LOW_ACTIVATION)
+    if not (high.any() and low.any()):
+        return None
+    logs = np.log(np.maximum(predictions.probabilities[high | low], 1e-12))
+    odds = [[log_odds(row, predictions.labels)] for row in logs]
+    fitted = LogisticRegression(C=np.inf, class_weight="balanced").fit(odds, high[high | low])
+    scale, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    return (scale, offset) if scale > 0 else None
 
 
 def agreement(a: Predictions, b: Predictions) -> float:

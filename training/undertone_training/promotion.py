@@ -14,6 +14,7 @@ import msgspec
 from undertone.recognition.bundle import Bundle
 from undertone_training.corpora.clip import Clip, with_labels
 from undertone_training.corpora.licences import unlicensed
+from undertone_training.corpora.splits import LEAVE_ONE_CORPUS_OUT
 from undertone_training.errors import PromotionError, RunError
 from undertone_training.evaluation.conditions import load_reports
 from undertone_training.evaluation.false_alarms import NoiseReport
@@ -32,14 +33,14 @@ from undertone_training.recipe import Recipe
 from undertone_training.report import model_card, pictures
 
 EVIDENCE = "speaker-independent"
-"""The protocol whose report goes with the bundle."""
+"""The protocol whose report goes with the bundle; of several corpora, that which leaves one out."""
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A final run with the evidence for its recipe.
 
-    evidence: the folder that ``evaluate`` wrote the speaker-independent report into.
+    evidence: the folder that ``evaluate`` wrote the report of ``EVIDENCE`` into.
     report: that of all folds of the first seed. figures: what its figures.json contains, with
         the spread over the seeds.
     """
@@ -142,14 +143,15 @@ def _noise(folder: Path, model_sha256: str) -> dict[str, Any]:
 
 def _evidence(folder: Path, recipe: Recipe) -> tuple[Path, dict[str, Any]]:
     """The report over all folds of the first seed, and its figures with the spread of seeds."""
+    evidence = LEAVE_ONE_CORPUS_OUT if recipe.beside else EVIDENCE
     try:
-        pooled = Pooled.load(folder / "report" / f"{EVIDENCE}.json")
-        report = folder / "report" / EVIDENCE / f"seed{pooled.seeds[0]}"
+        pooled = Pooled.load(folder / "report" / f"{evidence}.json")
+        report = folder / "report" / evidence / f"seed{pooled.seeds[0]}"
         figures: dict[str, Any] = json.loads((report / "figures.json").read_text())
     except (OSError, ValueError) as error:
         raise RunError(
-            f"There is no {EVIDENCE} report in {folder}: run `undertone-train fit --recipe "
-            f"{recipe.name}`, `quantize` and `evaluate` first."
+            f"There is no {evidence} report in {folder}: run `undertone-train fit --recipe "
+            f"{recipe.name} --protocol {evidence}`, `quantize` and `evaluate` first."
         ) from error
     if pooled.recipe != recipe:
         raise RunError(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from undertone.audio.block import Samples
 from undertone.emotions import EMOTIONS
 from undertone.errors import ConfigError
+from undertone.recognition.bandwidth import NEEDED_SHARE
 from undertone.recognition.mfcc import MfccConfig
 from undertone.recognition.windows import WindowConfig
 from undertone.support.strict import Strict
@@ -30,6 +31,10 @@ Positive = Annotated[float, Meta(gt=0)]
 
 EVALUATED_CORPUS = "ravdess"
 """The corpus that every protocol splits into training and test speakers."""
+
+
+_STILL_HEARD = 0.94
+"""Share of a band in which there is still sound: the filters of a resampler have a slope."""
 
 
 class FeatureExtractor(Protocol):
@@ -276,6 +281,14 @@ class Recipe(Strict, frozen=True):
                 "steady_noise is subtracted from the device's MFCC only: with features = "
                 f'"{self.features}", leave it out'
             )
+
+    @property
+    def needed_share(self) -> float:
+        """See ``undertone.recognition.bundle.Manifest``: what the narrowest copies have."""
+        if not self.augmentation.narrow:
+            return NEEDED_SHARE
+        narrowest = self.augmentation.band_hz[0] / self.mfcc.high_hz
+        return min(NEEDED_SHARE, round(_STILL_HEARD * narrowest, 2))
 
     @property
     def scaled_convolutions(self) -> tuple[tuple[int, int, int], ...]:

@@ -64,6 +64,8 @@ def bundle_of(run: Run, name: str) -> Bundle:
         quantization=quantization,
         temperature=temperature,
         confidence_threshold=threshold,
+        activation=calibration.activation,
+        needed_share=info.recipe.needed_share,
         gate=info.gate,
         detector=detector,
         training=Training(

@@ -5,15 +5,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import keras
-import msgspec
 
 from undertone_training.corpora.clip import Clip, with_labels
-from undertone_training.corpora.splits import DEVELOPMENT_FOLDS
+from undertone_training.corpora.splits import DEVELOPMENT_FOLDS, LEAVE_ONE_CORPUS_OUT
 from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures, FeatureCache
 from undertone_training.learning.predict import predict
 from undertone_training.learning.runs import Run, clips_of, find_runs
-from undertone_training.metrics import Predictions, fit_confidence
+from undertone_training.metrics import Confidence, Predictions, fit_confidence
 from undertone_training.networks import keras_logits
 from undertone_training.recipe import Recipe
 
@@ -34,30 +33,48 @@ def from_cache(clips: Iterable[Clip], cache: FeatureCache) -> HeldOutFeatures:
 
 def confidence_of(
     recipe: Recipe, folder: Path, clips: Iterable[Clip], cache: FeatureCache
-) -> tuple[float, float]:
-    """Temperature and threshold from the development folds of ``recipe`` in ``folder``.
+) -> Confidence:
+    """Temperature and threshold from the folds of ``recipe`` in ``folder``.
 
-    Raises RunError unless all of them are there.
+    The development folds, or for a recipe of several corpora those that left one of them out, as
+    the voices that it will hear are of none.  Raises RunError unless all of them are there.
     """
+    protocol, number = "speaker-independent", len(DEVELOPMENT_FOLDS)
+    if recipe.beside:
+        protocol, number = LEAVE_ONE_CORPUS_OUT, 1 + len(recipe.beside)
     folds: dict[str, Run] = {}
     for run in find_runs(folder):
-        if run.info.recipe == recipe and run.info.protocol == "speaker-independent":
+        if run.info.recipe == recipe and run.info.protocol == protocol:
             folds.setdefault(run.info.split, run)
-    if len(folds) < len(DEVELOPMENT_FOLDS):
+    if len(folds) < number:
         raise RunError(
-            f"{len(folds)} of the {len(DEVELOPMENT_FOLDS)} development folds of {recipe.name} are "
-            f"trained: run `undertone-train fit --recipe {recipe.name}` first."
+            f"{len(folds)} of the {number} folds of {recipe.name} are trained: run "
+            f"`undertone-train fit --recipe {recipe.name} --protocol {protocol}` first."
         )
     return fit_on_held_out(list(folds.values()), from_cache(clips, cache))
 
 
-def fit_on_held_out(folds: Sequence[Run], features_of: HeldOutFeatures) -> tuple[float, float]:
+def fit_on_held_out(folds: Sequence[Run], features_of: HeldOutFeatures) -> Confidence:
     """Temperature and threshold, fitted on the clips that each fold held out.
 
     Every training actor is predicted once, by a network that was not trained on this actor, so
     that the final training need not hold anyone out.
     """
-    return fit_confidence(Predictions.concatenate([_held_out(fold, features_of) for fold in folds]))
+    return _fitted(
+        [_held_out(fold, features_of) for fold in folds],
+        all(fold.info.protocol == LEAVE_ONE_CORPUS_OUT for fold in folds),
+    )
+
+
+LEAST_COVERAGE_ELSEWHERE = 0.3
+"""Share of clips of each corpus left out that keep a verdict: fewer than of new speakers of a
+corpus that was trained on, so that more of the verdicts are right."""
+
+
+def _fitted(held_out: Sequence[Predictions], elsewhere: bool) -> Confidence:
+    if elsewhere:
+        return fit_confidence(held_out, LEAST_COVERAGE_ELSEWHERE)
+    return fit_confidence([Predictions.concatenate(held_out)])
 
 
 def calibrate(runs: Sequence[Run], features_of: HeldOutFeatures) -> list[Run]:
@@ -85,12 +102,8 @@ def calibrate(runs: Sequence[Run], features_of: HeldOutFeatures) -> list[Run]:
             if not others:
                 uncalibrated.append(run)
                 continue
-            temperature, threshold = fit_confidence(Predictions.concatenate(others))
-            run.save(
-                msgspec.structs.replace(
-                    run.calibration, temperature=temperature, threshold=threshold
-                )
-            )
+            elsewhere = run.info.protocol == LEAVE_ONE_CORPUS_OUT
+            run.save(run.calibration.with_confidence(_fitted(others, elsewhere)))
     return uncalibrated
 
 

@@ -17,7 +17,7 @@ from undertone_training.learning.distillation import require_usable, targets_of
 from undertone_training.learning.loss import MaskedCrossentropy
 from undertone_training.learning.predict import predict
 from undertone_training.learning.runs import Calibration, Run, RunInfo
-from undertone_training.metrics import fit_confidence
+from undertone_training.metrics import Confidence, fit_confidence
 from undertone_training.networks import build, keras_logits
 from undertone_training.recipe import Recipe, Schedule
 
@@ -28,7 +28,7 @@ def fit(
     train: Sequence[ClipFeatures],
     validation: Sequence[ClipFeatures],
     on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, logs: None,
-    confidence: tuple[float, float] | None = None,
+    confidence: Confidence | None = None,
     teachers: Sequence[Run] = (),
     unlabelled: Sequence[ClipFeatures] = (),
     initial: Run | None = None,
@@ -40,7 +40,7 @@ def fit(
 
     on_epoch: called with each epoch's number and metrics; what it raises ends the training.
     confidence: given temperature and threshold (see ``calibration``); None fits them on
-        ``validation``, or leaves both undefined if there is none.
+        ``validation``, or leaves them undefined if there is none.
     teachers: their soft targets are added to the labels, and are the only targets of
         ``unlabelled`` clips.
     initial: the run whose weights the training starts from.
@@ -82,9 +82,9 @@ def fit(
     model.set_weights(trained.get_weights())
     if confidence is None and validation:
         confidence = _confidence(model, info, validation, normalization)
-    temperature, threshold = confidence or (None, None)
     model.save(run.model)
-    run.save(Calibration(normalization, temperature, threshold, time.monotonic() - started))
+    calibration = Calibration(normalization, None, None, time.monotonic() - started)
+    run.save(calibration.with_confidence(confidence) if confidence else calibration)
     for path in run.checkpoints():
         path.unlink()
     run.best.unlink(missing_ok=True)
@@ -94,7 +94,7 @@ def recalibrate(
     run: Run,
     recipe: Recipe,
     validation: Sequence[ClipFeatures],
-    confidence: tuple[float, float] | None = None,
+    confidence: Confidence | None = None,
 ) -> None:
     """Give a finished run the vocal tract factors of ``recipe``, which is otherwise the same.
 
@@ -105,8 +105,8 @@ def recalibrate(
     if confidence is None and validation:
         model = keras.models.load_model(run.model, compile=False)
         confidence = _confidence(model, info, validation, calibration.normalization)
-    temperature, threshold = confidence or (None, None)
-    run.save(msgspec.structs.replace(calibration, temperature=temperature, threshold=threshold))
+    undefined = msgspec.structs.replace(calibration, temperature=None, threshold=None)
+    run.save(calibration.with_confidence(confidence) if confidence else undefined)
     run.tflite.unlink(missing_ok=True)
     run.save(info)  # last, so that an interrupted call is repeated
 
@@ -116,12 +116,12 @@ def _confidence(
     info: RunInfo,
     validation: Sequence[ClipFeatures],
     normalization: Normalization,
-) -> tuple[float, float]:
+) -> Confidence:
     """Fit temperature and threshold on the validation clips."""
     # a clip without speech says nothing about the network's confidence
     spoken = [each for each in validation if each.segments]
     logits = keras_logits(model)
-    return fit_confidence(predict(spoken, info.labels, info.recipe, normalization, logits, 1.0))
+    return fit_confidence([predict(spoken, info.labels, info.recipe, normalization, logits, 1.0)])
 
 
 def _validation_windows(

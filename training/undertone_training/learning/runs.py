@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from undertone.diagnostics.machine_state import processor
-from undertone.recognition.bundle import Normalization
+from undertone.recognition.bundle import Activation, Normalization
 from undertone.recognition.quantization import Quantization
 from undertone.recognition.speech_gate import GateConfig
 from undertone.support.strict import Strict
@@ -33,6 +33,7 @@ from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.splits import PRE_TRAINING, Split
 from undertone_training.errors import RunError
 from undertone_training.features.gate import packaged_sha256
+from undertone_training.metrics import Confidence
 from undertone_training.recipe import Recipe
 
 _T = TypeVar("_T")
@@ -67,20 +68,30 @@ class RunInfo(Strict, frozen=True):
 class Calibration(Strict, frozen=True):
     """What was fitted on training actors in addition to the weights, and the training time.
 
-    temperature, threshold: None while there are no predictions for held-out training speakers to
-        fit them on (see ``calibration``).
+    temperature, threshold, activation: None (activation: without effect) while there are no
+        predictions for held-out training speakers to fit them on (see ``calibration``).
     """
 
     normalization: Normalization
     temperature: float | None
     threshold: float | None
     fit_s: float
+    activation: Activation = Activation()
 
     @property
     def confidence(self) -> tuple[float, float]:
         """Temperature and threshold; while they are None, 1 and 0, which have no effect."""
         temperature, threshold = self.temperature, self.threshold
         return 1.0 if temperature is None else temperature, 0.0 if threshold is None else threshold
+
+    def with_confidence(self, confidence: Confidence) -> "Calibration":
+        """The same with other values for what follows from predictions."""
+        return msgspec.structs.replace(
+            self,
+            temperature=confidence.temperature,
+            threshold=confidence.threshold,
+            activation=confidence.activation,
+        )
 
 
 class Run:

@@ -12,10 +12,8 @@ from undertone_training.corpora.splits import PRE_TRAINING, Split, splits, whole
 from undertone_training.errors import RunError
 from undertone_training.features.cache import FeatureCache
 from undertone_training.learning.runs import Run, RunInfo, describe, find_runs
+from undertone_training.metrics import Confidence
 from undertone_training.recipe import EVALUATED_CORPUS, Recipe
-
-Confidence = tuple[float, float]
-"""Temperature and threshold."""
 
 
 @dataclass(frozen=True)
