@@ -6,6 +6,7 @@ crash it.
 
 import re
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -21,7 +22,7 @@ from undertone.recognition.interpreter import Int8Interpreter
 from undertone.recognition.quantization import dequantize, quantize
 from undertone.support.native_output import STDERR, STDOUT, silenced
 from undertone_training.features.cache import ClipFeatures
-from undertone_training.features.windows import windows_of
+from undertone_training.features.windows import voice_in, windows_of
 from undertone_training.learning.runs import Run
 from undertone_training.recipe import Recipe
 from undertone_training.tensorflow_loader import load_tensorflow
@@ -105,10 +106,27 @@ def quantize_run(
 def representative(
     train: Sequence[ClipFeatures], recipe: Recipe, normalization: Normalization, seed: int
 ) -> Windows:
-    """Windows drawn from the training clips, shape (n, frames, coefficients)."""
-    order = np.random.default_rng(seed).permutation(len(train))[:REPRESENTATIVE_WINDOWS]
-    windows = np.concatenate([windows_of(train[index], recipe, normalization) for index in order])
-    return windows[:REPRESENTATIVE_WINDOWS]
+    """Windows drawn from the training clips, shape (n, frames, coefficients).
+
+    Each with as many other clips of its speaker known as in the training.
+    """
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(len(train))[:REPRESENTATIVE_WINDOWS]
+    by_speaker: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, each in enumerate(train):
+        by_speaker[each.clip.corpus, each.clip.speaker].append(index)
+    amounts = recipe.regularization.known_clips
+
+    def windows(index: int) -> Windows:
+        voice = None
+        if max(amounts):
+            clip = train[index].clip
+            others = [each for each in by_speaker[clip.corpus, clip.speaker] if each != index]
+            known = generator.permutation(others)[: generator.choice(amounts)]
+            voice = voice_in((train[each] for each in known), recipe, normalization)
+        return windows_of(train[index], recipe, normalization, voice)
+
+    return np.concatenate([windows(index) for index in order])[:REPRESENTATIVE_WINDOWS]
 
 
 def convert(model: "keras.Model", windows: Windows) -> bytes:

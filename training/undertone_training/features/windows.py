@@ -1,6 +1,6 @@
 """From the features of a clip to the windows that a network is trained and tested on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from msgspec.structs import replace
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from undertone.recognition.bundle import Normalization
 from undertone.recognition.classifier import network_input
-from undertone.recognition.voice import Voice, reference
+from undertone.recognition.voice import Voice, frames_for_voice, learn, reference
 from undertone.recognition.windows import split_windows
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.recipe import Recipe
@@ -40,6 +40,18 @@ def windows_of(
         reference(voice, normalization),
     )
     return given.astype(np.float32)
+
+
+def voice_in(
+    clips: Iterable[ClipFeatures], recipe: Recipe, normalization: Normalization
+) -> Voice | None:
+    """What is known of a voice after ``clips`` of it, without their copies; None for nothing."""
+    voice = None
+    for clip in clips:
+        for segment in clip.segments:
+            frames = frames_for_voice(segment.astype(np.float64), normalization, recipe.mfcc)
+            voice = learn(voice, frames)
+    return voice
 
 
 def variants_of(features: ClipFeatures) -> list[Array]:
