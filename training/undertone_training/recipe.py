@@ -164,8 +164,8 @@ class Schedule(Strict, frozen=True):
     weight_averaging: decay of the moving average of the weights that is kept; 0 for none.
     precision: of the computation; weights are always float32. With bfloat16 a processor that
         supports it trains nearly twice as fast.
-    epoch_windows: windows in an epoch; 0 for one of each clip. Otherwise they are drawn: a corpus
-        in proportion to the square root of its number of clips, each of its emotions equally.
+    epoch_windows: windows in an epoch; 0 for one of each clip. Otherwise they are drawn, each
+        corpus equally and in it each emotion equally.
     """
 
     epochs: AtLeastOne = 60

@@ -114,14 +114,14 @@ def _class_weights(
 
 
 def _drawn_by(corpora: NDArray[np.str_], classes: NDArray[np.int64]) -> Array:
-    """The square root of a corpus's size, spread equally over its emotions, then their clips."""
+    """Each corpus equally, in it each emotion equally, and each of their clips."""
     drawn_by = np.zeros(len(classes), np.float32)
     for corpus in set(corpora):
         of_corpus = corpora == corpus
         emotions = np.unique(classes[of_corpus])
         for emotion in emotions:
             those = of_corpus & (classes == emotion)
-            drawn_by[those] = np.sqrt(of_corpus.sum()) / (len(emotions) * those.sum())
+            drawn_by[those] = 1 / (len(emotions) * those.sum())
     return drawn_by
 
 
