@@ -5,7 +5,8 @@ contains the tested clip.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -15,10 +16,16 @@ from undertone.recognition.voice import Voice
 from undertone_training.corpora.clip import Clip
 from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.evaluation.inference import through_device
+from undertone_training.evaluation.levels import clipped
 from undertone_training.progress import Progress, silent
 
 AMOUNTS_S = (0.0, 5.0, 15.0, 60.0)
 """Seconds of other recordings that are known, with their pauses."""
+
+VOICES = 4
+"""People in a home of several, the tested speaker among them."""
+
+LOUDER_DB = 10.0
 
 SEED = 0
 """Of the draws."""
@@ -37,21 +44,44 @@ def known_voice(
     """``clips``, of one corpus, after each of ``AMOUNTS_S``; only after 0 s if the bundle keeps no
     knowledge of a voice.
 
+    Then as in a home of several people, after as much speech by the speaker and by others, and
+    after speech that was recorded louder, as before somebody moved the microphone.
     everyone: all clips at hand, of which those by the tested speakers can become known.
     """
     by_speaker: dict[tuple[str, str], list[Clip]] = {}
     for clip in everyone:
         if clip.channel == "speech":
             by_speaker.setdefault((clip.corpus, clip.speaker), []).append(clip)
-    for seconds in AMOUNTS_S if classifier.knows_voices else AMOUNTS_S[:1]:
+    tested = sorted({(clip.corpus, clip.speaker) for clip in clips})
 
-        def voice_of(clip: Clip, seconds: float = seconds) -> Voice | None:
+    def alone(clip: Clip, seconds: float) -> list[Samples]:
+        return drawn(clip, by_speaker.get((clip.corpus, clip.speaker), ()), seconds)
+
+    def among_others(clip: Clip) -> list[Samples]:
+        own = (clip.corpus, clip.speaker)
+        first = tested.index(own)
+        around = [tested[(first + step) % len(tested)] for step in range(VOICES)]
+        parts = [drawn(clip, by_speaker.get(one, ()), AMOUNTS_S[-1] / VOICES) for one in around]
+        return [recording for part in parts for recording in part]
+
+    def louder(clip: Clip) -> list[Samples]:
+        factor = 10 ** (LOUDER_DB / 20)
+        return [clipped(recording * factor) for recording in alone(clip, AMOUNTS_S[-1])]
+
+    conditions: dict[str, Callable[[Clip], list[Samples]]] = {
+        f"{seconds:.0f} s known": partial(alone, seconds=seconds) for seconds in AMOUNTS_S
+    }
+    if len(tested) >= VOICES:
+        conditions[f"{AMOUNTS_S[-1]:.0f} s of {VOICES} voices known"] = among_others
+    conditions[f"{AMOUNTS_S[-1]:.0f} s known, {LOUDER_DB:.0f} dB louder"] = louder
+    for name, known in conditions.items() if classifier.knows_voices else [*conditions.items()][:1]:
+
+        def voice_of(clip: Clip, known: Callable[[Clip], list[Samples]] = known) -> Voice | None:
             voice = None
-            for known in drawn(clip, by_speaker.get((clip.corpus, clip.speaker), ()), seconds):
-                voice = classifier.voice_in([Block(known, 0.0)], voice)
+            for recording in known(clip):
+                voice = classifier.voice_in([Block(recording, 0.0)], voice)
             return voice
 
-        name = f"{seconds:.0f} s known"
         with progress(f"{clips[0].corpus}, {name}", len(clips)) as step:
             yield through_device(clips, classifier, step, name, voice_for=voice_of)
 
