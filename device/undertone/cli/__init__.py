@@ -18,6 +18,7 @@ COMMANDS = {
     "listen": "Listen to a microphone: live emotions and the journal.",
     "classify": "Classify the emotion in audio files.",
     "devices": "List the microphones and their sample rates.",
+    "voice": "Show or forget what is known of the voice that it hears.",
     "journal": "Show, summarise, plot, export or delete past events.",
     "publish": "Send the journal to an MQTT broker, and alerts to people.",
     "web": "Serve a web page for files, live sound and the journal.",

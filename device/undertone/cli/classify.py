@@ -4,17 +4,22 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from undertone.cli import options
 from undertone.cli.output import notice
+from undertone.errors import AudioSourceError
 from undertone.support.printable import printable
 
 if TYPE_CHECKING:
-    from undertone.files.batch import FileResult
+    from undertone.files.batch import ClassifierConfig, FileResult
+    from undertone.files.voices import KnownVoice
+    from undertone.recognition.bundle import Manifest
     from undertone.recognition.interpreter import RuntimeName
+
+T = TypeVar("T")
 
 _MOST_SUFFIXES = 5  # of skipped files that are counted one by one
 
@@ -26,10 +31,20 @@ Examples:
   undertone classify recordings/ --format csv > emotions.csv
   undertone classify *.flac --format json | jq .label
   undertone classify archive/ --jobs 4 --format json > emotions.jsonl
+  undertone classify anna/today/ --voice anna/
 """
 )
 @click.argument("paths", nargs=-1, required=True, type=options.AnyPath())
 @options.output_format("table", "json", "csv", note="json: one object per line.")
+@click.option(
+    "--voice",
+    "voices",
+    type=options.AnyPath(),
+    multiple=True,
+    metavar="PATH",
+    help="A recording of the voice in PATHS, or a folder of them, for a model that can use it; "
+    "may be repeated.  A file of PATHS that is among them is not used for itself.",
+)
 @click.option(
     "--jobs",
     type=click.IntRange(1, 256),
@@ -44,6 +59,7 @@ Examples:
 def command(
     paths: tuple[Path, ...],
     form: str,
+    voices: tuple[Path, ...],
     jobs: int,
     model: str,
     threshold: float | None,
@@ -60,16 +76,20 @@ def command(
     from undertone.recognition import bundle
 
     loaded = bundle.load(model)
+    config = ClassifierConfig(loaded.folder, runtime, threads, threshold)
+    known = None
+    if voices:
+        _require_knowledge_of_voices(loaded.manifest)
+        known = _known_voice(voices, config, jobs)
     files, others = find_audio_files(paths)
     if others:
         notice(_skipped(others))
-    config = ClassifierConfig(loaded.folder, runtime, threads, threshold)
-    results = classify_files(files, config, min(jobs, len(files)))
+    results = classify_files(files, config, min(jobs, len(files)), known)
     if len(files) > 1 and (form == "table" or not sys.stdout.isatty()):
-        results = _progress(results, len(files))
+        results = _progress(results, len(files), "classifying")
     failed: list[FileResult] = []
     show = {"table": _table, "json": _json, "csv": _csv}[form]
-    show(_collecting_failed(results, failed), loaded.manifest.labels)
+    show(_collecting_failed(_warning(results), failed), loaded.manifest.labels)
     if failed:
         click.get_current_context().exit(1)
 
@@ -85,7 +105,55 @@ def _skipped(others: Counter[str]) -> str:
     return f"{what} skipped ({', '.join(kinds)})."
 
 
-def _progress(results: "Iterator[FileResult]", total: int) -> "Iterator[FileResult]":
+def _require_knowledge_of_voices(manifest: "Manifest") -> None:
+    """Raise UsageError, naming models that can use a voice, if the one of ``manifest`` can't."""
+    from undertone.recognition import bundle
+
+    if manifest.normalization.voice_prior_frames:
+        return
+    named = [
+        name
+        for name in bundle.installed_bundles()
+        if bundle.load(name).manifest.normalization.voice_prior_frames
+    ]
+    choice = f"choose {' or '.join(named)} with --model, or " if named else ""
+    raise click.UsageError(
+        f"The model {manifest.name} can't use a known voice: {choice}leave out --voice."
+    )
+
+
+def _known_voice(voices: tuple[Path, ...], config: "ClassifierConfig", jobs: int) -> "KnownVoice":
+    """The voice in the recordings in ``voices``.
+
+    Raises AudioSourceError if one of them can't be read, and UsageError if it has no speech.  In a
+    folder, a file that can't be read is reported and left out.
+    """
+    from undertone.audio.files import find_audio_files
+    from undertone.files.batch import voices_in
+    from undertone.files.voices import KnownVoice
+
+    known = []
+    for path in voices:
+        files, _ = find_audio_files([path])
+        results = voices_in(files, config, min(jobs, len(files)))
+        found = []
+        for result in _progress(results, len(files), "learning the voice"):
+            if result.voice:
+                found.append((result.path, result.voice))
+            if result.error and result.path == path:
+                raise AudioSourceError(result.error)
+            if result.error:
+                notice(result.error)
+        if not found:
+            raise click.UsageError(
+                f"No speech was found in {printable(str(path))}: name recordings with speech "
+                "after --voice."
+            )
+        known += found
+    return KnownVoice(known)
+
+
+def _progress(results: "Iterator[T]", total: int, what: str) -> "Iterator[T]":
     """Show a progress bar on stderr if that is a terminal."""
     if not sys.stderr.isatty():
         yield from results
@@ -93,7 +161,15 @@ def _progress(results: "Iterator[FileResult]", total: int) -> "Iterator[FileResu
     from rich.console import Console
     from rich.progress import track
 
-    yield from track(results, "classifying", total, console=Console(stderr=True), transient=True)
+    yield from track(results, what, total, console=Console(stderr=True), transient=True)
+
+
+def _warning(results: "Iterable[FileResult]") -> "Iterator[FileResult]":
+    """``results``; their warnings are printed."""
+    for result in results:
+        if result.warning:
+            notice(result.warning)
+        yield result
 
 
 def _collecting_failed(

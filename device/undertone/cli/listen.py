@@ -71,7 +71,8 @@ def command(
 ) -> int:
     """Listen, show the emotions in the speech, and write them to the journal, until Ctrl-C.
 
-    No audio is stored and nothing leaves this machine.
+    No audio is stored and nothing leaves this machine.  A model that can use it learns an average
+    of the voice that it hears: see `undertone voice`.
     """
     from rich.console import Console
 
@@ -83,6 +84,7 @@ def command(
     from undertone.recognition import bundle
     from undertone.recognition.classifier import Classifier
     from undertone.recognition.pipeline import Pipeline
+    from undertone.recognition.stored_voice import Origin, VoiceSink, voice_path
     from undertone.service import signals
     from undertone.service.notify import service_manager
     from undertone.service.sink import ServiceSink
@@ -90,7 +92,7 @@ def command(
     console = Console()
     classifier = Classifier(bundle.load(model), runtime, threads)
     in_real_time = console.is_terminal if realtime is None else realtime
-    pipeline = Pipeline(classifier, threshold=threshold)
+    pipeline = Pipeline(classifier, threshold=threshold, learns=True)
     sleep = time.sleep if in_real_time else None
     chosen = _open(source, microphone, channel, gain_db, sleep, began)
     day = date.today() if chosen.is_recording else None
@@ -100,6 +102,10 @@ def command(
     counter = SegmentCounter()
     view: Sink = LiveView(console, chosen.name) if console.is_terminal else PlainView(console)
     sinks: list[Sink] = [JournalSink(writer), counter, view, ClippingWarning()]
+    # another recording, or another program at the pipe, is another voice
+    if classifier.knows_voices and source != "-" and not chosen.is_recording:
+        origin = Origin.of(classifier.manifest, chosen.name, gain_db, channel)
+        sinks.append(VoiceSink(pipeline, voice_path(), origin))
     manager = service_manager(os.environ)
     if manager:
         sinks.append(ServiceSink(manager))

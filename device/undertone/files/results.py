@@ -18,9 +18,9 @@ def to_line(result: FileResult) -> str:
 
 def write_csv(results: Iterable[FileResult], labels: Sequence[str], output: TextIO) -> None:
     """Write one row per file, with a column for the score of each label."""
-    columns = ["path", "label", "verdict", "confidence", *labels, "segments", "error", "reason"]
+    first, last = ("path", "label", "verdict", "confidence"), ("segments", "error", "reason")
     writer = csv.writer(output)
-    writer.writerow(columns)
+    writer.writerow([*first, *labels, *last, "activation"])
     writer.writerows(_row(result, labels) for result in results)
 
 
@@ -36,6 +36,7 @@ def _row(result: FileResult, labels: Sequence[str]) -> list[Any]:
         len(values.get("segments", [])),
         values.get("error"),
         values.get("reason"),
+        values.get("activation"),
     ]
 
 
@@ -62,4 +63,7 @@ def _scores(verdict: Verdict | None, word: str) -> dict[str, Any]:
         return {"label": None, "verdict": word, "confidence": None, "scores": {}}
     values: dict[str, Any] = msgspec.to_builtins(verdict)
     scores = {label: round(share, 4) for label, share in verdict.scores.items()}
-    return values | {"confidence": round(verdict.confidence, 4), "scores": scores}
+    values |= {"confidence": round(verdict.confidence, 4), "scores": scores}
+    if verdict.activation is not None:
+        values["activation"] = round(verdict.activation, 3)
+    return values
