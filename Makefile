@@ -14,9 +14,12 @@ ARM ?= build/arm
 STEPS ?=
 RUNS ?= 1000
 OUTPUT ?=
+ARCHITECTURE ?=
+RELEASE ?= 12
+CONTAINER ?= podman
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz attack soak journal-scale publish-cost bench growth check format arm pictures figures clean
+.PHONY: help run test fuzz attack soak journal-scale publish-cost bench growth check format arm pictures figures clean deb deb-check container
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -91,3 +94,14 @@ REQUIRE_PYTHON = sh tools/require-python.sh '$(PYTHON)' $(VERSIONS)
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/$(PIP) install --use-pep517 -c constraints.txt -e '$(WHAT)'
 	@touch $@
+
+deb: ## build the Debian packages into dist/, for Debian 12 (PYTHON=python3.11) or 13 (3.13); ARCHITECTURE is amd64 or arm64, default both
+	@$(REQUIRE_PYTHON)
+	@PYTHON='$(PYTHON)' sh tools/system-packages.sh $(notdir $(PYTHON))-venv dpkg binutils
+	PYTHONPATH=device $(PYTHON) tools/debian_package.py $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
+
+deb-check: ## install, use and purge the packages of dist/ in a bare Debian (as root); RELEASE is 12 or 13
+	PYTHONPATH=device $(PYTHON) tools/debian_check.py --release $(RELEASE) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
+
+container: ## build the container image undertone; CONTAINER is podman or docker
+	$(CONTAINER) build --file packaging/Containerfile --tag undertone .

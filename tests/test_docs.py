@@ -160,6 +160,7 @@ def first_column(page: str, heading: str) -> list[str]:
         GateConfig,
         DetectorConfig,
         bundle.Normalization,
+        bundle.Activation,
         bundle.Quantization,
         bundle.Training,
     ],

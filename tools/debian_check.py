@@ -65,7 +65,7 @@ sys.exit(f"missing: {', '.join(sorted(missing))}" if missing else 0)
 
 GET = """
 import sys, time, urllib.request
-for _ in range(600):
+for _ in range(3600):  # Streamlit takes minutes to start under qemu
     try:
         print(urllib.request.urlopen(sys.argv[1], timeout=60).read().decode())
         sys.exit(0)

@@ -22,7 +22,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from undertone import __version__
 from undertone.service import install, unit
@@ -96,7 +95,13 @@ PACKAGES = (
     Package(
         "undertone",
         ("formats", "publish", "apprise"),
-        ("python{release.python}", "libportaudio2", "passwd", "procps", "init-system-helpers"),
+        (
+            "python{release.python}",
+            "libportaudio2",
+            "procps",  # the unit reloads by /bin/kill
+            "passwd",  # the scripts create and delete the user
+            "init-system-helpers",  # and restart services as the administrator wants
+        ),
         {"Recommends": "alsa-utils", "Suggests": "undertone-web, pulseaudio-utils"},
         "speech emotions from a microphone, in a local journal",
         "Undertone listens to a microphone and writes down how things are said: a small neural "
@@ -121,15 +126,16 @@ def progress(what: str) -> None:
     sys.stderr.write(f"deb: {what}\n")
 
 
-def run(command: Sequence[str | Path], **options: Any) -> str:
+def run(command: Sequence[str | Path]) -> str:
     """Run a command and return its output; PackageError if it fails."""
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, **options)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     except FileNotFoundError:
         raise PackageError(
             f"{command[0]} is missing: sudo apt install dpkg binutils python3-venv"
         ) from None
     if done.returncode:
+        sys.stderr.write(done.stdout)
         raise PackageError(f"`{command[0]}` failed with status {done.returncode}: see above")
     return done.stdout
 
@@ -162,7 +168,7 @@ class Pip:
     def __init__(self, folder: Path) -> None:
         """Make the environment in ``folder``, unless there is one."""
         self._python = folder / "bin/python"
-        if not self._python.exists():
+        if not (folder / "bin/pip").exists():
             run([sys.executable, "-m", "venv", folder])
 
     def __call__(self, *arguments: str | Path) -> None:
@@ -212,6 +218,8 @@ def unpack(pip: Pip, own: Path, extras: Iterable[str], target: Sequence[str], to
         shutil.rmtree(to / name, ignore_errors=True)
     for tests in [path for path in to.rglob("tests") if path.is_dir()]:
         shutil.rmtree(tests, ignore_errors=True)
+    for plugin in to.glob("ai_edge_litert/vendors/**/*.so"):
+        plugin.unlink()  # for the accelerators of phones and PCs, whose own libraries are missing
     for record in to.glob("*.dist-info/direct_url.json"):
         record.unlink()  # where this was built
 

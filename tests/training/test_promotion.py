@@ -15,6 +15,7 @@ from undertone.bench.model import describe
 from undertone.cli import run
 from undertone.emotions import EMOTIONS
 from undertone.recognition import bundle
+from undertone_training import recipe as recipes
 from undertone_training.corpora import scan
 from undertone_training.corpora.licences import licence_of_weights
 from undertone_training.corpora.splits import Split
@@ -47,9 +48,22 @@ def test_the_promoted_bundle_serves_the_device(
 
 def test_the_command_of_a_bundle_names_the_folder_of_its_folds(shipping: Path) -> None:
     run = Run(shipping / "ship" / "final" / "seed0")
-    assert Candidate(run, shipping / "ship", Path(), {}).command == (
+    assert Candidate(run, shipping / "ship", Path(), {}).command("ship") == (
         "undertone-train fit --recipe ship --protocol final --confidence runs/ship --seed 0"
     )
+
+
+def test_the_command_of_a_bundle_that_ships_makes_it(pipeline: Pipeline) -> None:
+    run, info = Mock(), pipeline.final.info
+    found = Candidate(run, pipeline.quick, Path(), {})
+    run.info = msgspec.structs.replace(info, recipe=recipes.load("tiny-noise"))
+    assert found.command("ravdess8-tiny") == "undertone-train make ravdess8-tiny"
+    assert "fit --recipe tiny-noise" in found.command("my-model")
+    run.info = msgspec.structs.replace(run.info, seed=3)
+    assert found.command("ravdess8-tiny") == "undertone-train make ravdess8-tiny --seed 3"
+    changed = msgspec.structs.replace(run.info.recipe, song=False)  # a file of the same name
+    run.info = msgspec.structs.replace(run.info, recipe=changed)
+    assert "fit --recipe tiny-noise" in found.command("ravdess8-tiny")
 
 
 def test_a_promoted_bundle_has_a_whole_report(promoted: Path) -> None:

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from miniature import train
 
 from undertone.errors import ConfigError
+from undertone.recognition.bandwidth import NEEDED_SHARE
 from undertone_training import recipe as recipes
 
 
@@ -32,6 +34,26 @@ from undertone_training import recipe as recipes
             'corpus = "nemo"\n[distillation]\nteachers = ["compact"]\ncorpora = ["ravdess"]',
             "distillation.corpora must not contain ravdess, which",
         ),
+        ('beside = ["nemo"]\n[regularization]\nmixup = 0.0', "beside needs schedule.epoch_windows"),
+        (
+            'beside = ["nemo"]\n[regularization]\nmixup = 0.2\n[schedule]\nepoch_windows = 100',
+            "regularization.mixup = 0: clips of corpora with other emotions can't be mixed",
+        ),
+        (
+            'beside = ["nemo"]\n[regularization]\nmixup = 0.0\n[schedule]\nepoch_windows = 100\n'
+            '[distillation]\nteachers = ["compact"]',
+            "beside and distillation exclude each other",
+        ),
+        ('labels = ["happy", "bored"]', "labels must be among neutral, calm,"),
+        ('labels = ["happy", "bored"]', "not bored"),
+        ('labels = ["happy"]', "at `$.labels`"),
+        ("voice_prior_frames = -1.0", "at `$.voice_prior_frames`"),
+        ("[regularization]\nknown_clips = []", "at `$.regularization.known_clips`"),
+        ("[regularization]\nknown_clips = [-1]", "at `$.regularization.known_clips[0]`"),
+        ("[augmentation]\nband_hz = [0.0, 8000.0]", "at `$.augmentation.band_hz[0]`"),
+        ("[augmentation]\nnarrow = 1.5", "at `$.augmentation.narrow`"),
+        ("[augmentation]\ncoded = -0.5", "at `$.augmentation.coded`"),
+        ('[augmentation]\nalike = "room"', "Invalid enum value 'room' - at `$.augmentation.alike`"),
     ],
 )
 def test_a_wrong_recipe_is_one_sentence(
@@ -51,3 +73,62 @@ def test_a_misspelt_recipe_suggests_the_nearest(
     assert "did you mean 'compact'?" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="can't be read"):
         recipes.load("nowhere.toml")
+
+
+def test_the_recipe_of_several_corpora_can_be_read_and_written() -> None:
+    recipe = recipes.load("everyday-compact")
+    assert recipe.beside
+    assert msgspec.convert(msgspec.to_builtins(recipe), recipes.Recipe) == recipe
+    assert recipe.voice_prior_frames > 0
+    assert max(recipe.regularization.known_clips) > 0
+    assert 0 in recipe.regularization.known_clips  # or else nothing works before anything is known
+
+
+def test_sound_as_narrow_as_the_narrowest_copies_gets_a_verdict() -> None:
+    assert recipes.load("compact").needed_share == NEEDED_SHARE
+    for lowest_hz, expected in ((3400.0, 0.4), (8000.0, NEEDED_SHARE)):
+        narrow = recipes.Augmentation(narrow=0.5, band_hz=(lowest_hz, 8000.0))
+        share = recipes.Recipe("mine", augmentation=narrow).needed_share
+        assert share == pytest.approx(expected, abs=0.01)
+        assert share * 8000 < lowest_hz
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"voice_prior_frames": 200.0}, "known_clips and voice_prior_frames go together"),
+        ({"regularization": {"known_clips": [0, 2]}}, "known_clips and voice_prior_frames go"),
+        ({"labels": ["happy", "sad", "happy"]}, "labels must differ from each other"),
+        ({"augmentation": {"band_hz": [8000.0, 3400.0]}}, "band_hz must be two frequencies"),
+        ({"augmentation": {"band_hz": [3400.0, 9000.0]}}, "band_hz must be two frequencies"),
+        (
+            {
+                "schedule": {"epoch_windows": 10},
+                "distillation": {"teachers": ["tiny"], "corpora": ["tess"]},
+            },
+            "epoch_windows and distillation.corpora exclude each other",
+        ),
+        (
+            {
+                "level": "none",
+                "voice_prior_frames": 200.0,
+                "regularization": {"known_clips": [0, 2]},
+            },
+            'voice_prior_frames needs level = "energy-mean"',
+        ),
+        (
+            {
+                "corpus": "tess",
+                "beside": ["nemo"],
+                "schedule": {"epoch_windows": 10},
+                "regularization": {"mixup": 0.0},
+            },
+            "beside goes with corpus = ravdess only",
+        ),
+    ],
+)
+def test_settings_that_would_train_something_else_are_refused(
+    changed: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(msgspec.ValidationError, match=sentence):
+        msgspec.convert({"name": "x", **changed}, recipes.Recipe)

@@ -8,6 +8,7 @@ layer                               contents
 ==================================  ===========================================================
 cli                                 the commands: arguments in, library calls, output
 references                          published systems as recipes, with features and networks
+making                              from corpora to a bundle: every stage, in order
 search, promotion                   the search for recipes; from an evaluated run to a bundle
 report                              figures as pages, pictures, tables and model cards
 detection                           the speech detector: its training, and how the gate is measured
@@ -16,6 +17,7 @@ export                              int8 conversion, and the bundle
 learning                            data set, targets, the training of one run, its calibration
 features, networks                  from clips to cached MFCC; from a recipe to a Keras model
 corpora                             clips with their labels, splits, noise, synthetic sounds
+bundles                             the bundles that ship, with the recipe of each
 recipe, metrics                     what makes a model; how good its predictions are
 errors, progress, tensorflow_loader what everything uses
 ==================================  ===========================================================

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from undertone.recognition.bundle import Bundle
+from undertone_training.bundles import ships_as
 from undertone_training.corpora.clip import Clip, with_labels
 from undertone_training.corpora.licences import unlicensed
 from undertone_training.corpora.splits import LEAVE_ONE_CORPUS_OUT
@@ -59,10 +60,14 @@ class Candidate:
         speech = [clip for clip in own if clip.channel == "speech"]
         return fidelity(self.run, features.compute(speech, info.recipe, "own clips"))
 
-    @property
-    def command(self) -> str:
-        """The command that trains these weights again, with the runs in the default folder."""
+    def command(self, name: str) -> str:
+        """The command that makes the bundle ``name`` again, with the runs in the default folder.
+
+        Of a recipe of one's own, the command that trains its weights.
+        """
         info = self.run.info
+        if ships_as(name, info.recipe):
+            return f"undertone-train make {name}" + (f" --seed {info.seed}" if info.seed else "")
         confidence = "" if info.validation else f"--confidence runs/{self.evidence.name} "
         return (
             f"undertone-train fit --recipe {info.recipe.name} --protocol final "
@@ -79,7 +84,7 @@ class Candidate:
             **self.figures["extra"],
             **msgspec.to_builtins(cost_of(self.run)),
             "window_agreement": round(fidelity.window_agreement, 4),
-            "command": self.command,
+            "command": self.command(name),
             **_noise(self.run.report, bundle.manifest.model_sha256),
         }
         return with_figures(bundle, {**self.figures, "extra": extra})

@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from undertone.audio.block import Samples
+from undertone.audio.block import SAMPLE_RATE_HZ, Samples
 from undertone.emotions import EMOTIONS
 from undertone.errors import ConfigError
 from undertone.recognition.bandwidth import NEEDED_SHARE
@@ -93,6 +93,11 @@ class Augmentation(Strict, frozen=True):
     coded: Share = 0.0
     alike: Literal["clip", "speaker"] = "clip"
     gain_db: tuple[float, float] = (-20.0, 10.0)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for an impossible band."""
+        if not self.band_hz[0] <= self.band_hz[1] <= SAMPLE_RATE_HZ / 2:
+            raise ValueError("band_hz must be two frequencies up to 8000, the lower one first")
 
 
 class Regularization(Strict, frozen=True):
@@ -259,6 +264,18 @@ class Recipe(Strict, frozen=True):
             )
         if self.beside and (self.distillation.teachers or self.distillation.corpora):
             raise ValueError("beside and distillation exclude each other")
+        if self.beside and self.corpus != EVALUATED_CORPUS:
+            raise ValueError(f"beside goes with corpus = {EVALUATED_CORPUS} only")
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels must differ from each other")
+        if self.schedule.epoch_windows and self.distillation.corpora:
+            raise ValueError("schedule.epoch_windows and distillation.corpora exclude each other")
+        if (max(self.regularization.known_clips) > 0) != (self.voice_prior_frames > 0):
+            raise ValueError(
+                "regularization.known_clips and voice_prior_frames go together: set both, or none"
+            )
+        if self.voice_prior_frames and self.level != "energy-mean":
+            raise ValueError('voice_prior_frames needs level = "energy-mean"')
         for corpus, use in ((EVALUATED_CORPUS, "tested"), (self.corpus, "trained")):
             if corpus in self.distillation.corpora:
                 raise ValueError(

@@ -93,6 +93,7 @@ def install(dry_run: bool, publish: bool, network: bool, arguments: tuple[str, .
     """
     if not dry_run:
         installing.require_systemd()
+        installing.require_unpackaged()
     try:
         needed = (_PROGRAM, Path(undertone.__file__), Path(sys.base_prefix))
         installing.require_reachable(path.resolve() for path in needed)
@@ -140,6 +141,8 @@ def remove(dry_run: bool) -> None:
     """
     if not dry_run:
         installing.require_systemd()
+        if not installing.UNIT_PATH.exists():
+            installing.require_unpackaged()
         installing.require_installed()
         _require_root("remove")
     _perform(installing.remove_steps(with_publish=installing.publish_is_installed()), dry_run)

@@ -69,6 +69,11 @@ class Normalization(Strict, frozen=True):
     steady_noise: Literal["kept", "subtracted"] = "kept"
     voice_prior_frames: Annotated[float, Meta(ge=0, le=100_000)] = 0.0
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a voice without its level."""
+        if self.voice_prior_frames and self.level != "energy-mean":
+            raise ValueError("normalization.voice_prior_frames needs the level energy-mean")
+
 
 class Activation(Strict, frozen=True):
     """From the probabilities of the labels to activation, by logistic regression.

@@ -12,6 +12,9 @@ from undertone.service import unit
 
 UNIT_PATH = Path(f"/etc/systemd/system/{unit.NAME}.service")
 PUBLISH_UNIT_PATH = UNIT_PATH.with_name(f"{unit.PUBLISH_NAME}.service")
+PACKAGED_UNIT_PATH = Path(f"/usr/lib/systemd/system/{unit.NAME}.service")
+"""Of the Debian package."""
+
 BOOTED = Path("/run/systemd/system")
 """Exists if the machine runs systemd: see sd_booted(3)."""
 
@@ -76,9 +79,19 @@ def require_reachable(paths: Iterable[Path]) -> None:
                 )
 
 
-def require_installed(path: Path = UNIT_PATH) -> None:
+def require_unpackaged(path: Path = PACKAGED_UNIT_PATH) -> None:
+    """Raise ServiceError if the service belongs to the Debian package."""
+    if path.exists():
+        raise ServiceError(
+            f"the service belongs to the Debian package: sudo systemctl enable --now {unit.NAME} "
+            "starts it, now and at boot, and disable --now stops it; its options are in "
+            f"/etc/{unit.NAME}/config.toml."
+        )
+
+
+def require_installed(path: Path = UNIT_PATH, packaged: Path = PACKAGED_UNIT_PATH) -> None:
     """Raise ServiceError if there is no unit."""
-    if not path.exists():
+    if not (path.exists() or packaged.exists()):
         raise ServiceError(
             "the service is not installed: run undertone service install; --dry-run shows what "
             "that would do."

@@ -1,6 +1,7 @@
 """Sound whose band ends far below what the model knows is uncertain, with a reason."""
 
 import csv
+import dataclasses
 import io
 import json
 
@@ -8,12 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from msgspec.structs import replace
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, to_int16
 from undertone.audio.files import read_blocks
 from undertone.cli import run, undertone
 from undertone.recognition import bundle
-from undertone.recognition.bandwidth import missing_band
+from undertone.recognition.bandwidth import NEEDED_SHARE, missing_band
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.mfcc import Mfcc, MfccConfig
 from undertone.recognition.pipeline import Pipeline, classify
@@ -122,6 +124,24 @@ def test_what_the_model_needs_follows_from_its_mfcc():
 
     assert missing_band(loudest(through(samples_of(clips()[4]), 8000)), narrow) is None
     assert "2.4 kHz" in missing_band(loudest(through(samples_of(clips()[4]), 4000)), narrow)
+
+
+def test_a_bundle_says_how_wide_the_band_must_be():
+    """One that was trained on telephone sound judges it; another may refuse even 11 kHz."""
+    packaged = bundle.load()
+    call = [Block(through(samples_of(clips()[4]), 8000), 0.0)]
+    radio = [Block(through(samples_of(clips()[4]), 11025), 0.0)]
+
+    def reason(blocks, share):
+        manifest = replace(packaged.manifest, needed_share=share)
+        classifier = Classifier(dataclasses.replace(packaged, manifest=manifest))
+        return classify(blocks, classifier).overall.reason
+
+    assert packaged.manifest.needed_share == NEEDED_SHARE
+    assert reason(call, NEEDED_SHARE) == "no sound above 4.8 kHz"
+    assert reason(call, 0.4) is None
+    assert reason(radio, NEEDED_SHARE) is None
+    assert reason(radio, 0.8) == "no sound above 6.4 kHz"
 
 
 @pytest.fixture

@@ -187,6 +187,105 @@ def test_each_corpus_that_weights_may_learn_from_is_left_out_once():
         splits(ravdess(), "leave-one-corpus-out")
 
 
+BESIDE = ("nemo", "family")
+SEVERAL = [
+    *ravdess(repetitions=(1,)),
+    *(clip for number in range(9) for clip in other("nemo", f"N{number}")),
+    *(clip for number in range(5) for clip in other("family", f"F{number}", 3)),
+    *other("family", "01", 2),  # the name of a RAVDESS actor
+    *other("tess", "OAF"),
+]
+
+
+def of_corpora(clips, corpora):
+    return [clip for clip in clips if clip.corpus in corpora]
+
+
+@pytest.mark.parametrize("protocol", ["speaker-independent", "published-folds"])
+def test_each_fold_lacks_some_speakers_of_the_corpora_beside(protocol):
+    """What is measured beside RAVDESS is then measured on speakers whom the network never heard."""
+    folds = splits(SEVERAL, protocol, song=True, beside=BESIDE)
+    alone = splits(SEVERAL, protocol, song=True)
+    for split, plain in zip(folds, alone, strict=True):
+        assert (split.name, split.protocol) == (plain.name, plain.protocol)
+        assert (split.validation, split.test) == (plain.validation, plain.test)
+        assert of_corpora(split.train, ["ravdess"]) == list(plain.train)
+        assert {clip.corpus for clip in split.train} == {"ravdess", *BESIDE}
+        for corpus in BESIDE:  # all clips of a speaker, or none
+            trained = {clip.speaker for clip in of_corpora(split.train, [corpus])}
+            assert len(of_corpora(split.train, [corpus])) == sum(
+                clip.speaker in trained for clip in of_corpora(SEVERAL, [corpus])
+            )
+    for corpus in BESIDE:
+        speakers = {clip.speaker for clip in SEVERAL if clip.corpus == corpus}
+        lacking = Counter(
+            speaker
+            for split in folds
+            for speaker in speakers - {c.speaker for c in split.train if c.corpus == corpus}
+        )
+        assert lacking == dict.fromkeys(speakers, 1)  # each is new to one fold
+        for split in folds:
+            left_out = speakers - {c.speaker for c in split.train if c.corpus == corpus}
+            assert abs(len(left_out) - len(speakers) / len(folds)) < 1
+
+
+def test_the_final_split_has_everybody_of_the_corpora_beside():
+    (split,) = splits(SEVERAL, "final", beside=BESIDE)
+    assert of_corpora(split.train, BESIDE) == sorted(
+        of_corpora(SEVERAL, BESIDE), key=lambda clip: (clip.corpus, clip.clip_id)
+    )
+    assert actors(of_corpora(split.train, ["ravdess"])) < set(range(1, 21))
+    assert actors(split.test) == set(TEST_ACTORS)
+
+
+def test_of_several_corpora_only_those_of_the_recipe_are_left_out():
+    assert {split.name for split in splits(SEVERAL, "leave-one-corpus-out")} == {
+        "without-family", "without-nemo", "without-ravdess",
+    }  # fmt: skip
+    two = splits(SEVERAL, "leave-one-corpus-out", beside=["nemo"])
+    assert [split.name for split in two] == ["without-nemo", "without-ravdess"]
+    for split in two:
+        assert {clip.corpus for clip in everyone(split)} == {"nemo", "ravdess"}
+        # the corpora that are trained on have all of their speakers
+        assert {c.speaker for c in everyone(split) if c.corpus == "nemo"} == {
+            f"N{number}" for number in range(9)
+        }
+
+
+@settings(deadline=None)
+@given(
+    protocol=st.sampled_from(PROTOCOLS),
+    beside=st.sets(st.sampled_from(["emodb", "nemo", "family"]), min_size=1),
+    speakers=st.integers(1, 6),
+    song=st.booleans(),
+    seed=st.integers(0, 100),
+)
+def test_corpora_beside_are_never_tested_on_and_change_no_test(
+    protocol, beside, speakers, song, seed
+):
+    clips = [
+        *ravdess(repetitions=(1,), song=False),
+        *(clip for corpus in ("emodb", "nemo", "family") for number in range(speakers)
+          for clip in other(corpus, f"{number:02}", 2)),
+    ]  # fmt: skip
+    try:
+        found = splits(clips, protocol, song, seed=seed, beside=sorted(beside))
+    except SplitError:
+        assert protocol == "leave-one-corpus-out"  # of a corpus without a licence
+        assert beside == {"emodb"}
+        return
+    for split in found:
+        assert {clip.corpus for clip in everyone(split)} <= {"ravdess", *beside}
+        if protocol != "leave-one-corpus-out":
+            assert {clip.corpus for clip in (*split.validation, *split.test)} == {"ravdess"}
+    assert found == splits(clips[::-1], protocol, song, seed=seed, beside=sorted(beside))
+
+
+def test_a_corpus_beside_that_is_not_there_is_named():
+    with pytest.raises(SplitError, match="no clip of cremad in the data folder: add the corpus"):
+        splits(SEVERAL, "final", beside=["nemo", "cremad"])
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_order_of_the_clips_makes_no_difference(protocol):
     clips = [*ravdess(), *other("tess", "OAF"), *other("nemo", "EB0")]

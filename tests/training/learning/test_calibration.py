@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from miniature import Pipeline, train
 
+from undertone.recognition.bundle import Activation
 from undertone_training import recipe as recipes
 from undertone_training.corpora import scan
 from undertone_training.corpora.splits import splits
@@ -17,10 +18,13 @@ from undertone_training.features.cache import ClipFeatures
 from undertone_training.learning.calibration import calibrate, fit_on_held_out
 from undertone_training.learning.fit import fit
 from undertone_training.learning.runs import Run, describe, find_runs
+from undertone_training.metrics import Confidence
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
 
 FeaturesOf = Callable[[Run], list[ClipFeatures]]
+
+GIVEN = Confidence(1.25, 0.5, Activation(1.5, -0.25))
 
 
 @pytest.fixture
@@ -94,9 +98,10 @@ def test_a_final_model_can_hold_no_actor_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Its confidence comes from the predictions of folds for held-out actors, and of all four."""
-    temperature, threshold = fit_on_held_out([pipeline.fold], held_out)
+    temperature, threshold, activation = fit_on_held_out([pipeline.fold], held_out)
     assert 0.05 <= temperature <= 20
     assert 0 <= threshold <= 1
+    assert activation.scale > 0
     recipe = recipes.load(pipeline.recipe)
     everyone = splits(scan(pipeline.home).clips, "final", recipe.song, n_validation_actors=0)[0]
     assert everyone.validation == ()
@@ -104,12 +109,13 @@ def test_a_final_model_can_hold_no_actor_out(
         recipe, schedule=msgspec.structs.replace(recipe.schedule, epochs=1)
     )
     run = Run(tmp_path / "all")
-    fit(run, describe(quick, everyone, 0), clips, [], confidence=(1.25, 0.5))
-    assert (run.calibration.temperature, run.calibration.threshold) == (1.25, 0.5)
+    fit(run, describe(quick, everyone, 0), clips, [], confidence=GIVEN)
+    calibration = run.calibration
+    assert (calibration.temperature, calibration.threshold, calibration.activation) == GIVEN
     assert set(run.epochs()) == {"loss", "accuracy"}
     capsys.readouterr()
     args = ("fit", "--recipe", pipeline.recipe, "--runs", tmp_path, "--confidence", pipeline.quick)
     assert train(*args, "--protocol", "final", *pipeline.data()) == 1
-    assert "1 of the 4 development folds" in capsys.readouterr().err
+    assert "1 of the 4 folds of quick are trained" in capsys.readouterr().err
     assert train(*args, *pipeline.data()) == 2
     assert "--protocol final" in capsys.readouterr().err

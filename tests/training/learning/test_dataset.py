@@ -1,17 +1,29 @@
 """The batches of a training: what is drawn, and what is done to it."""
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+import soundfile
 from miniature import info_for, small
 
+from undertone import samples
+from undertone.emotions import EMOTIONS
 from undertone.recognition.bundle import Normalization
+from undertone.recognition.classifier import network_input
+from undertone.recognition.mfcc import Mfcc, MfccConfig
+from undertone.recognition.voice import MOST_FRAMES, frames_for_voice, learn, reference
+from undertone.recognition.windows import WindowConfig
+from undertone_training.corpora.clip import AudioRef, Clip
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.features.windows import fit_normalization, windows_of
 from undertone_training.learning.dataset import TrainingBatches
 from undertone_training.learning.distillation import targets_of
+from undertone_training.recipe import Recipe, Regularization, Schedule
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
 
@@ -108,3 +120,273 @@ def test_tempo_and_vocal_tract_change_the_windows_and_not_their_size(
         if "vocal_tract" in change:  # drawn after the excerpts
             np.testing.assert_array_equal(targets, same_targets)
             np.testing.assert_allclose(after[..., 0], before[..., 0], atol=1e-4)
+
+
+N = MfccConfig().n_coefficients
+PLAIN = Regularization(
+    own=0.3, mixup=0.0, tempo=0.0, vocal_tract=0.0, time_masks=0, coefficient_masks=0, background=0
+)
+WINDOW = WindowConfig(frames=24, hop=8)
+UNIT = Normalization("energy-mean", (0.0,) * N, (1.0,) * N, voice_prior_frames=200.0)
+"""Leaves frames as they are."""
+
+
+def knowing(*known: int, prior_frames: float = 200.0, **changes: object) -> Recipe:
+    """A recipe that changes nothing but what is known of the voice."""
+    return Recipe(
+        "mine",
+        voice_prior_frames=prior_frames,
+        window=WINDOW,
+        regularization=msgspec.structs.replace(PLAIN, known_clips=known, **changes),
+        schedule=Schedule(batch_size=32, epoch_windows=320),
+    )
+
+
+def made(
+    speaker: str, number: int, frames: np.ndarray, *copies: np.ndarray, corpus: str = "one"
+) -> ClipFeatures:
+    clip = Clip(
+        corpus=corpus,
+        clip_id=f"{corpus}-{speaker}-{number}",
+        speaker=speaker,
+        emotion=EMOTIONS[number % len(EMOTIONS)],
+        source=AudioRef(Path("x.wav")),
+    )
+    return ClipFeatures(clip, (frames.astype(np.float32),), copies)
+
+
+def drawn(
+    features: Sequence[ClipFeatures],
+    recipe: Recipe,
+    normalization: Normalization = UNIT,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Windows and targets of one epoch."""
+    targets = targets_of(info_for(features, recipe), features, (), ())
+    one = TrainingBatches(features, targets, normalization, recipe, seed)
+    parts = [one[index] for index in range(len(one))]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Clips of whose frames one coefficient says which variant they are of."""
+
+    features: tuple[ClipFeatures, ...]
+    places: dict[int, tuple[str, str, int, int]]
+    """Corpus, speaker, clip and number of the variant by coefficient."""
+    lengths: dict[int, int]
+    """Frames of the variant."""
+
+    def own_and_known(self, window: np.ndarray, prior: float) -> tuple[int, dict[int, float]]:
+        """The variant of a window, and how often each other one was known to it.
+
+        Nothing of its own is in what was subtracted, or else its coefficient would not be 1.
+        """
+        frame = window[0]
+        assert (window == frame).all()
+        (own,) = np.flatnonzero(frame > 0)
+        assert frame[own] == pytest.approx(1, abs=1e-5)
+        subtracted = -np.delete(frame, own)
+        share = subtracted.sum()  # each frame of a voice has a single 1
+        frames = prior * share / (1 - share)
+        others = np.delete(np.arange(N), own)
+        return int(own), {
+            int(place): float(part * frames / share / self.lengths[int(place)])
+            for place, part in zip(others, subtracted, strict=True)
+            if part > 1e-6
+        }
+
+
+def marked() -> Marked:
+    features, places, lengths = [], {}, {}
+    speakers = {("one", "s"): 4, ("one", "t"): 3, ("two", "s"): 3, ("two", "alone"): 1}
+    for (corpus, speaker), count in speakers.items():
+        for clip in range(count):
+            variants = []
+            for number in range(3):
+                if (corpus, clip, number) == ("one", 1, 1):  # a copy without speech
+                    variants.append(np.zeros((0, N), np.float32))
+                    continue
+                place, length = 1 + len(places), 5 + len(places)
+                frames = np.zeros((length, N), np.float32)
+                frames[:, place] = 1
+                variants.append(frames)
+                places[place] = (corpus, speaker, clip, number)
+                lengths[place] = length
+            features.append(made(speaker, clip, *variants, corpus=corpus))
+    return Marked(tuple(features), places, lengths)
+
+
+def test_a_window_knows_only_other_clips_of_its_speaker_that_were_changed_as_it_was() -> None:
+    """Never its own clip, nor more clips than the recipe says."""
+    clips, amounts = marked(), (0, 1, 3)
+    counts: Counter[float] = Counter()
+    seen = set()
+    for seed in range(4):
+        windows, _ = drawn(clips.features, knowing(*amounts), seed=seed)
+        for window in windows:
+            own, known = clips.own_and_known(window, 200.0)
+            corpus, speaker, clip, number = clips.places[own]
+            for place, times in known.items():
+                assert times == pytest.approx(round(times), abs=1e-2)  # whole clips, all frames
+                other_corpus, other_speaker, other_clip, other_number = clips.places[place]
+                assert (other_corpus, other_speaker) == (corpus, speaker)
+                assert other_number == number
+                assert other_clip != clip
+                seen.add((own, place))
+            amount = round(sum(known.values()))
+            assert amount in ((0,) if speaker == "alone" else amounts)
+            if speaker != "alone":
+                counts[amount] += 1
+    assert all(count > 0.2 * counts.total() for count in counts.values())  # each as often
+    assert set(counts) == set(amounts)
+    for own, (corpus, speaker, clip, number) in clips.places.items():  # each other one comes
+        assert {other for window, other in seen if window == own} == {
+            place
+            for place, (c, s, other, n) in clips.places.items()
+            if (c, s, n) == (corpus, speaker, number) and other != clip
+        }
+
+
+def test_with_nothing_known_the_windows_are_those_of_a_training_without_voices() -> None:
+    generator = np.random.default_rng(0)
+    # each speaker has one clip, so that no other is known
+    clips = [made(f"s{number}", number, generator.normal(size=(120, N))) for number in range(8)]
+    for steady_noise in ("kept", "subtracted"):
+        normalization = msgspec.structs.replace(UNIT, steady_noise=steady_noise)
+        without, targets = drawn(clips, knowing(0), normalization)
+        alone, same = drawn(clips, knowing(4, 8), normalization)
+        np.testing.assert_array_equal(alone, without)
+        np.testing.assert_array_equal(same, targets)
+
+
+def speech(number: int) -> np.ndarray:
+    """A window of frames of a packaged clip."""
+    sound, _ = soundfile.read(samples.clips()[number], dtype="int16", start=8_000)
+    return Mfcc(MfccConfig()).compute(sound)[: WINDOW.frames]
+
+
+@pytest.mark.parametrize("steady_noise", ["kept", "subtracted"])
+def test_what_the_training_knows_of_a_voice_is_what_the_device_learns(steady_noise: str) -> None:
+    one, other = (speech(number) for number in (2, 4))
+    generator = np.random.default_rng(0)
+    normalization = Normalization(
+        "energy-mean",
+        tuple(generator.normal(0, 2, N).tolist()),
+        tuple(generator.uniform(1, 4, N).tolist()),
+        steady_noise,
+        voice_prior_frames=150.0,
+    )
+    recipe = knowing(1, prior_frames=150.0)
+    windows, targets = drawn([made("s", 0, one), made("s", 1, other)], recipe, normalization)
+    config = recipe.mfcc
+    for emotion, (tested, known) in enumerate([(one, other), (other, one)]):
+        voice = learn(None, frames_for_voice(known, normalization, config))
+        expected = network_input(
+            tested, recipe.window, normalization, config, reference(voice, normalization)
+        )[0]
+        for window in windows[targets[:, emotion] == 1]:
+            np.testing.assert_allclose(window, expected, atol=2e-3)
+
+
+def test_of_a_voice_at_most_a_minute_counts_as_on_the_device() -> None:
+    frames = np.zeros((1500, N))
+    frames[:, 3] = 1
+    clips = [made("s", number, frames) for number in range(4)]
+    windows, _ = drawn(clips, knowing(3))
+    share = MOST_FRAMES / (MOST_FRAMES + 200)
+    np.testing.assert_allclose(windows[..., 3], 1 - share, atol=1e-5)
+
+
+def test_a_vocal_tract_changes_the_known_voice_with_the_window() -> None:
+    """What all frames of a voice have in common is gone, also where the spectrum is stretched."""
+    generator = np.random.default_rng(0)
+    plain = [generator.normal(size=(24, N)) for _ in range(4)]
+    colour = generator.normal(0, 5, N) * (np.arange(N) > 0)
+    recipe = knowing(3, prior_frames=1e-9, vocal_tract=0.15)
+    normalization = msgspec.structs.replace(UNIT, voice_prior_frames=1e-9)
+    before, after = (
+        drawn(
+            [made("s", number, one + added) for number, one in enumerate(plain)],
+            recipe,
+            normalization,
+        )[0]
+        for added in (0, colour)
+    )
+    np.testing.assert_allclose(after, before, atol=1e-3)
+    straight, _ = drawn(
+        [made("s", number, one) for number, one in enumerate(plain)],
+        knowing(3, prior_frames=1e-9),
+        normalization,
+    )
+    assert np.abs(straight - before).mean() > 0.05
+
+
+def test_windows_are_normalised_alike_wherever_they_are_in_an_epoch() -> None:
+    """They are normalised a few at a time; each with what is known of its own voice."""
+    generator = np.random.default_rng(0)
+    clips = [
+        made(f"s{number % 2}", number, np.tile(generator.normal(size=(1, N)), (96, 1)))
+        for number in range(6)
+    ]
+    recipe = knowing(2)
+    windows, targets = drawn(clips, recipe)
+    assert len(windows) == 320
+    assert np.isfinite(windows).all()
+    # a window is its clip's only frame without two of the two others of its speaker
+    for number in range(6):
+        same = {window[0].tobytes() for window in windows[targets[:, number] == 1]}
+        assert 1 < len(same) <= 3
+        first, second = (each for each in range(number % 2, 6, 2) if each != number)
+        expected = []
+        for pair in ((first, first), (first, second), (second, second)):
+            mean = np.mean([clips[each].segments[0][0] for each in pair], axis=0)
+            share = 192 / (192 + 200)
+            frame = clips[number].segments[0][0] - share * mean
+            frame[0] = share * (clips[number].segments[0][0, 0] - mean[0])
+            expected.append(frame)
+        for window in windows[targets[:, number] == 1]:
+            assert min(np.abs(window[0] - frame).max() for frame in expected) < 1e-4
+
+
+def several() -> list[ClipFeatures]:
+    """Two corpora, one of them 16 times as large, with emotions of different numbers."""
+    clips = []
+    for corpus, emotions in (
+        ("large", {"neutral": 120, "happy": 30, "sad": 10}),
+        ("small", {"neutral": 2, "angry": 8}),
+    ):
+        for emotion, count in emotions.items():
+            for number in range(count):
+                each = made("s", number, np.ones((24, N)), corpus=corpus)
+                named = replace(each.clip, emotion=emotion, clip_id=f"{corpus}{emotion}{number}")
+                clips.append(replace(each, clip=named))
+    return clips
+
+
+def test_an_epoch_has_as_many_windows_of_each_corpus_and_in_it_of_each_emotion() -> None:
+    recipe = Recipe(
+        "mine",
+        window=WINDOW,
+        regularization=PLAIN,
+        schedule=Schedule(batch_size=50, epoch_windows=2025),
+        beside=("small",),
+    )
+    _, targets = drawn(several(), recipe)
+    assert len(targets) == 2000  # whole batches
+    found = np.array([[row.argmax(), (row < 0).sum()] for row in targets])
+    large = found[:, 1] == len(EMOTIONS) - 3  # the emotions that it lacks
+    for corpus, emotions in ((large, 3), (~large, 2)):
+        assert corpus.mean() == pytest.approx(1 / 2, abs=0.05)
+        shares = np.unique(found[corpus, 0], return_counts=True)[1] / corpus.sum()
+        assert len(shares) == emotions
+        np.testing.assert_allclose(shares, 1 / emotions, atol=0.06)
+
+
+def test_without_a_number_of_windows_each_clip_is_in_every_epoch_once() -> None:
+    clips = several()
+    recipe = Recipe("mine", window=WINDOW, regularization=PLAIN, schedule=Schedule(batch_size=10))
+    _, targets = drawn(clips, recipe)
+    expected = Counter(EMOTIONS.index(each.clip.emotion) for each in clips)
+    assert Counter(targets.argmax(axis=1).tolist()) == expected

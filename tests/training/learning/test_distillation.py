@@ -1,21 +1,27 @@
 """Soft targets: from which runs they may come, and what they are."""
 
+from functools import lru_cache
+from pathlib import Path
+
 import keras
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from miniature import Pipeline, info_for, small
 
 from undertone.emotions import EMOTIONS
 from undertone_training import recipe as recipes
+from undertone_training.corpora.clip import AudioRef, Clip
 from undertone_training.corpora.splits import splits
 from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.features.windows import classes_of, fit_normalization, variants_of
 from undertone_training.learning.dataset import TrainingBatches
-from undertone_training.learning.distillation import targets_of
+from undertone_training.learning.distillation import ABSENT, Targets, targets_of
 from undertone_training.learning.predict import predict
-from undertone_training.learning.runs import describe
+from undertone_training.learning.runs import RunInfo, describe
 from undertone_training.networks import keras_logits
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
@@ -59,3 +65,87 @@ def test_a_teacher_that_was_trained_on_test_speakers_is_refused(
     other = msgspec.structs.replace(info_for(clips, recipe), labels=EMOTIONS[:5])
     with pytest.raises(RunError, match="labels are not those"):
         targets_of(other, clips, (), [pipeline.final])
+
+
+def clip_of(corpus: str, speaker: str, emotion: str, number: int) -> ClipFeatures:
+    clip = Clip(
+        corpus=corpus, clip_id=f"{corpus}{speaker}{emotion}{number}", speaker=speaker,
+        emotion=emotion, source=AudioRef(Path("x.wav")),
+    )  # fmt: skip
+    return ClipFeatures(clip, (np.zeros((4, 40), np.float32),), (np.zeros((5, 40), np.float32),))
+
+
+def several_corpora(counts: dict[str, dict[str, int]]) -> list[ClipFeatures]:
+    return [
+        clip_of(corpus, "s", emotion, number)
+        for corpus, emotions in counts.items()
+        for emotion, count in emotions.items()
+        for number in range(count)
+    ]
+
+
+LABELS = ("neutral", "happy", "sad", "disgust")
+
+
+def beside(*corpora: str) -> recipes.Recipe:
+    return recipes.Recipe(
+        "mine",
+        labels=LABELS,
+        beside=corpora,
+        regularization=recipes.Regularization(mixup=0.0),
+        schedule=recipes.Schedule(epoch_windows=100),
+    )
+
+
+@lru_cache
+def described(recipe: recipes.Recipe) -> RunInfo:
+    """Of any run of ``recipe``."""
+    clips = several_corpora({"ravdess": dict.fromkeys(LABELS, 1)})
+    return msgspec.structs.replace(info_for(clips, recipe), labels=LABELS)
+
+
+def targets_for(clips: list[ClipFeatures], recipe: recipes.Recipe) -> Targets:
+    return targets_of(described(recipe), clips, (), ())
+
+
+def test_a_label_that_a_corpus_lacks_is_left_out_of_its_targets() -> None:
+    clips = several_corpora(
+        {"ravdess": dict.fromkeys(LABELS, 2), "nemo": {"neutral": 3, "happy": 1, "sad": 1}}
+    )
+    found = targets_for(clips, beside("nemo"))
+    for clip, rows in zip(clips, found.probabilities, strict=True):
+        assert rows.shape == (2, len(LABELS))  # of the clip and of its copy
+        for row in rows:
+            named = dict(zip(LABELS, row.tolist(), strict=True))
+            assert named.pop(clip.clip.emotion) == 1
+            if clip.clip.corpus == "nemo":
+                assert named.pop("disgust") == ABSENT
+            assert set(named.values()) == {0}
+    assert (found.weights == 1).all()  # the draw makes up for rare emotions
+    # what a recipe of one corpus lacks, its network learns not to say
+    alone = targets_for(clips[8:], msgspec.structs.replace(beside("nemo"), beside=()))
+    assert min(rows.min() for rows in alone.probabilities) == 0
+
+
+@settings(max_examples=30)
+@given(
+    counts=st.dictionaries(
+        st.sampled_from(["ravdess", "nemo", "cremad"]),
+        st.dictionaries(st.sampled_from(LABELS), st.integers(1, 12), min_size=1),
+        min_size=1,
+    )
+)
+def test_each_corpus_is_drawn_alike_and_in_it_each_emotion_and_each_of_its_clips(
+    counts: dict[str, dict[str, int]],
+) -> None:
+    clips = several_corpora(counts)
+    found = targets_for(clips, beside("nemo", "cremad"))
+    shares: dict[tuple[str, str], list[float]] = {}
+    for clip, share in zip(clips, found.drawn_by, strict=True):
+        shares.setdefault((clip.clip.corpus, clip.clip.emotion), []).append(float(share))
+    unit = None
+    for (corpus, _), of_emotion in shares.items():
+        np.testing.assert_allclose(of_emotion, of_emotion[0], rtol=1e-5)
+        this = sum(of_emotion) * len(counts[corpus])
+        unit = unit or this
+        assert this == pytest.approx(unit, rel=1e-5)

@@ -2,12 +2,16 @@
 
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from miniature import RECIPE, Pipeline, train
 
 from undertone.emotions import EMOTIONS
-from undertone_training.learning.runs import Run
+from undertone_training.corpora.clip import AudioRef, Clip
+from undertone_training.learning.runs import Run, describe
+from undertone_training.learning.trainer import shortcomings, splits_for
+from undertone_training.recipe import Recipe, Regularization, Schedule
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
 
@@ -94,3 +98,61 @@ def test_an_edited_recipe_is_not_taken_for_the_trained_one(
     args = ("--runs", pipeline.runs, "--fold", 1, *pipeline.data())
     assert train("fit", "--recipe", tmp_path / "quick.toml", *args) == 1
     assert "another recipe called quick" in capsys.readouterr().err
+
+
+def clip_of(corpus: str, speaker: str, emotion: str, sex: Literal["male", "female"]) -> Clip:
+    return Clip(
+        corpus=corpus, clip_id=f"{corpus}-{speaker}-{emotion}", speaker=speaker, sex=sex,
+        emotion=emotion, source=AudioRef(Path("x.wav")),
+    )  # fmt: skip
+
+
+def at_hand() -> list[Clip]:
+    """RAVDESS without disgust, nEMO with it, and a corpus that no recipe names."""
+    actors = [(f"{actor:02}", "female" if actor % 2 == 0 else "male") for actor in range(1, 25)]
+    voiced = [emotion for emotion in EMOTIONS if emotion != "disgust"]
+    return [
+        *(clip_of("ravdess", name, emotion, sex) for name, sex in actors for emotion in voiced),
+        *(clip_of("nemo", f"N{n}", emotion, "male") for n in range(4) for emotion in EMOTIONS),
+        clip_of("tess", "OAF", "surprised", "female"),
+    ]
+
+
+def for_several(*beside: str, labels: tuple[str, ...]) -> Recipe:
+    return Recipe(
+        "mine",
+        labels=labels,
+        beside=beside,
+        validation_speakers=2,
+        regularization=Regularization(mixup=0.0),
+        schedule=Schedule(epoch_windows=100 if beside else 0),
+    )
+
+
+@pytest.mark.parametrize("protocol", ["speaker-independent", "final", "leave-one-corpus-out"])
+def test_a_recipe_is_trained_and_tested_on_its_labels_and_corpora_alone(protocol: str) -> None:
+    recipe = for_several("nemo", labels=("neutral", "happy", "sad", "disgust"))
+    for split in splits_for(recipe, protocol, at_hand()):
+        for side in (split.train, split.validation, split.test):
+            assert {clip.emotion for clip in side} <= set(recipe.labels)
+            assert {clip.corpus for clip in side} <= {"ravdess", "nemo"}
+        known = describe(recipe, split, 0).labels
+        assert set(known) == {clip.emotion for clip in split.train}
+        assert known == tuple(label for label in recipe.labels if label in known)  # their order
+        calm = [clip for clip in split.train if clip.clip_id.endswith("-calm")]
+        assert calm
+        assert {clip.emotion for clip in calm} == {"neutral"}
+    assert not splits_for(recipe, "final", at_hand(), validate=False)[0].validation
+
+
+def test_an_emotion_that_no_corpus_of_the_recipe_has_is_reported() -> None:
+    few = ("neutral", "happy", "disgust")
+    assert list(shortcomings(for_several("nemo", labels=few), at_hand())) == []
+    (said,) = shortcomings(for_several(labels=few), at_hand())
+    assert said == "no RAVDESS clip here is disgust: the network can't recognise that"
+    without = [clip for clip in at_hand() if clip.emotion != "happy"]
+    (said,) = shortcomings(for_several("nemo", labels=few), without)
+    assert said == "no training clip here is happy: the network can't recognise that"
+    # calm clips are what there is of neutral
+    calm = [clip for clip in at_hand() if clip.emotion in ("calm", "happy")]
+    assert list(shortcomings(for_several(labels=("neutral", "happy")), calm)) == []

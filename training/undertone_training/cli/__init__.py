@@ -21,6 +21,7 @@ COMMANDS = {
     "tune": "Search for a better recipe.",
     "compare": "Show the figures of runs side by side.",
     "promote": "Make a tested run a bundle for the device.",
+    "make": "Make a bundle of corpora: all of these steps in one.",
     "fit-detector": "Train the speech detector of every bundle.",
     "measure-gate": "Measure what the speech gate misses and mistakes.",
 }

@@ -10,11 +10,12 @@ import click
 from undertone_training.cli import common
 
 if TYPE_CHECKING:
-    from undertone.recognition.classifier import Classifier
     from undertone_training.evaluation.conditions import ConditionPredictions, ConditionsReport
+    from undertone_training.evaluation.false_alarms import NoiseReport
     from undertone_training.evaluation.results import LiveCounts, Outcome
     from undertone_training.learning.runs import Run
     from undertone_training.metrics import Predictions
+    from undertone_training.report.outcomes import Report
 
 
 @click.command(
@@ -150,7 +151,6 @@ def _evaluate_runs(
         sampled,
         with_new_speakers,
     )
-    from undertone_training.report.outcomes import write_pooled, write_run
 
     clips = common.clips_by_id(data)
     features = common.feature_cache(cache, jobs)
@@ -173,12 +173,12 @@ def _evaluate_runs(
     if protocol == "live" and not voices:
         left_out.append(f"no clips of CREMA-D or nEMO in {data}: not among voices")
     common.load_tensorflow()
-    from undertone_training.evaluation.evaluate import (
-        cross_corpus_result,
-        evaluate,
-        evaluate_live,
-    )
     from undertone_training.learning.calibration import calibrate, from_cache
+    from undertone_training.report.evaluations import (
+        report_cross_corpus,
+        report_live,
+        report_whole_clips,
+    )
 
     for run in calibrate(runs, from_cache(clips.values(), features)):
         left_out.append(
@@ -186,7 +186,6 @@ def _evaluate_runs(
         )
     for reason in left_out:
         click.echo(reason, err=True)
-    tested: list[tuple[Run, ConditionPredictions]] = []
     if on_the_device:
         from undertone_training.evaluation.device_protocols import runs_on_device
 
@@ -195,28 +194,24 @@ def _evaluate_runs(
         tested = [(run, result) for run, each in found for result in each.results]
         _write_conditions(folder, protocol, tested, list(dict.fromkeys(notes)))
         return
-    outcomes: list[Outcome] = []
-    behind = backgrounds(noise, voices, seed=0) if protocol == "live" else {}
-    for test in tests:
-        if protocol == "live":
-            for outcome in evaluate_live(test, behind):
-                outcomes.append(outcome)
-                title = f"{test.run.folder} {outcome.protocol}"
-                _print_figures(title, outcome.predictions, outcome.live)
-            continue
-        outcomes.append(evaluate(test, features))
-        report = write_run(outcomes[-1], test.report)
-        _print_figures(report.title, report.predictions)
-        if cross_corpus:
-            _print_path(report.folder)
-            tested.append((test.run, cross_corpus_result(test, outcomes[-1])))
-    _write_conditions(folder, protocol, tested, notes)
-    for pooled in write_pooled(folder, outcomes, by_seed=not cross_corpus):
+    conditions: list[tuple[Path, ConditionsReport]] = []
+    if protocol == "live":
+        behind = backgrounds(noise, voices, seed=0)
+        pooled_reports = report_live(folder, tests, behind, on_outcome=_print_live)
+    elif cross_corpus:
+        conditions, pooled_reports = report_cross_corpus(
+            folder, tests, features, notes, _print_report
+        )
+    else:
+        pooled_reports = report_whole_clips(folder, tests, features, _print_run)
+    for path, each in conditions:
+        _print_conditions(path, each)
+    for pooled in pooled_reports:
         for reason in pooled.left_out:
             click.echo(reason, err=True)
         for report in pooled.reports:
             if pooled.n_runs > 1:
-                _print_figures(report.title, report.predictions)
+                _print_run(report)
             _print_path(report.folder)
 
 
@@ -246,6 +241,7 @@ def _evaluate_bundle(
     from undertone.recognition.classifier import Classifier
     from undertone_training.evaluation.conditions import ConditionsReport, figures_of
     from undertone_training.evaluation.device_protocols import bundle_on_device
+    from undertone_training.evaluation.false_alarms import count_false_alarms
     from undertone_training.evaluation.inference import through_device
     from undertone_training.evaluation.test_clips import bundle_test
     from undertone_training.report.outcomes import write_bundle_report
@@ -255,7 +251,8 @@ def _evaluate_bundle(
     classifier = Classifier(loaded)
     to = to or Path(f"report-{manifest.name}")
     if protocol == "noise":
-        _count_false_alarms(classifier, data, to, manifest.name)
+        alarms = count_false_alarms(classifier, data, f"{manifest.name} noise", common.progress)
+        _print_false_alarms(manifest.name, alarms.save(to), alarms)
         return
     clips = list(common.clips_by_id(data).values())
     if protocol == "own":
@@ -297,20 +294,14 @@ def _print_conditions(path: Path, report: "ConditionsReport") -> None:
 
 
 def _evaluate_in_noise(runs: "Sequence[Run]", data: Path) -> None:
-    from undertone.recognition.classifier import Classifier
-    from undertone_training.export.bundle import bundle_of
+    from undertone_training.report.evaluations import report_noise
 
     for run in runs:
-        classifier = Classifier(bundle_of(run, run.info.recipe.name))
-        _count_false_alarms(classifier, data, run.report, str(run.folder))
+        path, report = report_noise(run, data, f"{run.folder} noise", common.progress)
+        _print_false_alarms(str(run.folder), path, report)
 
 
-def _count_false_alarms(classifier: "Classifier", data: Path, folder: Path, name: str) -> None:
-    """Write and print the false alarms of one model."""
-    from undertone_training.evaluation.false_alarms import count_false_alarms
-
-    report = count_false_alarms(classifier, data, f"{name} noise", common.progress)
-    path = report.save(folder)
+def _print_false_alarms(name: str, path: Path, report: "NoiseReport") -> None:
     click.echo(f"{name:<40}{'minutes':>9}{'segments':>10}{'named':>7}{'per 10 min':>12}")
     for each in (*report.sounds, *report.totals()):
         click.echo(
@@ -320,6 +311,20 @@ def _count_false_alarms(classifier: "Classifier", data: Path, folder: Path, name
     trained_with = ", ".join(each.sound for each in report.sounds if each.trained_with)
     click.echo(f"Added to the training copies: {trained_with or 'none of them'}.")
     click.echo(f"{path}: written")
+
+
+def _print_live(outcome: "Outcome") -> None:
+    title = f"{outcome.run.folder} {outcome.protocol}"
+    _print_figures(title, outcome.predictions, outcome.live)
+
+
+def _print_run(report: "Report") -> None:
+    _print_figures(report.title, report.predictions)
+
+
+def _print_report(report: "Report") -> None:
+    _print_run(report)
+    _print_path(report.folder)
 
 
 def _print_figures(

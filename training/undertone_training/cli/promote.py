@@ -8,7 +8,7 @@ import click
 from undertone_training.cli import common
 
 
-def _checked_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
+def checked_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
     """A bundle's name: the name of its folder, which `--model` accepts."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,99}", value):
         raise click.BadParameter(
@@ -32,7 +32,7 @@ Example:
     required=True,
     help="Folder that `evaluate` wrote the speaker-independent report of the same recipe into.",
 )
-@click.option("--name", required=True, callback=_checked_name, help="Name of the bundle.")
+@click.option("--name", required=True, callback=checked_name, help="Name of the bundle.")
 @click.option("--to", type=common.FOLDER, default=Path("models"), show_default=True)
 @click.option("--dry-run", is_flag=True, help="Only check and print the figures.")
 @common.data

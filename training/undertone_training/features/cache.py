@@ -200,10 +200,19 @@ def _key(job: _Job, content: bytes) -> str:
         **front_end,
         "augmentation": msgspec.to_builtins(job.augmentation),
         "noise": job.noise_digest,
+        **({"alike": _alike(job)} if job.augmentation else {}),
     }
     digest = hashlib.sha256(msgspec.json.encode(parameters, order="sorted"))
     digest.update(content)
     return digest.hexdigest()[:40]
+
+
+def _alike(job: _Job) -> str:
+    """What decides how the copies of a clip are changed, beside their numbers."""
+    clip = job.clip
+    if job.augmentation and job.augmentation.alike == "speaker":
+        return f"{clip.corpus}/{clip.speaker}"
+    return clip.clip_id
 
 
 def _segment_frames(front_end: MfccConfig | FeatureExtractor) -> Callable[[Samples], list[Frames]]:
@@ -221,12 +230,8 @@ def _compute(job: _Job) -> ClipFeatures:
     copies: list[Frames] = []
     if segments and job.augmentation is not None:
         transform = augmenter(job.augmentation, job.noise)
-        clip = job.clip
-        alike = clip.clip_id
-        if job.augmentation.alike == "speaker":
-            alike = f"{clip.corpus}/{clip.speaker}"
         for copy in range(job.augmentation.copies):
-            seed = zlib.crc32(f"{alike}/{copy}".encode())
+            seed = zlib.crc32(f"{_alike(job)}/{copy}".encode())
             found = frames_of(augmented(samples, transform, seed))
             copies.append(np.concatenate([segments[0][:0], *found]))
     return ClipFeatures(job.clip, tuple(segments), tuple(copies))

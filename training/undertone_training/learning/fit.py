@@ -105,7 +105,7 @@ def recalibrate(
     if confidence is None and validation:
         model = keras.models.load_model(run.model, compile=False)
         confidence = _confidence(model, info, validation, calibration.normalization)
-    undefined = msgspec.structs.replace(calibration, temperature=None, threshold=None)
+    undefined = Calibration(calibration.normalization, None, None, calibration.fit_s)
     run.save(calibration.with_confidence(confidence) if confidence else undefined)
     run.tflite.unlink(missing_ok=True)
     run.save(info)  # last, so that an interrupted call is repeated

@@ -146,10 +146,11 @@ def splits_for(
 
     validate False: holds nobody out for validation, whatever the recipe says.
     """
+    usable = with_labels(clips, recipe.labels)
     if recipe.corpus != EVALUATED_CORPUS:
-        return [whole(clips, recipe.corpus)]
+        return [whole(usable, recipe.corpus)]
     return splits(
-        with_labels(clips, recipe.labels),
+        usable,
         protocol,
         recipe.song,
         recipe.validation_speakers if validate else 0,

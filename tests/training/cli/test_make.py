@@ -1,0 +1,256 @@
+"""One command from corpora to a bundle: its stages, interruptions, and what it leaves alone."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from miniature import RECIPE, train, write_detector_corpora, write_ravdess, write_tess
+
+from undertone.recognition import bundle
+from undertone_training.corpora.scan import CORPORA
+from undertone_training.evaluation import evaluate, false_alarms, streaming
+from undertone_training.learning.runs import Run
+
+pytestmark = pytest.mark.xdist_group("tensorflow")
+
+ONE_OF_EACH_FOLD = (1, 6, 11, 16)
+
+STAGES = [
+    "fit quick development-1",
+    "fit quick development-2",
+    "fit quick development-3",
+    "fit quick development-4",
+    "quantize quick 4 folds",
+    "evaluate quick speaker-independent",
+    "evaluate quick live",
+    "fit quick final",
+    "quantize quick final",
+    "evaluate quick final noise",
+    "evaluate quick final cross-corpus",
+    "promote quick final as quick",
+]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the corpora and the recipe are."""
+
+    folder: Path
+
+    def arguments(self, to: Path) -> list[object]:
+        """Of a command that makes the bundle ``to/models/quick``."""
+        return [
+            "make", "quick", "--recipe", self.folder / "quick.toml", "--data",
+            self.folder / "data", "--cache", self.folder / "cache", "--jobs", 1, "--runs",
+            to / "runs", "--to", to / "models",
+        ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    folder = tmp_path_factory.mktemp("make")
+    write_ravdess(folder / "data" / "ravdess", ONE_OF_EACH_FOLD)
+    write_tess(folder / "data" / "tess")
+    longer = RECIPE.replace("epochs = 25", "epochs = 80")  # with fewer clips
+    (folder / "quick.toml").write_text(f"validation_speakers = 0\n{longer}")
+    return Place(folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_condition_and_sound() -> Iterator[None]:
+    """Each of the protocols live and noise takes a minute with all of its sounds."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (evaluate, streaming):
+            patch.setattr(module, "CONDITIONS", streaming.CONDITIONS[:1])
+        patch.setattr(false_alarms, "NAMES", ("white noise",))
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the runs and of the bundle, made without an interruption."""
+    folder = tmp_path_factory.mktemp("made")
+    assert train(*place.arguments(folder)) == 0
+    return folder
+
+
+def graph(printed: str) -> list[tuple[str, list[int], str]]:
+    """Of each stage its title, the numbers of those that it needs, and its state."""
+    head, *lines = printed.splitlines()
+    starts = [head.index(word) for word in ("stage", "needs", "state")]
+    rows = [
+        [line[start:end].strip() for start, end in zip(starts, [*starts[1:], None], strict=True)]
+        for line in lines
+    ]
+    return [
+        (title, [int(n) for n in re.findall(r"\d+", needs)], state) for title, needs, state in rows
+    ]
+
+
+def dry_run(
+    capsys: pytest.CaptureFixture[str], *arguments: object
+) -> list[tuple[str, list[int], str]]:
+    capsys.readouterr()
+    assert train(*arguments, "--dry-run") == 0
+    return graph(capsys.readouterr().out)
+
+
+def test_the_stages_of_a_shipped_bundle_follow_from_what_its_recipe_begins_with(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ("--data", place.folder / "data", "--runs", tmp_path / "runs", "--to", tmp_path)
+    stages = dry_run(capsys, "make", "ravdess8-tiny", *data)
+    folds = [f"development-{fold}" for fold in (1, 2, 3, 4)]
+    assert [title for title, _, _ in stages] == [
+        *(f"fit tiny {fold}" for fold in folds),
+        *(f"fit tiny-noise {fold}" for fold in folds),
+        "quantize tiny-noise 4 folds",
+        "evaluate tiny-noise speaker-independent",
+        "evaluate tiny-noise live",
+        "fit tiny final",
+        "fit tiny-noise final",
+        "quantize tiny-noise final",
+        "evaluate tiny-noise final noise",
+        "evaluate tiny-noise final cross-corpus",
+        "promote tiny-noise final as ravdess8-tiny",
+    ]
+    needs = {title: [stages[number - 1][0] for number in others] for title, others, _ in stages}
+    assert needs["fit tiny-noise development-2"] == ["fit tiny development-2"]
+    assert needs["fit tiny-noise final"] == [
+        *(f"fit tiny-noise {fold}" for fold in folds),
+        "fit tiny final",
+    ]
+    assert all(max(others, default=0) <= before for before, (_, others, _) in enumerate(stages))
+    assert {state for _, _, state in stages} == {"to do"}
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_recipe_of_several_corpora_is_tested_by_leaving_each_of_them_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_detector_corpora(tmp_path)
+    stages = dry_run(capsys, "make", "everyday-compact", "--data", tmp_path)
+    assert [title for title, _, _ in stages] == [
+        "fit everyday-compact without-cremad",
+        "fit everyday-compact without-nemo",
+        "fit everyday-compact without-ravdess",
+        "quantize everyday-compact 3 folds",
+        "evaluate everyday-compact leave-one-corpus-out",
+        "fit everyday-compact final",
+        "quantize everyday-compact final",
+        "evaluate everyday-compact final noise",
+        "promote everyday-compact final as everyday-compact",
+    ]
+
+
+def test_the_bundle_has_the_figures_of_every_stage(made: Path) -> None:
+    loaded = bundle.load(made / "models" / "quick")
+    assert loaded.manifest.training.train_speakers == ("01", "06", "11", "16")
+    assert loaded.manifest.confidence_threshold > 0
+    extra = loaded.manifest.figures["extra"]
+    assert extra["splits"] == [f"development-{fold}" for fold in (1, 2, 3, 4)]
+    assert {"live", "noise", "seeds"} <= extra.keys()
+    assert "| tess | zero-shot | 14 | 2 |" in (made / "models/quick/README.md").read_text()
+
+
+def test_what_is_made_is_not_made_again(
+    place: Place, made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def times() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in made.rglob("*")}
+
+    before = times()
+    assert train(*place.arguments(made)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(" ")[2] for line in lines] == [
+        f"{name}: done already" for name in STAGES
+    ]
+    assert times() == before
+
+
+def test_a_killed_making_continues_to_the_same_weights(
+    place: Place, made: Path, tmp_path: Path
+) -> None:
+    program = [sys.executable, "-m", "undertone_training.cli", *map(str, place.arguments(tmp_path))]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        assert "trained in" in child.stdout.readline()
+        child.kill()
+    first, second, final = (
+        Run(tmp_path / "runs" / "quick" / split / "seed0")
+        for split in ("development-1", "development-2", "final")
+    )
+    assert first.finished
+    assert not second.finished
+    model = first.model.stat()
+    assert train(*place.arguments(tmp_path)) == 0
+    assert first.model.stat() == model
+    uninterrupted = Run(made / "runs" / "quick" / "final" / "seed0")
+    assert final.calibration.confidence == uninterrupted.calibration.confidence
+    manifests = [bundle.load(folder / "models" / "quick").manifest for folder in (made, tmp_path)]
+    assert manifests[0].model_sha256 == manifests[1].model_sha256
+    assert manifests[0].normalization == manifests[1].normalization
+
+
+def test_only_what_depends_on_a_lost_file_is_to_be_done(
+    place: Place, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)  # with the times of the files
+    (tmp_path / "runs/quick/final/seed0/quantization.json").unlink()
+    stages = dry_run(capsys, *place.arguments(tmp_path))
+    assert [title for title, _, state in stages if state != "done"] == [
+        "quantize quick final",
+        "evaluate quick final noise",
+        "evaluate quick final cross-corpus",
+        "promote quick final as quick",
+    ]
+
+
+def test_runs_of_fit_are_taken_but_not_with_other_first_weights(
+    shipping: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(shipping, tmp_path, dirs_exist_ok=True)
+    arguments = (
+        "make", "mine", "--recipe", tmp_path / "ship.toml", "--data", tmp_path / "data",
+        "--runs", tmp_path,
+    )  # fmt: skip
+    assert train(*arguments, "--dry-run") == 1
+    assert "ship learns from tess, whose terms give no licence" in capsys.readouterr().err
+    monkeypatch.setitem(CORPORA, "tess", replace(CORPORA["tess"], licence="CC BY 4.0"))
+    stages = dry_run(capsys, *arguments)
+    assert stages[0] == ("fit first pre-training", [], "done")
+    assert ("fit ship final", [1, 2, 3, 4, 5], "done") in stages
+    first = Run(tmp_path / "first" / "pre-training" / "seed0").model
+    first.write_bytes(first.read_bytes() + b"x")
+    assert train(*arguments, "--dry-run") == 1
+    assert "was trained from other weights than those in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (("nothing",), 2, "There is no bundle called nothing: known are everyday-compact,"),
+        (("ravdess8-tiny", "--recipe", "smoke"), 2, "made by the recipe tiny-noise"),
+        (("../models", "--recipe", "smoke"), 2, "can't name a bundle"),
+        (("mine", "--recipe", "nemo"), 1, "nemo is a first stage for other recipes"),
+        (("everyday-compact",), 1, "no clip of cremad in the data folder: add the corpus"),
+        (("ravdess8-tiny", "--data", "nowhere"), 1, "There is no folder nowhere"),
+    ],
+)
+def test_what_cannot_be_made_is_one_sentence(
+    arguments: tuple[str, ...],
+    status: int,
+    says: str,
+    place: Place,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert train("make", "--data", place.folder / "data", *arguments, "--dry-run") == status
+    assert says in " ".join(capsys.readouterr().err.split())
