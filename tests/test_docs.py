@@ -190,7 +190,7 @@ def test_no_struct_of_the_manifest_is_left_out() -> None:
 SCORES = {"happy": 0.75, "sad": 0.25}
 EVENTS = [
     Started(moment(0.0), "USB", "m", "0" * 64, "1"),
-    SegmentEnded.of(0.0, 1.0, -20.0, Verdict.of(SCORES, reason="r"), "m", "0" * 64),
+    SegmentEnded.of(0.0, 1.0, -20.0, Verdict.of(SCORES, reason="r", activation=0.5), "m", "0" * 64),
     Gap(moment(0.0), 1, "r"),
     SourceLost(moment(0.0), "USB", "r"),
     SourceBack(moment(0.0), "USB", 1.0),

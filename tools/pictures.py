@@ -66,7 +66,7 @@ def pages() -> None:
         _write_journal(Path(folder))
         server = stack.enter_context(PageServer("--journal", folder))
         page = browser.new_page(viewport={"width": 1200, "height": 1000})
-        page.goto(server.url)
+        page.goto(f"{server.url}/classify")
         sound = np.concatenate([block.samples for block in demonstration()])
         file = io.BytesIO()
         soundfile.write(file, sound, SAMPLE_RATE_HZ, format="FLAC")

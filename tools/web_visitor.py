@@ -103,6 +103,7 @@ class Visitor:
     def _run(self, request: BackMsg) -> None:
         """Have the script run, and collect what it shows."""
         request.rerun_script.query_string = ""
+        request.rerun_script.page_name = "classify"
         self.shown = []
         self._socket.send(request.SerializeToString())
         for message in self._messages():

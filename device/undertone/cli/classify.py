@@ -203,7 +203,7 @@ def _table(results: "Iterable[FileResult]", labels: Sequence[str]) -> None:
 
     table = Table(box=None, pad_edge=False)
     table.add_column("file", overflow="fold")
-    for heading in ("verdict", "most probable", "", "speech", ""):
+    for heading in ("verdict", "most probable", "", "activation", "speech", ""):
         table.add_column(heading, no_wrap=True)
     for result in results:
         if result.verdict is None:
@@ -217,6 +217,7 @@ def _table(results: "Iterable[FileResult]", labels: Sequence[str]) -> None:
             Text(verdict, f"bold {colour(verdict)}"),
             Text(overall.label, colour(overall.label)) if overall else "",
             f"{overall.confidence:.0%}" if overall else "",
+            "" if overall is None or overall.activation is None else f"{overall.activation:.0%}",
             f"{speech_s:.1f} s",
             (overall and overall.reason) or "",
         )

@@ -194,9 +194,10 @@ def _line(event: Event) -> str:
     if isinstance(event, SegmentEnded):
         verdict = _coloured(f"{printable(event.verdict):<10}", event.verdict)
         reason = f"  {printable(event.reason)}" if event.reason else ""
+        activation = "" if event.activation is None else f"activation {event.activation:4.0%}  "
         return (
             f"{time}  {verdict}  {printable(event.label):<10} {event.confidence:4.0%}  "
-            f"{event.duration_s:5.1f} s  {event.level_dbfs:6.1f} dBFS{reason}"
+            f"{activation}{event.duration_s:5.1f} s  {event.level_dbfs:6.1f} dBFS{reason}"
         )
     details = (
         f"{key}={value}"
@@ -234,9 +235,13 @@ def _print_summary(summary: Summary) -> None:
             Text(bar(share, _BAR_WIDTH), style=colour(verdict)),
         )
 
-    def over_time(name: str, rows: dict[str, dict[str, int]]) -> Table:
+    def over_time(
+        name: str, rows: dict[str, dict[str, int]], activations: dict[str, float]
+    ) -> Table:
         table = Table(name, box=None, pad_edge=False)
         table.add_column("segments", justify="right")
+        if activations:
+            table.add_column("activation", justify="right")
         table.add_column("")
         most = max(sum(counts.values()) for counts in rows.values())
         for row, counts in rows.items():
@@ -245,7 +250,8 @@ def _print_summary(summary: Summary) -> None:
             for verdict in in_order(counts):
                 total += counts[verdict]
                 line.append("█" * (round(_BAR_WIDTH * total / most) - len(line)), colour(verdict))
-            table.add_row(row, str(total), line)
+            mean = [f"{activations[row]:.0%}" if row in activations else ""]
+            table.add_row(row, str(total), *(mean if activations else []), line)
         return table
 
     console = Console(highlight=False)
@@ -256,11 +262,13 @@ def _print_summary(summary: Summary) -> None:
         console.print(emotions)
         console.print()
         hours = {f"{hour:02}:00": counts for hour, counts in summary.by_hour.items()}
-        console.print(over_time("hour", hours))
+        means = {f"{hour:02}:00": mean for hour, mean in summary.activation_by_hour.items()}
+        console.print(over_time("hour", hours, means))
     days = {day.isoformat(): counts for day, counts in summary.by_day.items()}
     if len(days) > 1:
+        means = {day.isoformat(): mean for day, mean in summary.activation_by_day.items()}
         console.print()
-        console.print(over_time("day", days))
+        console.print(over_time("day", days, means))
 
 
 def _totals(summary: Summary) -> Iterator[str]:
@@ -270,6 +278,8 @@ def _totals(summary: Summary) -> Iterator[str]:
         f"{span}: listened for {hours} h {minutes} min, "
         f"{count(summary.segments, 'segment')} of speech"
     )
+    if summary.activation is not None:
+        yield f"mean activation {summary.activation:.0%}"
     if summary.gaps:
         lost = count(summary.lost_samples, "sample")
         yield f"lost {lost} of sound in {count(summary.gaps, 'gap')}"

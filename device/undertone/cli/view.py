@@ -47,9 +47,10 @@ def describe(event: Event) -> str | None:
     match event:
         case SegmentEnded():
             reason = f"  {printable(event.reason)}" if event.reason else ""
+            activation = _activation(event.activation)
             return (
                 f"{clock}  {event.verdict:<10} {event.label:<10}"
-                f"{event.confidence:4.0%}  {event.duration_s:.1f} s  "
+                f"{event.confidence:4.0%}{activation}  {event.duration_s:.1f} s  "
                 f"{event.level_dbfs:.0f} dBFS{reason}"
             )
         case SourceLost():
@@ -149,6 +150,7 @@ class LiveView(Sink):
         speaking = self._status is not None and self._status.speaking
         text = Text(name.upper(), style=f"bold {colour(name)}", justify="center")
         text.append("  speaking" if speaking else "  last segment", style="dim")
+        text.append(_activation(self._verdict.activation), style="dim")
         if self._verdict.reason:
             text.append(f"  {printable(self._verdict.reason)}", style="dim")
         return text
@@ -200,6 +202,11 @@ class ClippingWarning(Sink):
                 "the sound is clipped, which makes the verdicts unreliable: turn the input down "
                 "with alsamixer, or lower gain_db"
             )
+
+
+def _activation(activation: float | None) -> str:
+    """Text that follows the name of an emotion; empty without an activation."""
+    return "" if activation is None else f"  activation {activation:.0%}"
 
 
 def _level(status: LiveStatus | None) -> Text:

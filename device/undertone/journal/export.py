@@ -33,7 +33,15 @@ also has the tab and the carriage return, which are not printable."""
 
 _TIMES = ("time", "start")
 _WHOLE = ("lost_samples", "lost_events", "segments")
-_NUMBERS = ("confidence", "duration_s", "level_dbfs", "listened_s", "missed_s", "refused_s")
+_NUMBERS = (
+    "confidence",
+    "activation",
+    "duration_s",
+    "level_dbfs",
+    "listened_s",
+    "missed_s",
+    "refused_s",
+)
 
 
 def write_csv(reader: JournalReader, output: TextIO) -> None:

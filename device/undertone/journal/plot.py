@@ -3,7 +3,7 @@
 It uses :mod:`undertone.support.svg`, because the device must not need matplotlib.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 
 from undertone.emotions import EMOTIONS, colour
@@ -18,6 +18,9 @@ _LONGEST_BY_HOUR = timedelta(days=3)
 _MOST_NAMES = 16
 """The most names that fit below the bars."""
 
+ACTIVATION_COLOUR = "#D6336C"
+"""Of no emotion; visible on white and on black."""
+
 
 def in_order(verdicts: Iterable[str]) -> list[str]:
     """The eight emotions in their usual order, then ``uncertain`` and labels of other models."""
@@ -28,15 +31,20 @@ def in_order(verdicts: Iterable[str]) -> list[str]:
 def svg(summary: Summary) -> str:
     """Plot ``summary`` over time and over the hours of the day.
 
-    A span of at most three days is plotted by hour, a longer one by day.
+    A span of at most three days is plotted by hour, a longer one by day.  The mean activation is
+    plotted only where segments have one.
     """
-    height = 2 * CHART_HEIGHT + _LEGEND_HEIGHT
+    means = activation_over_time(summary)
+    has_activation = any(mean is not None for mean in means.values())
+    height = (3 if has_activation else 2) * CHART_HEIGHT + _LEGEND_HEIGHT
     root = picture(WIDTH, height)
     verdicts = in_order(summary.verdicts)
     of_day = {f"{hour:02}": summary.by_hour.get(hour, {}) for hour in range(24)}
     _chart(root, 0, _title(summary), over_time(summary), verdicts)
     _chart(root, CHART_HEIGHT, "Segments by hour of the day", of_day, verdicts)
     _legend(root, 2 * CHART_HEIGHT, verdicts)
+    if has_activation:
+        _activation_chart(root, 2 * CHART_HEIGHT + _LEGEND_HEIGHT, means)
     return written(root)
 
 
@@ -63,6 +71,13 @@ def over_time(summary: Summary) -> dict[str, Counts]:
     return dict(sorted((known | counts).items()))
 
 
+def activation_over_time(summary: Summary) -> dict[str, float | None]:
+    """The mean activation in the hours or days of :func:`over_time`; None without one."""
+    days = {day.isoformat(): mean for day, mean in summary.activation_by_day.items()}
+    means = {hour: each.mean for hour, each in summary.activations.items()} | days
+    return {name: means.get(name) for name in over_time(summary)}
+
+
 def _chart(
     root: Element,
     top: int,
@@ -71,16 +86,10 @@ def _chart(
     verdicts: Iterable[str],
 ) -> None:
     """Draw one chart of stacked bars, each with its counts as a tooltip."""
-    add(root, "text", title, x=_LEFT, y=top + 24, font_weight="bold")
-    bottom = top + CHART_HEIGHT - _BOTTOM
     most = max((sum(counts.values()) for counts in bars.values()), default=0) or 1
-    scale = (bottom - top - _TOP) / most
-    pitch = (WIDTH - _LEFT - _RIGHT) / max(1, len(bars))
-    for value in {0, most // 2, most}:
-        y = round(bottom - value * scale, 1)
-        add(root, "line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=y, y2=y, stroke="#DDDDDD")
-        add(root, "text", str(value), x=_LEFT - 8, y=y + 4, text_anchor="end")
-    every = -(-len(bars) // _MOST_NAMES) or 1
+    bottom, scale = _axes(root, top, title, {each: str(each) for each in (0, most // 2, most)})
+    pitch = _pitch(bars)
+    _names(root, bottom, bars)
     for number, (name, counts) in enumerate(bars.items()):
         x = _LEFT + number * pitch
         y = float(bottom)
@@ -99,16 +108,55 @@ def _chart(
                     height=round(count * scale, 2),
                     fill=colour(verdict),
                 )
+
+
+def _activation_chart(root: Element, top: int, means: Mapping[str, float | None]) -> None:
+    """Draw the mean activation of each hour or day as a point, with its value as a tooltip."""
+    values = {0.0: "0 %", 0.5: "50 %", 1.0: "100 %"}
+    bottom, scale = _axes(root, top, "Mean activation", values)
+    _names(root, bottom, means)
+    for number, (name, mean) in enumerate(means.items()):
+        if mean is not None:
+            x = round(_LEFT + (number + 0.5) * _pitch(means), 2)
+            group = add(root, "g")
+            add(group, "title", printable(f"{name}: activation {mean:.0%}"))
+            y = round(bottom - mean * scale, 2)
+            add(group, "line", x1=x, x2=x, y1=bottom, y2=y, stroke=ACTIVATION_COLOUR)
+            add(group, "circle", cx=x, cy=y, r=4, fill=ACTIVATION_COLOUR)
+
+
+def _axes(
+    root: Element, top: int, title: str, values: Mapping[int, str] | Mapping[float, str]
+) -> tuple[int, float]:
+    """The title and a line for each of ``values``; return where 0 is, and the pixels of 1."""
+    add(root, "text", title, x=_LEFT, y=top + 24, font_weight="bold")
+    bottom = top + CHART_HEIGHT - _BOTTOM
+    scale = (bottom - top - _TOP) / max(values)
+    for value, text in values.items():
+        y = round(bottom - value * scale, 1)
+        add(root, "line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=y, y2=y, stroke="#DDDDDD")
+        add(root, "text", text, x=_LEFT - 8, y=y + 4, text_anchor="end")
+    return bottom, scale
+
+
+def _names(root: Element, bottom: int, names: Collection[str]) -> None:
+    """As many names below the bars as fit."""
+    every = -(-len(names) // _MOST_NAMES) or 1
+    for number, name in enumerate(names):
         if number % every == 0:
             add(
                 root,
                 "text",
                 short_name(name),
-                x=round(x + pitch / 2, 2),
+                x=round(_LEFT + (number + 0.5) * _pitch(names), 2),
                 y=bottom + 20,
                 text_anchor="middle",
                 font_size=11,
             )
+
+
+def _pitch(names: Collection[str]) -> float:
+    return (WIDTH - _LEFT - _RIGHT) / max(1, len(names))
 
 
 def short_name(name: str) -> str:

@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from undertone.errors import JournalError
-from undertone.events import Event
+from undertone.events import Event, Started
 from undertone.journal import summary_cache
+from undertone.journal.by_source import UNNAMED, BySource, source_of
 from undertone.journal.files import JournalFile, journal_files, read_lines
 from undertone.journal.format import parse_line
 from undertone.journal.summary import Summary
@@ -15,6 +16,8 @@ from undertone.journal.summary import Summary
 _DAY_S = 86_400
 _ZONES_S = _DAY_S
 """A day begins up to 14 hours earlier or 12 later than the one of UTC."""
+
+_START = b'"start"'
 
 
 class JournalReader:
@@ -31,10 +34,12 @@ class JournalReader:
         since_s: float | None = None,
         until_s: float | None = None,
         recordings: bool = False,
+        source: str | None = None,
     ) -> None:
         """Read from ``since_s`` to before ``until_s`` (POSIX seconds).
 
         recordings: read what belongs to recordings, and not to live listening.
+        source: read only what is about this microphone or stream; None for all.
         """
         self.folder = folder
         self.damaged = 0
@@ -44,17 +49,19 @@ class JournalReader:
         self.is_unbounded = since_s is None and until_s is None
         """Whether events of any time are read."""
         self.recordings = recordings
+        self._source = source
+        self._latest: dict[Path, str] = {}
 
     def __iter__(self) -> Iterator[Event]:
         """All events, oldest first."""
         for file in self._files():
-            yield from self._events(file.path)
+            yield from self._events(file)
 
     def last(self, count: int) -> list[Event]:
         """The newest ``count`` events, oldest first; older files are not read."""
         found: list[Event] = []
         for file in reversed(self._files()):
-            newest = deque(self._events(file.path), maxlen=count - len(found))
+            newest = deque(self._events(file), maxlen=count - len(found))
             found = [*newest, *found]
             if len(found) >= count:
                 break
@@ -62,6 +69,8 @@ class JournalReader:
 
     def summary(self) -> Summary:
         """The totals of all events; for a closed file, its stored summary is used."""
+        if self._source is not None:
+            return self.by_source().sources.get(self._source, Summary())
         total = Summary()
         for file in self._files():
             known = None
@@ -69,6 +78,34 @@ class JournalReader:
                 known = summary_cache.load(file.path, self.recordings)
             total.follow(known or self._summary_of(file.path))
         return total
+
+    def by_source(self) -> BySource:
+        """The totals of live listening by source; for a closed file, the stored ones are used."""
+        files = self._files()
+        total = BySource(latest=self._source_before(files[0]) if files else UNNAMED)
+        for file in files:
+            known = summary_cache.load_with_sources(file.path) if self._holds_all_of(file) else None
+            total.follow(known[1] if known else self._by_source_of(file.path))
+        return total
+
+    def _by_source_of(self, path: Path) -> BySource:
+        found = BySource()
+        for content in _lines(path):
+            event = parse_line(content)
+            if event and self._holds(event):
+                found.add(event)
+            elif isinstance(event, Started) and not event.recording:
+                found.latest = event.source
+        return found
+
+    def _source_before(self, file: JournalFile) -> str:
+        """The source of the last ``start`` in the files before ``file``."""
+        for earlier in reversed([each for each in journal_files(self.folder) if each < file]):
+            if earlier.path not in self._latest:
+                self._latest[earlier.path] = latest_source(earlier.path)
+            if self._latest[earlier.path]:
+                return self._latest[earlier.path]
+        return UNNAMED
 
     def _summary_of(self, path: Path) -> Summary:
         summary = Summary()
@@ -108,13 +145,30 @@ class JournalReader:
             return False
         return self.is_unbounded or self._since_s <= event.time.timestamp() < self._until_s
 
-    def _events(self, path: Path) -> Iterator[Event]:
-        for line in _lines(path):
+    def _events(self, file: JournalFile) -> Iterator[Event]:
+        latest = UNNAMED if self._source is None else self._source_before(file)
+        for line in _lines(file.path):
             event = parse_line(line)
             if event is None:
                 self.damaged += 1
-            elif self._holds(event):
+                continue
+            if isinstance(event, Started) and not event.recording:
+                latest = event.source
+            if self._holds(event) and self._source in (None, source_of(event, latest)):
                 yield event
+
+
+def latest_source(path: Path) -> str:
+    """The source of the last ``start`` in a file, or UNNAMED."""
+    if known := summary_cache.load_with_sources(path):
+        return known[1].latest
+    latest = UNNAMED
+    for line in _lines(path):
+        if _START in line:
+            event = parse_line(line)
+            if isinstance(event, Started) and not event.recording:
+                latest = event.source
+    return latest
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -1,8 +1,9 @@
 """Totals of a part of the journal, added up line by line or summary by summary."""
 
 import json
+from collections.abc import Callable
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -26,12 +27,36 @@ Seconds = Annotated[float, Meta(ge=0)]
 Counts = dict[str, Count]
 """Segments by verdict."""
 
+_Group = TypeVar("_Group", str, int, date)
+
 
 class Tally(msgspec.Struct, forbid_unknown_fields=True):
     """How many segments had one verdict, and their total length."""
 
     segments: Count = 0
     speech_s: Seconds = 0.0
+
+
+class Activation(msgspec.Struct, forbid_unknown_fields=True):
+    """The activation of the segments that have one, added up."""
+
+    segments: Count = 0
+    total: Annotated[float, Meta(ge=0)] = 0.0
+
+    @property
+    def mean(self) -> float | None:
+        """The mean, 0 to 1; None if no segment has an activation."""
+        return min(1.0, self.total / self.segments) if self.segments else None
+
+    def add(self, activation: float) -> None:
+        """Add a segment's."""
+        self.segments += 1
+        self.total += activation
+
+    def follow(self, more: "Activation") -> None:
+        """Add those of other segments."""
+        self.segments += more.segments
+        self.total += more.total
 
 
 class Runs(msgspec.Struct, forbid_unknown_fields=True):
@@ -95,7 +120,9 @@ class Runs(msgspec.Struct, forbid_unknown_fields=True):
 class Summary(msgspec.Struct, forbid_unknown_fields=True):
     """Totals of lines; hours and days are local to where they were written.
 
-    ``hours``: segments by verdict in each hour, ``2026-11-21T18``.
+    ``hours``: segments by verdict in each hour, ``2026-11-21T18``; ``activations``: of those hours
+    in which a segment has an activation.
+    ``state``: the kind and the time of the last event that starts, ends or interrupts listening.
     """
 
     first: Time | None = None
@@ -103,6 +130,8 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
     runs: Runs = msgspec.field(default_factory=Runs)
     verdicts: dict[str, Tally] = msgspec.field(default_factory=dict)
     hours: dict[str, Counts] = msgspec.field(default_factory=dict)
+    activations: dict[str, Activation] = msgspec.field(default_factory=dict)
+    state: tuple[str, Time] | None = None
     gaps: Count = 0
     lost_samples: Count = 0
     sources_lost: Count = 0
@@ -125,18 +154,40 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
     @property
     def by_hour(self) -> dict[int, Counts]:
         """Segments by verdict in each hour of the day, over all days."""
-        return self._grouped(lambda hour: int(hour[11:]))
+        return self._grouped(_hour)
 
     @property
     def by_day(self) -> dict[date, Counts]:
         """Segments by verdict on each day."""
-        return self._grouped(lambda hour: date.fromisoformat(hour[:10]))
+        return self._grouped(_day)
 
-    def _grouped(self, group: Any) -> dict[Any, Counts]:
-        groups: dict[Any, Counts] = {}
+    def _grouped(self, group: Callable[[str], _Group]) -> dict[_Group, Counts]:
+        groups: dict[_Group, Counts] = {}
         for hour, counts in self.hours.items():
             _add_counts(groups.setdefault(group(hour), {}), counts)
         return dict(sorted(groups.items()))
+
+    @property
+    def activation(self) -> float | None:
+        """The mean activation of all segments that have one, 0 to 1; None if none has."""
+        return self._activations(lambda hour: "").get("")
+
+    @property
+    def activation_by_hour(self) -> dict[int, float]:
+        """The mean activation in those hours of the day that have one, over all days."""
+        return self._activations(_hour)
+
+    @property
+    def activation_by_day(self) -> dict[date, float]:
+        """The mean activation on those days that have one."""
+        return self._activations(_day)
+
+    def _activations(self, group: Callable[[str], _Group]) -> dict[_Group, float]:
+        groups: dict[_Group, Activation] = {}
+        for hour, activation in self.activations.items():
+            groups.setdefault(group(hour), Activation()).follow(activation)
+        means = {key: each.mean for key, each in sorted(groups.items())}
+        return {key: mean for key, mean in means.items() if mean is not None}
 
     @property
     def is_consistent(self) -> bool:
@@ -146,7 +197,11 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
             hours = set(self.by_hour) <= set(range(24))
         except ValueError:
             return False
-        return hours and by_hours == self.segments
+        activations = all(
+            each.total <= each.segments <= sum(self.hours.get(hour, {}).values())
+            for hour, each in self.activations.items()
+        )
+        return hours and activations and by_hours == self.segments
 
     def share(self, verdict: str) -> float:
         """The share of all segments with this verdict, 0 to 1."""
@@ -156,8 +211,17 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
     def to_json(self) -> str:
         """One JSON object: every count under its name, and the total segments and seconds."""
         values = msgspec.to_builtins(self)
-        del values["runs"]
-        totals = {"segments": self.segments, "listened_s": round(self.listened_s, 3)}
+        for internal in ("runs", "state"):
+            del values[internal]
+        values["activations"] = {
+            hour: round(mean, 3) for hour, mean in self._activations(lambda hour: hour).items()
+        }
+        mean = self.activation
+        totals = {
+            "segments": self.segments,
+            "listened_s": round(self.listened_s, 3),
+            "activation": None if mean is None else round(mean, 3),
+        }
         return json.dumps(totals | values)
 
     def add(self, event: Event | None) -> None:
@@ -171,8 +235,11 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
                     tally = self.verdicts[event.verdict] = Tally()
                 tally.segments += 1
                 tally.speech_s += event.duration_s
-                counts = self.hours.setdefault(event.time.isoformat()[:13], {})
+                hour = event.time.isoformat()[:13]
+                counts = self.hours.setdefault(hour, {})
                 counts[event.verdict] = counts.get(event.verdict, 0) + 1
+                if event.activation is not None:
+                    self.activations.setdefault(hour, Activation()).add(event.activation)
             case None:
                 self.damaged += 1
                 return
@@ -193,6 +260,8 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
                 self.lost_events += event.lost_events
             case DiskRefused():
                 self.disk_refusals += 1
+        if isinstance(event, Started | Stopped | SourceLost | SourceBack):
+            self.state = (event.kind, event.time)
         if self.first is None:
             self.first = event.time
         self.last = event.time
@@ -208,6 +277,9 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
             mine.speech_s += tally.speech_s
         for hour, counts in later.hours.items():
             _add_counts(self.hours.setdefault(hour, {}), counts)
+        for hour, activation in later.activations.items():
+            self.activations.setdefault(hour, Activation()).follow(activation)
+        self.state = later.state or self.state
         self.gaps += later.gaps
         self.lost_samples += later.lost_samples
         self.sources_lost += later.sources_lost
@@ -215,6 +287,14 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
         self.disk_refusals += later.disk_refusals
         self.lost_events += later.lost_events
         self.damaged += later.damaged
+
+
+def _hour(hour: str) -> int:
+    return int(hour[11:])
+
+
+def _day(hour: str) -> date:
+    return date.fromisoformat(hour[:10])
 
 
 def _add_counts(total: Counts, more: Counts) -> None:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from undertone.journal.by_source import BySource
 from undertone.journal.files import read_lines, replace_file
 from undertone.journal.format import parse_line
 from undertone.journal.summary import Summary
@@ -22,11 +23,13 @@ _LARGEST_BYTES = 2**20
 class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The stored content; a file of the same size and modification time has not changed."""
 
-    version: Literal[3]
+    version: Literal[4]
     size_bytes: int
     changed_ns: int
     heard: Summary
     recordings: Summary
+    by_source: BySource
+    """Of live listening."""
 
 
 def path_of(file: Path) -> Path:
@@ -36,6 +39,20 @@ def path_of(file: Path) -> Path:
 
 def load(file: Path, recordings: bool = False) -> Summary | None:
     """The stored summary of ``file``, of live listening or of ``recordings``; None if unusable."""
+    stored = _load(file)
+    summary = stored and (stored.recordings if recordings else stored.heard)
+    return summary if summary and summary.is_consistent else None
+
+
+def load_with_sources(file: Path) -> tuple[Summary, BySource] | None:
+    """The stored summary of live listening, in all and by source; None if unusable."""
+    stored = _load(file)
+    if stored and stored.heard.is_consistent and stored.by_source.is_consistent:
+        return stored.heard, stored.by_source
+    return None
+
+
+def _load(file: Path) -> _Stored | None:
     try:
         with open_regular(path_of(file)) as content:
             stored = msgspec.json.decode(content.read(_LARGEST_BYTES), type=_Stored)
@@ -43,21 +60,22 @@ def load(file: Path, recordings: bool = False) -> Summary | None:
     except (OSError, ValueError, RecursionError):
         return None
     same = (stored.size_bytes, stored.changed_ns) == (now.st_size, now.st_mtime_ns)
-    summary = stored.recordings if recordings else stored.heard
-    return summary if same and summary.is_consistent else None
+    return stored if same else None
 
 
 def store(file: Path) -> None:
     """Summarise ``file`` and store the summary; if that fails, only time is lost."""
     with suppress(OSError):
         before = file.stat()
-        heard, recordings = Summary(), Summary()
+        heard, recordings, by_source = Summary(), Summary(), BySource()
         for content in read_lines(file):
             event = parse_line(content)
             for summary in (heard, recordings):
                 if event is None or event.recording == (summary is recordings):
                     summary.add(event)
-        stored = _Stored(3, before.st_size, before.st_mtime_ns, heard, recordings)
+            if event and not event.recording:
+                by_source.add(event)
+        stored = _Stored(4, before.st_size, before.st_mtime_ns, heard, recordings, by_source)
         replace_file(path_of(file), msgspec.json.encode(stored))
 
 

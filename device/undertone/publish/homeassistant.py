@@ -14,6 +14,9 @@ from undertone.publish.sources import LISTENING, Source
 BIRTH_TOPIC = "homeassistant/status"
 BIRTH_PAYLOAD = b"online"
 
+_ACTIVATION = "{{ value_json.activation * 100 if value_json.activation is defined else '' }}"
+"""Nothing for a segment of a model without activation: Home Assistant ignores an empty number."""
+
 
 def discovery(topic: str, name: str, source: Source) -> Iterator[Message]:
     """The retained messages by which the source ``name`` becomes a device with its entities."""
@@ -107,9 +110,9 @@ def _entities(place: str, source: Source) -> dict[str, tuple[str, dict[str, Any]
             {
                 "name": "Activation",
                 "icon": "mdi:pulse",
-                "value_template": "{{ value_json.activation }}",
+                "unit_of_measurement": "%",
+                "value_template": _ACTIVATION,
                 **measured,
-                "suggested_display_precision": 2,
                 **segment,
             },
         )

@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 from threading import Lock
 
+from undertone.journal.days import Days
 from undertone.journal.follow import Follower
 from undertone.web.live_listener import LiveListener
 from undertone.web.models import Models, Settings
 
 _REMEMBERED_RECORDS = 200
+_REMEMBERED_SEGMENTS = 2000
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class AppState:
     has_password: whether visitors have logged in.
     working: held while a file is classified or a model is measured, so that any number of visitors
         uses the memory and processor time of one.
-    polling: held around ``follower``.
+    polling: held around ``follower`` and ``days``.
     visitors: identifiers of the visitors' sessions.
     """
 
@@ -25,6 +27,7 @@ class AppState:
     models: Models
     listener: LiveListener
     follower: Follower
+    days: Days
     has_password: bool
     working: Lock = field(default_factory=Lock)
     polling: Lock = field(default_factory=Lock)
@@ -38,7 +41,8 @@ def create_app_state(settings: Settings, models: Models, has_password: bool) -> 
     """Create the state that the pages use from now on."""
     global _app_state
     follower = Follower(settings.journal, _REMEMBERED_RECORDS)
-    _app_state = AppState(settings, models, LiveListener(), follower, has_password)
+    days = Days(settings.journal, _REMEMBERED_SEGMENTS)
+    _app_state = AppState(settings, models, LiveListener(), follower, days, has_password)
     return _app_state
 
 

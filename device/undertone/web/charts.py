@@ -3,7 +3,7 @@
 import io
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from undertone.emotions import NO_SPEECH, colour
 from undertone.events import SegmentEnded
-from undertone.journal.plot import in_order, short_name
+from undertone.journal.plot import ACTIVATION_COLOUR, in_order, short_name
 from undertone.journal.summary import Counts
 from undertone.recognition.bundle import Manifest
 from undertone.recognition.decision import combine
@@ -32,11 +32,15 @@ _PICTURE_WIDTH = 800
 _DEVIATIONS = 2.5
 """Standard deviations from the mean of the training windows to either end of the colour scale."""
 
-_EVERY_LABEL = alt.Axis(title=None, labelOverlap=False, **_LEFT)
+_EVERY_LABEL = alt.Axis(title=None, labelOverlap=False, labelFlush=False, **_LEFT)
 _NO_LABEL = alt.Axis(title=None, labels=False, ticks=False, grid=False, domain=False, **_LEFT)
 
 _COLD_TO_WARM = ((0.0, (13, 42, 99)), (0.5, (140, 140, 150)), (1.0, (253, 213, 84)))
 """Dark blue, grey, yellow: distinguishable by brightness alone."""
+
+_QUIET_TO_EXCITED = ["#3B78C2", "#B9B9B9", "#D9480F"]
+_FEW_TO_MANY = ["#9CC9E8", "#0B5A94"]
+"""Visible on white and on black, by their brightness too."""
 
 
 def probabilities(shares: Mapping[str, float]) -> alt.Chart:
@@ -182,13 +186,93 @@ def by_hour(hours: Mapping[int, Counts]) -> alt.Chart:
     return _stacked(bars, x, y)
 
 
-def strip(segments: Iterable[SegmentEnded], day: date) -> alt.Chart:
-    """Every segment of ``day`` at its local time, in a row for each verdict."""
+def activation(series: Mapping[str, Mapping[str, float | None]], title: str | None) -> alt.Chart:
+    """The mean activation over time: a line for each of ``series``, the first in colour.
+
+    All series have the same names, in order; a line is interrupted where there is no value.
+    """
+    names = list(next(iter(series.values())))
+    colours = [ACTIVATION_COLOUR, *["#8A8A8A"] * (len(series) - 1)]
+    return _chart(
+        [
+            {"when": short_name(when), "mean of": name, "activation": mean}
+            for name, means in series.items()
+            for when, mean in means.items()
+        ],
+        alt.MarkDef("line", point=True),
+        180 + _AXIS + _LEGEND,
+        x=alt.X(
+            "when:O",
+            title=title,
+            sort=[short_name(name) for name in names],
+            axis=alt.Axis(labelAngle=0, labelOverlap=True),
+        ),
+        y=alt.Y(
+            "activation:Q",
+            title=None,
+            scale=alt.Scale(domain=[0, 1]),
+            axis=alt.Axis(format="%", tickCount=5, **_LEFT),
+        ),
+        color=alt.Color(
+            "mean of:N",
+            scale=alt.Scale(domain=list(series), range=colours),
+            legend=alt.Legend(orient="bottom", title=None) if len(series) > 1 else None,
+        ),
+        tooltip=["when:O", "mean of:N", alt.Tooltip("activation:Q", format=".0%")],
+    )
+
+
+def heat_map(hours: Mapping[str, float], days: Sequence[date], of_activation: bool) -> alt.Chart:
+    """A square for each hour of ``days`` that has a value: the number of segments, or activation.
+
+    hours: values by hour, ``2026-11-21T18``.
+    """
+    rows = [
+        {"day": f"{day:%a %m-%d}", "hour": f"{hour:02}", "value": value}
+        for day in days
+        for hour in range(24)
+        if (value := hours.get(f"{day}T{hour:02}")) is not None
+    ]
+    title = "mean activation" if of_activation else "segments"
+    if of_activation:
+        scale = alt.Scale(domain=[0, 0.5, 1], range=_QUIET_TO_EXCITED)
+        legend = alt.Legend(orient="bottom", title=None, format="%")
+    else:
+        scale = alt.Scale(domainMin=0, range=_FEW_TO_MANY)
+        legend = alt.Legend(orient="bottom", title=None, tickMinStep=1)
+    return _chart(
+        rows,
+        alt.MarkDef("rect", cornerRadius=2),
+        20 * len(days) + _AXIS + _LEGEND,
+        x=alt.X(
+            "hour:O",
+            title="hour of the day",
+            scale=alt.Scale(domain=[f"{hour:02}" for hour in range(24)], paddingInner=0.1),
+            axis=alt.Axis(labelAngle=0, labelOverlap=True, ticks=False, domain=False),
+        ),
+        y=alt.Y(
+            "day:O",
+            title=None,
+            scale=alt.Scale(domain=[f"{day:%a %m-%d}" for day in days], paddingInner=0.1),
+            axis=alt.Axis(labelOverlap=False, labelFlush=False, ticks=False, domain=False, **_LEFT),
+        ),
+        color=alt.Color("value:Q", scale=scale, legend=legend),
+        tooltip=[
+            "day:O",
+            "hour:O",
+            alt.Tooltip("value:Q", format=".0%" if of_activation else "d", title=title),
+        ],
+    )
+
+
+def strip(segments: Iterable[SegmentEnded], since: datetime, until: datetime) -> alt.Chart:
+    """Every segment at its local time, in a row for each verdict; times without a time zone."""
     rows: list[dict[str, Any]] = [
         {
             "time": segment.time.replace(tzinfo=None).isoformat(timespec="seconds"),
             "verdict": segment.verdict,
             "confidence": segment.confidence,
+            "activation": segment.activation,
             "seconds": segment.duration_s,
         }
         for segment in segments
@@ -201,7 +285,7 @@ def strip(segments: Iterable[SegmentEnded], day: date) -> alt.Chart:
         x=alt.X(
             "time:T",
             title=None,
-            scale=alt.Scale(domain=[f"{day}T00:00:00", f"{day}T23:59:59"]),
+            scale=alt.Scale(domain=[each.isoformat() for each in (since, until)]),
             axis=alt.Axis(format="%H:%M", labelOverlap=True),
         ),
         y=alt.Y("verdict:N", sort=verdicts, axis=_EVERY_LABEL),
@@ -210,6 +294,7 @@ def strip(segments: Iterable[SegmentEnded], day: date) -> alt.Chart:
             alt.Tooltip("time:T", format="%H:%M:%S"),
             "verdict:N",
             alt.Tooltip("confidence:Q", format=".0%"),
+            alt.Tooltip("activation:Q", format=".0%"),
             alt.Tooltip("seconds:Q", format=".1f"),
         ],
     )

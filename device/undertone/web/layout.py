@@ -6,7 +6,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from undertone.web.app_state import app_state
 from undertone.web.auth import LOGOUT_PATH
 from undertone.web.theme import STYLE, icon
-from undertone.web.views import classify, journal, live, model
+from undertone.web.views import classify, journal, live, model, today
 
 _STYLE = "background:none;border:0;color:inherit;font-size:.875rem;padding:.25rem .5rem"
 _BUTTON = f'<button style="{_STYLE}">Log out</button>'
@@ -20,7 +20,8 @@ def show() -> None:
         state.visitors.add(context.session_id)
     st.set_page_config(page_title="Undertone", page_icon=icon(), layout="wide")
     pages = [
-        st.Page(classify.show, title="Classify", default=True),
+        st.Page(today.show, title="Today", default=True),
+        st.Page(classify.show, title="Classify", url_path="classify"),
         st.Page(live.show, title="Live", url_path="live"),
         st.Page(journal.show, title="Journal", url_path="journal"),
         st.Page(model.show, title="Model", url_path="model"),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from threading import Lock
 
 from undertone.events import UNCERTAIN
-from undertone.journal.summary import Tally
+from undertone.journal.summary import Activation, Tally
 from undertone.journal.tail import JournalTail
 from undertone.web.app_state import AppState
 from undertone.web.health import Health, check_health
@@ -30,6 +30,7 @@ class Metrics:
         self._state = state
         self._tail: JournalTail | None = None
         labels = state.models.default.bundle.manifest.labels
+        self._activation = Activation()
         self._tallies = defaultdict(Tally, {label: Tally() for label in (*labels, UNCERTAIN)})
         self._counting = Lock()
 
@@ -37,7 +38,8 @@ class Metrics:
         """The figures now; raises JournalError if the journal exists and can't be read."""
         with self._counting:
             self._count()
-            return _text(check_health(self._state), self._tallies, time.time())
+            health = check_health(self._state)
+            return _text(health, self._tallies, self._activation, time.time())
 
     def _count(self) -> None:
         if self._tail is None:
@@ -50,10 +52,14 @@ class Metrics:
                     tally = self._tallies[entry.content["verdict"]]
                     tally.segments += 1
                     tally.speech_s += entry.content["duration_s"]
+                    if (activation := entry.content.get("activation")) is not None:
+                        self._activation.add(activation)
             self._tail.done(entries[-1])
 
 
-def _text(health: Health, tallies: Mapping[str, Tally], now_s: float) -> str:
+def _text(
+    health: Health, tallies: Mapping[str, Tally], activation: Activation, now_s: float
+) -> str:
     lines = [
         *_family("undertone", "info", "The version of the program and its model."),
         _sample(
@@ -75,6 +81,9 @@ def _text(health: Health, tallies: Mapping[str, Tally], now_s: float) -> str:
             _sample("undertone_speech_seconds_total", round(tally.speech_s, 3), verdict=verdict)
             for verdict, tally in tallies.items()
         ),
+        *_family("undertone_activation", "summary", "Of the segments that have an activation."),
+        _sample("undertone_activation_count", activation.segments),
+        _sample("undertone_activation_sum", round(activation.total, 3)),
     ]
     if health.last_segment_age_s is not None:
         name = "undertone_last_segment_timestamp_seconds"

@@ -141,7 +141,7 @@ def _application(
     from undertone.web.auth import Login
     from undertone.web.deadline import BodyDeadline
     from undertone.web.request_security import RequestSecurity
-    from undertone.web.sessions import close_left
+    from undertone.web.sessions import LeavingVisitors, close_left
     from undertone.web.wording import Wording
 
     def uploads() -> Any:
@@ -168,6 +168,7 @@ def _application(
         Middleware(UploadLimit, held_bytes=lambda: held_bytes(uploads())),
         Middleware(Api, state=app_state(), is_ending=is_ending),
         Middleware(Wording),
+        Middleware(LeavingVisitors),
     ]
     keep_in_memory()
     return App(Path(__file__).with_name("app.py"), lifespan=lifespan, middleware=middleware)

@@ -6,10 +6,40 @@ import gc
 import time
 from contextlib import suppress
 
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from undertone.web.uploads import held_bytes
+
+
+class LeavingVisitors:
+    """Ends a WebSocket without an error if its visitor left while something was being sent.
+
+    Streamlit then reads from the closed WebSocket, and reports the error as one of its own.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """``app``: the application that serves the WebSocket."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on everything."""
+        has_left = False
+
+        async def sending(message: Message) -> None:
+            nonlocal has_left
+            try:
+                await send(message)
+            except OSError:
+                has_left = True
+                raise
+
+        try:
+            await self._app(scope, receive, sending)
+        except (RuntimeError, TypeError):
+            if not (has_left and scope["type"] == "websocket"):
+                raise
 
 
 async def close_left(

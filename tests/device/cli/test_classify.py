@@ -55,7 +55,8 @@ def test_json_has_one_object_a_file_in_order(call, capsys):
     assert status == 0
     assert [each["path"] for each in objects] == [str(path) for path in wanted]
     for each in objects:
-        assert set(each) == {"path", "label", "verdict", "confidence", "scores", "segments"}
+        keys = {"path", "label", "verdict", "confidence", "scores", "activation", "segments"}
+        assert set(each) == keys
         assert set(each["scores"]) == set(EMOTIONS)
         assert sum(each["scores"].values()) == pytest.approx(1, abs=1e-3)
         assert each["scores"][each["label"]] == each["confidence"] == max(each["scores"].values())

@@ -25,6 +25,7 @@ from undertone.events import (
     moment,
 )
 
+EXCITED = Verdict.of({"happy": 0.7, "sad": 0.3}, activation=0.64)
 HAPPY = Verdict.of({"happy": 0.7, "sad": 0.3})
 UNSURE = Verdict.of({"happy": 0.4, "sad": 0.6}, threshold=0.7)
 NARROW = Verdict.of(HAPPY.scores, reason="no sound above 4.8 kHz")
@@ -42,6 +43,7 @@ def console():
     ("event", "words"),
     [
         (segment(), ["happy", "70%", "2.0 s", "-23 dBFS"]),
+        (segment(EXCITED), ["happy", "70%  activation 64%  2.0 s"]),
         (segment(UNSURE), ["uncertain", "sad", "60%"]),
         (segment(NARROW), ["uncertain", "happy", "70%", "no sound above 4.8 kHz"]),
         (SourceLost(moment(0.0), "USB mic", "no samples"), ["USB mic", "lost", "no samples"]),
@@ -95,6 +97,17 @@ def test_the_live_view_says_why_it_is_uncertain():
     picture.print(view.render())
     view.close()
     assert "UNCERTAIN  speaking  no sound above 4.8 kHz" in picture.file.getvalue()
+
+
+@pytest.mark.parametrize(("verdict", "shown"), [(EXCITED, True), (HAPPY, False)])
+def test_the_live_view_shows_the_activation_beside_the_emotion(verdict, shown):
+    view = LiveView(console(), "USB mic")
+    view.observe(LiveStatus(1.0, 65.0, -20.0, False, True, lambda: verdict))
+    picture = Console(file=io.StringIO(), width=80)
+    picture.print(view.render())
+    view.close()
+    assert ("HAPPY  speaking  activation 64%" in picture.file.getvalue()) == shown
+    assert ("activation" in picture.file.getvalue()) == shown
 
 
 def test_the_live_view_before_any_speech():

@@ -114,7 +114,13 @@ def test_activation_is_published_only_where_events_have_one(
         said = f"{TOPIC}/usb/segment"
         subscriber.wait_for(lambda got: "activation" in payloads(got, said)[-1])
     config = "homeassistant/sensor/undertone_pi_usb/activation/config"
-    assert payloads(subscriber.messages, config)[0]["name"] == "Activation"
+    (found,) = payloads(subscriber.messages, config)
+    assert (found["name"], found["unit_of_measurement"]) == ("Activation", "%")
+    assert (found["state_class"], found["state_topic"]) == ("measurement", said)
+    jinja2 = pytest.importorskip("jinja2", reason="no jinja2, in which Home Assistant's are")
+    shown = jinja2.Template(found["value_template"])
+    assert shown.render(value_json=payloads(subscriber.messages, said)[-1]) == "70.0"
+    assert shown.render(value_json={"verdict": "angry"}) == "", "Home Assistant ignores it"
 
 
 def test_the_state_follows_the_microphone_and_the_journal_has_its_own_topic(

@@ -208,9 +208,9 @@ def test_another_method_is_refused(
 BEGAN_S = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
 
 
-def segment(time_s: float, verdict: str = "happy") -> SegmentEnded:
-    scores = {"happy": 0.25, verdict: 0.75}
-    return SegmentEnded.of(time_s, 1.5, -20.0, Verdict.of(scores), "m", "0" * 64)
+def segment(time_s: float, verdict: str = "happy", activation: float | None = None) -> SegmentEnded:
+    given = Verdict.of({"happy": 0.25, verdict: 0.75}, activation=activation)
+    return SegmentEnded.of(time_s, 1.5, -20.0, given, "m", "0" * 64)
 
 
 def append(journal: Path, *lines: str) -> None:
@@ -314,7 +314,12 @@ def test_the_health_tells_the_listener_and_the_last_segment(
 
 LABELS = r'\{(?:[a-z_][a-z0-9_]*="(?:[^"\\\n]|\\[\\n"])*",?)+\}'
 SAMPLE = re.compile(rf"([a-z_]+)((?:{LABELS})?) ([0-9.e+-]+)")
-SUFFIXES = {"counter": "_total", "info": "_info", "gauge": ""}
+SUFFIXES = {
+    "counter": ("_total",),
+    "info": ("_info",),
+    "gauge": ("",),
+    "summary": ("_count", "_sum"),
+}
 
 
 def metrics(server: PageServer) -> dict[str, float]:
@@ -340,7 +345,7 @@ def metrics(server: PageServer) -> dict[str, float]:
         else:
             found = SAMPLE.fullmatch(line)
             assert found, line
-            assert found[1] == families[-1] + SUFFIXES[kind]
+            assert found[1] in [families[-1] + suffix for suffix in SUFFIXES[kind]]
             assert found[1] + found[2] not in samples
             samples[found[1] + found[2]] = float(found[3])
     return samples
@@ -353,12 +358,15 @@ def test_the_metrics_count_each_segment_once(server: PageServer, journal: Path) 
     name, speech = "undertone_segments_total", "undertone_speech_seconds_total"
     append(
         journal,
-        *(to_line(segment(BEGAN_S + number)) for number in range(2000)),
+        *(to_line(segment(BEGAN_S + number)) for number in range(1998)),
+        *(to_line(segment(BEGAN_S + number, activation=number)) for number in range(2)),
         to_line(segment(BEGAN_S, verdict='a "strange"\\\nname')),
     )
     with locked(journal):
         after = metrics(server)
     happy = '{verdict="happy"}'
+    assert after["undertone_activation_count"] - before["undertone_activation_count"] == 2
+    assert after["undertone_activation_sum"] - before["undertone_activation_sum"] == 1
     strange = r'{verdict="a \"strange\"\\\nname"}'
     assert after[name + happy] - before[name + happy] == 2000
     assert after[speech + happy] - before[speech + happy] == 3000

@@ -10,7 +10,8 @@ import pytest
 pytest.importorskip("altair", reason="no altair: pip install 'undertone[web]'")
 
 from undertone.emotions import EMOTIONS, NO_SPEECH, colour
-from undertone.events import SegmentEnded, Verdict
+from undertone.events import UNCERTAIN, SegmentEnded, Verdict
+from undertone.journal.plot import ACTIVATION_COLOUR
 from undertone.recognition import bundle
 from undertone.recognition.pipeline import ClassifiedSegment
 from undertone.web import charts
@@ -118,9 +119,65 @@ def test_every_hour_of_the_day_shows_shares() -> None:
 def test_a_day_has_a_tick_for_each_segment_at_its_own_time() -> None:
     time = datetime(2026, 11, 21, 18, 30, 5, tzinfo=UTC)
     ended = SegmentEnded.of(time.timestamp() - 2, 2.0, -30.0, SAD, "m", "0" * 64)
-    rows, encoding = drawn(charts.strip([ended], date(2026, 11, 21)))
+    since, until = datetime(2026, 11, 21), datetime(2026, 11, 22)
+    rows, encoding = drawn(charts.strip([ended], since, until))
     assert rows == [
-        {"time": "2026-11-21T18:30:05", "verdict": "sad", "confidence": 0.75, "seconds": 2.0}
+        {
+            "time": "2026-11-21T18:30:05",
+            "verdict": "sad",
+            "confidence": 0.75,
+            "activation": None,
+            "seconds": 2.0,
+        }
     ]
-    assert encoding["x"]["scale"]["domain"] == ["2026-11-21T00:00:00", "2026-11-21T23:59:59"]
+    assert encoding["x"]["scale"]["domain"] == ["2026-11-21T00:00:00", "2026-11-22T00:00:00"]
     assert (encoding["y"]["field"], scale_of(encoding)) == ("verdict", {"sad": colour("sad")})
+
+
+def test_uncertain_and_no_speech_have_colours_of_their_own() -> None:
+    colours = [colour(name) for name in (*EMOTIONS, UNCERTAIN, NO_SPEECH)]
+    assert len(set(colours)) == len(colours)
+
+
+def test_activation_is_a_line_of_each_series_that_stops_where_there_is_none() -> None:
+    series = {"today": {"08": 0.25, "09": None}, "mean": {"08": 0.5, "09": 0.75}}
+    rows, encoding = drawn(charts.activation(series, "hour of the day"))
+    assert [(row["mean of"], row["when"], row["activation"]) for row in rows] == [
+        ("today", "08", 0.25), ("today", "09", None), ("mean", "08", 0.5), ("mean", "09", 0.75),
+    ]  # fmt: skip
+    assert encoding["y"]["scale"]["domain"] == [0, 1]
+    assert encoding["x"]["sort"] == ["08", "09"]
+    ours, grey = encoding["color"]["scale"]["range"]
+    assert ours == ACTIVATION_COLOUR != grey
+
+
+@pytest.mark.parametrize("of_activation", [False, True])
+def test_the_heat_map_has_a_square_for_each_hour_with_a_value(of_activation: bool) -> None:
+    days = [date(2026, 11, 22), date(2026, 11, 21)]
+    hours = {"2026-11-21T08": 0.5, "2026-11-22T23": 1.0, "2026-11-20T08": 0.25}
+    rows, encoding = drawn(charts.heat_map(hours, days, of_activation))
+    assert [(row["day"], row["hour"], row["value"]) for row in rows] == [
+        ("Sun 11-22", "23", 1.0),
+        ("Sat 11-21", "08", 0.5),
+    ]
+    assert encoding["y"]["scale"]["domain"] == ["Sun 11-22", "Sat 11-21"]
+    assert encoding["x"]["scale"]["domain"] == [f"{hour:02}" for hour in range(24)]
+    assert (encoding["color"]["scale"].get("domain") == [0, 0.5, 1]) == of_activation
+
+
+def test_charts_below_each_other_have_the_same_margins() -> None:
+    preview = Preview(10.0, np.full(10, 0.5), np.zeros((1, 1)))
+    manifest = bundle.load().manifest
+    found = [segment(2.0, 4.9, SAD, np.log(np.full(8, 1 / 8)))]
+    axes = [
+        drawn(chart)[1]
+        for chart in (
+            charts.waveform(preview, found),
+            charts.windows(found, manifest, preview.duration_s),
+            charts.mfcc(preview),
+        )
+    ]
+    assert len({str(each["x"]["scale"]) for each in axes}) == 1
+    assert len({str(each["x"]["axis"]) for each in axes}) == 1
+    margins = {(each["y"]["axis"]["minExtent"], each["y"]["axis"]["maxExtent"]) for each in axes}
+    assert len(margins) == 1

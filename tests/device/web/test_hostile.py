@@ -84,7 +84,7 @@ def test_a_name_of_two_lines_is_no_form(visitor: Visitor) -> None:
 
 
 def test_names_in_a_browser_fetch_and_run_nothing(visit: Any, tmp_path: Path) -> None:
-    page = visit()
+    page = visit("/classify")
     named = "![x](http:example.org) <img src=x onerror=alert(1)>.wav"
     page.on("dialog", lambda dialog: pytest.fail("a script ran"))
     page.locator("input[type=file]").set_input_files(
@@ -101,7 +101,7 @@ def test_a_file_that_is_too_large_is_refused_by_browser_and_server(
     large = tmp_path / "large.wav"
     with large.open("wb") as file:
         file.truncate(200 * MB)
-    page = visit()
+    page = visit("/classify")
     page.locator("input[type=file]").set_input_files(large)
     page.get_by_text("128.0MB or smaller").first.wait_for()
     assert visitor.put("/_stcore/upload_file/a/b", "large.wav", bytes(129 * MB)) == 413

@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Iterable
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ pytest.importorskip("starlette", reason="no streamlit: pip install 'undertone[we
 from undertone.web.auth import COOKIE, LOGIN_PATH, MOST_LOGINS, MOST_TRIES, PERIOD_S, Login
 from undertone.web.deadline import BodyDeadline
 from undertone.web.request_security import RequestSecurity
+from undertone.web.sessions import LeavingVisitors
 from undertone.web.uploads import LARGEST_MB, PATH, TOGETHER_MB, UploadLimit, keep_in_memory
 
 PASSWORD = "correct horse"
@@ -325,3 +327,20 @@ def test_a_form_of_many_megabytes_is_parsed_without_a_file(monkeypatch: Any) -> 
         return len(await upload.read())
 
     assert asyncio.run(parse()) == 20 * MB
+
+
+@pytest.mark.parametrize("has_left", [True, False])
+def test_a_visitor_who_leaves_while_something_is_sent_causes_no_error(has_left: bool) -> None:
+    async def inside(scope: Any, receive: Any, send: Any) -> None:
+        with suppress(OSError):
+            await send({"type": "websocket.send", "bytes": b"x"})
+        raise RuntimeError("WebSocket is not connected.")  # as Streamlit's next reading does
+
+    async def send(message: Any) -> None:
+        if has_left:
+            raise ConnectionError
+
+    app: Any = LeavingVisitors(inside)
+    running = app(scope("websocket", "/", "GET", {}), None, send)
+    with nullcontext() if has_left else pytest.raises(RuntimeError):
+        asyncio.run(running)

@@ -12,11 +12,16 @@ import pytest
 import soundfile
 
 from undertone.emotions import COLOURS, EMOTIONS
-from undertone.events import SegmentEnded, Started, Stopped, Verdict, moment
+from undertone.events import SegmentEnded, SourceLost, Started, Stopped, Verdict, moment
 from undertone.journal import JournalWriter, to_line
 from undertone.samples import clips
 
-PAGES = {"/": "Classify recordings", "/live": "Live", "/model": "Models"}
+PAGES = {
+    "/": "Undertone",
+    "/classify": "Classify recordings",
+    "/live": "Live",
+    "/model": "Models",
+}
 
 
 def verdict_of(page: Any) -> str:
@@ -48,7 +53,7 @@ def classified_by_the_command(clip: Path) -> dict[str, Any]:
 
 
 def test_a_packaged_clip_is_classified_as_by_the_command(visit: Any) -> None:
-    page = visit()
+    page = visit("/classify")
     page.get_by_role("radio", name="angry").click()
     page.get_by_text("MFCC over time").wait_for()
     known = classified_by_the_command(clips()[4])
@@ -59,7 +64,7 @@ def test_a_packaged_clip_is_classified_as_by_the_command(visit: Any) -> None:
 
 
 def test_several_files_are_classified_and_exported(visit: Any) -> None:
-    page = visit()
+    page = visit("/classify")
     chosen = clips()[3:6]
     page.locator("input[type=file]").set_input_files(chosen)
     page.locator("table.rows").wait_for()
@@ -85,7 +90,7 @@ def test_clips_of_the_corpus(visit: Any) -> None:
     found = sorted(Path(data).rglob("03-01-0?-02-0?-0?-1?.*")) if data else []
     if not found:
         pytest.skip("UNDERTONE_DATA names no folder with RAVDESS")
-    page = visit()
+    page = visit("/classify")
     chosen = random.Random(0).sample(found, 3)
     for clip in chosen:
         page.locator("input[type=file]").set_input_files(clip)
@@ -98,7 +103,7 @@ def test_clips_of_the_corpus(visit: Any) -> None:
 
 
 def test_sound_of_the_microphone_is_recorded_and_classified(visit: Any, tmp_path: Path) -> None:
-    page = visit()
+    page = visit("/classify")
     page.get_by_role("button", name="Record").click()
     timer = page.get_by_test_id("stAudioInputWaveformTimeCode")
     timer.get_by_text("00:05").wait_for()
@@ -138,7 +143,7 @@ def test_a_long_recording_shows_its_windows_below_its_waveform(visit: Any, tmp_p
 
     path = tmp_path / "long.wav"
     soundfile.write(path, np.concatenate([block.samples for block in demonstration()]), 16_000)
-    page = visit()
+    page = visit("/classify")
     page.locator("input[type=file]").set_input_files(path)
     page.get_by_text("MFCC over time").wait_for()
     page.get_by_test_id("stVegaLiteChart").nth(3).wait_for()
@@ -210,6 +215,44 @@ def a_week(journal: Path) -> list[str]:
     return days
 
 
+def test_the_first_page_shows_what_is_heard_now_and_was_heard_before(
+    visit: Any, journal: Path
+) -> None:
+    for file in journal.glob("*.jsonl") if journal.exists() else ():
+        file.unlink()
+    writer = JournalWriter(journal)
+    page = visit("/")
+    page.get_by_text("How something is said").wait_for()
+    page.get_by_test_id("status").get_by_text("Listening").wait_for()
+    now = datetime.now().timestamp()
+    quiet = Verdict.of({"happy": 0.2, "sad": 0.8}, activation=0.25)
+    writer.write(Started(moment(now - 60), "the kitchen", "m", "0" * 64, "1"))
+    writer.write(SegmentEnded.of(now - 50, 2.0, -20.0, quiet, "m", "0" * 64))
+    writer.flush()
+    page.get_by_test_id("status").get_by_text("Listening to the kitchen since").wait_for()
+    assert verdict_of(page).split() == ["sad", "80%,", "activation", "25%,", "just", "now"]
+    page.get_by_text("The last 14 days").wait_for()
+    page.get_by_test_id("stVegaLiteChart").nth(2).wait_for()
+    assert page.get_by_label("Microphone").count() == 0  # there is only one
+    writer.write(SourceLost(moment(now - 40), "the kitchen", "no samples"))
+    writer.write(Started(moment(now - 35), "the attic", "m", "0" * 64, "1"))
+    excited = Verdict.of({"happy": 0.9, "sad": 0.1}, activation=0.75)
+    writer.write(SegmentEnded.of(now - 30, 2.0, -20.0, excited, "m", "0" * 64))
+    writer.flush()
+    page.get_by_test_id("status").get_by_text("the kitchen is lost since").wait_for()
+    page.get_by_test_id("verdict").get_by_text("happy").wait_for()
+    page.get_by_test_id("stMetricValue").get_by_text("50%", exact=True).wait_for()
+    page.get_by_test_id("stSelectbox").click()
+    page.get_by_role("option", name="the kitchen").click()
+    page.get_by_test_id("verdict").get_by_text("sad").wait_for()
+    page.get_by_test_id("stMetricValue").get_by_text("25%", exact=True).wait_for()
+    settle(page)
+    page.get_by_role("radio", name="activation").first.click()
+    settle(page)
+    writer.close()
+    page.get_by_test_id("status").get_by_text("Not listening").wait_for()
+
+
 def go_to(page: Any, day: str) -> None:
     field = page.get_by_test_id("stDateInput")
     for part, value in zip(("year", "month", "day"), day.split("-"), strict=True):
@@ -271,14 +314,14 @@ BEYOND_THE_EDGE = """() => [...document.querySelectorAll('img, canvas, table, td
 def test_a_phone_shows_the_whole_of_each_page(
     visit: Any, journal: Path, a_week: list[str], path: str
 ) -> None:
-    if path == "/live":
+    if path in ("/", "/live"):
         writer = JournalWriter(journal)
         now = datetime.now().timestamp()
-        verdict = Verdict.of({"happy": 0.9, "sad": 0.1})
+        verdict = Verdict.of({"happy": 0.9, "sad": 0.1}, activation=0.5)
         writer.write(SegmentEnded.of(now, 1.0, -20.0, verdict, "m", "0" * 64))
         writer.close()
     page = visit(path, width=390, scheme="dark")
-    if path == "/":
+    if path == "/classify":
         page.locator("input[type=file]").set_input_files(clips()[3:6])
         page.get_by_text("MFCC over time").wait_for()
     if path == "/model":
@@ -293,6 +336,6 @@ def test_a_phone_shows_the_whole_of_each_page(
 
 def test_the_pages_lead_to_each_other_on_a_phone(visit: Any) -> None:
     page = visit("/", width=390)
-    for name, title in (("Live", PAGES["/live"]), ("Model", PAGES["/model"])):
+    for name, title in (("Classify", PAGES["/classify"]), ("Model", PAGES["/model"])):
         page.get_by_role("link", name=name).click()
         page.get_by_role("heading", name=title).wait_for()

@@ -14,6 +14,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.audio.files import FILE_SUFFIXES
 from undertone.emotions import EMOTIONS
+from undertone.events import Verdict
 from undertone.files.batch import FileResult
 from undertone.files.results import to_line, write_csv
 from undertone.recognition.bundle import Manifest
@@ -23,7 +24,7 @@ from undertone.support.printable import printable
 from undertone.web import charts, model_selection
 from undertone.web.app_state import AppState, app_state
 from undertone.web.models import Model
-from undertone.web.theme import headline, plain, table
+from undertone.web.theme import detail_of, headline, plain, table
 from undertone.web.upload_classifier import ClassifiedUpload, classify_upload
 
 _RESULTS = "results"
@@ -156,14 +157,11 @@ def _details(sound: Sound, upload: ClassifiedUpload, manifest: Manifest) -> None
         st.caption("Browsers can't play this format.")
     detail = "no speech found"
     if verdict.overall:
-        overall = verdict.overall
-        label = "" if verdict.verdict == overall.label else f"most probable: {overall.label}, "
-        reason = f", {verdict.overall.reason}" if verdict.overall.reason else ""
-        detail = f"{label}{overall.confidence:.0%}{reason}"
+        detail = detail_of(verdict.overall)
     headline(verdict.verdict, detail)
     whole, parts = st.columns([2, 3], gap="medium")
     if verdict.overall:
-        whole.altair_chart(charts.probabilities(overall.scores), width="stretch")
+        whole.altair_chart(charts.probabilities(verdict.overall.scores), width="stretch")
     parts.altair_chart(charts.waveform(preview, verdict.segments), width="stretch")
     if sum(len(segment.windows) for segment in verdict.segments) > 1:
         chart = charts.windows(verdict.segments, manifest, preview.duration_s)
@@ -185,6 +183,12 @@ def _rows(results: Sequence[FileResult]) -> list[dict[str, str]]:
                 "verdict": result.verdict.verdict if result.verdict else "failed",
                 "most probable": overall.label if overall else "",
                 "confidence": f"{overall.confidence:.0%}" if overall else "",
+                "activation": _share(overall),
             }
         )
     return rows
+
+
+def _share(overall: Verdict | None) -> str:
+    activation = overall.activation if overall else None
+    return "" if activation is None else f"{activation:.0%}"

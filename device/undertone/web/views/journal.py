@@ -14,17 +14,18 @@ from undertone.events import SegmentEnded
 from undertone.journal import JournalReader, Summary
 from undertone.journal.export import write_csv, write_json, write_parquet
 from undertone.journal.files import JournalFile, journal_files
-from undertone.journal.plot import in_order, over_time
+from undertone.journal.plot import activation_over_time, in_order, over_time
 from undertone.journal.remove import remove_day
 from undertone.web import charts
 from undertone.web.app_state import AppState, app_state
-from undertone.web.theme import plain, segment_row, table
+from undertone.web.theme import chosen_source, metrics, plain, segment_row, table
 
 _SPANS = {"day": 1, "week": 7, "month": 31}
 _MOST_ROWS = 2000
 _TABLE_HEIGHT = 400
 _MOST_EXPORTED_MB = 64
 _DONE = "deleted"
+_SOURCE = "source on Journal"
 
 
 def show() -> None:
@@ -49,7 +50,8 @@ def _show(state: AppState) -> None:
         day = st.date_input("Last day", last, first, last)
         span = st.segmented_control("Period", list(_SPANS), default="day", required=True)
     since = day - timedelta(days=_SPANS[span] - 1)
-    reader = _reader(state, since, day)
+    source = chosen_source(_reader(state, since, day).by_source().sources, _SOURCE)
+    reader = _reader(state, since, day, source)
     summary = reader.summary()
     if not summary.segments:
         st.info("There was no speech in this period.")
@@ -58,7 +60,7 @@ def _show(state: AppState) -> None:
         _charts(reader, summary, day if span == "day" else None)
         _table(reader, summary)
     if summary.first:
-        _export(state, since, day, files)
+        _export(state, since, day, files, source)
     if span == "day" and st.button("Delete this day…", icon=":material/delete:"):
         _delete(state, day)
 
@@ -70,21 +72,30 @@ def _files(state: AppState) -> list[JournalFile]:
         return []
 
 
-def _reader(state: AppState, since: date, until: date) -> JournalReader:
+def _reader(state: AppState, since: date, until: date, source: str | None = None) -> JournalReader:
     """From the beginning of one day to the end of another, in this machine's time zone."""
     start = datetime.combine(since, time()).astimezone()
     end = datetime.combine(until + timedelta(days=1), time()).astimezone()
-    return JournalReader(state.settings.journal, since_s=start.timestamp(), until_s=end.timestamp())
+    return JournalReader(
+        state.settings.journal,
+        since_s=start.timestamp(),
+        until_s=end.timestamp(),
+        source=source,
+    )
 
 
 def _totals(summary: Summary) -> None:
     most = max(summary.verdicts, key=lambda verdict: summary.verdicts[verdict].segments)
     speech_min = sum(tally.speech_s for tally in summary.verdicts.values()) / 60
-    with st.container(horizontal=True):
-        st.metric("segments of speech", f"{summary.segments:,}")
-        st.metric("minutes of speech", f"{speech_min:,.0f}")
-        st.metric("hours listened", f"{summary.listened_s / 3600:,.1f}")
-        st.metric("most frequent", f"{most}, {summary.share(most):.0%}")
+    shown = {
+        "segments of speech": f"{summary.segments:,}",
+        "minutes of speech": f"{speech_min:,.0f}",
+        "hours listened": f"{summary.listened_s / 3600:,.1f}",
+        "most frequent": f"{most}, {summary.share(most):.0%}",
+    }
+    if summary.activation is not None:
+        shown["mean activation"] = f"{summary.activation:.0%}"
+    metrics(shown)
     if summary.damaged:
         st.caption(f"{summary.damaged} damaged lines were skipped.")
 
@@ -92,9 +103,17 @@ def _totals(summary: Summary) -> None:
 def _charts(reader: JournalReader, summary: Summary, day: date | None) -> None:
     if day:
         st.subheader("Each segment", anchor=False)
-        st.altair_chart(charts.strip(_newest(reader, lambda segment: True), day), width="stretch")
+        midnight = datetime.combine(day, time())
+        chart = charts.strip(
+            _newest(reader, lambda segment: True), midnight, midnight + timedelta(days=1)
+        )
+        st.altair_chart(chart, width="stretch")
     st.subheader("Segments over time", anchor=False)
     st.altair_chart(charts.over_time(over_time(summary)), width="stretch")
+    if summary.activations:
+        st.subheader("Mean activation over time", anchor=False)
+        chart = charts.activation({"activation": activation_over_time(summary)}, None)
+        st.altair_chart(chart, width="stretch")
     st.subheader("Share by hour of the day", anchor=False)
     st.altair_chart(charts.by_hour(summary.by_hour), width="stretch")
 
@@ -121,7 +140,9 @@ def _newest(reader: JournalReader, selected: Callable[[SegmentEnded], bool]) -> 
     return deque(segments, maxlen=_MOST_ROWS)
 
 
-def _export(state: AppState, since: date, until: date, files: list[JournalFile]) -> None:
+def _export(
+    state: AppState, since: date, until: date, files: list[JournalFile], source: str | None
+) -> None:
     st.subheader("Export", anchor=False)
     size = sum(file.path.stat().st_size for file in files if since <= file.day <= until)
     if size > _MOST_EXPORTED_MB * 2**20:
@@ -133,12 +154,12 @@ def _export(state: AppState, since: date, until: date, files: list[JournalFile])
 
     def text(write: Callable[[JournalReader, TextIO], None]) -> str:
         stream = io.StringIO()
-        write(_reader(state, since, until), stream)
+        write(_reader(state, since, until, source), stream)
         return stream.getvalue()
 
     def parquet() -> bytes:
         data = io.BytesIO()
-        write_parquet(_reader(state, since, until), data)
+        write_parquet(_reader(state, since, until, source), data)
         return data.getvalue()
 
     name = f"emotions-{until}"

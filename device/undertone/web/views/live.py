@@ -9,7 +9,7 @@ from undertone.events import Event, SegmentEnded, SourceLost, Started, Stopped, 
 from undertone.web import charts, model_selection
 from undertone.web.app_state import AppState, app_state
 from undertone.web.live_listener import LiveListener
-from undertone.web.theme import headline, plain, segment_row, table
+from undertone.web.theme import detail_of, headline, plain, segment_row, table
 
 _REFRESH_S = 1.0
 _LOWEST_DBFS = -60.0
@@ -83,12 +83,14 @@ def _state(listener: LiveListener, events: Iterable[Event]) -> str:
 def _current(listener: LiveListener, segments: list[SegmentEnded]) -> None:
     status = listener.status if listener.listening else None
     verdict: Verdict | SegmentEnded | None = listener.provisional if status else None
-    detail = "speaking"
+    when = "speaking"
     if verdict is None and segments:
         verdict = segments[-1]
-        detail = f"{verdict.confidence:.0%}, {verdict.time.astimezone():%H:%M:%S}"
+        when = f"{segments[-1].time.astimezone():%H:%M:%S}"
     if verdict:
-        headline(verdict.verdict, f"{detail}, {verdict.reason}" if verdict.reason else detail)
+        headline(verdict.verdict, f"{detail_of(verdict)}, {when}")
+        if verdict.activation is not None:
+            st.progress(verdict.activation, f"Activation: {verdict.activation:.0%}")
         st.altair_chart(charts.probabilities(verdict.scores), width="stretch")
     if status:
         level = max(status.level_dbfs, _LOWEST_DBFS)

@@ -1,0 +1,242 @@
+"""The page Today: what is heard now and was heard today, and whether the microphones are well."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, timedelta
+
+import streamlit as st
+
+from undertone.audio.block import SAMPLE_RATE_HZ
+from undertone.errors import JournalError
+from undertone.events import SegmentEnded
+from undertone.journal.days import Day, together
+from undertone.journal.lock import is_locked
+from undertone.journal.reader import unreadable
+from undertone.journal.summary import Summary
+from undertone.web import charts
+from undertone.web.app_state import AppState, app_state
+from undertone.web.theme import (
+    chosen_source,
+    detail_of,
+    headline,
+    metrics,
+    plain,
+    source_name,
+    status,
+    table,
+)
+
+_ABOUT = (
+    "How something is said, recognised on this device: a small neural network's guess at the "
+    "emotion in each segment of speech. It knows neither words nor people, nor what anybody feels."
+)
+
+_REFRESH_S = 5.0
+_LAST_HOURS = 6
+_LAST_DAYS = 14
+_ROUNDED_MIN = 10
+_SOURCE = "source on Today"
+_VALUES = {"segments": False, "activation": True}
+_LISTENING, _LOST, _STOPPED = "listening", "lost", "not listening"
+_COLOURS = {_LISTENING: "#06A164", _LOST: "#C74303", _STOPPED: "#8A8A8A"}
+
+
+def show() -> None:
+    """Draw the page."""
+    st.title("Undertone", anchor=False)
+    st.caption(_ABOUT)
+    _today()
+
+
+@st.fragment(run_every=_REFRESH_S)
+def _today() -> None:
+    """Draw everything that the journal contains; again and again, as it grows."""
+    state = app_state()
+    now = datetime.now()
+    first = now.date() - timedelta(days=_LAST_DAYS - 1)
+    try:
+        with state.polling:
+            days = state.days.read(first)
+            is_up = _is_written(state)
+            total = together(days.values())
+            newest = {name: state.days.newest(name) for name in total.by_source.sources}
+            everything = state.days.newest()
+    except JournalError as error:
+        st.error(plain(str(error)))
+        return
+    source = chosen_source(total.by_source.sources, _SOURCE)
+    segments = everything if source is None else newest[source]
+    today = days.get(now.date(), Day())
+    _now(total, source, segments, is_up)
+    if not total.heard.first:
+        st.info("Nothing was heard yet: listen on the page Live, or run `undertone listen`.")
+        return
+    _totals(today.of(source))
+    for problem in _problems(today.heard):
+        st.warning(problem)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _last_hours(segments, now)
+    with right:
+        _activation(today.of(source), total.of(source))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _heat_map(total.of(source), first)
+    with right:
+        _microphones(total, today, is_up, newest)
+
+
+def _is_written(state: AppState) -> bool:
+    """Whether a program listens, this server itself or another."""
+    try:
+        return is_locked(state.settings.journal)
+    except OSError as error:
+        raise unreadable(state.settings.journal, error) from error
+
+
+def _now(total: Day, source: str | None, segments: list[SegmentEnded], is_up: bool) -> None:
+    """Whether it listens, and what was heard last."""
+    states = {
+        name: _state(summary, is_up)
+        for name, summary in total.by_source.sources.items()
+        if source in (None, name)
+    }
+    listening = [name for name, (kind, _) in states.items() if kind == _LISTENING]
+    lost = [name for name, (kind, _) in states.items() if kind == _LOST]
+    for name in lost:
+        status(_COLOURS[_LOST], f"{source_name(name)} is lost{_since(states[name][1])}")
+    if listening:
+        since = _since(states[listening[0]][1]) if len(listening) == 1 else ""
+        status(
+            _COLOURS[_LISTENING], f"Listening to {', '.join(map(source_name, listening))}{since}"
+        )
+    elif not lost:
+        status(_COLOURS[_STOPPED], "Listening" if is_up and not states else "Not listening")
+    if segments:
+        last = segments[-1]
+        headline(last.verdict, f"{detail_of(last)}, {_ago(last.time)}")
+
+
+def _state(summary: Summary, is_up: bool) -> tuple[str, datetime | None]:
+    """Whether a source is listened to, and since when, as far as the journal tells."""
+    kind, since = summary.state or (None, None)
+    if kind == "stop" or not is_up:
+        return _STOPPED, since if kind == "stop" else None
+    return (_LOST if kind == "source-lost" else _LISTENING), since
+
+
+def _since(time: datetime | None) -> str:
+    return f" since {_clock(time)}" if time else ""
+
+
+def _clock(time: datetime) -> str:
+    """A time of today, or the date too."""
+    local = time.astimezone()
+    return f"{local:%H:%M}" if local.date() == date.today() else f"{local:%Y-%m-%d %H:%M}"
+
+
+def _ago(time: datetime) -> str:
+    minutes = int((datetime.now().astimezone() - time).total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 60:
+        return f"{minutes} min ago"
+    return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // 1440} days ago"
+
+
+def _totals(today: Summary) -> None:
+    speech_min = sum(tally.speech_s for tally in today.verdicts.values()) / 60
+    shown = {
+        "segments today": f"{today.segments:,}",
+        "minutes of speech": f"{speech_min:,.0f}",
+        "hours listened": f"{today.listened_s / 3600:,.1f}",
+    }
+    if today.activation is not None:
+        shown["mean activation"] = f"{today.activation:.0%}"
+    metrics(shown)
+
+
+def _problems(today: Summary) -> Iterator[str]:
+    if today.lost_events:
+        yield f"{today.lost_events} events of today could not be written and are lost."
+    elif today.disk_refusals:
+        yield "Writing to the disk failed for a while today; nothing is lost."
+    if today.damaged:
+        yield f"{today.damaged} damaged lines of today were skipped."
+
+
+def _last_hours(segments: list[SegmentEnded], now: datetime) -> None:
+    st.subheader(f"The last {_LAST_HOURS} hours", anchor=False)
+    # rounded, so that the chart is drawn again only then or for a new segment
+    until = now.replace(second=0, microsecond=0, minute=now.minute // _ROUNDED_MIN * _ROUNDED_MIN)
+    until += timedelta(minutes=_ROUNDED_MIN)
+    since = until - timedelta(hours=_LAST_HOURS)
+    found = [each for each in segments if since <= each.time.replace(tzinfo=None) <= until]
+    if found:
+        st.altair_chart(charts.strip(found, since, until), width="stretch")
+    else:
+        st.caption("No speech.")
+
+
+def _activation(today: Summary, total: Summary) -> None:
+    usual = total.activation_by_hour
+    if not usual:
+        return
+    st.subheader("Activation over the day", anchor=False)
+    series = {
+        name: {f"{hour:02}": means.get(hour) for hour in range(24)}
+        for name, means in (
+            ("today", today.activation_by_hour),
+            (f"mean of {_LAST_DAYS} days", usual),
+        )
+    }
+    st.altair_chart(charts.activation(series, "hour of the day"), width="stretch")
+    st.caption("How excited the voices were: 0 % is quiet, 100 % is excited.")
+
+
+def _heat_map(total: Summary, first: date) -> None:
+    if not total.segments:
+        return
+    st.subheader(f"The last {_LAST_DAYS} days", anchor=False)
+    of_activation = False
+    if total.activations:
+        options = list(_VALUES)
+        chosen = st.segmented_control(
+            "What a square shows", options, default=options[0], required=True
+        )
+        of_activation = _VALUES[chosen]
+    if of_activation:
+        means = {hour: each.mean for hour, each in total.activations.items()}
+        values = {hour: mean for hour, mean in means.items() if mean is not None}
+    else:
+        values = {hour: float(sum(counts.values())) for hour, counts in total.hours.items()}
+    days = [first + timedelta(days=number) for number in reversed(range(_LAST_DAYS))]
+    st.altair_chart(charts.heat_map(values, days, of_activation), width="stretch")
+
+
+def _microphones(
+    total: Day, today: Day, is_up: bool, newest: Mapping[str, list[SegmentEnded]]
+) -> None:
+    st.subheader("Microphones", anchor=False)
+    rows = []
+    for name, summary in total.by_source.sources.items():
+        kind, since = _state(summary, is_up)
+        last = newest[name][-1] if newest[name] else None
+        rows.append(
+            {
+                "microphone": source_name(name),
+                "state": f"{kind}{_since(since)}",
+                "last heard": _clock(last.time) if last else "",
+                "level": f"{last.level_dbfs:.0f} dBFS" if last else "",
+                "segments today": f"{today.of(name).segments:,}",
+                "lost today": _missing(today.of(name)),
+            }
+        )
+    if rows:
+        table(rows)
+
+
+def _missing(today: Summary) -> str:
+    """How much sound is missing."""
+    missing_s = today.missed_s + today.lost_samples / SAMPLE_RATE_HZ
+    times = today.gaps + today.sources_lost
+    return f"{missing_s:,.0f} s, {times}×" if times else "nothing"
