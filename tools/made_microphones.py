@@ -47,13 +47,20 @@ class RawInputStream:
         threading.Thread(target=self.run, daemon=True).start()
 
     def run(self):
-        for number in range(10):
-            data = bytes([self.device, number]) * (self.size // 2)
-            status = SimpleNamespace(input_overflow=number == world.get("overflow"))
-            self.callback(data, self.frames, None, status)
+        for number in range(world.get("chunks", 10)):
+            self.deliver(number)
+        (folder / "delivered").touch()
         while not (folder / "unplugged").exists():
             time.sleep(0.01)
+            if (folder / "more").exists():
+                (folder / "more").unlink()
+                self.deliver(number + 1)
         self.active = False
+
+    def deliver(self, number):
+        data = bytes([self.device, number % 256]) * (self.size // 2)
+        status = SimpleNamespace(input_overflow=number == world.get("overflow"))
+        self.callback(data, self.frames, None, status)
 
     def abort(self):
         (folder / "closed").touch()
@@ -67,7 +74,8 @@ class RawInputStream:
 class MadeMicrophones:
     """What the processes of microphones find that have ``env`` in their environment.
 
-    Each delivers ten chunks, whose bytes are the device's number and the chunk's, then nothing.
+    Each delivers ten chunks, or ``chunks``, whose bytes are the device's number and the chunk's,
+    and then one for each call of ``deliver``.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -92,6 +100,15 @@ class MadeMicrophones:
     def plug(self) -> None:
         """Let new streams last again."""
         (self._folder / "unplugged").unlink(missing_ok=True)
+
+    def deliver(self) -> None:
+        """Deliver another chunk."""
+        (self._folder / "more").touch()
+
+    @property
+    def has_delivered(self) -> bool:
+        """Whether a stream has delivered the first chunks."""
+        return (self._folder / "delivered").exists()
 
     @property
     def was_closed(self) -> bool:

@@ -12,6 +12,7 @@ from undertone_training.corpora import AudioRef, Clip, scan
 from undertone_training.errors import SplitError
 from undertone_training.evaluation.test_clips import (
     RunTest,
+    new_speaker_tests,
     require_held_out,
     shortfall,
     unlisted,
@@ -74,3 +75,31 @@ def test_an_incomplete_protocol_says_so(
     protocol: str, folds: int, speakers: int, addition: str
 ) -> None:
     assert shortfall(protocol, folds, speakers) == addition
+
+
+def test_new_speakers_are_those_that_a_run_did_not_hear(tmp_path: Path) -> None:
+    """Of a corpus that was trained on, too; the name of a speaker is its own in each corpus."""
+
+    def heard(*train: str) -> Mock:
+        return Mock(folder="runs/x", info=Mock(train=train, validation=(), labels=("sad", "happy")))
+
+    clips = {
+        f"{corpus}-{speaker}-{number}": Clip(
+            corpus=corpus,
+            clip_id=f"{corpus}-{speaker}-{number}",
+            speaker=speaker,
+            emotion="sad",
+            source=AudioRef(tmp_path / "x.wav"),
+        )
+        for corpus in ("cremad", "nemo")
+        for speaker in ("1", "2")
+        for number in range(2)
+    }
+    run = heard("cremad-1-0")
+    (found,) = new_speaker_tests([run], clips, ["cremad"])
+    assert {clip.clip_id for clip in found.clips} == {"cremad-2-0", "cremad-2-1"}
+    (other,) = new_speaker_tests([run], clips, ["nemo"])
+    assert {clip.speaker for clip in other.clips} == {"1", "2"}
+    run = heard("cremad-1-0", "cremad-2-1")
+    with pytest.raises(SplitError, match="trained on every speaker of cremad"):
+        new_speaker_tests([run], clips, ["cremad"])

@@ -147,6 +147,7 @@ def _evaluate_runs(
     from undertone_training.evaluation.test_clips import (
         cross_corpus_tests,
         held_out_tests,
+        new_speaker_tests,
         sample_note,
         sampled,
         with_new_speakers,
@@ -155,11 +156,13 @@ def _evaluate_runs(
     clips = common.clips_by_id(data)
     features = common.feature_cache(cache, jobs)
     cross_corpus = protocol == "cross-corpus"
-    tests, left_out = (
-        (cross_corpus_tests(runs, clips.values(), corpora), [])
-        if cross_corpus or corpora
-        else held_out_tests(runs, clips, side)
-    )
+    left_out: list[str] = []
+    if cross_corpus:
+        tests = cross_corpus_tests(runs, clips.values(), corpora)
+    elif corpora:
+        tests = new_speaker_tests(runs, clips, corpora)
+    else:
+        tests, left_out = held_out_tests(runs, clips, side)
     notes = [note for test in tests if (note := sample_note(test.clips, sample))]
     on_the_device = protocol in _WITH_CONDITIONS and not cross_corpus
     if on_the_device:

@@ -91,6 +91,38 @@ def cross_corpus_tests(
     ]
 
 
+def new_speaker_tests(
+    runs: Iterable[Run], clips: Mapping[str, Clip], corpora: Sequence[str]
+) -> list[RunTest]:
+    """The tests of ``runs`` on the speech of all speakers of ``corpora`` that each did not hear.
+
+    clips: all that are available, by their ids.  Raises SplitError for a corpus without any.
+    """
+    tests = []
+    for run in runs:
+        heard = {
+            (clips[one].corpus, clips[one].speaker)
+            for one in (*run.info.train, *run.info.validation)
+            if one in clips
+        }
+        for corpus in corpora:
+            own = [
+                clip
+                for clip in with_labels(clips.values(), run.info.labels)
+                if clip.corpus == corpus and clip.channel == "speech"
+            ]
+            if not own:
+                raise _not_at_hand(corpus)
+            new = [clip for clip in own if (corpus, clip.speaker) not in heard]
+            if not new:
+                raise SplitError(
+                    f"{run.folder} was trained on every speaker of {corpus} in the data folder: "
+                    "name another corpus with --corpus."
+                )
+            tests.append(RunTest(run, new, f"new speakers ({corpus})", f"new-speakers-{corpus}"))
+    return tests
+
+
 def bundle_test(manifest: Manifest, clips: Iterable[Clip]) -> tuple[list[Clip], str]:
     """The test actors' clips for a bundle, and the protocol's name.
 

@@ -11,7 +11,7 @@ from undertone_training.report.facts import Facts
 from undertone_training.report.protocols import LISTENERS_ACCURACY
 from undertone_training.report.template import render
 
-_HELD_OUT = ("speaker-independent", "published-folds", "live")
+_HELD_OUT = ("speaker-independent", "leave-one-corpus-out", "published-folds", "live")
 """Protocols that test each model on speakers it was not trained on."""
 
 
