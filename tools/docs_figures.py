@@ -322,9 +322,8 @@ def _conditions(models: Sequence[Model]) -> Iterator[str]:
     )
     for folder in sorted(HELD_OUT.iterdir()):
         yield (
-            f"A network of the recipe `{folder.name}` that was trained without RAVDESS actors 16 "
-            "to 20 and a quarter of the speakers of each other corpus, on the speech of these people. "
-            "It has no threshold, so that every clip with speech gets a verdict:"
+            f"A network of the recipe `{folder.name}` that was trained on the other corpora alone "
+            "(leave-one-corpus-out), on RAVDESS:"
         )
         for path in sorted(folder.glob("*.json")):
             yield markdown_of(msgspec.json.decode(path.read_bytes(), type=ConditionsReport))
