@@ -320,7 +320,7 @@ def _conditions(models: Sequence[Model]) -> Iterator[str]:
         "above 5.5 kHz. No stage of a model's training saw a corpus in its rows, and nothing was "
         "chosen by CASIA and ASED."
     )
-    for folder in sorted(HELD_OUT.iterdir()):
+    for folder in sorted(HELD_OUT.glob("*")):
         yield (
             f"A network of the recipe `{folder.name}` that was trained on the other corpora alone "
             "(leave-one-corpus-out), on RAVDESS:"
