@@ -70,6 +70,7 @@ EXTRAS = {
         "optuna>=5,<6",  # the search for recipes
         "tomli-w>=1.1,<2",  # writes recipes; the standard library only reads TOML
     ],
+    "cluster": ["psycopg[binary]>=3.2,<4"],  # a search on many machines, in PostgreSQL
     # features of the reference systems; named here, though audiomentations brings it as well
     "reference": ["librosa>=0.11,<0.12"],
     "test": [
@@ -78,6 +79,7 @@ EXTRAS = {
         "pytest-xdist>=3.5,<4",
         "hypothesis>=6.100,<7",
         "pyarrow>=15,<25",
+        "psycopg[binary]>=3.2,<4",
         "jsonschema>=4.20,<5",  # the benchmark's JSON against its schema
         "ruff>=0.17,<0.18",
         "mypy>=1.18,<3",

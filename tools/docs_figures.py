@@ -226,13 +226,12 @@ def readme(models: Sequence[Model]) -> str:
             "cross-corpus, zero-shot",
             *map(_lowest_and_highest, models),
         ],
-        [
-            "a corpus left out of the training, all its emotions",
-            "leave-one-corpus-out",
-            *("–" if each.is_of_one_corpus else _uar_of_seeds(each) for each in models),
-        ],
         ["human listeners", "listening test", *[LISTENERS[2]] * len(models)],
     ]
+    if not all(each.is_of_one_corpus for each in models):
+        uars = ("–" if each.is_of_one_corpus else _uar_of_seeds(each) for each in models)
+        what = "a corpus left out of the training, all its emotions"
+        rows.insert(-1, [what, "leave-one-corpus-out", *uars])
     if any(tests):
         uars = (percent(test.held_out.uar) if test else "–" for test in tests)
         rows.insert(3, ["four people who played no part in development", "final", *uars])

@@ -108,7 +108,10 @@ class Started(Event, frozen=True, tag="start"):
 
 
 class SegmentEnded(Event, frozen=True, kw_only=True, tag="segment"):
-    """One segment of speech has ended and has its verdict, whose fields are those of Verdict."""
+    """One segment of speech has ended and has its verdict, whose fields are those of Verdict.
+
+    source: what was listened to, here and in the other events; None in lines of older versions.
+    """
 
     label: str
     verdict: str
@@ -119,6 +122,7 @@ class SegmentEnded(Event, frozen=True, kw_only=True, tag="segment"):
     start: Time
     duration_s: _Seconds
     level_dbfs: _Number
+    source: str | None = None
     model: str
     model_sha256: str
 
@@ -131,6 +135,7 @@ class SegmentEnded(Event, frozen=True, kw_only=True, tag="segment"):
         verdict: Verdict,
         model: str,
         model_sha256: str,
+        source: str | None = None,
     ) -> "SegmentEnded":
         """The event of a segment that began at ``start_s`` (POSIX seconds)."""
         return cls(
@@ -139,6 +144,7 @@ class SegmentEnded(Event, frozen=True, kw_only=True, tag="segment"):
             start=moment(start_s),
             duration_s=duration_s,
             level_dbfs=level_dbfs,
+            source=source,
             model=model,
             model_sha256=model_sha256,
         )
@@ -149,6 +155,7 @@ class Gap(Event, frozen=True, tag="gap"):
 
     lost_samples: _Count
     reason: str
+    source: str | None = None
 
 
 class SourceLost(Event, frozen=True, tag="source-lost"):
@@ -166,11 +173,12 @@ class SourceBack(Event, frozen=True, tag="source-back"):
 
 
 class Stopped(Event, frozen=True, tag="stop"):
-    """Listening has ended; the totals of this run."""
+    """Listening to a source has ended; the totals of this run."""
 
     reason: str
     listened_s: _Seconds
     segments: _Count
+    source: str | None = None
 
 
 class EventsLost(Event, frozen=True, tag="events-lost"):
@@ -218,6 +226,7 @@ class LiveStatus:
 
     provisional: may run the classifier, so only a sink that shows the verdict calls it, and only
         while it observes this status.
+    source: which of several sources it is about.
     """
 
     time_s: float
@@ -226,3 +235,4 @@ class LiveStatus:
     clips: bool
     speaking: bool
     provisional: Callable[[], Verdict | None]
+    source: str = ""

@@ -1,9 +1,12 @@
-"""The loop that joins a source, the pipeline and the sinks."""
+"""The loop that joins one or several sources, their pipelines and the sinks."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
+
+import msgspec
 
 from undertone import __version__
 from undertone.audio.block import Block
@@ -49,8 +52,19 @@ class Sink(Protocol):
         return
 
 
+@dataclass(slots=True)
+class _Source:
+    """What belongs to one source: its pipeline and its totals."""
+
+    name: str
+    pipeline: Pipeline
+    overloaded: bool = False
+    listened_s: float = 0.0
+    segments: int = 0
+
+
 class Listener:
-    """Takes what a source yields, runs the pipeline on it and hands the events to every sink.
+    """Takes what sources yield, runs each one's pipeline on it and hands the events to every sink.
 
     A sink that fails is logged once and misses that event; it never stops the other sinks or
     the listening.
@@ -58,13 +72,15 @@ class Listener:
 
     def __init__(
         self,
-        pipeline: Pipeline,
+        pipeline: Pipeline | Mapping[str, Pipeline],
         manifest: Manifest,
         sinks: Sequence[Sink],
         clock: Callable[[], float],
         rest: Callable[[], None] | None = None,
     ) -> None:
-        """``clock`` gives POSIX seconds for events that come from no block.
+        """``pipeline``: of the only source, or of each of several by its name.
+
+        ``clock`` gives POSIX seconds for events that come from no block.
 
         ``rest`` is called while nobody speaks and a live source has delivered all its sound; it
         returns after ``REST_S`` or so.  None takes every block as soon as it is there.
@@ -74,85 +90,116 @@ class Listener:
         self._sinks = sinks
         self._clock = clock
         self._rest = rest
-        self._overloaded = False
+        self._sources: list[_Source] = []
         self._failing: set[int] = set()
-        self.listened_s = 0.0
-        self.segments = 0
         self.incomplete = False
         """Whether a sink failed to finish, so that it lacks events."""
+
+    @property
+    def listened_s(self) -> float:
+        """The length of the sound that was listened to; of several sources, of the longest."""
+        return max((source.listened_s for source in self._sources), default=0.0)
 
     def run(self, source: Iterable[SourceItem], name: str) -> None:
         """Listen until ``source`` ends or raises KeyboardInterrupt; ``name`` is for the journal.
 
         The message of the KeyboardInterrupt, if it has one, is the reason in the journal.
         """
+        assert not isinstance(self._pipeline, Mapping)
+        self._run({name: self._pipeline}, ((name, item) for item in source))
+
+    def run_several(self, sources: Iterable[tuple[str, SourceItem]]) -> None:
+        """The same with several sources, each item with the name of its own."""
+        assert isinstance(self._pipeline, Mapping)
+        self._run(self._pipeline, sources)
+
+    def _run(
+        self, pipelines: Mapping[str, Pipeline], items: Iterable[tuple[str, SourceItem]]
+    ) -> None:
+        self._sources = [_Source(name, pipeline) for name, pipeline in pipelines.items()]
         reason = "error"
         try:
-            self._emit(
-                Started(
-                    moment(self._clock()),
-                    source=name,
-                    model=self._manifest.name,
-                    model_sha256=self._manifest.model_sha256,
-                    version=__version__,
+            for source in self._sources:
+                self._emit(
+                    Started(
+                        moment(self._clock()),
+                        source=source.name,
+                        model=self._manifest.name,
+                        model_sha256=self._manifest.model_sha256,
+                        version=__version__,
+                    )
                 )
-            )
-            reason = self._listen(source)
+            reason = self._listen(items)
         finally:
-            self._emit(Stopped(moment(self._clock()), reason, self.listened_s, self.segments))
+            now = moment(self._clock())
+            for source in self._sources:
+                totals = source.listened_s, source.segments
+                self._emit(Stopped(now, reason, *totals, source.name))
             closed = [self._guard(sink, sink.close) for sink in self._sinks]
             self.incomplete = not all(closed)
 
-    def _listen(self, source: Iterable[SourceItem]) -> str:
-        """Process all of ``source``, to the end of its last segment; return why it ended."""
+    def _listen(self, items: Iterable[tuple[str, SourceItem]]) -> str:
+        """Process all of ``items``, to the end of the last segments; return why they ended."""
+        by_name = {source.name: source for source in self._sources}
         try:
-            for item in source:
-                self._take(item)
+            for name, item in items:
+                self._take(by_name[name], item)
             return "end of source"
         except KeyboardInterrupt as interrupt:
             return str(interrupt) or "interrupted"
         finally:
-            self._report(self._pipeline.flush())
+            for source in self._sources:
+                self._report(source, source.pipeline.flush())
 
-    def _take(self, item: SourceItem) -> None:
+    def _take(self, source: _Source, item: SourceItem) -> None:
+        pipeline = source.pipeline
         match item:
             case Block():
-                overloaded = item.behind_s >= OVERLOADED_S
-                if overloaded and not self._overloaded:
-                    _log.warning(
-                        "this machine is too busy: the listening is %.0f s late, and fewer "
-                        "windows are classified until it has caught up",
-                        item.behind_s,
-                    )
-                self._overloaded = overloaded
-                self._report(self._pipeline.process(item, overloaded))
-                self.listened_s += item.duration_s
-                self._observe(item.time_s + item.duration_s, measure(item.samples))
+                overloaded = self._is_overloaded(source, item)
+                self._report(source, pipeline.process(item, overloaded))
+                source.listened_s += item.duration_s
+                self._observe(source, item.time_s + item.duration_s, measure(item.samples))
             case CaughtUp():
-                if self._rest and self._pipeline.idle:
+                if self._rest and all(other.pipeline.idle for other in self._sources):
                     self._rest()
             case Idle():
-                self._observe(item.time_s, SILENCE)
+                self._observe(source, item.time_s, SILENCE)
+            case Gap():
+                self._report(source, pipeline.flush())
+                self._emit(msgspec.structs.replace(item, source=source.name))
             case _:
-                self._report(self._pipeline.flush())
+                self._report(source, pipeline.flush())
                 self._emit(item)
 
-    def _observe(self, time_s: float, level: Level) -> None:
-        pipeline = self._pipeline
+    def _is_overloaded(self, source: _Source, block: Block) -> bool:
+        """Whether less of the sound of ``source`` is to be classified; logs it when it begins."""
+        overloaded = block.behind_s >= OVERLOADED_S
+        if overloaded and not any(other.overloaded for other in self._sources):
+            _log.warning(
+                "this machine is too busy: the listening is %.0f s late, and fewer windows are "
+                "classified until it has caught up",
+                block.behind_s,
+            )
+        source.overloaded = overloaded
+        return overloaded
+
+    def _observe(self, source: _Source, time_s: float, level: Level) -> None:
+        pipeline = source.pipeline
         status = LiveStatus(
             time_s,
-            self.listened_s,
+            source.listened_s,
             level.rms_dbfs,
             level.clips,
             pipeline.speaking,
             pipeline.provisional,
+            source.name,
         )
         for sink in self._sinks:
             self._guard(sink, partial(sink.observe, status))
 
-    def _report(self, segments: Iterable[ClassifiedSegment]) -> None:
+    def _report(self, source: _Source, segments: Iterable[ClassifiedSegment]) -> None:
         for segment in segments:
-            self.segments += 1
+            source.segments += 1
             self._emit(
                 SegmentEnded.of(
                     segment.time_s,
@@ -161,6 +208,7 @@ class Listener:
                     segment.verdict,
                     self._manifest.name,
                     self._manifest.model_sha256,
+                    source.name,
                 )
             )
 

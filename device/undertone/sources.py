@@ -1,10 +1,13 @@
-"""Opens what is listened to: a microphone, a stream, a file, a pipe, or the packaged clips."""
+"""Opens what is listened to: microphones, streams, a file, a pipe, or the packaged clips."""
 
+import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
 
 from undertone.audio.address import NetworkAddress
 from undertone.audio.files import length_s, read_blocks
@@ -15,7 +18,13 @@ from undertone.journal.format import is_a_time
 from undertone.listener import SourceItem
 from undertone.samples import demonstration
 
+if TYPE_CHECKING:
+    from undertone.audio.isolated_input import IsolatedInput
+    from undertone.audio.stream import NetworkInput
+
 Sleep = Callable[[float], None]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,133 @@ class Source:
     clock: Callable[[], float] = time.time
     is_recording: bool = False
     is_demonstration: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name, as the only one."""
+        return (self.name,)
+
+    @property
+    def named_items(self) -> Iterable[tuple[str, SourceItem]]:
+        """The items, each with the name."""
+        return ((self.name, item) for item in self.items)
+
+
+@dataclass(frozen=True)
+class LiveSource:
+    """One of several that are listened to at once.
+
+    what: a part of a microphone's name (None: the default one), or the address of a stream.
+    channel, gain_db: as for a Microphone; a stream has no channel.
+    """
+
+    what: str | NetworkAddress | None
+    channel: int | None = None
+    gain_db: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Its name in the journal: as it was given, without what is secret of an address."""
+        return self.what or "default"
+
+
+@dataclass(frozen=True)
+class SeveralSources:
+    """What is listened to at once, like a Source, but always live."""
+
+    names: tuple[str, ...]
+    named_items: Iterable[tuple[str, SourceItem]]
+    clock: Callable[[], float] = time.time
+    is_recording: bool = False
+    is_demonstration: bool = False
+
+    @property
+    def name(self) -> str:
+        """All of the names."""
+        return ", ".join(self.names)
+
+
+def open_several(sources: Sequence[LiveSource]) -> SeveralSources:
+    """Open microphones and streams, all at the same time; those that are absent are waited for.
+
+    Raises ConfigError for names that occur twice or mean the same microphone, RuntimeMissingError,
+    and, if none can be opened, the error of the first.
+    """
+    from undertone.audio.microphone import Microphone
+    from undertone.audio.several import Several
+    from undertone.audio.stream import WATCHDOG
+
+    names = tuple(source.name for source in sources)
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{name} is named twice: name each microphone or stream once.")
+    devices = [_device(source) for source in sources]
+    opened: list[Microphone] = []
+    failed: list[Exception] = []
+
+    def open_one(source: LiveSource, device: "IsolatedInput | NetworkInput") -> None:
+        try:
+            opened.append(
+                Microphone(
+                    channel=source.channel,
+                    gain_db=source.gain_db,
+                    source=device,
+                    poll_s=0.0,
+                    patience_s=0.0,
+                    watchdog=WATCHDOG if isinstance(source.what, NetworkAddress) else None,
+                    may_be_absent=True,
+                )
+            )
+        except Exception as error:
+            failed.append(error)
+
+    threads = [
+        Thread(target=open_one, args=each, daemon=True)
+        for each in zip(sources, devices, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    opened.sort(key=lambda microphone: names.index(microphone.name))
+    problems = [microphone.problem for microphone in opened if microphone.problem]
+    try:
+        if failed:
+            raise failed[0]
+        if len(problems) == len(opened):
+            raise problems[0]
+        _check_different(devices)
+    except Exception:
+        for microphone in opened:
+            microphone.close()
+        raise
+    for problem in problems:
+        _log.warning("%s  The others are listened to until it is there.", problem)
+    return SeveralSources(names, Several(opened))
+
+
+def _device(source: LiveSource) -> "IsolatedInput | NetworkInput":
+    from undertone.audio.isolated_input import IsolatedInput
+    from undertone.audio.stream import NetworkInput
+
+    if isinstance(source.what, NetworkAddress):
+        return NetworkInput(source.what)
+    return IsolatedInput(source.what, source.channel)
+
+
+def _check_different(devices: "Sequence[IsolatedInput | NetworkInput]") -> None:
+    """Raise ConfigError if two names mean the same microphone."""
+    from undertone.audio.isolated_input import IsolatedInput
+
+    found: dict[str, str] = {}
+    for device in devices:
+        if isinstance(device, IsolatedInput) and (full := device.device_name):
+            if full in found:
+                raise ConfigError(
+                    f"{found[full]} and {device.name} are the same microphone ({full}): give more "
+                    "of the names."
+                )
+            found[full] = device.name
 
 
 def open_microphone(name: str | None, channel: int | None, gain_db: float) -> Source:

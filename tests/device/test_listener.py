@@ -4,6 +4,7 @@ import signal
 from dataclasses import replace
 from typing import ClassVar
 
+import msgspec
 import numpy as np
 import pytest
 from rich.console import Console
@@ -103,7 +104,7 @@ def test_a_failing_sink_stops_nothing_and_is_reported_once(classifier, caplog):
 def test_a_loss_ends_the_segment_and_is_passed_on(classifier):
     lost = SourceLost(moment(5.0), "a test", "stream inactive")
     back = SourceBack(moment(9.0), "a test", 4.0)
-    gap = Gap(moment(9.5), 160, "queue full")
+    gap = Gap(moment(9.5), 160, "queue full", "a test")
     speaking = list(demonstration())[:23]  # up to the middle of the first clip's speech
     for interruption in (lost, back, gap):
         recorder = listen(classifier, [*speaking, interruption, *speaking])
@@ -295,3 +296,92 @@ def test_it_is_overloaded_as_long_as_sound_waits(classifier, caplog):
     Listener(Noting(), classifier.manifest, [], lambda: 0.0).run(source, "a test")
     assert Noting.overloaded == [False, False, True, True, False, True]
     assert len([one for one in caplog.records if "too busy" in one.message]) == 2
+
+
+# several sources
+
+
+def both(one, other):
+    """The items of two sources in turn, as they arrive."""
+    for first, second in zip(one, other, strict=True):
+        yield "one", first
+        yield "other", second
+
+
+def listen_to_both(classifier, items, rest=None):
+    recorder = Recorder()
+    pipelines = {"one": Pipeline(classifier), "other": Pipeline(classifier)}
+    listener = Listener(pipelines, classifier.manifest, [recorder], lambda: 1000.0, rest)
+    listener.run_several(items)
+    assert recorder.closed == 1
+    return recorder
+
+
+def test_each_source_has_a_pipeline_and_events_of_its_own(classifier):
+    blocks = list(demonstration())
+    later = [*blocks[60:], *blocks[:60]]
+    alone = {
+        "one": [e for e in listen(classifier, blocks).events if isinstance(e, SegmentEnded)],
+        "other": [e for e in listen(classifier, later).events if isinstance(e, SegmentEnded)],
+    }
+    events = listen_to_both(classifier, both(blocks, later)).events
+    assert [(e.kind, e.source) for e in events[:2]] == [("start", "one"), ("start", "other")]
+    assert [(e.kind, e.source) for e in events[-2:]] == [("stop", "one"), ("stop", "other")]
+    for stopped in events[-2:]:
+        found = [e for e in events[2:-2] if e.source == stopped.source]
+        expected = alone[stopped.source]
+        assert list(map(without_source, found)) == list(map(without_source, expected))
+        assert stopped.segments == len(found) > 5
+        assert stopped.listened_s == pytest.approx(sum(block.duration_s for block in blocks))
+
+
+def without_source(event):
+    return msgspec.structs.replace(event, source=None)
+
+
+def test_a_loss_ends_no_segment_of_another_source(classifier):
+    speaking = list(demonstration())[:23]  # up to the middle of the first clip's speech
+    lost = SourceLost(moment(5.0), "one", "stream inactive")
+
+    def items():
+        yield from both(speaking, speaking)
+        yield "one", lost
+        yield "one", Gap(moment(6.0), 160, "queue full")
+
+    events = listen_to_both(classifier, items()).events
+    assert [(event.kind, event.source) for event in events] == [
+        ("start", "one"),
+        ("start", "other"),
+        ("segment", "one"),
+        ("source-lost", "one"),
+        ("gap", "one"),
+        ("segment", "other"),
+        ("stop", "one"),
+        ("stop", "other"),
+    ]
+
+
+def test_it_does_not_rest_while_anybody_speaks_anywhere(classifier):
+    rests = []
+    blocks = list(demonstration())[:30]
+    quiet = [replace(block, samples=np.zeros_like(block.samples)) for block in blocks]
+
+    def items(one, other):
+        for item in both(one, other):
+            yield item
+            yield "one", CaughtUp()
+
+    listen_to_both(classifier, items(quiet, quiet), lambda: rests.append(1))
+    in_silence = len(rests)
+    for one, other in ((quiet, blocks), (blocks, quiet)):
+        rests.clear()
+        recorder = listen_to_both(classifier, items(one, other), lambda: rests.append(1))
+        assert any(status.speaking for status in recorder.moments)
+        assert {status.source for status in recorder.moments} == {"one", "other"}
+        assert 0 < len(rests) < in_silence
+
+
+def test_too_busy_a_machine_is_reported_once_for_all_sources(classifier, caplog):
+    late = [Block(np.zeros(1600, np.int16), 0.1 * n, OVERLOADED_S) for n in range(3)]
+    listen_to_both(classifier, both(late, late))
+    assert len([one for one in caplog.records if "too busy" in one.message]) == 1

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE_HZ = 16_000
-"""The only sample rate inside the device: the one the models were trained at."""
+from undertone.audio.rate import SAMPLE_RATE_HZ as SAMPLE_RATE_HZ
 
 BLOCK_LENGTH = SAMPLE_RATE_HZ // 10
 """Samples in a block from a microphone."""

@@ -1,7 +1,7 @@
 """Sound from a microphone, without end: losses are reported, and a lost device is reopened."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -102,16 +102,29 @@ class _Inbox:
         return self._queue.qsize() * CHUNK_S
 
 
+class _Absent:
+    """The stream of a microphone that could not be opened yet."""
+
+    sample_rate_hz = SAMPLE_RATE_HZ
+    channels = 1
+    active = False
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
 class _Opened:
     """One opened stream and its state."""
 
-    def __init__(self, source: Input, clock: Clock, steady_clock: Clock) -> None:
+    def __init__(
+        self, open_stream: Callable[[Deliver], Stream], clock: Clock, steady_clock: Clock
+    ) -> None:
         self.inbox = _Inbox(clock, steady_clock)
         self.last_data = b""
         self.given_up = False
         """Whether it delivers another microphone's sound, which must not be used."""
         self.begun = False
-        self.stream = source.open(self.inbox.deliver)
+        self.stream = open_stream(self.inbox.deliver)
         self.rate_hz = self.stream.sample_rate_hz
 
 
@@ -133,7 +146,9 @@ class Microphone:
         steady_clock: Clock = steady_clock,
         source: Input | None = None,
         poll_s: float = 0.2,
+        patience_s: float | None = None,
         watchdog: WatchdogConfig | None = None,
+        may_be_absent: bool = False,
     ) -> None:
         """Open the microphone.
 
@@ -142,7 +157,12 @@ class Microphone:
         gain_db: amplification of the sound.
         steady_clock: for all durations; ``clock`` may jump when a machine without a
             real-time clock learns the time.
-        poll_s: how often the stream is checked, and how soon ``close`` takes effect.
+        poll_s: how often the stream is checked, and how soon ``close`` takes effect.  With 0 it
+            never waits for sound.
+        patience_s: how long reopening may delay the reader before it goes on in the background;
+            None for ``PATIENCE_S``.
+        may_be_absent: whether a microphone that can't be opened begins as lost, with the error as
+            ``problem``.
 
         Raises NoMicrophoneError, RuntimeMissingError, AudioSourceError (see PortAudioInput).
         Once it is open, a loss is an event and never an exception.
@@ -153,18 +173,39 @@ class Microphone:
         self._clock = clock
         self._steady_clock = steady_clock
         self._poll_s = poll_s
+        self._patience_s = PATIENCE_S if patience_s is None else patience_s
         self._closing = False
         self._iterating = False
         self._helper: Thread | None = None
-        self._opened = _Opened(self._input, clock, steady_clock)
+        self.problem: AudioSourceError | None = None
+        """Why it could not be opened at first."""
+        try:
+            self._opened = _Opened(self._input.open, clock, steady_clock)
+        except AudioSourceError as error:
+            if not may_be_absent:
+                raise
+            self.problem = error
+            self._opened = _Opened(lambda deliver: _Absent(), clock, steady_clock)
         self._watchdog = Watchdog(steady_clock(), watchdog)
+        self._absent_since_s = steady_clock() if self.problem else None
         self._capture = Capture()
         self._back_s: float | None = None  # time of a return that has not been reported yet
+        self._absent_s = 0.0  # how long it was missing before it was first opened
 
     @property
     def name(self) -> str:
         """The device's full name."""
         return self._input.name
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it delivers no sound at the moment."""
+        return self._watchdog.state is not State.LISTENING
+
+    @property
+    def waiting_s(self) -> float:
+        """Length of the sound that has arrived and has not been taken."""
+        return self._opened.inbox.waiting_s
 
     def close(self) -> None:
         """End the iteration within ``poll_s``; from any thread or signal handler."""
@@ -185,7 +226,7 @@ class Microphone:
         """Close."""
         self.close()
 
-    def __iter__(self) -> Iterator[Block | Gap | CaughtUp | Idle | SourceLost | SourceBack]:
+    def __iter__(self) -> Generator[Block | Gap | CaughtUp | Idle | SourceLost | SourceBack]:
         """What the microphone delivers until ``close``; only once, since the end closes it."""
         self._iterating = True
         try:
@@ -220,11 +261,14 @@ class Microphone:
             yield from self._lose(opened, change)
         elif isinstance(change, Back):
             self._back_s = delivered.time_s - duration_s
+            if self._absent_since_s is not None:
+                self._absent_s = max(0.0, delivered.arrived_s - duration_s - self._absent_since_s)
+                self._absent_since_s = None
         if self._watchdog.state is State.LISTENING and (other := self._input.moved_to()):
             opened.given_up = True
             lost = self._watchdog.replaced(self._steady_clock(), printable(other))
             yield from self._lose(opened, lost)
-            self._with_patience(opened.stream.close)
+            self._with_patience(opened.stream.close, self._patience_s)
         if self._watchdog.state is not State.LISTENING:
             return
         if not opened.begun:
@@ -249,12 +293,13 @@ class Microphone:
         if isinstance(change, Lost):
             yield from self._lose(opened, change)
         elif isinstance(change, Reopen):
-            self._with_patience(self._reopen)
+            self._with_patience(self._reopen, self._patience_s)
 
     def _lose(self, opened: _Opened, loss: Lost) -> Iterator[_Item]:
         yield from self._end(opened)
         self._back_s = None
-        yield SourceLost(moment(self._clock()), self.name, loss.reason)
+        reason = loss.reason if self._absent_since_s is None else "it was missing at the start"
+        yield SourceLost(moment(self._clock()), self.name, reason)
 
     def _end(self, opened: _Opened) -> Iterator[_Item]:
         """Everything still held of a stream, and what the full queue dropped last."""
@@ -267,8 +312,9 @@ class Microphone:
                 yield item
                 continue
             missed_s = item.lost_samples / SAMPLE_RATE_HZ if isinstance(item, Gap) else 0.0
-            yield SourceBack(moment(self._back_s), self.name, missed_s)
+            yield SourceBack(moment(self._back_s), self.name, missed_s + self._absent_s)
             self._back_s = None
+            self._absent_s = 0.0
             if isinstance(item, Block):
                 yield item
 
@@ -276,17 +322,17 @@ class Microphone:
         self._opened.stream.close()
         self._input.refresh()
         try:
-            self._opened = _Opened(self._input, self._clock, self._steady_clock)
+            self._opened = _Opened(self._input.open, self._clock, self._steady_clock)
         except AudioSourceError:  # still missing: the watchdog has scheduled the next attempt
             return
         if self._closing:
             self._opened.stream.close()
 
     def _release(self) -> None:
-        if not self._with_patience(self._opened.stream.close):
+        if not self._with_patience(self._opened.stream.close, PATIENCE_S):
             self._input.abandon()
 
-    def _with_patience(self, call: Callable[[], None]) -> bool:
+    def _with_patience(self, call: Callable[[], None], patience_s: float) -> bool:
         """Whether ``call``, made in a helper thread, ended in time; one call at a time.
 
         Closing a stream of a sound server that hangs would hang too, and block Ctrl-C.
@@ -294,5 +340,5 @@ class Microphone:
         if not self._helper or not self._helper.is_alive():
             self._helper = Thread(target=call, name="microphone", daemon=True)
             self._helper.start()
-        self._helper.join(PATIENCE_S)
+        self._helper.join(patience_s)
         return not self._helper.is_alive()

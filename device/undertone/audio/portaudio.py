@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.audio.pulse import RecordedSource
+from undertone.audio.rate import SAMPLE_RATE_HZ
 from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
 from undertone.support.native_output import mute_c_stderr
 
@@ -34,6 +34,19 @@ class InputDevice:
     default_rate_hz: int
     is_default: bool
     supported_rates_hz: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The microphone that was opened first, so that no other takes its place after a loss.
+
+    alone: whether it was the only one of its kind.
+    source: what a sound server delivered; None if none says so.
+    """
+
+    device: InputDevice
+    alone: bool
+    source: str | None = None
 
 
 class Stream(Protocol):
@@ -121,19 +134,26 @@ def same_device(devices: Sequence[InputDevice], lost: InputDevice, alone: bool) 
 class PortAudioInput:
     """Opens one microphone, and reopens the same one after a loss."""
 
-    def __init__(self, wanted: str | None = None, channel: int | None = None) -> None:
-        """``wanted``: part of the device's name, None for the default; ``channel`` from 0."""
+    def __init__(
+        self,
+        wanted: str | None = None,
+        channel: int | None = None,
+        identity: Identity | None = None,
+    ) -> None:
+        """``wanted``: part of the device's name, None for the default; ``channel`` from 0.
+
+        identity: the only microphone that may be opened; None until the first one is.
+        """
         self._wanted = wanted
         self._channel = channel
-        self._device: InputDevice | None = None
-        self._alone = False
-        self._source: str | None = None  # what a sound server delivered first
+        self.identity = identity
+        """The microphone that was opened first, with what is known of it by now."""
         self._recorded: RecordedSource | None = None
 
     @property
     def name(self) -> str:
         """The device's name, once it has been opened."""
-        return self._device.name if self._device else self._wanted or "default"
+        return self.identity.device.name if self.identity else self._wanted or "default"
 
     def open(self, deliver: Deliver) -> Stream:
         """Start the device; ``deliver`` is called from the audio thread for every chunk.
@@ -144,28 +164,36 @@ class PortAudioInput:
         """
         sounddevice = _sounddevice()
         devices = _inputs(sounddevice)
-        if self._device is None:
+        known = self.identity
+        if known is None:
             device = choose_device(devices, self._wanted)
-            self._alone = sum(_kind(other) == _kind(device) for other in devices) == 1
+            alone = sum(_kind(other) == _kind(device) for other in devices) == 1
+            known = Identity(device, alone)
         else:
-            device = same_device(devices, self._device, self._alone)
+            device = same_device(devices, known.device, known.alone)
         stream = _open(sounddevice, device, self._channel, deliver)
         stream.recorded = self._recorded = RecordedSource()
-        source = self._recorded.name
-        if source and self._source and source != self._source:
+        source = self.source
+        if source and known.source and source != known.source:
             stream.close()
             raise AudioSourceError(
-                f"The microphone {self._source} is missing, and the sound server delivers {source} "
+                f"The microphone {known.source} is missing, and the sound server delivers {source} "
                 "instead: plug it in again."
             )
-        self._source = self._source or source
-        self._device = device
+        self.identity = Identity(device, known.alone, known.source or source)
         return stream
+
+    @property
+    def source(self) -> str | None:
+        """The name of what a sound server delivers now; None if no server says so."""
+        return self._recorded.name if self._recorded else None
 
     def moved_to(self) -> str | None:
         """The name of another microphone that a sound server now delivers instead, or None."""
-        source = self._recorded.name if self._recorded else None
-        return source if source != self._source else None
+        source = self.source
+        if source and self.identity and self.identity.source is None:  # it answered late
+            self.identity = replace(self.identity, source=source)
+        return source if self.identity and source != self.identity.source else None
 
     def refresh(self) -> None:
         """Restart PortAudio, the only way for it to see devices that were added or removed.

@@ -3,11 +3,11 @@
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from undertone.journal.writer import JournalLimits
     from undertone.listener import Sink
     from undertone.recognition.interpreter import RuntimeName
-    from undertone.sources import Source
+    from undertone.sources import LiveSource, SeveralSources, Source
+
+_Value = TypeVar("_Value")
 
 
 @click.command(
@@ -30,10 +32,11 @@ Examples:
   undertone listen --microphone USB --threshold 0.6
   undertone listen --source meeting.flac --fast
   undertone listen --source rtsp://camera.local:554/live
+  undertone listen --microphone USB --microphone Webcam --gain-db 6 --gain-db 0
   arecord -f S16_LE -r 16000 -c 1 | undertone listen --source -
 """
 )
-@options.source
+@options.sources
 @click.option(
     "--realtime/--fast",
     default=None,
@@ -47,21 +50,21 @@ Examples:
     help="When the recording (a file or a pipe) began: 2026-11-20T08:15, or 2h (ago).  "
     "Default: a file ends now.",
 )
-@options.microphone
-@options.channel
-@options.gain_db
+@options.microphones
+@options.channels
+@options.gains_db
 @options.model
 @options.threshold
 @options.runtime
 @options.threads
 @options.journal_writing
 def command(
-    source: str | None,
+    source: tuple[str, ...],
     realtime: bool | None,
     began: datetime | None,
-    microphone: str | None,
-    channel: int | None,
-    gain_db: float,
+    microphone: tuple[str, ...],
+    channel: tuple[int, ...],
+    gain_db: tuple[float, ...],
     model: str,
     threshold: float | None,
     runtime: "RuntimeName",
@@ -73,6 +76,8 @@ def command(
 
     No audio is stored and nothing leaves this machine.  A model that can use it learns an average
     of the voice that it hears: see `undertone voice`.
+
+    Several microphones and streams can be listened to at once; each line of the journal names one.
     """
     from rich.console import Console
 
@@ -92,9 +97,16 @@ def command(
     console = Console()
     classifier = Classifier(bundle.load(model), runtime, threads)
     in_real_time = console.is_terminal if realtime is None else realtime
-    pipeline = Pipeline(classifier, threshold=threshold, learns=True)
     sleep = time.sleep if in_real_time else None
-    chosen = _open(source, microphone, channel, gain_db, sleep, began)
+    live = _live_sources(source, microphone, channel, gain_db)
+    chosen: Source | SeveralSources
+    if len(live) > 1:
+        chosen = _open_several(live, began)
+    else:
+        chosen = _open(source[0] if source else None, live, sleep, began)
+    pipelines = {
+        name: Pipeline(classifier, threshold=threshold, learns=True) for name in chosen.names
+    }
     day = date.today() if chosen.is_recording else None
     writer = JournalWriter(
         journal, limits, recording_day=day, demonstration=chosen.is_demonstration
@@ -103,17 +115,17 @@ def command(
     view: Sink = LiveView(console, chosen.name) if console.is_terminal else PlainView(console)
     sinks: list[Sink] = [JournalSink(writer), counter, view, ClippingWarning()]
     # another recording, or another program at the pipe, is another voice
-    if classifier.knows_voices and source != "-" and not chosen.is_recording:
-        origin = Origin.of(classifier.manifest, chosen.name, gain_db, channel)
-        sinks.append(VoiceSink(pipeline, voice_path(), origin))
+    if classifier.knows_voices and len(live) == 1 and not chosen.is_recording:
+        origin = Origin.of(classifier.manifest, chosen.name, live[0].gain_db, live[0].channel)
+        sinks.append(VoiceSink(pipelines[chosen.name], voice_path(), origin))
     manager = service_manager(os.environ)
     if manager:
         sinks.append(ServiceSink(manager))
     shutdown = signals.ShutdownSignals(service=manager is not None)
     # on a terminal somebody may be watching the level
     rest = None if console.is_terminal else partial(time.sleep, REST_S)
-    listener = Listener(pipeline, classifier.manifest, sinks, chosen.clock, rest)
-    listener.run(shutdown.until_signal(chosen.items), chosen.name)
+    listener = Listener(pipelines, classifier.manifest, sinks, chosen.clock, rest)
+    listener.run_several(shutdown.until_signal(chosen.named_items))
     console.print(summary(counter.segments, counter.speech_s, listener.listened_s))
     console.print(
         f"journal: {printable(str(journal))}", highlight=False, markup=False, soft_wrap=True
@@ -126,11 +138,65 @@ def command(
     return int(listener.incomplete)
 
 
+def _live_sources(
+    source: tuple[str, ...],
+    microphone: tuple[str, ...],
+    channel: tuple[int, ...],
+    gain_db: tuple[float, ...],
+) -> list["LiveSource"]:
+    """The microphones and streams to listen to; none if it is a file or a pipe.
+
+    Microphones are meant by ``mic``, by no source at all, and by ``--microphone`` as a flag.
+    """
+    from undertone.audio.address import NetworkAddress
+    from undertone.sources import LiveSource
+
+    streams = [each for each in source if isinstance(each, NetworkAddress)]
+    others = [each for each in source if each not in streams and each != "mic"]
+    if others and len(source) > 1:
+        raise click.BadParameter(  # which does not repeat what may have a password
+            "only mic and the addresses of streams can be listened to at once; name a file or - "
+            "as the only source.",
+            param_hint="'--source'",
+        )
+    context = click.get_current_context()
+    by_flag = context.get_parameter_source("microphone") is click.core.ParameterSource.COMMANDLINE
+    if others or (streams and "mic" not in source and not by_flag):
+        names: tuple[str | None, ...] = ()
+    else:
+        names = microphone or (None,)
+    channels: Sequence[int | None] = _one_each("--channel", channel or (None,), len(names))
+    gains_db = _one_each("--gain-db", gain_db, len(names))
+    of_streams = gain_db[0] if len(gain_db) == 1 else 0.0
+    return [
+        *map(LiveSource, names, channels, gains_db),
+        *(LiveSource(stream, None, of_streams) for stream in streams),
+    ]
+
+
+def _one_each(flag: str, values: Sequence[_Value], count: int) -> Sequence[_Value]:
+    """``count`` values: one for each microphone, or the same for all."""
+    if len(values) == 1:
+        return [values[0]] * count
+    if len(values) != count:
+        raise click.UsageError(
+            f"{flag} is given {len(values)} times, for {count} microphone{'s' * (count != 1)}: "
+            "give it once, or once for each microphone in the same order."
+        )
+    return values
+
+
+def _open_several(live: list["LiveSource"], began: datetime | None) -> "SeveralSources":
+    from undertone import sources
+
+    if began:
+        raise click.UsageError("--began needs a recording, and these sources are live.")
+    return sources.open_several(live)
+
+
 def _open(
     source: str | None,
-    microphone: str | None,
-    channel: int | None,
-    gain_db: float,
+    live: list["LiveSource"],
     sleep: Callable[[float], None] | None,
     began: datetime | None,
 ) -> "Source":
@@ -138,10 +204,6 @@ def _open(
     from undertone import sources
     from undertone.audio.address import NetworkAddress
 
-    if isinstance(source, NetworkAddress):
-        if began:
-            raise click.UsageError("--began needs a recording, and a network address is live.")
-        return sources.open_network(source, gain_db)
     if source == "-":
         if sys.stdin is None:
             raise AudioSourceError(
@@ -149,14 +211,20 @@ def _open(
                 "arecord -f S16_LE -r 16000 -c 1."
             )
         return sources.open_pipe(sys.stdin.fileno(), "standard input", began)
-    if source not in (None, "mic"):
+    if not live:
+        assert source
         return sources.open_file(source, sleep, began)
+    (only,) = live
+    if isinstance(only.what, NetworkAddress):
+        if began:
+            raise click.UsageError("--began needs a recording, and a network address is live.")
+        return sources.open_network(only.what, only.gain_db)
     if began:
         raise click.UsageError("--began needs a recording: name one with --source.")
     try:
-        return sources.open_microphone(microphone, channel, gain_db)
+        return sources.open_microphone(only.what, only.channel, only.gain_db)
     except (NoMicrophoneError, RuntimeMissingError) as error:
-        if source == "mic" or microphone is not None:
+        if source == "mic" or only.what is not None:
             raise
         notice(str(error))
         notice("playing the packaged sample instead, about 40 s of RAVDESS clips")

@@ -162,6 +162,20 @@ class Counts(click.ParamType[tuple[int, ...]]):
         return tuple(dict.fromkeys(self._one.convert(part, param, ctx) for part in parts))
 
 
+class _Repeatable(click.Option):
+    """An option that may be given several times; in its environment variable, one value a line."""
+
+    def value_from_envvar(self, ctx: click.Context) -> Any:
+        """The lines of the variable."""
+        value = self.resolve_envvar_value(ctx)
+        return value.splitlines() if value else None
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """A tuple; the settings file may hold a single value."""
+        single = isinstance(value, str | int | float)
+        return super().type_cast_value(ctx, [value] if single else value)
+
+
 def _setting(name: str, *short: str, **attributes: Any) -> Decorator:
     attributes = {"show_default": True, "show_envvar": True} | attributes
     flag = "--" + name.replace("_", "-")
@@ -181,21 +195,56 @@ source = _setting(
     help="A microphone, an audio file, the address of a stream (http, https, rtsp), or 16-bit PCM "
     "on stdin.  [default: the microphone, or the packaged sample if there is none]",
 )
+_several_sources: dict[str, Any] = {"cls": _Repeatable, "multiple": True}
+sources = _setting(
+    "source",
+    type=_Source(),
+    metavar="mic|FILE|URL|-",
+    help="A microphone, an audio file, the address of a stream (http, https, rtsp), or 16-bit PCM "
+    "on stdin.  Several streams, and mic, can be listened to at once: repeat the option.  "
+    "[default: the microphone, or the packaged sample if there is none]",
+    **_several_sources,
+)
+_MICROPHONE: dict[str, Any] = {"metavar": "NAME"}
+_CHANNEL: dict[str, Any] = {"type": click.IntRange(min=0)}
+_GAIN_DB: dict[str, Any] = {"type": Number(-60, 60)}
 microphone = _setting(
     "microphone",
-    metavar="NAME",
     help="Microphone, by a part of its name in `undertone devices`.  [default: the system's]",
+    **_MICROPHONE,
+)
+microphones = _setting(
+    "microphone",
+    help="Microphone, by a part of its name in `undertone devices`; repeat the option to listen to "
+    "several.  [default: the system's]",
+    **_MICROPHONE,
+    **_several_sources,
 )
 channel = _setting(
     "channel",
-    type=click.IntRange(min=0),
     help="Channel of the microphone, counted from 0.  [default: the mean of all]",
+    **_CHANNEL,
+)
+channels = _setting(
+    "channel",
+    help="Channel of the microphone, counted from 0; once for all microphones, or once for each.  "
+    "[default: the mean of all]",
+    **_CHANNEL,
+    **_several_sources,
 )
 gain_db = _setting(
     "gain_db",
-    type=Number(-60, 60),
     default=0.0,
     help="Gain applied to the microphone's sound, in dB.",
+    **_GAIN_DB,
+)
+gains_db = _setting(
+    "gain_db",
+    default=[0.0],
+    help="Gain applied to the microphone's sound, in dB; once for all, or once for each "
+    "microphone.",
+    **_GAIN_DB,
+    **_several_sources,
 )
 _MOST_THREADS = 64
 threads = _setting(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,9 +26,10 @@ Examples:
   undertone-train tune --recipe compact --trials 50
   undertone-train tune --recipe compact --trials 50 --budget-minutes 480
   undertone-train tune --recipe my-recipe.toml --space my-space.toml --study sweep
+  undertone-train tune --recipe compact --storage postgresql://me@host/searches
 
-The same command continues an interrupted search. Given several times at once on one machine, its
-processes work on one search together.
+The same command continues an interrupted search. Given several times at once on one machine, or on
+several with --storage, its processes work on one search together.
 """,
 )
 @common.data
@@ -46,6 +48,16 @@ processes work on one search together.
     "--study",
     type=common.FOLDER,
     help="Folder of the search.  [default: RECIPE-tune in --runs]",
+)
+@click.option(
+    "--storage",
+    metavar="URL",
+    envvar="UNDERTONE_STORAGE",
+    show_envvar=True,
+    help="PostgreSQL database of the trials, for several machines: "
+    "postgresql://USER@HOST/DATABASE, the password in PGPASSWORD or ~/.pgpass. The search has the "
+    "name of its folder there, so one database can hold several.  "
+    "[default: study.db in the folder]",
 )
 @click.option(
     "--trials",
@@ -69,6 +81,7 @@ def command(
     jobs: int | None,
     space_name: str | None,
     study: Path | None,
+    storage: str | None,
     trials: int,
     budget_minutes: float | None,
     seed: int,
@@ -85,7 +98,8 @@ def command(
     from undertone_training.corpora.noise import for_training
     from undertone_training.learning.trainer import Trainer
     from undertone_training.search import space as spaces
-    from undertone_training.search.study import DATABASE, PROTOCOL, Search, Specification
+    from undertone_training.search.database import FileDatabase, ServerDatabase
+    from undertone_training.search.study import PROTOCOL, Search, Specification
     from undertone_training.search.trials import Evaluator, digest, folds_of, write_best
 
     recipe = recipes.load(recipe_name)
@@ -101,23 +115,31 @@ def command(
     folder = study or runs / f"{recipe.name}-tune"
     for missing in sorted({actor for split in folds for actor in split.missing}):
         click.echo(f"the data folder lacks actor {missing}", err=True)
+    database = (
+        ServerDatabase(storage, folder, partial(click.echo, err=True))
+        if storage
+        else FileDatabase(folder)
+    )
     if dry_run:
-        exists = (folder / DATABASE).exists()
-        _preview(specification, Search(folder, specification) if exists else None, trials)
+        begun = Search(folder, specification, database) if database.exists() else None
+        _preview(specification, begun, trials)
         return
-    search = Search(folder, specification)
+    search = Search(folder, specification, database)
     deadline_s = time.monotonic() + 60 * (budget_minutes or 0)
 
     def should_continue() -> bool:
         return budget_minutes is None or time.monotonic() < deadline_s
 
+    note = f"{recipe.name} · {PROTOCOL}, float, seed {seed}"
+
     def on_trial_end(result: "Result") -> None:
         click.echo(f"{result.name}: {_outcome(result)}; {search.finished} of {trials} trials")
-        write_best(search, f"{recipe.name} · {PROTOCOL}, float, seed {seed}")
+        write_best(search, note)
 
     common.load_tensorflow()
     trainer = Trainer(clips, for_training(data), runs, common.feature_cache(cache, jobs))
     search.run(trials, Evaluator(trainer, seed), should_continue, on_trial_end)
+    write_best(search, note)  # the last trial may have ended on another machine
     _report(search, trials)
 
 

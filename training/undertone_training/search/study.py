@@ -1,7 +1,8 @@
-"""A search for a better recipe with Optuna: a folder that several processes can work on.
+"""A search for a better recipe with Optuna, on which several processes can work.
 
 <study>/
-    study.db            every trial: its values, the running mean of its folds, how it ended
+    study.db            every trial: its values, the running mean of its folds, how it ended;
+                        or all that in a database server, see ``database``
     <recipe>-<number>/  one trial, laid out as ``runs`` says, with its recipe.toml
     best.toml           the recipe of the best trial
     history.png         the results of the trials, and importance.png, which keys mattered
@@ -11,23 +12,21 @@ stopped, or that was interrupted, is retried by the next process that looks for 
 one is drawn. Optuna gives a retry a new number; here it keeps that of the trial, and its folder.
 """
 
-import fcntl
 import math
-import sqlite3
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import fmean
 
 import msgspec
 import optuna
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.samplers import TPESampler
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
+from optuna.storages import RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import DatabaseError
 
@@ -36,9 +35,10 @@ from undertone.support.strict import Strict
 from undertone_training.corpora.splits import DEVELOPMENT_FOLDS
 from undertone_training.errors import RunError, TrialError
 from undertone_training.recipe import Recipe
+from undertone_training.search.database import Database, FileDatabase
 from undertone_training.search.space import Space, Value, changed, to_toml, whole
 
-DATABASE, BEST, RECIPE = "study.db", "best.toml", "recipe.toml"
+BEST, RECIPE = "best.toml", "recipe.toml"
 
 PROTOCOL = "speaker-independent"
 """The protocol of a trial's UAR: everything is chosen on the development folds."""
@@ -52,8 +52,8 @@ _HEARTBEAT_S, _GRACE_S = 10, 60
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # the screen belongs to the program
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
-_STUDY, _SPEC = "undertone", "specification"
-"""Names in the database: of the study, and of its specification."""
+_SPEC = "specification"
+"""Name of a study's specification in the database."""
 
 
 class Specification(Strict, frozen=True):
@@ -102,34 +102,31 @@ class _NotNeeded(Exception):  # noqa: N818  nothing has failed
 
 
 class Search:
-    """The study in one folder."""
+    """A study, and the folder of its trials."""
 
     def __init__(
         self,
         folder: Path,
         specification: Specification,
+        database: Database | None = None,
         heartbeat_s: int = _HEARTBEAT_S,
         grace_s: int = _GRACE_S,
     ) -> None:
-        """Open or begin the study.
+        """Open or begin the study in ``database``, by default a file in the folder.
 
         heartbeat_s: between two heartbeats. grace_s: without one, after which a trial is retried.
-        Raises RunError if the folder cannot be written or contains another search.
+        Raises RunError if the folder or the database cannot be used or contains another search.
         """
         self.folder = folder
         self._specification = specification
+        self._database = database or FileDatabase(folder)
         self._heartbeat_s, self._grace_s = heartbeat_s, grace_s
-        if (folder / "study.log").exists() and not (folder / DATABASE).exists():
-            raise RunError(
-                f"{folder} contains a search by an earlier version: choose another place with "
-                "--study, or remove that folder."
-            )
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with self._locked():  # Optuna can't create one database twice at once
+            with self._database.locked():
                 self._study = optuna.create_study(
-                    storage=self._storage(),
-                    study_name=_STUDY,
+                    storage=self._database.storage(heartbeat_s, grace_s),
+                    study_name=self._database.name,
                     direction="maximize",
                     pruner=optuna.pruners.MedianPruner(_FIRST_UNPRUNED),
                     load_if_exists=True,
@@ -139,11 +136,8 @@ class Search:
             raise RunError(
                 f"{folder} can't be written ({error.strerror}): choose another place with --study."
             ) from error
-        except DatabaseError as error:
-            raise RunError(
-                f"{folder / DATABASE} can't be used ({error.orig}): choose another place with "
-                "--study."
-            ) from error
+        except (DatabaseError, StorageInternalError) as error:
+            raise self._database.unusable(error) from error
 
     @property
     def trials(self) -> dict[int, FrozenTrial]:
@@ -177,6 +171,7 @@ class Search:
         """Work until the study has ``n_trials`` finished trials or ``should_continue`` is false.
 
         ``should_continue`` is called before each trial, ``on_trial_end`` with each result.
+        Raises RunError if the database goes away and does not come back.
         """
 
         def objective(trial: optuna.Trial) -> float:
@@ -190,8 +185,17 @@ class Search:
                 number = self._number(trial.number)
                 on_trial_end(self._result(number, trial))
 
-        while should_continue() and self._work_left(n_trials):
-            self._study.optimize(objective, n_trials=1, catch=_NotNeeded, callbacks=[report])
+        try:
+            while should_continue() and self._work_left(n_trials):
+                # another process may have taken over a trial whose heartbeats did not arrive
+                with suppress(UpdateFinishedTrialError):
+                    self._study.optimize(
+                        objective, n_trials=1, catch=_NotNeeded, callbacks=[report]
+                    )
+        except Exception as error:  # of any kind, where Optuna could not record the end of a trial
+            if self._database.lost:
+                raise RunError(self._database.lost) from error
+            raise
 
     def results(self) -> list[Result]:
         """The results of the trials, in order of their numbers."""
@@ -215,29 +219,12 @@ class Search:
             return {}
         return {key: share for key, share in found.items() if math.isfinite(share)}
 
-    def _storage(self) -> RDBStorage:
-        path = self.folder / DATABASE
-        return RDBStorage(
-            f"sqlite:///{DATABASE}",
-            # not by a URL, which does not allow every folder name
-            {"creator": partial(sqlite3.connect, path, timeout=60, check_same_thread=False)},
-            heartbeat_interval=self._heartbeat_s,
-            grace_period=self._grace_s,
-        )
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep other processes out."""
-        with (self.folder / "lock").open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
     def _work_left(self, n_trials: int) -> bool:
         """Whether there is a trial to run; waits until it is known which others are still alive."""
         deadline_s = time.monotonic() + self._grace_s + self._heartbeat_s
         while True:
             fail_stale_trials(self._study)
-            with self._locked():  # each is retried once
+            with self._database.locked():  # each is retried once
                 for trial in self.trials.values():
                     if trial.state == TrialState.FAIL:
                         retry = RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)
@@ -309,8 +296,8 @@ class Search:
         ):
             if before.get(key) != wanted[key]:
                 raise RunError(
-                    f"{self.folder} contains a search with {what}: choose another place with "
-                    "--study, or remove that folder."
+                    f"{self._database.place} contains a search with {what}: "
+                    f"{self._database.elsewhere}."
                 )
 
 

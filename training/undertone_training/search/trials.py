@@ -2,10 +2,10 @@
 
 import hashlib
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.splits import Split
@@ -72,7 +72,7 @@ def write_best(search: Search, note: str) -> None:
     if shares := search.importances():
         files["importance.png"] = png(importance(shares, note))
     for name, content in files.items():
-        partial = search.folder / f"{name}.{os.getpid()}.part"
+        partial = search.folder / f"{name}.{uuid4().hex}.part"
         partial.write_bytes(content)
         partial.replace(search.folder / name)  # other processes may write it, too
 
