@@ -1,0 +1,175 @@
+"""One of several microphones, as an input that Microphone opens, watches and reopens."""
+
+import json
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from threading import Thread, Timer
+from typing import Any
+
+from undertone.audio.microphone_reader import HEAD, Kind
+from undertone.audio.portaudio import Deliver
+from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
+
+OPEN_S = 15.0
+"""What a process may take to start and to open its microphone, on a slow card."""
+
+_CLOSE_S = 1.0
+"""What it may take to end."""
+
+
+class IsolatedInput:
+    """An ``Input`` for Microphone: a microphone that is read by a process of its own."""
+
+    def __init__(self, wanted: str | None = None, channel: int | None = None) -> None:
+        """``wanted`` and ``channel`` as for PortAudioInput; nothing is opened yet."""
+        self.name = wanted or "default"
+        """The name as it was given: it stays the same, whichever number the device gets."""
+        self._wanted = wanted
+        self._channel = channel
+        self._identity: dict[str, Any] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stream: IsolatedStream | None = None
+
+    @property
+    def device_name(self) -> str | None:
+        """The device's full name, once it has been opened."""
+        return str(self._identity["device"]["name"]) if self._identity else None
+
+    def open(self, deliver: Deliver) -> "IsolatedStream":
+        """Start the process; ``deliver`` is called from a thread.
+
+        Raises what PortAudioInput raises, and AudioSourceError if the process fails.
+        """
+        process = self._process = self._start_reader()
+        try:
+            answer = _answer(process, self.name)
+        except BaseException:
+            _end(process)
+            raise
+        self._identity = answer["identity"]
+        self._stream = IsolatedStream(process, answer["rate_hz"], answer["channels"], deliver)
+        return self._stream
+
+    def _start_reader(self) -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "undertone.audio.microphone_reader"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C and the end of the terminal are for this process
+        )
+        request = {"wanted": self._wanted, "channel": self._channel, "identity": self._identity}
+        assert process.stdin
+        with suppress(BrokenPipeError):  # its status says what happened
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+        return process
+
+    def refresh(self) -> None:
+        """Does nothing: every process looks for the devices itself."""
+
+    def moved_to(self) -> str | None:
+        """The name of another microphone that a sound server now delivers instead, or None."""
+        source = self._stream.source if self._stream else None
+        if not source or not self._identity:
+            return None
+        if not self._identity["source"]:  # it answered late
+            self._identity["source"] = source
+        return source if source != self._identity["source"] else None
+
+    def abandon(self) -> None:
+        """End a process that hangs."""
+        if self._process:
+            self._process.kill()
+
+
+class IsolatedStream:
+    """Delivers what the process writes until that ends or is closed."""
+
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        sample_rate_hz: int,
+        channels: int,
+        deliver: Deliver,
+    ) -> None:
+        """``process`` has answered the request."""
+        self.sample_rate_hz = sample_rate_hz
+        self.channels = channels
+        self.source: str | None = None
+        """The name of what a sound server delivers now, once that has changed."""
+        self._process = process
+        self._deliver = deliver
+        self._closed = False
+        self._thread = Thread(target=self._run, name="microphone", daemon=True)
+        self._thread.start()
+
+    @property
+    def active(self) -> bool:
+        """Whether sound may still come."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """End the process: by itself, so that it can release the microphone, or else by force."""
+        self._closed = True
+        assert self._process.stdin
+        self._process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_CLOSE_S)
+        self._process.kill()
+        self._thread.join()
+        _end(self._process)
+
+    def _run(self) -> None:
+        assert self._process.stdout
+        read = self._process.stdout.read
+        while len(head := read(HEAD.size)) == HEAD.size:
+            size, kind = HEAD.unpack(head)
+            data = read(size)
+            if len(data) < size:
+                return
+            if kind == Kind.SOURCE:
+                self.source = data.decode()
+            elif not self._closed:
+                lost = kind == Kind.SOUND_AFTER_LOSS
+                self._deliver(data, size // (2 * self.channels), lost)
+
+
+def _answer(process: "subprocess.Popen[bytes]", name: str) -> dict[str, Any]:
+    """What the process says about the microphone that it has opened; raises its error."""
+    assert process.stdout
+    limit = Timer(OPEN_S, process.kill)
+    limit.start()
+    try:
+        line = process.stdout.readline()
+    finally:
+        limit.cancel()
+    if not line:
+        status = process.wait()
+        if status == -signal.SIGKILL:
+            reason = "the sound system does not answer"
+        else:
+            reason = f"the process that reads it failed with status {status}"
+        raise AudioSourceError(
+            f"The microphone {name} can't be opened ({reason}): run undertone doctor."
+        )
+    answer: dict[str, Any] = json.loads(line)
+    match answer.get("error"):
+        case None:
+            return answer
+        case NoMicrophoneError.__name__:
+            raise NoMicrophoneError
+        case RuntimeMissingError.__name__:
+            raise RuntimeMissingError(answer["message"])
+    raise AudioSourceError(answer["message"])
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End it, and leave no zombie and no open file."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            with suppress(BrokenPipeError):
+                pipe.close()
