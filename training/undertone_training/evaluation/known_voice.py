@@ -6,12 +6,14 @@ contains the tested clip.
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
+from undertone.audio.block import SAMPLE_RATE_HZ, Block
 from undertone.recognition.classifier import Classifier
+from undertone.recognition.mfcc import Frames
+from undertone.recognition.speech_gate import segments
 from undertone.recognition.voice import Voice
 from undertone_training.corpora.clip import Clip
 from undertone_training.evaluation.conditions import ConditionPredictions
@@ -54,40 +56,46 @@ def known_voice(
             by_speaker.setdefault((clip.corpus, clip.speaker), []).append(clip)
     tested = sorted({(clip.corpus, clip.speaker) for clip in clips})
 
-    def alone(clip: Clip, seconds: float) -> list[Samples]:
+    def alone(clip: Clip, seconds: float) -> list[Clip]:
         return drawn(clip, by_speaker.get((clip.corpus, clip.speaker), ()), seconds)
 
-    def among_others(clip: Clip) -> list[Samples]:
+    def among_others(clip: Clip) -> list[Clip]:
         own = (clip.corpus, clip.speaker)
         first = tested.index(own)
         around = [tested[(first + step) % len(tested)] for step in range(VOICES)]
         parts = [drawn(clip, by_speaker.get(one, ()), AMOUNTS_S[-1] / VOICES) for one in around]
-        return [recording for part in parts for recording in part]
+        return [other for part in parts for other in part]
 
-    def louder(clip: Clip) -> list[Samples]:
-        factor = 10 ** (LOUDER_DB / 20)
-        return [clipped(recording * factor) for recording in alone(clip, AMOUNTS_S[-1])]
+    @cache
+    def heard(clip: Clip, gain_db: float) -> Sequence[Frames]:
+        recording = clipped(clip.source.read() * 10 ** (gain_db / 20))
+        found = segments([Block(recording, 0.0)], classifier.gate())
+        return [segment.frames for segment in found if segment.is_speech]
 
-    conditions: dict[str, Callable[[Clip], list[Samples]]] = {
-        f"{seconds:.0f} s known": partial(alone, seconds=seconds) for seconds in AMOUNTS_S
+    conditions: dict[str, tuple[Callable[[Clip], list[Clip]], float]] = {
+        f"{seconds:.0f} s known": (partial(alone, seconds=seconds), 0.0) for seconds in AMOUNTS_S
     }
     if len(tested) >= VOICES:
-        conditions[f"{AMOUNTS_S[-1]:.0f} s of {VOICES} voices known"] = among_others
-    conditions[f"{AMOUNTS_S[-1]:.0f} s known, {LOUDER_DB:.0f} dB louder"] = louder
-    for name, known in conditions.items() if classifier.knows_voices else [*conditions.items()][:1]:
+        conditions[f"{AMOUNTS_S[-1]:.0f} s of {VOICES} voices known"] = among_others, 0.0
+    loud = f"{AMOUNTS_S[-1]:.0f} s known, {LOUDER_DB:.0f} dB louder"
+    conditions[loud] = partial(alone, seconds=AMOUNTS_S[-1]), LOUDER_DB
+    for name, (known, gain_db) in [*conditions.items()][: None if classifier.knows_voices else 1]:
 
-        def voice_of(clip: Clip, known: Callable[[Clip], list[Samples]] = known) -> Voice | None:
+        def voice_of(
+            clip: Clip, known: Callable[[Clip], list[Clip]] = known, gain_db: float = gain_db
+        ) -> Voice | None:
             voice = None
-            for recording in known(clip):
-                voice = classifier.voice_in([Block(recording, 0.0)], voice)
+            for other in known(clip):
+                for frames in heard(other, gain_db):
+                    voice = classifier.learn(voice, frames)
             return voice
 
         with progress(f"{clips[0].corpus}, {name}", len(clips)) as step:
             yield through_device(clips, classifier, step, name, voice_for=voice_of)
 
 
-def drawn(clip: Clip, others: Sequence[Clip], seconds: float) -> list[Samples]:
-    """Recordings of ``others`` until there are ``seconds`` of them, or no more; without ``clip``.
+def drawn(clip: Clip, others: Sequence[Clip], seconds: float) -> list[Clip]:
+    """Some of ``others`` until there are ``seconds`` of them, or no more; never ``clip``.
 
     The same for the same clip and the same others, in whatever order.
     """
@@ -96,11 +104,11 @@ def drawn(clip: Clip, others: Sequence[Clip], seconds: float) -> list[Samples]:
         key=lambda other: other.clip_id,
     )
     generator = np.random.default_rng([SEED, zlib.crc32(clip.clip_id.encode())])
-    found: list[Samples] = []
+    found: list[Clip] = []
     left_s = seconds
     for index in generator.permutation(len(others)):
         if left_s <= 0:
             break
-        found.append(others[index].source.read())
-        left_s -= len(found[-1]) / SAMPLE_RATE_HZ
+        found.append(others[index])
+        left_s -= len(found[-1].source.read()) / SAMPLE_RATE_HZ
     return found
