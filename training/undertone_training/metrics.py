@@ -264,27 +264,33 @@ class CoverageCurve:
     accuracy: Floats
 
 
-def coverage_curve(predictions: Predictions) -> CoverageCurve:
-    """One point for each confidence that occurs; at the first, every clip has a verdict."""
+def coverage_curve(predictions: Predictions, weights: Floats | None = None) -> CoverageCurve:
+    """One point for each confidence that occurs; at the first, every clip has a verdict.
+
+    weights: how much each clip counts, shape (clips,); None for all alike.
+    """
     order = np.argsort(predictions.confidence)
     confidence, correct = predictions.confidence[order], predictions.correct[order]
+    counted = np.ones(len(order)) if weights is None else weights[order]
     threshold, first = np.unique(confidence, return_index=True)
-    left = len(confidence) - first
-    right_from = correct[::-1].cumsum()[::-1]
-    return CoverageCurve(threshold, left / len(confidence), right_from[first] / left)
+    left, right = (each[::-1].cumsum()[::-1][first] for each in (counted, counted * correct))
+    return CoverageCurve(threshold, left / counted.sum(), right / left)
 
 
-def choose_threshold(predictions: Predictions, least_coverage: float = 0.65) -> float:
+def choose_threshold(
+    predictions: Predictions, least_coverage: float = 0.65, weights: Floats | None = None
+) -> float:
     """The confidence threshold with the highest accuracy that keeps enough verdicts.
 
     ``predictions`` must be of validation clips, never of test clips.  ``least_coverage``:
     share of clips that keep a verdict, from 0 to 1; somewhat more than the 60 % that a new
-    speaker should get.  The lowest of equally good thresholds is returned.
+    speaker should get.  weights: as for ``coverage_curve``.  The lowest of equally good
+    thresholds is returned.
     """
     if not 0 <= least_coverage <= 1:
         raise ValueError("least_coverage must be from 0 to 1")
-    curve = coverage_curve(predictions)
-    allowed = curve.coverage >= least_coverage
+    curve = coverage_curve(predictions, weights)
+    allowed = curve.coverage >= least_coverage - 1e-9
     return float(curve.threshold[allowed][curve.accuracy[allowed].argmax()])
 
 
@@ -316,14 +322,15 @@ class Confidence(NamedTuple):
 def fit_confidence(parts: Sequence[Predictions], least_coverage: float = 0.65) -> Confidence:
     """Temperature, threshold and activation for predictions at temperature 1.
 
-    parts: of validation clips as above, of the same labels.  The threshold leaves each part
-        ``least_coverage`` of verdicts.
+    parts: of validation clips as above, of the same labels.  For the threshold, with
+        ``least_coverage``, each part counts alike.
     """
     whole = Predictions.concatenate(parts)
     temperature = fit_temperature(np.log(whole.probabilities), whole.truth)
-    threshold = min(
-        choose_threshold(part.at_temperature(temperature), least_coverage) for part in parts
+    weights = np.repeat(
+        [1 / len(each.truth) for each in parts], [len(each.truth) for each in parts]
     )
+    threshold = choose_threshold(whole.at_temperature(temperature), least_coverage, weights)
     scale = fit_activation(whole.at_temperature(temperature))
     return Confidence(temperature, threshold, Activation(*scale) if scale else Activation())
 

@@ -66,7 +66,7 @@ def fit_on_held_out(folds: Sequence[Run], features_of: HeldOutFeatures) -> Confi
     )
 
 
-LEAST_COVERAGE_ELSEWHERE = 0.3
+LEAST_COVERAGE_ELSEWHERE = 0.2
 """Share of clips of each corpus left out that keep a verdict: fewer than of new speakers of a
 corpus that was trained on, so that more of the verdicts are right."""
 
