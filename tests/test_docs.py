@@ -190,14 +190,16 @@ def test_no_struct_of_the_manifest_is_left_out() -> None:
 SCORES = {"happy": 0.75, "sad": 0.25}
 EVENTS = [
     Started(moment(0.0), "USB", "m", "0" * 64, "1"),
-    SegmentEnded.of(0.0, 1.0, -20.0, Verdict.of(SCORES, reason="r", activation=0.5), "m", "0" * 64),
-    Gap(moment(0.0), 1, "r"),
+    SegmentEnded.of(
+        *(0.0, 1.0, -20.0, Verdict.of(SCORES, reason="r", activation=0.5), "m", "0" * 64, "USB")
+    ),
+    Gap(moment(0.0), 1, "r", "USB"),
     SourceLost(moment(0.0), "USB", "r"),
     SourceBack(moment(0.0), "USB", 1.0),
     EventsLost(moment(0.0), 1, "r"),
     DiskRefused(moment(0.0), 1.0, "r"),
     DaysRemoved(moment(0.0), "2026-11-20", "r"),
-    Stopped(moment(0.0), "r", 1.0, 1),
+    Stopped(moment(0.0), "r", 1.0, 1, "USB"),
 ]
 
 

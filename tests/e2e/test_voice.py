@@ -45,7 +45,7 @@ class Listener:
     """A listening program, whose state is in ``folder``."""
 
     def __init__(self, env: dict[str, str], folder: Path, model: Path, *options: str) -> None:
-        self.voice = folder / "voice.json"
+        self.voices = folder / "voices"
         self.journal = folder / "journal"
         self.starts_before = self.starts()
         self.process = subprocess.Popen(
@@ -81,9 +81,14 @@ class Listener:
         """How often listening has begun, by the journal."""
         return sum(path.read_text().count('"start"') for path in self.journal.glob("*.jsonl"))
 
+    def stored(self) -> list[Path]:
+        """The files of voices: one, or none."""
+        return [*self.voices.glob("*.json")]
+
     def frames(self) -> int:
         """How much of the voice is stored."""
-        return int(json.loads(self.voice.read_bytes())["voice"]["frames"])
+        (file,) = self.stored()
+        return int(json.loads(file.read_bytes())["voice"]["frames"])
 
     def interrupt(self) -> str:
         """Ctrl-C; what it wrote to stderr."""
@@ -118,19 +123,20 @@ def test_a_voice_is_learnt_known_after_a_restart_and_forgotten_while_it_listens(
     state = tmp_path / "state"
     env = virtual_microphone.env
     with listening(env, state, knowing) as first:
-        first.hear(virtual_microphone, clip, first.voice.exists)
+        first.hear(virtual_microphone, clip, lambda: bool(first.stored()))
         assert "voice" not in first.interrupt()
     learnt = first.frames()
     assert learnt > 20
 
     with listening(env, state, knowing) as second:
         second.hear(virtual_microphone, clip, lambda: second.frames() > learnt)
+        (file,) = second.stored()
         forget = [*PROGRAM, "voice", "forget"]
         done = subprocess.run(forget, env=os.environ | {"UNDERTONE_STATE": str(state)}, timeout=30)
         assert done.returncode == 0
         complaints = second.interrupt()
-    assert f"forgotten: {second.voice} was deleted" in complaints
-    assert not second.voice.exists()
+    assert f"forgotten: {file} was deleted" in complaints
+    assert not second.stored()
 
 
 @pytest.mark.microphone
@@ -141,7 +147,7 @@ def test_another_gain_forgets_and_says_so(
     soundfile.write(tmp_path / "clip.wav", samples, rate)
     state = tmp_path / "state"
     with listening(virtual_microphone.env, state, knowing) as first:
-        first.hear(virtual_microphone, tmp_path / "clip.wav", first.voice.exists)
+        first.hear(virtual_microphone, tmp_path / "clip.wav", lambda: bool(first.stored()))
         first.interrupt()
     with listening(virtual_microphone.env, state, knowing, "--gain-db", "6") as second:
         complaints = second.interrupt()

@@ -25,19 +25,29 @@ def command(ctx: click.Context, /, form: str, **settings: Any) -> None:
         for option in ctx.command.params
         if isinstance(option, click.Option) and option.name in settings
     }
-    values = {
-        name: str(settings[name]) if isinstance(settings[name], Path) else settings[name]
-        for name in sources
-    }
+    values = {name: _value(settings[name]) for name in sources}
     if form == "json":
         rows = {name: {"value": value, "source": sources[name]} for name, value in values.items()}
         click.echo(json.dumps(rows, indent=2))
         return
     width = max(map(len, values))
-    shown = {name: "-" if value is None else str(value) for name, value in values.items()}
+    shown = {name: _shown(value) for name, value in values.items()}
     value_width = max(map(len, shown.values()))
     for name, value in shown.items():
         click.echo(f"{name:<{width}}  {value:<{value_width}}  {sources[name]}")
+
+
+def _value(value: Any) -> Any:
+    """For JSON: of what may be given several times a list, or else the only value or None."""
+    if isinstance(value, tuple):
+        return list(value) if len(value) > 1 else next(iter(value), None)
+    return str(value) if isinstance(value, Path) else value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "-" if value is None else str(value)
 
 
 def _source(ctx: click.Context, option: click.Option) -> str:

@@ -115,9 +115,10 @@ def command(
     view: Sink = LiveView(console, chosen.name) if console.is_terminal else PlainView(console)
     sinks: list[Sink] = [JournalSink(writer), counter, view, ClippingWarning()]
     # another recording, or another program at the pipe, is another voice
-    if classifier.knows_voices and len(live) == 1 and not chosen.is_recording:
-        origin = Origin.of(classifier.manifest, chosen.name, live[0].gain_db, live[0].channel)
-        sinks.append(VoiceSink(pipelines[chosen.name], voice_path(), origin))
+    if classifier.knows_voices and live and not chosen.is_recording:
+        for name, each in zip(chosen.names, live, strict=True):
+            origin = Origin.of(classifier.manifest, name, each.gain_db, each.channel)
+            sinks.append(VoiceSink(pipelines[name], voice_path(name), origin))
     manager = service_manager(os.environ)
     if manager:
         sinks.append(ServiceSink(manager))
@@ -159,14 +160,13 @@ def _live_sources(
             "as the only source.",
             param_hint="'--source'",
         )
-    context = click.get_current_context()
-    by_flag = context.get_parameter_source("microphone") is click.core.ParameterSource.COMMANDLINE
-    if others or (streams and "mic" not in source and not by_flag):
-        names: tuple[str | None, ...] = ()
-    else:
-        names = microphone or (None,)
-    channels: Sequence[int | None] = _one_each("--channel", channel or (None,), len(names))
-    gains_db = _one_each("--gain-db", gain_db, len(names))
+    if others:
+        return []
+    names: tuple[str | None, ...] = microphone or (None,)
+    if streams and "mic" not in source and not _is_by_flag("microphone"):
+        names = ()
+    channels: Sequence[int | None] = _one_each("channel", channel or (None,), len(names))
+    gains_db = _one_each("gain_db", gain_db, len(names))
     of_streams = gain_db[0] if len(gain_db) == 1 else 0.0
     return [
         *map(LiveSource, names, channels, gains_db),
@@ -174,11 +174,22 @@ def _live_sources(
     ]
 
 
-def _one_each(flag: str, values: Sequence[_Value], count: int) -> Sequence[_Value]:
-    """``count`` values: one for each microphone, or the same for all."""
+def _is_by_flag(option: str) -> bool:
+    source = click.get_current_context().get_parameter_source(option)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
+def _one_each(option: str, values: Sequence[_Value], count: int) -> Sequence[_Value]:
+    """``count`` values: one for each microphone, or the same for all.
+
+    Without a microphone, a variable and the settings file may have them for another day.
+    """
     if len(values) == 1:
         return [values[0]] * count
+    if not count and not _is_by_flag(option):
+        return []
     if len(values) != count:
+        flag = "--" + option.replace("_", "-")
         raise click.UsageError(
             f"{flag} is given {len(values)} times, for {count} microphone{'s' * (count != 1)}: "
             "give it once, or once for each microphone in the same order."

@@ -176,6 +176,19 @@ class _Repeatable(click.Option):
         return super().type_cast_value(ctx, [value] if single else value)
 
 
+class _First(click.Option):
+    """An option of a command that takes one value, where its setting may have several."""
+
+    def value_from_envvar(self, ctx: click.Context) -> Any:
+        """The first line of the variable."""
+        value = self.resolve_envvar_value(ctx)
+        return value.splitlines()[0] if value else None
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """The value, or the first of a list in the settings file."""
+        return super().type_cast_value(ctx, value[0] if isinstance(value, list) else value)
+
+
 def _setting(name: str, *short: str, **attributes: Any) -> Decorator:
     attributes = {"show_default": True, "show_envvar": True} | attributes
     flag = "--" + name.replace("_", "-")
@@ -188,13 +201,6 @@ model = _setting(
     metavar="NAME|PATH",
     help="Name of a packaged model, or path of a bundle.",
 )
-source = _setting(
-    "source",
-    type=_Source(),
-    metavar="mic|FILE|URL|-",
-    help="A microphone, an audio file, the address of a stream (http, https, rtsp), or 16-bit PCM "
-    "on stdin.  [default: the microphone, or the packaged sample if there is none]",
-)
 _several_sources: dict[str, Any] = {"cls": _Repeatable, "multiple": True}
 sources = _setting(
     "source",
@@ -205,6 +211,7 @@ sources = _setting(
     "[default: the microphone, or the packaged sample if there is none]",
     **_several_sources,
 )
+_first_source: dict[str, Any] = {"cls": _First}
 _MICROPHONE: dict[str, Any] = {"metavar": "NAME"}
 _CHANNEL: dict[str, Any] = {"type": click.IntRange(min=0)}
 _GAIN_DB: dict[str, Any] = {"type": Number(-60, 60)}
@@ -212,6 +219,7 @@ microphone = _setting(
     "microphone",
     help="Microphone, by a part of its name in `undertone devices`.  [default: the system's]",
     **_MICROPHONE,
+    **_first_source,
 )
 microphones = _setting(
     "microphone",
@@ -224,6 +232,7 @@ channel = _setting(
     "channel",
     help="Channel of the microphone, counted from 0.  [default: the mean of all]",
     **_CHANNEL,
+    **_first_source,
 )
 channels = _setting(
     "channel",
@@ -237,6 +246,7 @@ gain_db = _setting(
     default=0.0,
     help="Gain applied to the microphone's sound, in dB.",
     **_GAIN_DB,
+    **_first_source,
 )
 gains_db = _setting(
     "gain_db",
@@ -353,10 +363,10 @@ publish_secrets_file = _setting(
 
 _SETTINGS = (
     model,
-    source,
-    microphone,
-    channel,
-    gain_db,
+    sources,
+    microphones,
+    channels,
+    gains_db,
     threads,
     runtime,
     threshold,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import click
@@ -42,18 +43,24 @@ def load_default_map(path: Path, known: Mapping[str, click.Option]) -> dict[str,
 
 
 def _check(path: Path, key: str, value: object, option: click.Option) -> None:
+    kind: type | UnionType
     if isinstance(option.type, click.types.IntParamType):
-        wanted, fits = "a whole number", isinstance(value, int)
+        wanted, kind = "a whole number", int
     elif isinstance(option.type, click.types.FloatParamType):
-        wanted, fits = "a number", isinstance(value, int | float)
+        wanted, kind = "a number", int | float
     else:
-        wanted, fits = "text in quotes", isinstance(value, str)
-    if not fits or isinstance(value, bool):
-        raise ConfigError(f"{path}: {key} must be {wanted}, not {_shown(value)}")
-    try:
-        option.type.convert(value, option, None)
-    except click.BadParameter as error:
-        raise ConfigError(f"{path}: {key}: {error.message}") from error
+        wanted, kind = "text in quotes", str
+    if option.multiple:
+        wanted += ", or a list of that"
+    # an empty list is checked as if it were a value, which it is not
+    values = value if option.multiple and isinstance(value, list) and value else [value]
+    for each in values:
+        if not isinstance(each, kind) or isinstance(each, bool):
+            raise ConfigError(f"{path}: {key} must be {wanted}, not {_shown(value)}")
+        try:
+            option.type.convert(each, option, None)
+        except click.BadParameter as error:
+            raise ConfigError(f"{path}: {key}: {error.message}") from error
 
 
 def _shown(value: object) -> str:

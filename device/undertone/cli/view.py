@@ -41,9 +41,14 @@ def bar(share: float, width: int = _BAR_WIDTH) -> str:
     return "█" * (eighths // 8) + ("▏▎▍▌▋▊▉"[eighths % 8 - 1] if eighths % 8 else "")
 
 
-def describe(event: Event) -> str | None:
-    """One line of text for an event; None for a start and a stop."""
+def describe(event: Event, *, names_source: bool = False) -> str | None:
+    """One line of text for an event; None for a start and a stop.
+
+    names_source: whether the lines of segments and gaps do so, as the others do.
+    """
     clock = event.time.astimezone().strftime("%H:%M:%S")
+    if names_source and isinstance(event, SegmentEnded | Gap):
+        clock += f"  {printable(event.source or '')}"
     match event:
         case SegmentEnded():
             reason = f"  {printable(event.reason)}" if event.reason else ""
@@ -68,22 +73,30 @@ class PlainView(Sink):
     def __init__(self, console: Console) -> None:
         """Print to ``console``."""
         self._console = console
+        self._sources = 0
 
     def handle(self, event: Event) -> None:
         """Print the event's line."""
-        if line := describe(event):
+        if isinstance(event, Started):
+            self._sources += 1
+        if line := describe(event, names_source=self._sources > 1):
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class LiveView(Sink):
-    """The current emotion, all probabilities, the level and the last segments, redrawn in place."""
+    """The current emotion, all probabilities, the level and the last segments, redrawn in place.
+
+    Of several sources, each has a level; the emotion is of the one that speaks, and while it
+    speaks, no other takes its place.
+    """
 
     def __init__(self, console: Console, source: str) -> None:
-        """Draw on ``console`` until closed."""
+        """Draw on ``console`` until closed; ``source`` is the title."""
         self._source = source
         self._model = ""
-        self._status: LiveStatus | None = None
+        self._statuses: dict[str, LiveStatus | None] = {}
         self._verdict: Verdict | SegmentEnded | None = None
+        self._shown = ""  # the source that the verdict is of
         self._last: deque[str] = deque(maxlen=_LAST_SEGMENTS)
         self._live = Live(
             self.render(),
@@ -98,26 +111,43 @@ class LiveView(Sink):
         """Show an event."""
         if isinstance(event, Started):
             self._model = event.model
-        if isinstance(event, SegmentEnded):
-            self._verdict = event
-        if line := describe(event):
+            self._statuses[event.source] = None
+        if isinstance(event, SegmentEnded) and self._may_show(event.source or ""):
+            self._show(event, event.source or "")
+        if line := describe(event, names_source=self._several):
             self._last.append(line)
 
     def observe(self, status: LiveStatus) -> None:
         """Show the current state."""
-        began = status.speaking and not (self._status and self._status.speaking)
-        provisional = status.provisional()
-        if began or provisional:
-            self._verdict = provisional
-        self._status = status
+        if self._may_show(status.source):
+            began = status.speaking and not self._speaks(status.source)
+            provisional = status.provisional()
+            if began or provisional:
+                self._show(provisional, status.source)
+        self._statuses[status.source] = status
 
     def close(self) -> None:
         """Restore the terminal."""
         self._live.stop()
 
+    @property
+    def _several(self) -> bool:
+        return len(self._statuses) > 1
+
+    def _speaks(self, source: str) -> bool:
+        status = self._statuses.get(source)
+        return status is not None and status.speaking
+
+    def _may_show(self, source: str) -> bool:
+        return source == self._shown or not self._speaks(self._shown)
+
+    def _show(self, verdict: Verdict | SegmentEnded | None, source: str) -> None:
+        self._verdict, self._shown = verdict, source
+
     def render(self) -> Panel:
         """The view as it is now."""
-        status = self._status
+        statuses = self._statuses or {self._source: None}
+        listened_s = max(status.listened_s if status else 0.0 for status in statuses.values())
         table = Table.grid(padding=(0, 1))
         table.add_column(justify="right", min_width=10)
         table.add_column(min_width=_BAR_WIDTH)
@@ -132,14 +162,15 @@ class LiveView(Sink):
                 Text(),
                 table,
                 Text(),
-                _level(status),
+                *(
+                    _level(status, source if self._several else "")
+                    for source, status in statuses.items()
+                ),
                 Text(),
                 *(Text(line, style="dim") for line in self._last),
             ),
             title=Text(f"undertone · {printable(self._source)}"),
-            subtitle=Text(
-                f"{self._model} · {_length(status.listened_s if status else 0)} listened"
-            ),
+            subtitle=Text(f"{self._model} · {_length(listened_s)} listened"),
             width=78,
         )
 
@@ -147,9 +178,10 @@ class LiveView(Sink):
         if self._verdict is None:
             return Text("listening…", style="dim", justify="center")
         name = self._verdict.verdict
-        speaking = self._status is not None and self._status.speaking
         text = Text(name.upper(), style=f"bold {colour(name)}", justify="center")
-        text.append("  speaking" if speaking else "  last segment", style="dim")
+        if self._several:
+            text.append(f"  {printable(self._shown)}", style="dim")
+        text.append("  speaking" if self._speaks(self._shown) else "  last segment", style="dim")
         text.append(_activation(self._verdict.activation), style="dim")
         if self._verdict.reason:
             text.append(f"  {printable(self._verdict.reason)}", style="dim")
@@ -209,15 +241,16 @@ def _activation(activation: float | None) -> str:
     return "" if activation is None else f"  activation {activation:.0%}"
 
 
-def _level(status: LiveStatus | None) -> Text:
+def _level(status: LiveStatus | None, name: str) -> Text:
     level = -math.inf if status is None else status.level_dbfs
     clips = status is not None and status.clips
     shown = max(level, -60.0)
-    text = Text("level ", style="dim")
+    text = Text("level ", style="dim", no_wrap=True, overflow="ellipsis")
     text.append(f"{bar(1 + shown / 60):<{_BAR_WIDTH}}", style="red" if clips else "green")
     text.append(f" {shown:4.0f} dBFS" if level > -60 else "   silence", style="dim")
     if clips:
         text.append("  clipping", style="bold red")
+    text.append(f"  {printable(name)}", style="dim")
     return text
 
 

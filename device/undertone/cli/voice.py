@@ -1,4 +1,4 @@
-"""``undertone voice``: what a listener has learnt of the voice that it hears."""
+"""``undertone voice``: what a listener has learnt of the voices that it hears."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,44 +17,61 @@ if TYPE_CHECKING:
 def command() -> None:
     """Show or forget what `undertone listen` has learnt of the voice that it hears.
 
-    That is an average of a minute of speech, about forty numbers, in the state folder.
+    That is an average of a minute of speech, about forty numbers for each microphone or stream, in
+    the state folder.
     """
 
 
 @command.command()
-@options.output_format("table", "json", note="json: one object, with every number.")
+@options.output_format(
+    "table", "json", note="json: an array with an object for each source, with every number."
+)
 def show(form: str) -> None:
-    """Show what is known: how much speech, since when, and from which microphone."""
+    """Show what is known: how much speech, since when, and from which microphone or stream."""
     import msgspec
 
-    from undertone.recognition.stored_voice import read, voice_path
+    from undertone.recognition.stored_voice import VoiceError, read, voice_paths, voices_dir
 
-    path = voice_path()
-    stored = read(path)
+    voices: dict[str, StoredVoice] = {}
+    problem: VoiceError | None = None
+    for path in voice_paths():
+        try:
+            if stored := read(path):
+                voices[str(path)] = stored
+        except VoiceError as error:
+            problem = problem or error
     if form == "json":
-        content = {
-            "path": str(path),
-            "known_s": stored.known_s if stored else 0.0,
-            "stored": stored,
-        }
+        content = [
+            {"path": file, "known_s": stored.known_s, "stored": stored}
+            for file, stored in voices.items()
+        ]
         click.echo(msgspec.json.format(msgspec.json.encode(content), indent=2))
-    elif stored:
-        for name, value in (_described(stored) | {"file": str(path)}).items():
-            click.echo(f"{name:<8}{printable(value)}")
+    elif not voices and not problem:
+        notice(f"nothing is known of a voice: there is no file in {voices_dir()}")
     else:
-        notice(f"nothing is known of a voice: there is no {path}")
+        tables = [_described(stored) | {"file": file} for file, stored in voices.items()]
+        lines = ["".join(f"{key:<8}{printable(row[key])}\n" for key in row) for row in tables]
+        click.echo("\n".join(lines), nl=False)
+    if problem:
+        raise problem
 
 
 @command.command()
-def forget() -> None:
+@click.option("--source", metavar="NAME", help="Only of this one, a name that `show` prints.")
+def forget(source: str | None) -> None:
     """Delete what is known; a listener that is running forgets it too, within seconds."""
     from undertone.recognition import stored_voice
 
-    path = stored_voice.voice_path()
-    if stored_voice.forget(path):
-        click.echo(f"deleted {printable(str(path))}")
+    if source is None:
+        paths, missing = stored_voice.voice_paths(), f"file in {stored_voice.voices_dir()}"
     else:
-        click.echo(f"nothing was known: there is no {printable(str(path))}")
+        path = stored_voice.voice_path(source)
+        paths, missing = [path], str(path)
+    known = [path for path in paths if stored_voice.forget(path)]
+    for path in known:
+        click.echo(f"deleted {printable(str(path))}")
+    if not known:
+        click.echo(f"nothing was known: there is no {printable(missing)}")
 
 
 def _described(stored: "StoredVoice") -> dict[str, str]:
@@ -62,7 +79,8 @@ def _described(stored: "StoredVoice") -> dict[str, str]:
     return {
         "known": f"{stored.known_s:.0f} s of speech",
         "learnt": f"from {_local(stored.since)} to {_local(stored.updated)}",
-        "source": f"{origin.source}, gain {origin.gain_db:g} dB, {origin.channel_name}",
+        "source": origin.source,
+        "input": f"gain {origin.gain_db:g} dB, {origin.channel_name}",
         "level": f"{stored.level_db:.0f} dB after pre-emphasis (levels in the journal are 15 to 20 "
         "dB higher)",
     }

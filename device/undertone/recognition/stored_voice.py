@@ -1,9 +1,11 @@
-"""What is known of a voice, kept in a file across restarts: numbers, and what they belong to."""
+"""What is known of a voice, kept across restarts: numbers, in one file for each source."""
 
 import fcntl
+import hashlib
 import logging
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -34,6 +36,8 @@ CHECK_INTERVAL_S = 1.0
 """So soon is a deleted file noticed."""
 
 _LARGEST_BYTES = 2**20
+_MOST_LETTERS = 40
+"""Of a source, in the name of its file."""
 
 _log = logging.getLogger(__name__)
 
@@ -112,9 +116,33 @@ class _SchemaVersion(msgspec.Struct):
     schema_version: int
 
 
-def voice_path() -> Path:
-    """Where the voice is kept that is learnt from the microphone."""
-    return state_dir() / "voice.json"
+def voices_dir() -> Path:
+    """The folder of the files."""
+    return state_dir() / "voices"
+
+
+def voice_path(source: str) -> Path:
+    """Where the voice is kept that is learnt from ``source``, a name as in the journal."""
+    words = re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-")
+    digest = hashlib.sha256(source.encode(errors="surrogatepass")).hexdigest()
+    return voices_dir() / f"{words[:_MOST_LETTERS]}-{digest[:8]}.json".removeprefix("-")
+
+
+def voice_paths() -> list[Path]:
+    """All files, also those of which a killed program left only a part.
+
+    Raises VoiceError if the folder can't be read.
+    """
+    folder = voices_dir()
+    try:
+        names = {path.name.removeprefix(".").removesuffix(".part") for path in folder.iterdir()}
+        return sorted(folder / name for name in names if name.endswith(".json"))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise VoiceError(
+            f"{folder} can't be read ({error.strerror}): run this as the user who listens."
+        ) from error
 
 
 def read(path: Path) -> StoredVoice | None:
@@ -138,8 +166,8 @@ def read(path: Path) -> StoredVoice | None:
     except (ValueError, RecursionError) as error:
         reason = f"it is damaged: {error}"
     raise VoiceError(
-        f"{path} holds no voice that can be used ({reason}): delete it with `undertone voice "
-        "forget`."
+        f"{path} holds no voice that can be used ({reason}): delete it, or all with `undertone "
+        "voice forget`."
     )
 
 

@@ -35,20 +35,23 @@ class ServiceSink:
         self._clock = steady_clock
         self._ready = False
         self._alive_s = steady_clock()
-        self._source = ""
+        self._sources: list[str] = []
+        self._lost: dict[str, str] = {}  # by source, the reason
         self._segments = 0
 
     def handle(self, event: Event) -> None:
         """Report what the event changes."""
         match event:
             case Started():
-                self._source = event.source
+                self._sources.append(event.source)
             case SegmentEnded():
                 self._segments += 1
                 self._manager.send(self._status())
             case SourceLost():
-                self._manager.send(f"STATUS={event.source} is lost ({event.reason})")
+                self._lost[event.source] = event.reason
+                self._manager.send(self._status())
             case SourceBack():
+                self._lost.pop(event.source, None)
                 self._manager.send(self._status())
             case Stopped(reason=reason) if reason == RELOAD:
                 # systemd 253 and later need the time too, for Type=notify-reload
@@ -70,5 +73,9 @@ class ServiceSink:
         """Does nothing: nothing is open."""
 
     def _status(self) -> str:
-        plural = "" if self._segments == 1 else "s"
-        return f"STATUS=Listening to {self._source}: {self._segments} segment{plural} of speech"
+        parts = [f"{source} is lost ({reason})" for source, reason in self._lost.items()]
+        if listening := [source for source in self._sources if source not in self._lost]:
+            plural = "" if self._segments == 1 else "s"
+            names = ", ".join(listening)
+            parts.insert(0, f"Listening to {names}: {self._segments} segment{plural} of speech")
+        return "STATUS=" + "; ".join(parts)

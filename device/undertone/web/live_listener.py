@@ -11,8 +11,9 @@ from undertone import sources
 from undertone.events import Event, LiveStatus, Verdict
 from undertone.journal import JournalWriter
 from undertone.journal.sink import JournalSink
-from undertone.listener import Listener, SourceItem
+from undertone.listener import Listener, Sink, SourceItem
 from undertone.recognition.pipeline import Pipeline
+from undertone.recognition.stored_voice import Origin, VoiceSink, voice_path
 from undertone.web.models import Model, Settings
 
 _KEPT_EVENTS = 200
@@ -57,12 +58,13 @@ class LiveListener:
                 self.status = None
                 self.events.clear()
                 self._stop = Flag()
-                listener = Listener(
-                    Pipeline(model.classifier, threshold=settings.threshold),
-                    model.bundle.manifest,
-                    [journal, self],
-                    source.clock,
-                )
+                manifest = model.bundle.manifest
+                pipeline = Pipeline(model.classifier, threshold=settings.threshold, learns=True)
+                sinks: list[Sink] = [journal, self]
+                if model.classifier.knows_voices and not sample:
+                    origin = Origin.of(manifest, source.name, settings.gain_db, settings.channel)
+                    sinks.append(VoiceSink(pipeline, voice_path(source.name), origin))
+                listener = Listener(pipeline, manifest, sinks, source.clock)
                 arguments = (_until(self._stop, source.items), source.name)
                 self._thread = Thread(target=listener.run, args=arguments, daemon=True)
                 self._thread.start()

@@ -1,4 +1,5 @@
 import json
+import re
 import typing
 
 import click
@@ -6,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from undertone import cli, paths
+from undertone.cli import options
 from undertone.cli.options import known_settings
 from undertone.cli.settings import load_default_map
 from undertone.errors import ConfigError
@@ -143,6 +145,64 @@ def test_each_setting_can_come_from_the_file(config, tmp_path):
     assert {name: row["value"] for name, row in settings().items()} == values
 
 
+@pytest.mark.parametrize(
+    ("flags", "variables", "content"),
+    [
+        ((), {}, 'microphone = ["USB, 1", "Webcam"]\ngain_db = [6, -3.5]\nchannel = [1, 0]\n'),
+        (
+            (),
+            {
+                "UNDERTONE_MICROPHONE": "USB, 1\nWebcam",
+                "UNDERTONE_GAIN_DB": "6\n-3.5",
+                "UNDERTONE_CHANNEL": "1\n0",
+            },
+            "",
+        ),
+        (
+            (
+                *("--microphone", "USB, 1", "--microphone", "Webcam", "--gain-db", "6"),
+                *("--gain-db", "-3.5", "--channel", "1", "--channel", "0"),
+            ),
+            {},
+            "",
+        ),
+    ],
+)
+def test_there_may_be_several_microphones(config, flags, variables, content):
+    config(content)
+    found = settings(*flags, env=variables)
+    assert found["microphone"]["value"] == ["USB, 1", "Webcam"]
+    assert found["gain_db"]["value"] == [6.0, -3.5]
+    assert found["channel"]["value"] == [1, 0]
+    table = CliRunner().invoke(cli.undertone, ["config", *flags], env=variables).stdout
+    assert re.search("^microphone +USB, 1, Webcam  ", table, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("file", "variables", "flags", "expected"),
+    [
+        ({"microphone": ["A", "B"], "channel": [1, 0], "gain_db": [6, 0]}, {}, (), ("A", 1, 6.0)),
+        ({"microphone": "A", "channel": 1, "gain_db": 6}, {}, (), ("A", 1, 6.0)),
+        ({"microphone": ["A", "B"]}, {"UNDERTONE_MICROPHONE": "C\nD"}, (), ("C", None, 0.0)),
+        ({"microphone": ["A", "B"]}, {}, ("--microphone", "C"), ("C", None, 0.0)),
+        ({}, {"UNDERTONE_CHANNEL": "2\n3", "UNDERTONE_GAIN_DB": "-1\n3"}, (), (None, 2, -1.0)),
+    ],
+)
+def test_a_command_with_one_microphone_takes_the_first(file, variables, flags, expected):
+    found = []
+
+    @click.command()
+    @options.microphone
+    @options.channel
+    @options.gain_db
+    def command(microphone, channel, gain_db):
+        found.append((microphone, channel, gain_db))
+
+    done = CliRunner().invoke(command, flags, env=variables, default_map=file)
+    assert done.exit_code == 0, done.output
+    assert found == [expected]
+
+
 def test_a_file_may_speak_of_home(config, monkeypatch):
     monkeypatch.setenv("HOME", "/home/pi")
     config('journal = "~/heard"')
@@ -179,6 +239,15 @@ def test_the_file_reaches_the_commands_of_a_group(config, tmp_path):
         ("threads = [1]", ["threads must be a whole number", "[1]"]),
         ("threads.a = 1", ["threads must be a whole number", "a table"]),
         ("model = 5", ["model must be text"]),
+        ("model = ['a', 'b']", ["model must be text in quotes, not ['a', 'b']"]),
+        ("microphone = 5", ["microphone must be text in quotes, or a list of that, not 5"]),
+        ("microphone = ['USB', 5]", ["microphone must be text", "['USB', 5]"]),
+        ("microphone = []", ["microphone must be text", "not []"]),
+        ("microphone = [['USB']]", ["microphone must be text"]),
+        ("channel = [0, true]", ["channel must be a whole number"]),
+        ("channel = [0, -1]", ["channel", "range"]),
+        ("gain_db = [0, 100]", ["gain_db", "range"]),
+        ("source = ['mic', 'ftp://host/']", ["source: "]),
         ("model = 2026-11-21", ["model must be text"]),
         ("runtime = 'onnx'", ["runtime", "litert"]),
         ("threshold = 1.5", ["threshold", "range"]),

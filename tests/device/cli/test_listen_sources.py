@@ -77,7 +77,16 @@ def test_streams_are_listened_to_beside_microphones_that_are_asked_for() -> None
 
 @pytest.mark.parametrize("source", ["-", "talk.wav"])
 def test_a_file_or_a_pipe_is_no_live_source(source: str) -> None:
-    assert live("--source", source, UNDERTONE_MICROPHONE="A\nB") == []
+    assert live("--source", source, file={"microphone": ["A", "B"], "gain_db": [6, 0]}) == []
+
+
+def test_a_stream_is_listened_to_whatever_microphones_the_settings_have() -> None:
+    settings: dict[str, object] = {"microphone": ["A", "B"], "gain_db": [6, 0], "channel": [0, 1]}
+    assert live("--source", RADIO, file=settings) == [LiveSource(NetworkAddress(RADIO))]
+    assert live("--source", RADIO, "--source", "mic", file=settings)[:2] == [
+        LiveSource("A", 0, 6.0),
+        LiveSource("B", 1, 0.0),
+    ]
 
 
 @pytest.mark.parametrize(

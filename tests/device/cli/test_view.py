@@ -31,8 +31,22 @@ UNSURE = Verdict.of({"happy": 0.4, "sad": 0.6}, threshold=0.7)
 NARROW = Verdict.of(HAPPY.scores, reason="no sound above 4.8 kHz")
 
 
-def segment(verdict=HAPPY, duration_s=2.0):
-    return SegmentEnded.of(0.0, duration_s, -23.4, verdict, "model", "0" * 64)
+def segment(verdict=HAPPY, duration_s=2.0, source="USB mic"):
+    return SegmentEnded.of(0.0, duration_s, -23.4, verdict, "model", "0" * 64, source)
+
+
+def started(source):
+    return Started(moment(0.0), source, "ravdess8-compact", "0" * 64, "1")
+
+
+def status(source, level_dbfs=-20.0, speaking=False, verdict=None, clips=False):
+    return LiveStatus(1.0, 65.0, level_dbfs, clips, speaking, lambda: verdict, source)
+
+
+def picture(view):
+    shown = Console(file=io.StringIO(), width=80)
+    shown.print(view.render())
+    return shown.file.getvalue()
 
 
 def console():
@@ -79,43 +93,82 @@ def test_start_and_stop_need_no_line():
 def test_the_live_view_shows_the_current_emotion():
     shown = console()
     view = LiveView(shown, "USB mic")
-    view.handle(Started(moment(0.0), "USB mic", "ravdess8-compact", "0" * 64, "1"))
-    view.observe(LiveStatus(1.0, 65.0, -20.0, False, True, lambda: HAPPY))
+    view.handle(started("USB mic"))
+    view.observe(status("USB mic", speaking=True, verdict=HAPPY))
     view.handle(segment(UNSURE))
-    picture = Console(file=io.StringIO(), width=80)
-    picture.print(view.render())
-    text = picture.file.getvalue()
+    text = picture(view)
     view.close()
+    assert text.count("level") == 1
+    assert text.count("USB mic") == 1
     for word in ("USB mic", "ravdess8-compact", "1:05", "UNCERTAIN", "sad", "60%", "-20 dBFS"):
         assert word in text
 
 
 def test_the_live_view_says_why_it_is_uncertain():
     view = LiveView(console(), "USB mic")
-    view.observe(LiveStatus(1.0, 65.0, -20.0, False, True, lambda: NARROW))
-    picture = Console(file=io.StringIO(), width=80)
-    picture.print(view.render())
+    view.observe(status("USB mic", speaking=True, verdict=NARROW))
     view.close()
-    assert "UNCERTAIN  speaking  no sound above 4.8 kHz" in picture.file.getvalue()
+    assert "UNCERTAIN  speaking  no sound above 4.8 kHz" in picture(view)
 
 
 @pytest.mark.parametrize(("verdict", "shown"), [(EXCITED, True), (HAPPY, False)])
 def test_the_live_view_shows_the_activation_beside_the_emotion(verdict, shown):
     view = LiveView(console(), "USB mic")
-    view.observe(LiveStatus(1.0, 65.0, -20.0, False, True, lambda: verdict))
-    picture = Console(file=io.StringIO(), width=80)
-    picture.print(view.render())
+    view.observe(status("USB mic", speaking=True, verdict=verdict))
     view.close()
-    assert ("HAPPY  speaking  activation 64%" in picture.file.getvalue()) == shown
-    assert ("activation" in picture.file.getvalue()) == shown
+    assert ("HAPPY  speaking  activation 64%" in picture(view)) == shown
+    assert ("activation" in picture(view)) == shown
 
 
 def test_the_live_view_before_any_speech():
     view = LiveView(console(), "USB mic")
-    picture = Console(file=io.StringIO(), width=80)
-    picture.print(view.render())
     view.close()
-    assert "listening" in picture.file.getvalue()
+    assert "listening" in picture(view)
+    assert "0:00 listened" in picture(view)
+    assert picture(view).count("level") == 1
+
+
+@pytest.fixture
+def two():
+    """The view of two sources."""
+    view = LiveView(console(), "door, hall\x1b[2J")
+    for source in ("door", "hall\x1b[2J"):
+        view.handle(started(source))
+    yield view
+    view.close()
+
+
+def test_of_several_sources_each_line_of_a_segment_or_gap_names_one():
+    shown = console()
+    view = PlainView(shown)
+    for source in ("door", "hall\x1b[2J"):
+        view.handle(started(source))
+    view.handle(segment(source="hall\x1b[2J"))
+    view.handle(Gap(moment(0.0), 1600, "too slow", "door"))
+    first, second = shown.file.getvalue().splitlines()
+    assert "  hall�[2J  happy" in first
+    assert "  door  1600 samples" in second
+
+
+def test_of_several_sources_each_has_a_level(two):
+    two.observe(status("door", -20.0))
+    two.observe(status("hall\x1b[2J", -40.0, clips=True))
+    first, second = (line for line in picture(two).splitlines() if "level" in line)
+    assert "-20 dBFS  door" in first
+    assert "-40 dBFS  clipping  hall�[2J" in second
+
+
+def test_while_one_source_speaks_no_other_takes_its_place(two):
+    two.observe(status("door", speaking=True, verdict=HAPPY))
+    two.observe(status("hall", speaking=True, verdict=UNSURE))
+    two.handle(segment(UNSURE, source="hall"))
+    two.observe(status("hall"))
+    assert "HAPPY  door  speaking" in picture(two)
+    two.observe(status("door"))
+    assert "HAPPY  door  last segment" in picture(two)
+    two.observe(status("hall", speaking=True, verdict=UNSURE))
+    two.observe(status("door"))
+    assert "UNCERTAIN  hall  speaking" in picture(two)
 
 
 def test_the_summary_counts_verdicts():

@@ -9,11 +9,13 @@ import pytest
 import soundfile
 from msgspec import structs
 
+from undertone import sources
+from undertone.audio.files import read_blocks
 from undertone.cli import run, undertone
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.pipeline import Pipeline
-from undertone.recognition.stored_voice import Origin, VoiceSink, voice_path
+from undertone.recognition.stored_voice import Origin, VoiceSink, read, voice_path, voices_dir
 from undertone.recognition.voice import Voice
 from undertone.samples import clips
 
@@ -30,16 +32,30 @@ def call(tmp_path, monkeypatch, capsys):
     return call
 
 
+MICROPHONE = "USB\x1b[31m mic"
+
+
 @pytest.fixture
-def known(call, knowing):
-    """A minute's voice that was learnt from a microphone."""
-    classifier = Classifier(bundle.load(knowing))
-    origin = Origin.of(classifier.manifest, "USB\x1b[31m mic", 6.0, None)
-    pipeline = Pipeline(classifier)
-    sink = VoiceSink(pipeline, voice_path(), origin, clock=lambda: 1.8e9)
-    pipeline.voice = Voice((14.0, *[0.25] * 39), 1875)
-    sink.close()
-    return pipeline.voice
+def learn(call, knowing):
+    """Store a minute's voice that was learnt from a source; returns its file."""
+
+    def learn(source):
+        classifier = Classifier(bundle.load(knowing))
+        origin = Origin.of(classifier.manifest, source, 6.0, None)
+        pipeline = Pipeline(classifier)
+        path = voice_path(source)
+        sink = VoiceSink(pipeline, path, origin, clock=lambda: 1.8e9)
+        pipeline.voice = Voice((14.0, *[0.25] * 39), 1875)
+        sink.close()
+        return path
+
+    return learn
+
+
+@pytest.fixture
+def known(learn):
+    """The file of a voice that was learnt from a microphone."""
+    return learn(MICROPHONE)
 
 
 @pytest.fixture(scope="module")
@@ -60,46 +76,77 @@ def test_what_is_known_is_shown_in_a_few_lines(call, known):
     lines = dict(re.split(r" {2,}", line, maxsplit=1) for line in out.splitlines())
     assert lines["known"] == "60 s of speech"
     assert re.fullmatch(r"from 2027-01-1\d \d\d:\d\d to 2027-01-1\d \d\d:\d\d", lines["learnt"])
-    assert lines["source"] == "USB�[31m mic, gain 6 dB, the mean of all channels"
+    assert lines["source"] == "USB�[31m mic"
+    assert lines["input"] == "gain 6 dB, the mean of all channels"
     assert lines["level"].startswith("-57 dB")
-    assert lines["file"] == str(voice_path())
+    assert lines["file"] == str(known)
 
 
 def test_as_json_every_number_is_shown(call, known):
     status, out, _ = call("voice", "show", "--format", "json")
-    shown = json.loads(out)
     assert status == 0
-    assert shown["path"] == str(voice_path())
-    assert shown["known_s"] == 60.0
-    assert shown["stored"] == json.loads(voice_path().read_bytes())
+    stored = json.loads(known.read_bytes())
+    assert json.loads(out) == [{"path": str(known), "known_s": 60.0, "stored": stored}]
 
 
 def test_where_nothing_is_known_that_is_said(call):
     status, out, err = call("voice", "show")
     assert (status, out) == (0, "")
-    assert err == f"undertone: nothing is known of a voice: there is no {voice_path()}\n"
+    assert err == f"undertone: nothing is known of a voice: there is no file in {voices_dir()}\n"
     _, out, _ = call("voice", "show", "--format", "json")
-    assert json.loads(out) == {"path": str(voice_path()), "known_s": 0.0, "stored": None}
+    assert json.loads(out) == []
 
 
 def test_a_damaged_file_is_one_sentence(call, known):
-    voice_path().write_bytes(b"{}")
+    known.write_bytes(b"{}")
     status, out, err = call("voice", "show")
     assert (status, out) == (1, "")
     assert err.count("\n") == 1
-    assert "delete it with `undertone voice forget`" in err
+    assert f"{known} holds no voice" in err
+    assert "`undertone voice forget`" in err
     assert call("voice", "forget")[0] == 0
 
 
-def test_forgetting_deletes_the_file_and_says_so(call, known):
-    assert call("voice", "forget") == (0, f"deleted {voice_path()}\n", "")
-    assert not voice_path().exists()
-    again = f"nothing was known: there is no {voice_path()}\n"
+def test_the_voices_of_all_sources_are_shown_even_beside_a_damaged_file(call, known, learn):
+    learn("rtsp://camera/live").write_bytes(b"{}")
+    webcam = learn("Webcam")
+    status, out, err = call("voice", "show")
+    assert status == 1
+    assert re.findall(r"^source +(.*)$", out, re.MULTILINE) == ["USB�[31m mic", "Webcam"]
+    assert "rtsp-camera-live-" in err
+    _, out, _ = call("voice", "show", "--format", "json")
+    assert [each["path"] for each in json.loads(out)] == [str(known), str(webcam)]
+
+
+def test_forgetting_deletes_every_file_and_says_so(call, known, learn):
+    other = learn("Webcam")
+    left = voices_dir() / ".camera-01234567.json.part"
+    left.write_text("what a killed program left")
+    assert call("voice", "forget") == (0, f"deleted {known}\ndeleted {other}\n", "")
+    assert not [*voices_dir().iterdir()]
+    again = f"nothing was known: there is no file in {voices_dir()}\n"
     assert call("voice", "forget") == (0, again, "")
 
 
+def test_one_of_several_can_be_forgotten(call, known, learn):
+    other = learn("Webcam")
+    assert call("voice", "forget", "--source", "Webcam") == (0, f"deleted {other}\n", "")
+    assert [*voices_dir().iterdir()] == [known]
+    again = f"nothing was known: there is no {other}\n"
+    assert call("voice", "forget", "--source", "Webcam") == (0, again, "")
+
+
+def test_a_folder_that_cannot_be_read_is_not_taken_for_nothing_known(call, tmp_path):
+    voices_dir().parent.mkdir()
+    voices_dir().write_text("a file where the folder should be")
+    for subcommand in ("show", "forget"):
+        status, out, err = call("voice", subcommand)
+        assert (status, out) == (1, "")
+        assert "run this as the user who listens" in err
+
+
 def test_a_recording_neither_reads_nor_writes_it(call, known, knowing, tmp_path):
-    before = voice_path().read_bytes()
+    before = known.read_bytes()
     journals = []
     for journal in ("with", "without"):
         status, _, err = call(
@@ -109,9 +156,9 @@ def test_a_recording_neither_reads_nor_writes_it(call, known, knowing, tmp_path)
         (file,) = (tmp_path / journal).glob("*.jsonl")
         journals.append([json.loads(line) for line in file.read_text().splitlines()])
         if journal == "with":
-            assert voice_path().read_bytes() == before
+            assert known.read_bytes() == before
             call("voice", "forget")
-    assert not voice_path().exists()
+    assert not [*voices_dir().iterdir()]
     heard, anew = (
         [event["scores"] for event in events if "scores" in event] for events in journals
     )
@@ -128,3 +175,21 @@ def test_listening_to_a_recording_learns_within_it(call, knowing, tmp_path):
         event["scores"] for event in map(json.loads, out.splitlines()) if "scores" in event
     )
     assert first != pytest.approx(second, abs=0.01)
+
+
+def test_of_several_sources_each_has_a_voice_of_its_own(call, knowing, tmp_path, monkeypatch):
+    items = [
+        (name, block)
+        for name, clip in (("A", clips()[4]), ("B", clips()[0]), ("A", clips()[5]))
+        for block in read_blocks(str(clip))
+    ]
+    opened = sources.SeveralSources(("A", "B", "C"), items)
+    monkeypatch.setattr(sources, "open_several", lambda _: opened)
+    microphones = ["--microphone", "A", "--microphone", "B", "--microphone", "C"]
+    gains = ["--gain-db", 1, "--gain-db", 2, "--gain-db", 3]
+    assert call("listen", "--model", knowing, *microphones, *gains)[0] == 0
+    stored = {path: read(path) for path in voices_dir().iterdir()}
+    assert stored.keys() == {voice_path("A"), voice_path("B")}  # into C nobody spoke
+    assert stored[voice_path("A")].origin.gain_db == 1
+    assert stored[voice_path("B")].origin.gain_db == 2
+    assert stored[voice_path("A")].voice != stored[voice_path("B")].voice

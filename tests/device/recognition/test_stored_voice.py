@@ -4,6 +4,7 @@ import json
 import logging
 import multiprocessing
 import os
+import re
 import stat
 from dataclasses import replace
 
@@ -24,6 +25,7 @@ from undertone.recognition.stored_voice import (
     VoiceSink,
     forget,
     read,
+    voice_path,
 )
 from undertone.recognition.voice import Voice
 
@@ -307,3 +309,12 @@ def test_what_cannot_be_deleted_is_told(path):
     path.mkdir(parents=True)
     with pytest.raises(VoiceError, match="Can't delete"):
         forget(path)
+
+
+def test_every_source_has_a_file_of_its_own_whatever_its_name():
+    names = ["USB", "usb", "USB mic", "USB/mic", "..", "", "Küche", "x" * 300, "x" * 301, "\udcff"]
+    paths = {voice_path(name) for name in names}
+    assert len(paths) == len(names)
+    assert len({path.parent for path in paths}) == 1
+    assert all(re.fullmatch(r"[a-z0-9-]{8,49}\.json", path.name) for path in paths)
+    assert voice_path("USB mic").name.startswith("usb-mic-")

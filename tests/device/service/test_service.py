@@ -465,6 +465,26 @@ def test_the_status_counts_and_names_no_emotion():
     ]
 
 
+def test_the_status_names_all_sources_and_those_that_are_lost():
+    started = [
+        Started(moment(0.0), source, "model", "0" * 64, "1") for source in ("USB", "Webcam", "Door")
+    ]
+    missing = SourceLost(moment(0.0), "Door", "it was missing at the start")
+    lost = [SourceLost(moment(1.0), source, "no samples") for source in ("USB", "Webcam")]
+    back = [SourceBack(moment(2.0), source, 3.0) for source in ("Webcam", "Door", "USB")]
+    door = "Door is lost (it was missing at the start)"
+    usb, webcam = "USB is lost (no samples)", "Webcam is lost (no samples)"
+    assert Told().after(*started, SEGMENT, missing, *lost, *back) == [
+        ("STATUS=Listening to USB, Webcam, Door: 1 segment of speech",),
+        (f"STATUS=Listening to USB, Webcam: 1 segment of speech; {door}",),
+        (f"STATUS=Listening to Webcam: 1 segment of speech; {door}; {usb}",),
+        (f"STATUS={door}; {usb}; {webcam}",),
+        (f"STATUS=Listening to Webcam: 1 segment of speech; {door}; {usb}",),
+        (f"STATUS=Listening to Webcam, Door: 1 segment of speech; {usb}",),
+        ("STATUS=Listening to USB, Webcam, Door: 1 segment of speech",),
+    ]
+
+
 @pytest.mark.parametrize(
     ("reason", "message"),
     [

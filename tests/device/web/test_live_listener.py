@@ -1,13 +1,23 @@
 """The server's own listening: one at a time, and the journal is whole when it ends."""
 
 import json
+import shutil
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
+from undertone import sources
+from undertone.audio.block import Block
+from undertone.audio.files import read_blocks
 from undertone.errors import JournalError, UndertoneError
-from undertone.journal import JournalLimits, JournalWriter
+from undertone.journal import JournalLimits, JournalWriter, to_line
+from undertone.recognition import bundle
+from undertone.recognition.stored_voice import read, voice_path, voices_dir
+from undertone.samples import clips
 from undertone.web.live_listener import LiveListener
 from undertone.web.models import Model, Settings, open_models
 
@@ -85,3 +95,56 @@ def test_without_a_microphone_the_journal_is_free_again(settings: Settings, mode
     assert not listener.listening
     JournalWriter(settings.journal).close()
     listener.stop()
+
+
+@pytest.fixture
+def knowing(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    """A model that knows voices, and an empty state folder."""
+    monkeypatch.setenv("UNDERTONE_STATE", str(tmp_path / "state"))
+    packaged = bundle.load("ravdess8-tiny")
+    folder = tmp_path / "knowing"
+    shutil.copytree(packaged.folder, folder)
+    normalization = structs.replace(packaged.manifest.normalization, voice_prior_frames=200.0)
+    manifest = structs.replace(packaged.manifest, name="knowing", normalization=normalization)
+    (folder / bundle.MANIFEST_FILE).write_bytes(bundle.manifest_json(manifest))
+    return open_models(replace(settings, model=str(folder))).default
+
+
+def listen(settings: Settings, model: Model, *, sample: bool) -> list[dict[str, float]]:
+    """The scores of what is said into the microphone, or of the sample: one clip, spoken twice."""
+    ended = threading.Event()
+
+    def speech() -> Iterator[Block]:
+        for start_s in (0.0, 10.0):
+            for block in read_blocks(str(clips()[4])):
+                yield replace(block, time_s=start_s + block.time_s)
+        ended.set()
+
+    listener = LiveListener()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "open_microphone", lambda *_: sources.Source("USB", speech()))
+        patch.setattr(sources, "packaged_sample", lambda *_: sources.Source("sample", speech()))
+        listener.start(settings, model, sample=sample)
+    assert ended.wait(60)
+    listener.stop()
+    events = [json.loads(to_line(event)) for event in listener.events]
+    return [event["scores"] for event in events if event["event"] == "segment"]
+
+
+def test_it_learns_the_voice_and_knows_it_the_next_time(settings: Settings, knowing: Model) -> None:
+    settings = replace(settings, gain_db=6.0, channel=1)
+    listen(settings, knowing, sample=False)
+    stored = read(voice_path("USB"))
+    assert stored is not None
+    assert (stored.origin.source, stored.origin.gain_db, stored.origin.channel) == ("USB", 6.0, 1)
+    listen(settings, knowing, sample=False)
+    again = read(voice_path("USB"))
+    assert again is not None
+    assert again.since == stored.since
+    assert again.known_s > stored.known_s
+
+
+def test_the_sample_is_learnt_within_it_and_not_stored(settings: Settings, knowing: Model) -> None:
+    first, second = listen(settings, knowing, sample=True)
+    assert first != pytest.approx(second, abs=0.01)
+    assert not voices_dir().exists()

@@ -1,9 +1,12 @@
 """The command tune, on a miniature RAVDESS whose actors all have the same voices."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from miniature import SPACE, assert_drawn, train
@@ -42,11 +45,15 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def tune(corpus: Path, *args: object) -> int:
-    return train(
+def command(corpus: Path, *args: object) -> list[object]:
+    return [
         "tune", "--recipe", corpus / "mini.toml", "--space", corpus / "mine.toml", "--jobs", 1,
         "--data", corpus / "data", "--cache", corpus / "cache", "--runs", corpus / "runs", *args,
-    )  # fmt: skip
+    ]  # fmt: skip
+
+
+def tune(corpus: Path, *args: object) -> int:
+    return train(*command(corpus, *args))
 
 
 def test_without_a_space_that_of_the_recipe_is_taken(
@@ -120,6 +127,97 @@ def test_a_search_trains_continues_and_leaves_its_best_recipe(
     assert "2 of 2 trials are finished; nothing is left to do" in capsys.readouterr().out
     assert tune(corpus, "--trials", 9, "--budget-minutes", 1e-9) == 0
     assert "2 of 9 trials are finished: the same command continues" in capsys.readouterr().out
+
+
+PROGRAM = """
+import sys
+from functools import partial
+from undertone.cli import run
+from undertone_training.cli import undertone_train
+from undertone_training.learning.trainer import Trainer
+from undertone_training.search import study
+
+study.Search = partial(study.Search, heartbeat_s=1, grace_s=10)
+real, number, waits_before = Trainer.train, 0, int(sys.argv[1])
+
+def train(trainer, training, **others):
+    global number
+    number += 1
+    print("trains", "/".join(training.run.folder.parts[-3:-1]), flush=True)
+    if number == waits_before:
+        sys.stdin.readline()
+    real(trainer, training, **others)
+
+Trainer.train = train
+sys.exit(run(undertone_train, "undertone-train", sys.argv[2:]))
+"""
+
+
+def test_the_trial_of_a_killed_process_is_retried_by_another_in_one_postgresql_database(
+    corpus: Path, tmp_path: Path, postgres: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = postgres.address(postgres.database(), "guarded")
+    args = command(corpus, "--trials", 1, "--study", tmp_path / "shared", "--storage", address)
+
+    def process(waits_before: int) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *map(str, [waits_before, *args])],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PGPASSWORD": "right"},
+        )  # fmt: skip
+
+    killed = process(waits_before=2)
+    assert killed.stdout
+    assert killed.stdout.readline() == "trains mini-000/development-1\n"
+    other = process(waits_before=0)
+    assert killed.stdout.readline() == "trains mini-000/development-2\n"
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    said, errors = other.communicate(timeout=300)
+    assert other.returncode == 0, errors
+    trained = [line for line in said.splitlines() if line.startswith("trains ")]
+    assert trained == [f"trains mini-000/development-{fold}" for fold in (2, 3, 4)]
+    assert "1 of 1 trials" in said
+    # another machine, with a folder of its own, has the same best recipe
+    elsewhere = tmp_path / "elsewhere" / "shared"
+    address = address.replace("guarded@", "guarded:right@")
+    assert tune(corpus, "--trials", 1, "--study", elsewhere, "--storage", address) == 0
+    output = capsys.readouterr()
+    assert "right" not in output.out + output.err
+    best = (elsewhere / "best.toml").read_text()
+    assert best == (tmp_path / "shared" / "best.toml").read_text()
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["best.toml", "history.png"]
+    assert said.splitlines()[-1].endswith(output.out.splitlines()[-1].partition(": ")[2])
+    # so has a dry run, which leaves a database without the search as it is
+    assert tune(corpus, "--trials", 1, "--study", elsewhere, "--storage", address, "--dry-run") == 0
+    assert "1 of 1 trials are finished; nothing is left to do" in capsys.readouterr().out
+    empty = postgres.address(postgres.database())
+    assert tune(corpus, "--trials", 2, "--storage", empty, "--dry-run") == 0
+    assert "0 of 2 trials are finished" in capsys.readouterr().out
+    assert postgres.tables(empty) == 0
+
+
+def test_a_database_that_cannot_be_used_ends_the_program(
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("UNDERTONE_STORAGE", "postgresql://me:secret@127.0.0.1:1/searches")
+    for more in ((), ("--dry-run",)):
+        assert tune(corpus, "--study", tmp_path / "study", *more) == 1
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert said.startswith(
+            "undertone-train: postgresql://me@127.0.0.1:1/searches can't be used"
+        )
+
+
+def test_without_psycopg_the_extra_is_named(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    assert tune(corpus, "--storage", "postgresql://me@host/searches") == 1
+    assert "run pip install 'undertone[cluster]'" in capsys.readouterr().err
 
 
 def test_without_optuna_the_extra_is_named(corpus: Path) -> None:
