@@ -1,6 +1,7 @@
 """What the options of ``undertone listen`` make of several sources."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -56,7 +57,10 @@ def test_several_microphones_have_a_gain_and_a_channel_each_or_all_the_same() ->
 
 def test_a_variable_has_one_a_line_and_the_file_one_or_a_list() -> None:
     expected = [LiveSource("USB: Audio, 1", None, 1.0), LiveSource("B", None, 2.0)]
-    variables = {"UNDERTONE_MICROPHONE": "USB: Audio, 1\nB", "UNDERTONE_GAIN_DB": "1\n2"}
+    variables: dict[str, Any] = {
+        "UNDERTONE_MICROPHONE": "USB: Audio, 1\nB",
+        "UNDERTONE_GAIN_DB": "1\n2",
+    }
     assert live(**variables) == expected
     assert live(file={"microphone": ["USB: Audio, 1", "B"], "gain_db": [1, 2]}) == expected
     assert live(file={"microphone": "B", "gain_db": 2}) == expected[1:]
