@@ -13,7 +13,7 @@ import undertone
 from undertone.audio.address import NetworkAddress
 from undertone.errors import ServiceError
 from undertone.service import install as installing
-from undertone.service.unit import LISTEN_SECRETS, NAME, Unit
+from undertone.service.unit import LISTEN_SECRETS, NAME, Unit, default_source
 
 _PROGRAM = Path(sysconfig.get_path("scripts"), "undertone")
 
@@ -41,8 +41,7 @@ def _arguments(
     context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Check the options of ``listen`` now, before the service fails at each start."""
-    source = _source(value)
-    if isinstance(source, NetworkAddress) and source.has_secrets:
+    if any(isinstance(each, NetworkAddress) and each.has_secrets for each in _sources(value)):
         raise click.BadParameter(
             "every user of this machine can read a unit, and this address may have a password in "
             f"it: write UNDERTONE_SOURCE='...' into {LISTEN_SECRETS} and use --network instead."
@@ -52,13 +51,13 @@ def _arguments(
     return value
 
 
-def _source(arguments: Iterable[str]) -> str:
+def _sources(arguments: tuple[str, ...]) -> tuple[str, ...]:
     """What ``listen`` would listen to."""
     from undertone.cli.listen import command as listen
 
-    context = listen.make_context("undertone listen", ["--source", "mic", *arguments])
-    source: str = context.params["source"]
-    return source
+    words = [*default_source(arguments), *arguments]
+    sources: tuple[str, ...] = listen.make_context("undertone listen", words).params["source"]
+    return sources
 
 
 @command.command(
@@ -104,7 +103,7 @@ def install(dry_run: bool, publish: bool, network: bool, arguments: tuple[str, .
     if not dry_run:
         options = [*["--publish"] * publish, *["--network"] * network]
         _require_root("install", *options, *(["--", *arguments] if arguments else []))
-    network = network or isinstance(_source(arguments), NetworkAddress)
+    network = network or any(isinstance(each, NetworkAddress) for each in _sources(arguments))
     unit = Unit(_PROGRAM, arguments, network=network)
     _perform(installing.install_steps(unit, with_user=not installing.user_exists()), dry_run)
     if publish:

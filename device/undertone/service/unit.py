@@ -35,7 +35,7 @@ class Unit:
 
 def text(unit: Unit) -> str:
     """The unit file.  Raises ValueError if a path or an argument contains a control character."""
-    source = () if unit.network else ("--source", "mic")
+    source = () if unit.network else default_source(unit.arguments)
     words = (str(unit.executable), "listen", *source, *unit.arguments)
     return _TEMPLATE.format(
         ordering=_ONLINE if unit.network else "After=sound.target",
@@ -46,6 +46,12 @@ def text(unit: Unit) -> str:
         name=NAME,
         hardened=_HARDENED,
     )
+
+
+def default_source(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """The microphone, never a demonstration, unless ``arguments`` name a source."""
+    named = any(word == "--source" or word.startswith("--source=") for word in arguments)
+    return () if named else ("--source", "mic")
 
 
 def publish_text(executable: Path) -> str:

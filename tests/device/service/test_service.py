@@ -147,6 +147,17 @@ def test_a_listener_to_a_stream_has_the_network():
     assert f"ExecStart={program} listen --source rtsp://camera.local:554/live" in lines
 
 
+def test_a_unit_has_one_source():
+    program = Path(sys.executable).with_name("undertone")
+    assert f"ExecStart={program} listen --source /srv/talk.wav" in lines_for(
+        "--", "--source", "/srv/talk.wav"
+    )
+    several = lines_for("--", "--microphone", "USB", "--microphone", "Webcam")
+    assert (
+        f"ExecStart={program} listen --source mic --microphone USB --microphone Webcam" in several
+    )
+
+
 def test_an_address_with_a_password_is_read_from_a_file_and_never_in_the_unit():
     lines = lines_for("--network")
     program = Path(sys.executable).with_name("undertone")
