@@ -266,7 +266,6 @@ def accuracy(models: Sequence[Model], references: Mapping[str, Any]) -> str:
     caveats = macros("caveats.md")
     within = [each for each in models if each.is_of_one_corpus]
     ours = [row for each in within for row in _compared(each.figures, each.name)]
-    development = models[0].facts.development
     blocks = [
         "## New speakers",
         table(
@@ -290,7 +289,12 @@ def accuracy(models: Sequence[Model], references: Mapping[str, Any]) -> str:
         ),
         *_conditions(models),
         "## How far these figures can be trusted",
-        caveats.selection(development) if development else "",
+        *(
+            f"{', '.join(f'`{one.name}`' for one in models if one.facts.development == each)}: "
+            f"{caveats.selection(each)}"
+            for each in dict.fromkeys(one.facts.development for one in models)
+            if each
+        ),
         *(f"`{each.name}`: {caveats.speakers(each.breakdown)}" for each in models),
         *_elsewhere(models),
         *_instead(references),

@@ -14,7 +14,12 @@ from undertone_training.report.breakdown import read_breakdown
 from undertone_training.report.card import model_card
 from undertone_training.report.facts import Development, Facts
 
-DEVELOPMENT = Development(("ab" * 32,), 77, ("It was another recipe.",))
+DEVELOPMENT = Development(
+    ("ab" * 32,),
+    77,
+    "the same folds that the speaker-independent figures come from",
+    ("It was another recipe.",),
+)
 MANIFEST: dict[str, Any] = {
     "name": "ravdess8-compact",
     "version": "1",
@@ -32,6 +37,8 @@ MANIFEST: dict[str, Any] = {
     "window": {"frames": 96, "hop": 32, "vocal_tracts": [0.92, 1.08]},
     "temperature": 1.23,
     "confidence_threshold": 0.42,
+    "needed_share": 0.6,
+    "normalization": {"voice_prior_frames": 0.0},
     "training": {
         "corpora": ["nemo", "ravdess"],
         "train_speakers": ["03", "04"],
@@ -175,3 +182,25 @@ def test_a_key_that_is_missing_is_named(report: tuple[Path, dict[str, Any]]) -> 
 
     with pytest.raises(UndefinedError, match="commit"):
         model_card({**without, "figures": report[1]}, report[0])
+
+
+def test_the_card_of_several_corpora_says_what_is_different(
+    report: tuple[Path, dict[str, Any]],
+) -> None:
+    training = {**MANIFEST["training"], "validation_speakers": []}
+    plain = card(report, training=training)
+    of_several = card(
+        report,
+        training={**training, "recipe": {"name": "everyday", "beside": ["nemo"]}},
+        needed_share=0.4,
+        normalization={"voice_prior_frames": 200.0},
+    )
+    for sentence in (
+        "without anything above 3.2 kHz it is *uncertain*",
+        "the mean frame of at most a minute of its speech, is subtracted",
+        "the predictions for each corpus by networks that were trained on the others",
+        "It learnt from nEMO",
+    ):
+        assert sentence in of_several
+        assert sentence not in plain
+    assert "North American voices" not in of_several

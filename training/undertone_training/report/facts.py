@@ -11,13 +11,15 @@ class Development(Strict, frozen=True):
     """How the weights were made.
 
     model_sha256: the models that this holds for.
-    variants_judged: about how many variants were tested on the folds whose figures are reported.
+    variants_judged: about how many variants were tested before the best was kept; judged_on: on
+        what, which is also what figures are reported for.
     not_reproducible: why the command and the commit on the card give different weights, each
         reason in a sentence or more; empty if they give these weights.
     """
 
     model_sha256: tuple[str, ...]
     variants_judged: int
+    judged_on: str
     not_reproducible: tuple[str, ...] = ()
 
 
@@ -66,21 +68,25 @@ class IndependentTest(Strict, frozen=True):
 
 
 class Facts(Strict, frozen=True):
-    """What is known about one model or about several; None: nothing."""
+    """What is known about one model; None: nothing."""
 
     development: Development | None = None
     independent: IndependentTest | None = None
 
-    def of(self, model_sha256: str) -> "Facts":
-        """Only what is true of the model with this SHA-256."""
-        development, independent = self.development, self.independent
-        if development and model_sha256 not in development.model_sha256:
-            development = None
-        if independent and model_sha256 != independent.model_sha256:
-            independent = None
-        return Facts(development, independent)
+
+class KnownFacts(Strict, frozen=True):
+    """What is known about several models: the content of the file."""
+
+    development: tuple[Development, ...] = ()
+    independent: tuple[IndependentTest, ...] = ()
+
+    def of(self, model_sha256: str) -> Facts:
+        """What is true of the model with this SHA-256."""
+        made = (each for each in self.development if model_sha256 in each.model_sha256)
+        tested = (each for each in self.independent if model_sha256 == each.model_sha256)
+        return Facts(next(made, None), next(tested, None))
 
 
-def load(path: Path) -> Facts:
+def load(path: Path) -> KnownFacts:
     """Read the file; raises OSError, and msgspec.DecodeError for what does not fit."""
-    return msgspec.toml.decode(path.read_bytes(), type=Facts)
+    return msgspec.toml.decode(path.read_bytes(), type=KnownFacts)
