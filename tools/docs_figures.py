@@ -320,8 +320,8 @@ def _conditions(models: Sequence[Model]) -> Iterator[str]:
     yield macros("caveats.md").conditions()
     yield (
         "CASIA is Chinese, ASED Amharic, nEMO Polish and CREMA-D English, here without anything "
-        "above 5.5 kHz. No stage of a model's training saw a corpus in its rows, and nothing was "
-        "chosen by CASIA and ASED."
+        "above 5.5 kHz. No stage of a model's training saw a corpus in its rows. Nothing of the "
+        "`ravdess8` models was chosen by CASIA and ASED; some of the others was (see below)."
     )
     for folder in sorted(HELD_OUT.glob("*")):
         yield (
