@@ -116,14 +116,18 @@ class MadeMicrophones:
         return (self._folder / "closed").exists()
 
 
+_READER = b"undertone.audio.microphone_reader"
+
+
 def readers() -> list[int]:
-    """The processes that this one has started, with those that have ended unnoticed."""
+    """The processes that this one has started to read microphones, and that have not ended."""
     found = []
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
             text = status.read_text()
+            command = (status.parent / "cmdline").read_bytes()
         except OSError:  # it has ended
             continue
-        if f"PPid:\t{os.getpid()}\n" in text:
+        if f"PPid:\t{os.getpid()}\n" in text and _READER in command:
             found.append(int(status.parent.name))
     return found
