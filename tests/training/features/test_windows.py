@@ -24,7 +24,7 @@ from undertone_training.features.windows import (
     voice_in,
     windows_of,
 )
-from undertone_training.recipe import Recipe
+from undertone_training.recipe import Recipe, Regularization
 
 
 def features_of(number: int, classifier: Classifier) -> ClipFeatures:
@@ -119,6 +119,8 @@ def test_of_nothing_heard_nothing_is_known(knowing: Classifier) -> None:
 def test_the_normalization_says_how_much_a_voice_counts(knowing: Classifier) -> None:
     clips = [features_of(number, knowing) for number in range(2)]
     for prior in (0.0, 150.0):
-        found = fit_normalization(clips, Recipe("mine", voice_prior_frames=prior))
+        known = Regularization(known_clips=(0, 2) if prior else (0,))
+        recipe = Recipe("mine", voice_prior_frames=prior, regularization=known)
+        found = fit_normalization(clips, recipe)
         assert found.voice_prior_frames == prior
         assert found.mean[0] == pytest.approx(0, abs=1e-4)  # of the energy, without its mean
