@@ -20,14 +20,6 @@ from undertone.sources import LiveSource, SeveralSources, open_several
 LIMIT_S = 60.0
 
 
-@pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeMicrophones:
-    microphones = MadeMicrophones(tmp_path)
-    for name, value in microphones.env.items():
-        monkeypatch.setenv(name, value)
-    return microphones
-
-
 def items_of(sources: SeveralSources) -> Iterator[tuple[str, SourceItem]]:
     """What they yield but for CaughtUp and Idle; a wait in vain fails the test."""
     end_s = time.monotonic() + LIMIT_S

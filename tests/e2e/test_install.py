@@ -186,8 +186,8 @@ def test_the_reference_kernels_give_the_golden_outputs(installed: Installed) -> 
     assert heard.keys() == golden.keys()
     for name, clips in heard.items():
         assert clips.keys() == golden[name]["probabilities"].keys()
-        # the runtimes round the means in the everyday networks differently, by a step or two
-        tolerance = 0.06 if name.startswith("everyday") else 1e-4
+        # one value of one clip differs by a step in tflite-runtime: by 0.00095 of a probability
+        tolerance = 1e-3 if name == "everyday-tiny" else 1e-4
         for clip, probabilities in clips.items():
             expected = golden[name]["probabilities"][clip]
             assert probabilities == pytest.approx(expected, abs=tolerance)

@@ -26,6 +26,7 @@ from undertone_training.evaluation.conditions import load_reports
 from undertone_training.evaluation.false_alarms import NoiseReport
 from undertone_training.evaluation.results import Pooled, file_name
 from undertone_training.evaluation.test_clips import (
+    RunTest,
     cross_corpus_tests,
     foreign,
     held_out_tests,
@@ -95,9 +96,14 @@ class Fit:
     folds: tuple["Fit", ...] = ()
 
     @property
+    def name(self) -> str:
+        """Of the recipe and the split."""
+        return f"{self.recipe.name} {self.split.name}"
+
+    @property
     def title(self) -> str:
         """As on the progress bar."""
-        return f"fit {self.recipe.name} {self.split.name}"
+        return f"fit {self.name}"
 
     @property
     def needs(self) -> Sequence[Stage]:
@@ -172,14 +178,28 @@ class Quantize:
     @property
     def title(self) -> str:
         """With the split, or the number of folds."""
-        first, *others = self.fits
-        what = f"{1 + len(others)} folds" if others else first.split.name
-        return f"quantize {first.recipe.name} {what}"
+        several = f"{self.first.recipe.name} {len(self.fits)} folds"
+        return f"quantize {several if len(self.fits) > 1 else self.first.name}"
 
     @property
     def needs(self) -> Sequence[Stage]:
         """The trainings."""
         return self.fits
+
+    @property
+    def first(self) -> Fit:
+        """The first training, or the only one; all are of one recipe."""
+        return self.fits[0]
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs of the trainings."""
+        return [fit.result for fit in self.fits]
+
+    def tests(self) -> list[RunTest]:
+        """Each run on the clips that it held out."""
+        tests, _ = held_out_tests(self.runs, self.context.clips)
+        return tests
 
     @property
     def done(self) -> bool:
@@ -200,13 +220,12 @@ class Quantize:
                 raise PromotionError(
                     f"{run.folder} can't be quantised, as a bundle must be: {reason}."
                 )
-        return f"{self.fits[0].recipe.name}: {len(missing)} int8 models"
+        return f"{self.first.recipe.name}: {len(missing)} int8 models"
 
     def _missing(self) -> list[Run]:
-        runs = [fit.result for fit in self.fits]
         return [
             run
-            for run in runs
+            for run in self.runs
             if not _in_order(run.model, run.tflite, run.folder / "quantization.json")
         ]
 
@@ -245,17 +264,15 @@ class EvaluateFolds:
         from undertone_training.report.evaluations import report_whole_clips
 
         trainer = self.context.trainer
-        runs = [fit.result for fit in self.quantized.fits]
-        tests, _ = held_out_tests(runs, self.context.clips)
-        calibrate(runs, from_cache(trainer.clips, trainer.features))
-        report_whole_clips(self.folder, tests, trainer.features)
+        calibrate(self.quantized.runs, from_cache(trainer.clips, trainer.features))
+        report_whole_clips(self.folder, self.quantized.tests(), trainer.features)
         pooled = Pooled.load(self.folder / "report" / f"{file_name(self.protocol)}.json")
         figures = ", ".join(f"{form} {percent(f.uar.mean)}" for form, f in pooled.forms.items())
         return f"{self._recipe.name} {pooled.protocol}: UAR {figures}"
 
     @property
     def _recipe(self) -> Recipe:
-        return self.quantized.fits[0].recipe
+        return self.quantized.first.recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,10 +306,8 @@ class EvaluateLive:
         from undertone_training.evaluation.backgrounds import backgrounds
         from undertone_training.report.evaluations import report_live
 
-        runs = [fit.result for fit in self.tested.quantized.fits]
-        tests, _ = held_out_tests(runs, self.context.clips)
-        behind = backgrounds(*self._sounds(), seed=0)
-        report_live(self.tested.folder, tests, behind, self.context.trainer.features.progress)
+        tests, progress = self.tested.quantized.tests(), self.context.trainer.features.progress
+        report_live(self.tested.folder, tests, backgrounds(*self._sounds(), seed=0), progress)
         return f"{self.tested.folder.name} live: {len(list(self._conditions()))} conditions"
 
     def _sounds(self) -> tuple[Sequence[Path], Sequence[Clip]]:
@@ -317,7 +332,7 @@ class EvaluateNoise:
     @property
     def title(self) -> str:
         """With the protocol."""
-        return f"evaluate {self._fit.recipe.name} {self._fit.split.name} noise"
+        return f"evaluate {self.quantized.first.name} noise"
 
     @property
     def needs(self) -> Sequence[Stage]:
@@ -327,26 +342,23 @@ class EvaluateNoise:
     @property
     def done(self) -> bool:
         """Whether there is a report of this int8 model."""
+        run = self.quantized.first.result
         try:
-            report = NoiseReport.load(self._fit.result.report)
+            report = NoiseReport.load(run.report)
         except (FileNotFoundError, RunError):
             return False
-        return report.model_sha256 == _sha256(self._fit.result)
+        return report.model_sha256 == _sha256(run)
 
     def run(self) -> str:
         """Play every sound without speech."""
         from undertone_training.report.evaluations import report_noise
 
-        name, context = self._fit.recipe.name, self.context
-        progress = context.trainer.features.progress
-        _, report = report_noise(self._fit.result, context.data, f"{name} noise", progress)
+        fit, progress = self.quantized.first, self.context.trainer.features.progress
+        name = fit.recipe.name
+        _, report = report_noise(fit.result, self.context.data, f"{name} noise", progress)
         false = sum(each.segments for each in report.sounds)
         minutes = sum(each.duration_s for each in report.sounds) / 60
         return f"{name} noise: {false} false segments in {minutes:.0f} min"
-
-    @property
-    def _fit(self) -> Fit:
-        return self.quantized.fits[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -360,7 +372,7 @@ class EvaluateElsewhere:
     @property
     def title(self) -> str:
         """With the protocol."""
-        return f"evaluate {self._fit.recipe.name} {self._fit.split.name} cross-corpus"
+        return f"evaluate {self.quantized.first.name} cross-corpus"
 
     @property
     def needs(self) -> Sequence[Stage]:
@@ -371,7 +383,8 @@ class EvaluateElsewhere:
     def done(self) -> bool:
         """Whether there is a report of this int8 model on these corpora."""
         try:
-            reports = load_reports(self._fit.result.report, _sha256(self._fit.result))
+            run = self.quantized.first.result
+            reports = load_reports(run.report, _sha256(run))
         except RunError:
             return False
         report = reports.get("cross-corpus")
@@ -381,16 +394,12 @@ class EvaluateElsewhere:
         """Test on a sample of each corpus."""
         from undertone_training.report.evaluations import report_cross_corpus
 
-        run, trainer = self._fit.result, self.context.trainer
+        run, trainer = self.quantized.first.result, self.context.trainer
         tests = cross_corpus_tests([run], trainer.clips, self.corpora)
         notes = [note for test in tests if (note := sample_note(test.clips, CROSS_CORPUS_CLIPS))]
         tests = [replace(test, clips=sampled(test.clips, CROSS_CORPUS_CLIPS)) for test in tests]
         report_cross_corpus(run.folder.parent, tests, trainer.features, notes)
-        return f"{self._fit.recipe.name} cross-corpus: {', '.join(self.corpora)}"
-
-    @property
-    def _fit(self) -> Fit:
-        return self.quantized.fits[0]
+        return f"{self.quantized.first.recipe.name} cross-corpus: {', '.join(self.corpora)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -409,7 +418,7 @@ class Promote:
     @property
     def title(self) -> str:
         """With the name of the bundle."""
-        return f"promote {self._fit.recipe.name} {self._fit.split.name} as {self.name}"
+        return f"promote {self.quantized.first.name} as {self.name}"
 
     @property
     def needs(self) -> Sequence[Stage]:
@@ -419,7 +428,7 @@ class Promote:
     @property
     def done(self) -> bool:
         """Whether the bundle is of this int8 model, and newer than every report on it."""
-        manifest, run = self.folder / MANIFEST_FILE, self._fit.result
+        manifest, run = self.folder / MANIFEST_FILE, self.quantized.first.result
         try:
             made_of = msgspec.json.decode(manifest.read_bytes())["model_sha256"]
         except (OSError, msgspec.DecodeError, KeyError, TypeError):
@@ -438,15 +447,11 @@ class Promote:
 
     def run(self) -> str:
         """Check it and write it; raises PromotionError if int8 lost too much."""
-        found = candidate(self._fit.result, self.evidence.folder)
+        found = candidate(self.quantized.first.result, self.evidence.folder)
         fidelity = found.fidelity(self.context.clips, self.context.trainer.features)
         bundle = found.bundle(self.name, fidelity)
         found.write(bundle, self.folder)
         return f"{self.folder}: {len(bundle.model) / 1024:.1f} KB"
-
-    @property
-    def _fit(self) -> Fit:
-        return self.quantized.fits[0]
 
 
 def stages_of(

@@ -8,6 +8,7 @@ import streamlit as st
 
 from undertone.emotions import COLOURS, colour
 from undertone.events import SegmentEnded, Verdict
+from undertone.journal.summary import Summary
 from undertone.support.printable import printable
 from undertone.support.svg import add, picture, written
 
@@ -128,6 +129,23 @@ def metrics(values: Mapping[str, str]) -> None:
     with st.container(horizontal=True):
         for name, value in values.items():
             st.metric(name, value)
+
+
+def totals_of(summary: Summary, segments: str, more: Mapping[str, str] | None = None) -> None:
+    """Show the totals of a summary, and ``more`` metrics before the activation.
+
+    segments: what the number of segments is called.
+    """
+    speech_min = sum(tally.speech_s for tally in summary.verdicts.values()) / 60
+    shown = {
+        segments: f"{summary.segments:,}",
+        "minutes of speech": f"{speech_min:,.0f}",
+        "hours listened": f"{summary.listened_s / 3600:,.1f}",
+        **(more or {}),
+    }
+    if summary.activation is not None:
+        shown["mean activation"] = f"{summary.activation:.0%}"
+    metrics(shown)
 
 
 def status(dot: str, text: str) -> None:

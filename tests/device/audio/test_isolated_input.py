@@ -21,14 +21,6 @@ from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissing
 LIMIT_S = 60.0
 
 
-@pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeMicrophones:
-    microphones = MadeMicrophones(tmp_path)
-    for name, value in microphones.env.items():
-        monkeypatch.setenv(name, value)
-    return microphones
-
-
 Chunk = tuple[bytes, int, bool]
 
 

@@ -2,12 +2,10 @@
 
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
 import soundfile
-from msgspec import structs
 
 from undertone import sources
 from undertone.audio.files import read_blocks
@@ -36,11 +34,11 @@ MICROPHONE = "USB\x1b[31m mic"
 
 
 @pytest.fixture
-def learn(call, knowing):
+def learn(call, voice_bundle):
     """Store a minute's voice that was learnt from a source; returns its file."""
 
     def learn(source):
-        classifier = Classifier(bundle.load(knowing))
+        classifier = Classifier(bundle.load(voice_bundle))
         origin = Origin.of(classifier.manifest, source, 6.0, None)
         pipeline = Pipeline(classifier)
         path = voice_path(source)
@@ -56,18 +54,6 @@ def learn(call, knowing):
 def known(learn):
     """The file of a voice that was learnt from a microphone."""
     return learn(MICROPHONE)
-
-
-@pytest.fixture(scope="module")
-def knowing(tmp_path_factory):
-    """The folder of a bundle that knows voices."""
-    packaged = bundle.load("ravdess8-tiny")
-    folder = tmp_path_factory.mktemp("bundles") / "knowing"
-    shutil.copytree(packaged.folder, folder)
-    normalization = structs.replace(packaged.manifest.normalization, voice_prior_frames=200.0)
-    manifest = structs.replace(packaged.manifest, name="knowing", normalization=normalization)
-    (folder / bundle.MANIFEST_FILE).write_bytes(bundle.manifest_json(manifest))
-    return folder
 
 
 def test_what_is_known_is_shown_in_a_few_lines(call, known):
@@ -145,12 +131,18 @@ def test_a_folder_that_cannot_be_read_is_not_taken_for_nothing_known(call, tmp_p
         assert "run this as the user who listens" in err
 
 
-def test_a_recording_neither_reads_nor_writes_it(call, known, knowing, tmp_path):
+def test_a_recording_neither_reads_nor_writes_it(call, known, voice_bundle, tmp_path):
     before = known.read_bytes()
     journals = []
     for journal in ("with", "without"):
         status, _, err = call(
-            "listen", "--source", clips()[4], "--model", knowing, "--journal", tmp_path / journal
+            "listen",
+            "--source",
+            clips()[4],
+            "--model",
+            voice_bundle,
+            "--journal",
+            tmp_path / journal,
         )
         assert (status, err) == (0, "")
         (file,) = (tmp_path / journal).glob("*.jsonl")
@@ -166,10 +158,10 @@ def test_a_recording_neither_reads_nor_writes_it(call, known, knowing, tmp_path)
     assert len(heard) == 1
 
 
-def test_listening_to_a_recording_learns_within_it(call, knowing, tmp_path):
+def test_listening_to_a_recording_learns_within_it(call, voice_bundle, tmp_path):
     samples, rate = soundfile.read(clips()[4])
     soundfile.write(tmp_path / "twice.wav", np.concatenate([samples, samples]), rate)
-    call("listen", "--source", tmp_path / "twice.wav", "--model", knowing)
+    call("listen", "--source", tmp_path / "twice.wav", "--model", voice_bundle)
     _, out, _ = call("journal", "show", "--recordings", "--format", "json")
     first, second = (
         event["scores"] for event in map(json.loads, out.splitlines()) if "scores" in event
@@ -177,7 +169,7 @@ def test_listening_to_a_recording_learns_within_it(call, knowing, tmp_path):
     assert first != pytest.approx(second, abs=0.01)
 
 
-def test_of_several_sources_each_has_a_voice_of_its_own(call, knowing, tmp_path, monkeypatch):
+def test_of_several_sources_each_has_a_voice_of_its_own(call, voice_bundle, tmp_path, monkeypatch):
     items = [
         (name, block)
         for name, clip in (("A", clips()[4]), ("B", clips()[0]), ("A", clips()[5]))
@@ -187,7 +179,7 @@ def test_of_several_sources_each_has_a_voice_of_its_own(call, knowing, tmp_path,
     monkeypatch.setattr(sources, "open_several", lambda _: opened)
     microphones = ["--microphone", "A", "--microphone", "B", "--microphone", "C"]
     gains = ["--gain-db", 1, "--gain-db", 2, "--gain-db", 3]
-    assert call("listen", "--model", knowing, *microphones, *gains)[0] == 0
+    assert call("listen", "--model", voice_bundle, *microphones, *gains)[0] == 0
     stored = {path: read(path) for path in voices_dir().iterdir()}
     assert stored.keys() == {voice_path("A"), voice_path("B")}  # into C nobody spoke
     assert stored[voice_path("A")].origin.gain_db == 1

@@ -19,15 +19,9 @@ from undertone.samples import clips
 
 
 @pytest.fixture(scope="module")
-def knowing(tmp_path_factory):
+def knowing(voice_bundle):
     """A bundle that knows voices."""
-    packaged = bundle.load("ravdess8-tiny")
-    folder = tmp_path_factory.mktemp("bundles") / "knowing"
-    shutil.copytree(packaged.folder, folder)
-    normalization = structs.replace(packaged.manifest.normalization, voice_prior_frames=200.0)
-    manifest = structs.replace(packaged.manifest, name="knowing", normalization=normalization)
-    (folder / bundle.MANIFEST_FILE).write_bytes(bundle.manifest_json(manifest))
-    return bundle.load(folder)
+    return bundle.load(voice_bundle)
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """The server's own listening: one at a time, and the journal is whole when it ends."""
 
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from msgspec import structs
 
 from undertone import sources
 from undertone.audio.block import Block
@@ -100,16 +98,12 @@ def test_without_a_microphone_the_journal_is_free_again(settings: Settings, mode
 
 
 @pytest.fixture
-def knowing(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+def knowing(
+    settings: Settings, voice_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Model:
     """A model that knows voices, and an empty state folder."""
     monkeypatch.setenv("UNDERTONE_STATE", str(tmp_path / "state"))
-    packaged = bundle.load("ravdess8-tiny")
-    folder = tmp_path / "knowing"
-    shutil.copytree(packaged.folder, folder)
-    normalization = structs.replace(packaged.manifest.normalization, voice_prior_frames=200.0)
-    manifest = structs.replace(packaged.manifest, name="knowing", normalization=normalization)
-    (folder / bundle.MANIFEST_FILE).write_bytes(bundle.manifest_json(manifest))
-    return open_models(replace(settings, model=str(folder))).default
+    return open_models(replace(settings, model=str(voice_bundle))).default
 
 
 def listen(settings: Settings, model: Model, *, sample: bool) -> list[dict[str, float]]:

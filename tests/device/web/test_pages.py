@@ -57,7 +57,8 @@ def test_a_packaged_clip_is_classified_as_by_the_command(visit: Any) -> None:
     page.get_by_role("radio", name="angry").click()
     page.get_by_text("MFCC over time").wait_for()
     known = classified_by_the_command(clips()[4])
-    assert verdict_of(page).split() == [known["verdict"], f"{known['confidence']:.0%}"]
+    sure, excited = (f"{known[key]:.0%}" for key in ("confidence", "activation"))
+    assert verdict_of(page).split() == [known["verdict"], f"{sure},", "activation", excited]
     assert page.get_by_test_id("stAudio").count() == 1
     page.get_by_test_id("stVegaLiteChart").nth(2).wait_for()
     assert page.get_by_test_id("stVegaLiteChart").count() == 3
@@ -120,8 +121,9 @@ def test_sound_of_the_microphone_is_recorded_and_classified(visit: Any, tmp_path
     known = classified_by_the_command(recorded)
     shown = verdict_of(page).split()
     assert shown[0] == known["verdict"]
-    (percent,) = (float(word.rstrip("%")) for word in shown if word.endswith("%"))
-    assert percent == pytest.approx(100 * known["confidence"], abs=0.51)  # rounded
+    sure, excited = (float(word.rstrip("%,")) for word in shown if "%" in word)
+    assert sure == pytest.approx(100 * known["confidence"], abs=0.51)  # rounded
+    assert excited == pytest.approx(100 * known["activation"], abs=0.56)  # rounded twice
     assert any(word.startswith(known["label"]) for word in shown)
 
 

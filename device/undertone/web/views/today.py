@@ -18,11 +18,11 @@ from undertone.web.theme import (
     chosen_source,
     detail_of,
     headline,
-    metrics,
     plain,
     source_name,
     status,
     table,
+    totals_of,
 )
 
 _ABOUT = (
@@ -70,7 +70,7 @@ def _today() -> None:
     if not total.heard.first:
         st.info("Nothing was heard yet: listen on the page Live, or run `undertone listen`.")
         return
-    _totals(today.of(source))
+    totals_of(today.of(source), "segments today")
     for problem in _problems(today.heard):
         st.warning(problem)
     left, right = st.columns(2, gap="medium")
@@ -141,18 +141,6 @@ def _ago(time: datetime) -> str:
     if minutes < 60:
         return f"{minutes} min ago"
     return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // 1440} days ago"
-
-
-def _totals(today: Summary) -> None:
-    speech_min = sum(tally.speech_s for tally in today.verdicts.values()) / 60
-    shown = {
-        "segments today": f"{today.segments:,}",
-        "minutes of speech": f"{speech_min:,.0f}",
-        "hours listened": f"{today.listened_s / 3600:,.1f}",
-    }
-    if today.activation is not None:
-        shown["mean activation"] = f"{today.activation:.0%}"
-    metrics(shown)
 
 
 def _problems(today: Summary) -> Iterator[str]:
