@@ -123,13 +123,15 @@ def test_the_icon_has_a_bar_for_each_emotion() -> None:
 
 
 def test_a_table_says_why_a_segment_is_uncertain() -> None:
-    verdict = Verdict.of({"happy": 0.994, "sad": 0.006}, reason="no sound above 3.4 kHz")
+    scores = {"happy": 0.994, "sad": 0.006}
+    verdict = Verdict.of(scores, reason="no sound above 3.4 kHz", activation=0.306)
     row = segment_row(SegmentEnded.of(0.0, 1.26, -20.4, verdict, "m", "0" * 64), "12:00:00")
     assert list(row.values()) == [
         "12:00:00",
         "uncertain, no sound above 3.4 kHz",
         "happy",
         "99%",
+        "31%",
         "1.3",
         "-20",
     ]
