@@ -135,7 +135,7 @@ def knowing(*known: int, prior_frames: float = 200.0, **changes: object) -> Reci
     """A recipe that changes nothing but what is known of the voice."""
     return Recipe(
         "mine",
-        voice_prior_frames=prior_frames,
+        voice_prior_frames=prior_frames if max(known) else 0.0,
         window=WINDOW,
         regularization=msgspec.structs.replace(PLAIN, known_clips=known, **changes),
         schedule=Schedule(batch_size=32, epoch_windows=320),
