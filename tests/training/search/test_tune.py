@@ -192,7 +192,8 @@ def test_the_trial_of_a_killed_process_is_retried_by_another_in_one_postgresql_d
     assert tune(corpus, "--trials", 1, "--study", elsewhere, "--storage", address, "--dry-run") == 0
     assert "1 of 1 trials are finished; nothing is left to do" in capsys.readouterr().out
     empty = postgres.address(postgres.database())
-    assert tune(corpus, "--trials", 2, "--storage", empty, "--dry-run") == 0
+    new = tmp_path / "new"
+    assert tune(corpus, "--trials", 2, "--study", new, "--storage", empty, "--dry-run") == 0
     assert "0 of 2 trials are finished" in capsys.readouterr().out
     assert postgres.tables(empty) == 0
 
