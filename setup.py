@@ -53,7 +53,7 @@ EXTRAS = {
         "streamlit>=1.67,<1.70",  # its ASGI application, and a little of what is below it
         "pyarrow>=15,<25",  # Streamlit's charts; 25 and later break with NumPy 1
     ],
-    "formats": ["av>=14,<19"],  # FFmpeg: M4A, WMA, AMR ..., streams; 14 and later log nothing
+    "formats": ["av>=16,<19"],  # FFmpeg: M4A, WMA, AMR ..., streams; from 16 on certificates are checked
     "publish": ["paho-mqtt>=2.1,<3"],  # MQTT; 2.0 changed the callbacks
     "apprise": ["apprise>=1.9,<3"],  # alerts to phones, mail and chats
     "training": [
@@ -66,11 +66,15 @@ EXTRAS = {
         "matplotlib>=3.8,<4",
         "jinja2>=3.1,<4",  # report pages and model cards from templates
         "pandas>=2.2,<4",
+        "pyarrow>=15,<25",  # features on disk, mapped into memory; 25 and later break with NumPy 1
         "requests>=2.31,<3",  # downloads that go on where they stopped
         "optuna>=5,<6",  # the search for recipes
         "tomli-w>=1.1,<2",  # writes recipes; the standard library only reads TOML
     ],
-    "cluster": ["psycopg[binary]>=3.2,<4"],  # a search on many machines, in PostgreSQL
+    "cluster": [
+        "distributed>=2026.3",  # Dask: jobs on many machines; its versions are dates
+        "psycopg[binary]>=3.2,<4",  # a search on many machines, in PostgreSQL
+    ],
     # features of the reference systems; named here, though audiomentations brings it as well
     "reference": ["librosa>=0.11,<0.12"],
     "test": [
@@ -79,6 +83,7 @@ EXTRAS = {
         "pytest-xdist>=3.5,<4",
         "hypothesis>=6.100,<7",
         "pyarrow>=15,<25",
+        "distributed>=2026.3",
         "psycopg[binary]>=3.2,<4",
         "jsonschema>=4.20,<5",  # the benchmark's JSON against its schema
         "ruff>=0.17,<0.18",

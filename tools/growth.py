@@ -4,7 +4,8 @@
 
 - *length*: ``undertone classify`` of one recording of 1 s to 1 h;
 - *files*: ``undertone classify --jobs`` of 1 to 10,000 recordings of 3 to 5 s;
-- *microphones*: 1 to 8 times ``undertone listen``, each fed with speech and pauses in real time.
+- *microphones*: one ``undertone listen`` to 1 to 8 virtual microphones, into each of which somebody
+  speaks at other times.
 
 Memory is the proportional set size (PSS) of all processes: what they share counts once.  Prints
 one JSON object, and writes it to the file ``--output``.
@@ -14,12 +15,13 @@ import argparse
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -31,13 +33,16 @@ from rich.progress import track
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples
 from undertone.bench.machine import Sensors
-from undertone.bench.process import PROGRAM, ListeningProgram, listen
+from undertone.bench.process import PROGRAM, processor_s
 from undertone.samples import clips, demonstration
+from virtual_microphone import VirtualMicrophone, what_is_missing
 
 LENGTHS_S = (1, 10, 60, 600, 3600)
 FILES = (1, 10, 100, 1_000, 10_000)
 MICROPHONES = (1, 2, 4, 8)
 POLL_S = 0.1
+START_S = 120.0
+"""What a program may take until it has heard somebody speak into each of its microphones."""
 
 
 def main() -> None:
@@ -49,6 +54,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="of listening, in real time")
     parser.add_argument("--output", type=Path, help="write the figures here as well")
     wanted = parser.parse_args()
+    if wanted.microphones and (missing := what_is_missing()):
+        sys.exit(missing)
     cores = len(os.sched_getaffinity(0))
     sensors = Sensors()
     before = sensors.state()
@@ -59,7 +66,7 @@ def main() -> None:
                 Path(folder), [n for n in FILES if n <= wanted.files], sorted({1, cores})
             ),
             "microphones": by_microphones(
-                [n for n in MICROPHONES if n <= wanted.microphones], wanted.seconds
+                Path(folder), [n for n in MICROPHONES if n <= wanted.microphones], wanted.seconds
             ),
         }
     machine = sensors.machine(before)
@@ -110,26 +117,82 @@ def by_files(folder: Path, counts: Sequence[int], jobs: Sequence[int]) -> list[d
     return found
 
 
-def by_microphones(counts: Sequence[int], seconds: float) -> list[dict[str, float]]:
-    """An increasing number of listening programs, each with its own stream."""
-    sound = np.concatenate([block.samples for block in demonstration()])
-    sound = np.resize(sound, round(seconds * SAMPLE_RATE_HZ))
+def by_microphones(folder: Path, counts: Sequence[int], seconds: float) -> list[dict[str, float]]:
+    """One program that listens to an increasing number of microphones."""
+    if not counts:
+        return []
+    microphone = VirtualMicrophone(folder)
+    sinks = [f"{number}" for number in range(max(counts))]
+    env = microphone.env_naming(sinks)
     found = []
-    for count in progress(counts, "microphones"):
-        with ExitStack() as stack:
-            programs = [stack.enter_context(ListeningProgram([])) for _ in range(count)]
-            used = listen(programs, sound)
-            memory = sum(pss_bytes(program.pid) for program in programs)
-        shares = [one.cpu_share for one in used]
-        found.append(
-            {
-                "microphones": count,
-                "cpu_share": round(sum(shares), 5),
-                "largest_cpu_share": max(shares),
-                "memory_bytes": memory,
-            }
-        )
+    try:
+        microphone.start()
+        for number, sink in enumerate(sinks):
+            microphone.load(sink)
+            sound = np.concatenate([block.samples for block in demonstration()])
+            others_pause = np.roll(sound, len(sound) * number // len(sinks))
+            write(folder / f"{sink}.wav", others_pause, START_S + seconds)
+        for count in progress(counts, "microphones"):
+            with ExitStack() as stack:
+                for sink in sinks[:count]:
+                    stack.enter_context(playing(folder / f"{sink}.wav", sink, env))
+                found.append({"microphones": count, **listen(sinks[:count], env, seconds)})
+    finally:
+        microphone.kill()
     return found
+
+
+@contextmanager
+def playing(path: Path, sink: str, env: Mapping[str, str]) -> Iterator[None]:
+    """Play ``path`` into the microphone of ``sink`` meanwhile."""
+    with subprocess.Popen(["paplay", f"--device={sink}", str(path)], env=env) as player:
+        yield
+        player.kill()
+
+
+def listen(sinks: Sequence[str], env: Mapping[str, str], seconds: float) -> dict[str, float]:
+    """``undertone listen`` to the microphones of ``sinks`` for ``seconds``, once it has heard all.
+
+    Its share of one core, with that of the processes that it starts, and their memory.
+    """
+    microphones = [word for sink in sinks for word in ("--microphone", f"mic_{sink}")]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(
+            [*PROGRAM, "listen", *microphones, "--journal", folder, "--journal-flush-s", "0"],
+            env={**env, "UNDERTONE_STATE": folder},
+            stdout=subprocess.DEVNULL,
+        ) as process,
+    ):
+        try:
+            deadline = time.monotonic() + START_S
+            while len(heard(Path(folder))) < len(sinks):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    sys.exit("growth: undertone listen did not hear all microphones")
+                time.sleep(POLL_S)
+            begin_s, before = time.monotonic(), used(process.pid)
+            time.sleep(seconds)
+            passed_s, after = time.monotonic() - begin_s, used(process.pid)
+            memory = sum(map(pss_bytes, after))
+        finally:
+            process.send_signal(signal.SIGINT)
+    shares = [(after[pid] - before[pid]) / passed_s for pid in before.keys() & after]
+    return {
+        "cpu_share": round(sum(shares), 5),
+        "largest_cpu_share": round(max(shares), 5),
+        "memory_bytes": memory,
+    }
+
+
+def heard(journal: Path) -> set[str]:
+    """The microphones that a segment is from."""
+    events = map(json.loads, "".join(map(Path.read_text, journal.glob("*.jsonl"))).splitlines())
+    return {event["source"] for event in events if event["event"] == "segment"}
+
+
+def used(pid: int) -> dict[int, float]:
+    """Seconds of the processor that a process and its descendants have used, each by its id."""
+    return {one: processor_s(one) for one in family(pid)}
 
 
 def classify(arguments: Sequence[str]) -> dict[str, float]:

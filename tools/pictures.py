@@ -45,18 +45,19 @@ def live_view() -> RenderableType:
     """Listen to the sample until ``SHOWN_AT_S``, and return what the screen then shows."""
     loaded = bundle.load()
     console = Console(file=io.StringIO(), force_terminal=True)
-    view = LiveView(console, "packaged sample")
+    name = "packaged sample"
+    view = LiveView(console, name)
     shown: list[RenderableType] = []
 
-    def blocks() -> Iterator[Block]:
+    def blocks() -> Iterator[tuple[str, Block]]:
         for block in demonstration():
             if block.time_s >= SHOWN_AT_S:
                 shown.append(view.render())
                 return
-            yield replace(block, time_s=STARTED_S + block.time_s)
+            yield name, replace(block, time_s=STARTED_S + block.time_s)
 
-    listener = Listener(Pipeline(Classifier(loaded)), loaded.manifest, [view], lambda: STARTED_S)
-    listener.run(blocks(), "packaged sample")
+    pipelines = {name: Pipeline(Classifier(loaded))}
+    Listener(pipelines, loaded.manifest, [view], lambda: STARTED_S).run(blocks())
     return shown[0]
 
 

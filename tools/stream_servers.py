@@ -18,14 +18,14 @@ _NEEDED = """
 import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer
 """
 _RTSP = (
     _NEEDED
     + """
 import sys
 Gst.init(None)
-pipeline, port, user, password = sys.argv[1:]
+pipeline, port, user, password, certificate, key = sys.argv[1:]
 server = GstRtspServer.RTSPServer()
 server.set_address("127.0.0.1")
 server.set_service(port)
@@ -38,6 +38,8 @@ if user:
     auth = GstRtspServer.RTSPAuth()
     auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
     auth.add_digest(user, password, token)
+    if certificate:
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_files(certificate, key))
     server.set_auth(auth)
     permissions = GstRtspServer.RTSPPermissions()
     for permission in ("access", "construct"):
@@ -60,12 +62,22 @@ def what_rtsp_is_missing() -> str | None:
 
 
 class RtspServer:
-    """GStreamer's, with one stream at ``/live`` and, with ``user``, digest authentication."""
+    """GStreamer's, with one stream at ``/live`` and, with ``user``, digest authentication.
 
-    def __init__(self, pipeline: str, user: str = "", password: str = "") -> None:
+    With a certificate and its key, files in PEM, it speaks only TLS; that needs a user.
+    """
+
+    def __init__(
+        self,
+        pipeline: str,
+        user: str = "",
+        password: str = "",
+        certificate: str = "",
+        key: str = "",
+    ) -> None:
         """``pipeline``: elements named pay0, pay1 and so on end it."""
         self._pipeline = pipeline
-        self._login = (user, password)
+        self._options = (user, password, certificate, key)
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
 
@@ -80,7 +92,7 @@ class RtspServer:
 
     def start(self) -> None:
         """Start it, on the same port as before, and wait until it answers."""
-        command = [_PYTHON, "-c", _RTSP, f"( {self._pipeline} )", str(self.port), *self._login]
+        command = [_PYTHON, "-c", _RTSP, f"( {self._pipeline} )", str(self.port), *self._options]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout
         self.port = int(self._process.stdout.readline())

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sysconfig
 import time
+from collections.abc import Sequence
 from ctypes.util import find_library
 from pathlib import Path
 
@@ -54,6 +55,22 @@ class VirtualMicrophone:
             f'pcm.default {{ type pulse; server "unix:{folder}/native" }}\n'
         )
         self._server: subprocess.Popen[bytes] | None = None
+
+    def env_naming(self, sinks: Sequence[str]) -> dict[str, str]:
+        """``env`` for a program that finds the microphone of each sink by name, ``mic_`` before the
+        sink's; the first is its default.
+        """
+        names = [("default", sinks[0]), *((f"mic_{sink}", sink) for sink in sinks)]
+        config = self.folder / "named.conf"
+        config.write_text(
+            f'pcm_type.pulse {{ lib "{ALSA_PLUGIN}" }}\n'
+            + "".join(
+                f'pcm.{name} {{ type pulse; server "unix:{self.folder}/native"; '
+                f'device "{sink}.monitor" }}\n'
+                for name, sink in names
+            )
+        )
+        return self.env | {"ALSA_CONFIG_PATH": str(config)}
 
     def start(self) -> None:
         """Start the server unless it runs, and wait until it answers."""

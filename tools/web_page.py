@@ -25,7 +25,7 @@ def what_is_missing() -> str | None:
     """What viewing the page needs and this machine lacks, as a sentence; None if nothing."""
     for package in ("streamlit", "playwright"):
         if importlib.util.find_spec(package) is None:
-            return f"no {package}: pip install 'undertone[web,test]'"
+            return f"no {package}: pip install -e '.[web,test]'"
     return None if shutil.which(CHROMIUM) else "no browser: sudo apt install chromium"
 
 

@@ -72,25 +72,24 @@ class Listener:
 
     def __init__(
         self,
-        pipeline: Pipeline | Mapping[str, Pipeline],
+        pipelines: Mapping[str, Pipeline],
         manifest: Manifest,
         sinks: Sequence[Sink],
         clock: Callable[[], float],
         rest: Callable[[], None] | None = None,
     ) -> None:
-        """``pipeline``: of the only source, or of each of several by its name.
+        """``pipelines``: one for each source, by the source's name in the journal.
 
         ``clock`` gives POSIX seconds for events that come from no block.
 
         ``rest`` is called while nobody speaks and a live source has delivered all its sound; it
         returns after ``REST_S`` or so.  None takes every block as soon as it is there.
         """
-        self._pipeline = pipeline
         self._manifest = manifest
         self._sinks = sinks
         self._clock = clock
         self._rest = rest
-        self._sources: list[_Source] = []
+        self._sources = [_Source(name, pipeline) for name, pipeline in pipelines.items()]
         self._failing: set[int] = set()
         self.incomplete = False
         """Whether a sink failed to finish, so that it lacks events."""
@@ -98,25 +97,13 @@ class Listener:
     @property
     def listened_s(self) -> float:
         """The length of the sound that was listened to; of several sources, of the longest."""
-        return max((source.listened_s for source in self._sources), default=0.0)
+        return max(source.listened_s for source in self._sources)
 
-    def run(self, source: Iterable[SourceItem], name: str) -> None:
-        """Listen until ``source`` ends or raises KeyboardInterrupt; ``name`` is for the journal.
+    def run(self, items: Iterable[tuple[str, SourceItem]]) -> None:
+        """Listen until ``items``, each with its source's name, end or raise KeyboardInterrupt.
 
         The message of the KeyboardInterrupt, if it has one, is the reason in the journal.
         """
-        assert not isinstance(self._pipeline, Mapping)
-        self._run({name: self._pipeline}, ((name, item) for item in source))
-
-    def run_several(self, sources: Iterable[tuple[str, SourceItem]]) -> None:
-        """The same with several sources, each item with the name of its own."""
-        assert isinstance(self._pipeline, Mapping)
-        self._run(self._pipeline, sources)
-
-    def _run(
-        self, pipelines: Mapping[str, Pipeline], items: Iterable[tuple[str, SourceItem]]
-    ) -> None:
-        self._sources = [_Source(name, pipeline) for name, pipeline in pipelines.items()]
         reason = "error"
         try:
             for source in self._sources:

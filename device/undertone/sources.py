@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -29,27 +29,24 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Source:
-    """What is listened to, and its name in the journal.
+    """What is listened to; several at once are always live.
 
+    names: in the journal; one, or one for each of several.
+    items: each with the name of the one that it is from.
     clock: POSIX seconds, now or at the position that a recording has reached.
     is_demonstration: whether the recording is the packaged sample.
     """
 
-    name: str
-    items: Iterable[SourceItem]
+    names: tuple[str, ...]
+    items: Iterable[tuple[str, SourceItem]]
     clock: Callable[[], float] = time.time
     is_recording: bool = False
     is_demonstration: bool = False
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Its name, as the only one."""
-        return (self.name,)
-
-    @property
-    def named_items(self) -> Iterable[tuple[str, SourceItem]]:
-        """The items, each with the name."""
-        return ((self.name, item) for item in self.items)
+    def name(self) -> str:
+        """All of the names."""
+        return ", ".join(self.names)
 
 
 @dataclass(frozen=True)
@@ -70,23 +67,7 @@ class LiveSource:
         return self.what or "default"
 
 
-@dataclass(frozen=True)
-class SeveralSources:
-    """What is listened to at once, like a Source, but always live."""
-
-    names: tuple[str, ...]
-    named_items: Iterable[tuple[str, SourceItem]]
-    clock: Callable[[], float] = time.time
-    is_recording: bool = False
-    is_demonstration: bool = False
-
-    @property
-    def name(self) -> str:
-        """All of the names."""
-        return ", ".join(self.names)
-
-
-def open_several(sources: Sequence[LiveSource]) -> SeveralSources:
+def open_several(sources: Sequence[LiveSource]) -> Source:
     """Open microphones and streams, all at the same time; those that are absent are waited for.
 
     Raises ConfigError for names that occur twice or mean the same microphone, RuntimeMissingError,
@@ -142,7 +123,7 @@ def open_several(sources: Sequence[LiveSource]) -> SeveralSources:
         raise
     for problem in problems:
         _log.warning("%s  The others are listened to until it is there.", problem)
-    return SeveralSources(names, Several(opened))
+    return Source(names, Several(opened))
 
 
 def _device(source: LiveSource) -> "IsolatedInput | NetworkInput":
@@ -160,7 +141,8 @@ def _check_different(devices: "Sequence[IsolatedInput | NetworkInput]") -> None:
 
     found: dict[str, str] = {}
     for device in devices:
-        if isinstance(device, IsolatedInput) and (full := device.device_name):
+        if isinstance(device, IsolatedInput) and device.identity:
+            full = device.identity.device.name
             if full in found:
                 raise ConfigError(
                     f"{found[full]} and {device.name} are the same microphone ({full}): give more "
@@ -177,7 +159,7 @@ def open_microphone(name: str | None, channel: int | None, gain_db: float) -> So
     from undertone.audio.microphone import Microphone
 
     microphone = Microphone(name, channel, gain_db)
-    return Source(microphone.name, microphone)
+    return _one(microphone.name, microphone)
 
 
 def open_network(address: NetworkAddress, gain_db: float) -> Source:
@@ -189,7 +171,7 @@ def open_network(address: NetworkAddress, gain_db: float) -> Source:
     from undertone.audio.stream import WATCHDOG, NetworkInput
 
     source = NetworkInput(address)
-    return Source(source.name, Microphone(None, None, gain_db, source=source, watchdog=WATCHDOG))
+    return _one(source.name, Microphone(None, None, gain_db, source=source, watchdog=WATCHDOG))
 
 
 def open_pipe(descriptor: int, name: str, began: datetime | None) -> Source:
@@ -200,7 +182,7 @@ def open_pipe(descriptor: int, name: str, began: datetime | None) -> Source:
     pipe = Pipe(descriptor)
     if began:
         return _recording(name, pipe, 0.0, None, began)
-    return Source(name, pipe)
+    return _one(name, pipe)
 
 
 def open_file(path: str, sleep: Sleep | None = None, began: datetime | None = None) -> Source:
@@ -242,4 +224,19 @@ def _recording(
         if not is_a_time(began):
             raise ConfigError("The journal can't hold times before 1900: state a later start.")
     recording = Recording(items, began_s, sleep)
-    return Source(name, recording, recording.now, is_recording=True)
+    return replace(_one(name, recording), clock=recording.now, is_recording=True)
+
+
+def _one(name: str, items: Iterable[SourceItem]) -> Source:
+    return Source((name,), _Named(name, items))
+
+
+@dataclass(frozen=True)
+class _Named:
+    """The items of one source, each with its name; who drops the iterator closes the source."""
+
+    name: str
+    items: Iterable[SourceItem]
+
+    def __iter__(self) -> Iterator[tuple[str, SourceItem]]:
+        return ((self.name, item) for item in self.items)

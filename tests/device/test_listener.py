@@ -67,13 +67,16 @@ def classifier():
     return Classifier(bundle.load())
 
 
+def named(items):
+    return (("a test", item) for item in items)
+
+
 def listen(classifier, items, *sinks):
     recorder = Recorder()
-    listener = Listener(
-        Pipeline(classifier), classifier.manifest, [*sinks, recorder], lambda: 1000.0
-    )
+    pipelines = {"a test": Pipeline(classifier)}
+    listener = Listener(pipelines, classifier.manifest, [*sinks, recorder], lambda: 1000.0)
     try:
-        listener.run(items, "a test")
+        listener.run(named(items))
     finally:
         assert recorder.closed == 1
     return recorder
@@ -131,9 +134,10 @@ def test_an_error_of_the_source_is_reported_and_raised(classifier):
         raise OSError("gone")
 
     recorder = Recorder()
-    listener = Listener(Pipeline(classifier), classifier.manifest, [recorder], lambda: 0.0)
+    pipelines = {"a test": Pipeline(classifier)}
+    listener = Listener(pipelines, classifier.manifest, [recorder], lambda: 0.0)
     with pytest.raises(OSError, match="gone"):
-        listener.run(failing(), "a test")
+        listener.run(named(failing()))
     assert recorder.events[-1].reason == "error"
     assert recorder.closed == 1
 
@@ -195,9 +199,10 @@ def test_an_error_in_the_last_segment_leaves_the_journal_whole(classifier, tmp_p
 
     writer = JournalWriter(tmp_path, JournalLimits(flush_s=60))
     sinks = [JournalSink(writer)]
-    listener = Listener(Failing(Pipeline(classifier)), classifier.manifest, sinks, lambda: 1000.0)
+    pipelines = {"a test": Failing(Pipeline(classifier))}
+    listener = Listener(pipelines, classifier.manifest, sinks, lambda: 1000.0)
     with pytest.raises(RuntimeError, match="no such kernel"):
-        listener.run(source(), "a test")
+        listener.run(named(source()))
     records = list(JournalReader(tmp_path))
     assert [event.kind for event in records] == ["start", "segment", "stop"]
     assert records[-1].reason == "error"
@@ -205,9 +210,10 @@ def test_an_error_in_the_last_segment_leaves_the_journal_whole(classifier, tmp_p
 
 
 def test_a_sink_that_can_not_finish_makes_the_listening_incomplete(classifier):
-    listener = Listener(Pipeline(classifier), classifier.manifest, [Broken()], lambda: 0.0)
+    pipelines = {"a test": Pipeline(classifier)}
+    listener = Listener(pipelines, classifier.manifest, [Broken()], lambda: 0.0)
     assert not listener.incomplete
-    listener.run([], "a test")
+    listener.run([])
     assert listener.incomplete
 
 
@@ -253,12 +259,12 @@ def test_it_rests_only_while_nobody_speaks_and_nothing_waits(classifier):
     """Rests that are longer than blocks are caught up with before the next one."""
     rests = []
     recorder = Recorder()
-    pipeline = Pipeline(classifier)
+    pipelines = {"a test": Pipeline(classifier)}
 
     def rest():
         rests.append(len(recorder.moments))
 
-    listener = Listener(pipeline, classifier.manifest, [recorder], lambda: 0.0, rest)
+    listener = Listener(pipelines, classifier.manifest, [recorder], lambda: 0.0, rest)
     speech = list(demonstration())[:30]
     quiet = [replace(block, samples=np.zeros_like(block.samples)) for block in speech[:10]]
 
@@ -268,7 +274,7 @@ def test_it_rests_only_while_nobody_speaks_and_nothing_waits(classifier):
             yield CaughtUp()
         yield from quiet
 
-    listener.run(source(), "a test")
+    listener.run(named(source()))
     speaking = [number for number, moment in enumerate(recorder.moments, 1) if moment.speaking]
     assert speaking
     assert rests[:10] == list(range(1, 11))
@@ -293,7 +299,7 @@ def test_it_is_overloaded_as_long_as_sound_waits(classifier, caplog):
 
     behind = [0.0, OVERLOADED_S - 0.1, OVERLOADED_S, OVERLOADED_S + 1, 0.1, OVERLOADED_S]
     source = [Block(np.zeros(1600, np.int16), 0.1 * n, late) for n, late in enumerate(behind)]
-    Listener(Noting(), classifier.manifest, [], lambda: 0.0).run(source, "a test")
+    Listener({"a test": Noting()}, classifier.manifest, [], lambda: 0.0).run(named(source))
     assert Noting.overloaded == [False, False, True, True, False, True]
     assert len([one for one in caplog.records if "too busy" in one.message]) == 2
 
@@ -312,7 +318,7 @@ def listen_to_both(classifier, items, rest=None):
     recorder = Recorder()
     pipelines = {"one": Pipeline(classifier), "other": Pipeline(classifier)}
     listener = Listener(pipelines, classifier.manifest, [recorder], lambda: 1000.0, rest)
-    listener.run_several(items)
+    listener.run(items)
     assert recorder.closed == 1
     return recorder
 

@@ -15,21 +15,21 @@ from undertone.audio.block import Block
 from undertone.errors import AudioSourceError, ConfigError, NoMicrophoneError, RuntimeMissingError
 from undertone.events import CaughtUp, Idle, SourceBack, SourceLost
 from undertone.listener import SourceItem
-from undertone.sources import LiveSource, SeveralSources, open_several
+from undertone.sources import LiveSource, Source, open_several
 
 LIMIT_S = 60.0
 
 
-def items_of(sources: SeveralSources) -> Iterator[tuple[str, SourceItem]]:
+def items_of(sources: Source) -> Iterator[tuple[str, SourceItem]]:
     """What they yield but for CaughtUp and Idle; a wait in vain fails the test."""
     end_s = time.monotonic() + LIMIT_S
-    for name, item in sources.named_items:
+    for name, item in sources.items:
         assert time.monotonic() < end_s, "nothing came"
         if not isinstance(item, CaughtUp | Idle):
             yield name, item
 
 
-def until_all_give_sound(sources: SeveralSources) -> list[tuple[str, SourceItem]]:
+def until_all_give_sound(sources: Source) -> list[tuple[str, SourceItem]]:
     """What they yield until each has given some blocks."""
     taken = []
     missing = dict.fromkeys(sources.names, 3)
@@ -97,7 +97,7 @@ def test_two_names_of_the_same_microphone_are_refused(made: MadeMicrophones) -> 
 
 
 def test_a_stream_is_listened_to_beside_a_microphone(made: MadeMicrophones, tmp_path: Path) -> None:
-    pytest.importorskip("av", reason="no PyAV: pip install 'undertone[formats]'")
+    pytest.importorskip("av", reason="no PyAV: pip install -e '.[formats]'")
     sound = np.random.default_rng(3).integers(-3000, 3000, 80_000, np.int16)
     soundfile.write(tmp_path / "sound.wav", sound, 16_000)
     with Radio((tmp_path / "sound.wav").read_bytes(), login="me:secret") as radio:

@@ -5,10 +5,8 @@ import os
 import resource
 import subprocess
 import sys
-from contextlib import nullcontext
 from itertools import chain, count, repeat
 from pathlib import Path
-from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
@@ -16,10 +14,12 @@ from matplotlib.axes import Axes
 
 import bench_figures
 import growth
-from undertone.bench.result import Listening
 from undertone.samples import clips
+from virtual_microphone import what_is_missing
 
 
+@pytest.mark.microphone
+@pytest.mark.skipif(what_is_missing() is not None, reason=what_is_missing() or "")
 def test_growth_measures_the_real_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,27 +103,21 @@ def test_the_peak_is_the_highest_of_the_programs_memory(monkeypatch: pytest.Monk
     assert os.getpid() not in asked
 
 
-def test_the_share_of_all_microphones_is_the_sum_of_their_shares(
+def test_the_share_of_all_microphones_is_that_of_all_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    programs = (nullcontext(SimpleNamespace(pid=pid)) for pid in count(1))
-    monkeypatch.setattr(growth, "ListeningProgram", lambda options: next(programs))
+    """Of one program, two more that it starts, and one that ends meanwhile."""
+    readings = iter([{1: 5.0, 2: 1.0, 3: 1.0}, {1: 5.5, 2: 1.25}])
+    monkeypatch.setattr(growth, "used", lambda pid: next(readings))
+    monkeypatch.setattr(growth, "heard", lambda journal: {"mic_a", "mic_b"})
     monkeypatch.setattr(growth, "pss_bytes", lambda pid: 100 * pid)
-    monkeypatch.setattr(
-        growth, "listen", lambda each, sound: [Listening(0.25 * one.pid, 0) for one in each]
-    )
-    one, two = growth.by_microphones([1, 2], 0.1)
-    assert one == {
-        "microphones": 1,
-        "cpu_share": 0.25,
-        "largest_cpu_share": 0.25,
-        "memory_bytes": 100,
-    }
-    assert two == {  # of the second and the third program
-        "microphones": 2,
-        "cpu_share": 1.25,
-        "largest_cpu_share": 0.75,
-        "memory_bytes": 500,
+    moments = count(0.0)
+    monkeypatch.setattr(growth.time, "monotonic", lambda: next(moments))
+    monkeypatch.setattr(growth, "PROGRAM", ["true"])
+    assert growth.listen(["a", "b"], os.environ, 0.0) == {
+        "cpu_share": 0.75,
+        "largest_cpu_share": 0.5,
+        "memory_bytes": 300,
     }
 
 

@@ -215,5 +215,5 @@ def test_training_without_its_extra_is_one_sentence(
         shutil.copy(clip, tmp_path / f"03-01-01-01-01-01-{actor:02}.flac")
     done = installed.run("undertone-train", command, "--recipe", "smoke", "--data", str(tmp_path))
     assert done.returncode == 1
-    assert done.stderr.endswith("run pip install 'undertone[training]'.\n")
+    assert done.stderr.endswith(".whl[training]'`.\n")
     assert "Traceback" not in done.stderr

@@ -20,7 +20,7 @@ from stream_servers import Radio
 from undertone.audio.files import read_blocks
 from undertone.samples import clips
 
-pytest.importorskip("av", reason="no PyAV: pip install 'undertone[formats]'")
+pytest.importorskip("av", reason="no PyAV: pip install -e '.[formats]'")
 
 LIMIT_S = 120
 SECRET = "hunter2"

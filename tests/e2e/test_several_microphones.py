@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ import soundfile
 import growth
 from undertone.audio.files import read_blocks
 from undertone.samples import clips
-from virtual_microphone import ALSA_PLUGIN
+from virtual_microphone import VirtualMicrophone
 
 pytestmark = pytest.mark.microphone
 
@@ -37,7 +37,7 @@ ended = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.readline(), ended.set()), daemon=True).start()
 files = {name: open(Path(sys.argv[1], name), "wb", buffering=0) for name in sources.names}
 hearing = set()
-for name, item in sources.named_items:
+for name, item in sources.items:
     if ended.is_set():
         break
     if isinstance(item, Block):
@@ -50,15 +50,6 @@ for name, item in sources.named_items:
 """
 
 
-class VirtualMicrophone(Protocol):
-    folder: Path
-    env: dict[str, str]
-
-    def start(self) -> None: ...
-    def load(self, name: str = "spk") -> None: ...
-    def unload(self, name: str = "spk") -> None: ...
-
-
 class Server:
     """A sound server with the microphones ``mic_spk``, ``mic_2``, ``mic_3`` and ``mic_4``.
 
@@ -67,16 +58,8 @@ class Server:
 
     sinks = ("spk", "2", "3", "4")
 
-    def __init__(self, microphone: VirtualMicrophone, folder: Path) -> None:
-        self._microphone = microphone
-        lines = [f'pcm_type.pulse {{ lib "{ALSA_PLUGIN}" }}']
-        for name, device in (("default", "spk"), *((f"mic_{sink}", sink) for sink in self.sinks)):
-            server = f"unix:{microphone.folder}/native"
-            lines.append(
-                f'pcm.{name} {{ type pulse; server "{server}"; device "{device}.monitor" }}'
-            )
-        (folder / "asound.conf").write_text("\n".join(lines) + "\n")
-        self.env = microphone.env | {"ALSA_CONFIG_PATH": str(folder / "asound.conf")}
+    def __init__(self, microphone: VirtualMicrophone) -> None:
+        self.env = microphone.env_naming(self.sinks)
         self.unload, self.load = microphone.unload, microphone.load
 
     def play(self, path: Path, sink: str) -> "subprocess.Popen[bytes]":
@@ -84,10 +67,10 @@ class Server:
 
 
 @pytest.fixture
-def server(virtual_microphone: VirtualMicrophone, tmp_path: Path) -> Iterator[Server]:
+def server(virtual_microphone: VirtualMicrophone) -> Iterator[Server]:
     for sink in Server.sinks[1:]:
         virtual_microphone.load(sink)
-    yield Server(virtual_microphone, tmp_path)
+    yield Server(virtual_microphone)
     for sink in Server.sinks[1:]:
         virtual_microphone.unload(sink)
 

@@ -4,7 +4,7 @@ import re
 from typing import Self
 from urllib.parse import urlsplit
 
-SCHEMES = ("http", "https", "rtsp")
+SCHEMES = ("http", "https", "rtsp", "rtsps")
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _LONGEST = 2048

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.errors import AudioSourceError
+from undertone.support.installation import add_extra
 
 # fmt: off
 FFMPEG_SUFFIXES = frozenset({
@@ -61,8 +62,7 @@ class FfmpegSound:
         except ImportError:
             raise AudioSourceError(
                 f"{name} is not audio that can be read ({problem}): convert it to WAV or FLAC, or, "
-                "if it is M4A, AAC, MP4, MOV, 3GP, WebM, WMA or AMR, run "
-                "pip install 'undertone[formats]'."
+                f"if it is M4A, AAC, MP4, MOV, 3GP, WebM, WMA or AMR, {add_extra('formats')}."
             ) from None
         self._errors = (av.FFmpegError, ValueError)  # some errors of FFmpeg are Python's own
         file.seek(0)

@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from threading import Thread, Timer
 from typing import Any
 
-from undertone.audio.microphone_reader import HEAD, Kind
-from undertone.audio.portaudio import Deliver
+from undertone.audio.microphone_reader import HEAD, Kind, identity_from
+from undertone.audio.portaudio import Deliver, PortAudioInput
 from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
 
 OPEN_S = 15.0
@@ -19,23 +20,21 @@ _CLOSE_S = 1.0
 """What it may take to end."""
 
 
-class IsolatedInput:
-    """An ``Input`` for Microphone: a microphone that is read by a process of its own."""
+class IsolatedInput(PortAudioInput):
+    """A PortAudioInput that is opened by a process of its own, which reads it."""
 
-    def __init__(self, wanted: str | None = None, channel: int | None = None) -> None:
-        """``wanted`` and ``channel`` as for PortAudioInput; nothing is opened yet."""
-        self.name = wanted or "default"
-        """The name as it was given: it stays the same, whichever number the device gets."""
-        self._wanted = wanted
-        self._channel = channel
-        self._identity: dict[str, Any] | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._stream: IsolatedStream | None = None
+    _process: "subprocess.Popen[bytes] | None" = None
+    _stream: "IsolatedStream | None" = None
 
     @property
-    def device_name(self) -> str | None:
-        """The device's full name, once it has been opened."""
-        return str(self._identity["device"]["name"]) if self._identity else None
+    def name(self) -> str:
+        """The name as it was given: it stays the same, whichever number the device gets."""
+        return self._wanted or "default"
+
+    @property
+    def source(self) -> str | None:
+        """The name of what a sound server delivers, once that has changed."""
+        return self._stream.source if self._stream else None
 
     def open(self, deliver: Deliver) -> "IsolatedStream":
         """Start the process; ``deliver`` is called from a thread.
@@ -48,7 +47,7 @@ class IsolatedInput:
         except BaseException:
             _end(process)
             raise
-        self._identity = answer["identity"]
+        self.identity = identity_from(answer["identity"])
         self._stream = IsolatedStream(process, answer["rate_hz"], answer["channels"], deliver)
         return self._stream
 
@@ -59,7 +58,8 @@ class IsolatedInput:
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C and the end of the terminal are for this process
         )
-        request = {"wanted": self._wanted, "channel": self._channel, "identity": self._identity}
+        identity = asdict(self.identity) if self.identity else None
+        request = {"wanted": self._wanted, "channel": self._channel, "identity": identity}
         assert process.stdin
         with suppress(BrokenPipeError):  # its status says what happened
             process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -68,15 +68,6 @@ class IsolatedInput:
 
     def refresh(self) -> None:
         """Does nothing: every process looks for the devices itself."""
-
-    def moved_to(self) -> str | None:
-        """The name of another microphone that a sound server now delivers instead, or None."""
-        source = self._stream.source if self._stream else None
-        if not source or not self._identity:
-            return None
-        if not self._identity["source"]:  # it answered late
-            self._identity["source"] = source
-        return source if source != self._identity["source"] else None
 
     def abandon(self) -> None:
         """End a process that hangs."""

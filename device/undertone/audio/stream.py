@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from threading import Event, Thread, Timer
 
@@ -17,6 +18,7 @@ from undertone.audio.portaudio import CHUNK_S, Deliver
 from undertone.audio.timeline import WINDOW_S
 from undertone.audio.watchdog import WatchdogConfig
 from undertone.errors import AudioSourceError, RuntimeMissingError
+from undertone.support.installation import add_extra
 from undertone.support.printable import printable
 
 OPEN_S = 10.0
@@ -35,6 +37,15 @@ _START_S = 10.0
 _CHUNK_LENGTH = round(SAMPLE_RATE_HZ * CHUNK_S)
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFormat:
+    """What a server sends; ``codec`` as FFmpeg calls it, for people."""
+
+    codec: str
+    rate_hz: int
+    channels: int
 
 
 class NetworkInput:
@@ -61,12 +72,10 @@ class NetworkInput:
         second time on this is logged too, once for each reason.
         """
         if find_spec("av") is None:
-            raise RuntimeMissingError(
-                "Sound from the network needs PyAV: run pip install 'undertone[formats]'."
-            )
+            raise RuntimeMissingError(f"Sound from the network needs PyAV: {add_extra('formats')}.")
         process = self._process = _start_decoder(self._url)
         try:
-            first = _first_chunk(process)
+            form, first = _beginning(process)
         except AudioSourceError as error:
             problem = str(error)
             if self._opened and problem != self._problem:
@@ -78,7 +87,7 @@ class NetworkInput:
             raise
         self._opened = True
         self._problem = ""
-        return NetworkStream(process, first, deliver)
+        return NetworkStream(process, form, first, deliver)
 
     def refresh(self) -> None:
         """Does nothing: there is no list of devices."""
@@ -98,8 +107,16 @@ class NetworkStream:
     sample_rate_hz = SAMPLE_RATE_HZ
     channels = 1
 
-    def __init__(self, process: "subprocess.Popen[bytes]", first: bytes, deliver: Deliver) -> None:
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        form: StreamFormat,
+        first: bytes,
+        deliver: Deliver,
+    ) -> None:
         """``first`` is the first chunk."""
+        self.form = form
+        """Of the stream before it was decoded, when it began."""
         self._process = process
         self._deliver = deliver
         self._closed = Event()
@@ -152,15 +169,16 @@ def _start_decoder(url: str) -> "subprocess.Popen[bytes]":
     return process
 
 
-def _first_chunk(process: "subprocess.Popen[bytes]") -> bytes:
+def _beginning(process: "subprocess.Popen[bytes]") -> tuple[StreamFormat, bytes]:
     """Wait for the first sound; raises AudioSourceError, which says why none came."""
     assert process.stdout and process.stderr
     limit = Timer(_START_S + OPEN_S, process.kill)
     limit.start()
     try:
+        line = process.stdout.readline()
         first = process.stdout.read(2 * _CHUNK_LENGTH)
         if first:
-            return first
+            return StreamFormat(**json.loads(line)), first
         reason = printable(process.stderr.read(1000).decode(errors="replace"))
         status = process.wait()
     finally:

@@ -1,10 +1,11 @@
 """The program that reads sound from the network, in a process of its own.
 
 ``python -m undertone.audio.stream_decoder`` reads a request, one line of JSON, from stdin, so that
-no list of processes shows the address: ``url``, ``rate_hz``, ``open_s`` and ``read_s``.  It writes
-mono int16 at ``rate_hz`` to stdout until the stream ends, and why it ended, without the address, to
-stderr.  Neither a decoder that crashes nor a server that hangs can harm the process that started
-it.  It imports no NumPy: 20 MB less.
+no list of processes shows the address: ``url``, ``rate_hz``, ``open_s`` and ``read_s``.  When there
+is sound, it writes one line of JSON to stdout, the ``codec``, ``rate_hz`` and ``channels`` of the
+stream, then mono int16 at the ``rate_hz`` of the request until the stream ends; why it ended,
+without the address, to stderr.  Neither a decoder that crashes nor a server that hangs can harm the
+process that started it.  It imports no NumPy: 20 MB less.
 """
 
 import json
@@ -20,6 +21,7 @@ from typing import Any
 
 _PROTOCOLS = {
     "rtsp": "tcp",
+    "rtsps": "tcp,tls",
     "http": "http,https,tls,tcp,httpproxy,crypto",
     "https": "http,https,tls,tcp,httpproxy,crypto",
 }
@@ -27,6 +29,7 @@ _PROTOCOLS = {
 
 _DEMUXERS = {
     "rtsp": "rtsp",
+    "rtsps": "rtsp",
     "http": "aac,aiff,asf,au,flac,flv,hls,matroska,mov,mp3,mpegts,ogg,wav",
 }
 
@@ -35,6 +38,9 @@ _LARGEST_FRAME = 2**20
 
 _MEMORY_BYTES = 256 * 2**20
 """Beyond what the libraries take; the sound of a camera takes a few MB."""
+
+_CHECKS_CERTIFICATES = 62
+"""The version of libavformat, in PyAV 16, from which on it does so for rtsps://."""
 
 _NO_SOUND = "it has no sound; switch the camera's microphone on, or name another stream"
 
@@ -69,14 +75,16 @@ def main() -> None:
 def _read(av: Any, request: dict[str, Any]) -> Iterator[bytes]:
     url = request["url"]
     scheme = url.partition(":")[0]
+    if scheme == "rtsps" and av.library_versions["libavformat"][0] < _CHECKS_CERTIFICATES:
+        raise _StreamError("rtsps:// needs PyAV 16, which checks certificates; update av with pip")
     options = {
         "protocol_whitelist": _PROTOCOLS[scheme],
         "format_whitelist": _DEMUXERS.get(scheme, _DEMUXERS["http"]),
         "analyzeduration": "1000000",  # microseconds of a stream to look at; it may be slow
     }
-    if scheme == "rtsp":
+    if scheme.startswith("rtsp"):
         options |= {"rtsp_transport": "tcp", "allowed_media_types": "audio"}
-    else:  # http as well: it may lead to https
+    if scheme != "rtsp":  # http may lead to https
         options |= {"tls_verify": "1"}
         if trusted := ssl.get_default_verify_paths().cafile:
             options["ca_file"] = trusted
@@ -90,7 +98,10 @@ def _read(av: Any, request: dict[str, Any]) -> Iterator[bytes]:
 
 
 def _decode(av: Any, container: Any, stream: Any, rate_hz: int) -> Iterator[bytes]:
-    """The sound at ``rate_hz``; a change of the stream's own rate or channels is followed."""
+    """A line that says what the stream is, and the sound at ``rate_hz``.
+
+    A change of the stream's own rate or channels is followed.
+    """
     layout: object = None
     converter: Any = None
     for packet in container.demux(stream):
@@ -101,6 +112,13 @@ def _decode(av: Any, container: Any, stream: Any, rate_hz: int) -> Iterator[byte
         for frame in frames:
             if frame.samples > _LARGEST_FRAME:
                 raise _StreamError("its sound can't be decoded")
+            if layout is None:
+                found = {
+                    "codec": stream.codec_context.codec.long_name,
+                    "rate_hz": frame.sample_rate,
+                    "channels": frame.layout.nb_channels,
+                }
+                yield json.dumps(found).encode() + b"\n"
             if layout != (frame.format.name, frame.layout.name, frame.sample_rate):
                 layout = (frame.format.name, frame.layout.name, frame.sample_rate)
                 converter = av.AudioResampler("s16", "mono", rate_hz)

@@ -100,17 +100,12 @@ class ListeningProgram:
     @property
     def processor_s(self) -> float:
         """Processor time that all its threads have used."""
-        return time.clock_gettime(~self._process.pid << 3 | _CPUCLOCK_SCHED)
+        return processor_s(self._process.pid)
 
     @property
     def memory_bytes(self) -> int:
         """Resident memory now."""
         return status_bytes("VmRSS", self._process.pid)
-
-    @property
-    def pid(self) -> int:
-        """The id of its process."""
-        return self._process.pid
 
     def write(self, samples: Samples) -> None:
         """Write ``samples`` to its standard input; blocks while the pipe is full."""
@@ -144,30 +139,28 @@ class ListeningProgram:
         return count[0]
 
 
-def listen(programs: Sequence[ListeningProgram], sound: Samples) -> list[Listening]:
-    """Send ``sound`` to every program in real time; what each used meanwhile."""
-    begin_s = time.monotonic()
-    before = [program.processor_s for program in programs]
-    at_s = begin_s
-    for block in blocks(sound):
-        at_s += block.duration_s
-        time.sleep(max(0.0, at_s - time.monotonic()))
-        for program in programs:
-            program.write(block.samples)
-    time.sleep(0.1)  # so that the last block counts as well
-    passed_s = time.monotonic() - begin_s
-    return [
-        Listening(round((program.processor_s - used) / passed_s, 6), program.memory_bytes)
-        for program, used in zip(programs, before, strict=True)
-    ]
+def processor_s(pid: int) -> float:
+    """Processor time that all threads of a process have used."""
+    return time.clock_gettime(~pid << 3 | _CPUCLOCK_SCHED)
 
 
 def listening(options: Sequence[str], seconds: float) -> tuple[Listening, Listening]:
     """``undertone listen`` for ``seconds`` of silence, then of speech, in real time."""
     with ListeningProgram(options) as program:
-        (quiet,) = listen([program], silence(seconds))
-        (spoken,) = listen([program], _speech(seconds))
-    return quiet, spoken
+        return _listen(program, silence(seconds)), _listen(program, _speech(seconds))
+
+
+def _listen(program: ListeningProgram, sound: Samples) -> Listening:
+    """Send ``sound`` to ``program`` in real time; what it used meanwhile."""
+    begin_s, used_s = time.monotonic(), program.processor_s
+    at_s = begin_s
+    for block in blocks(sound):
+        at_s += block.duration_s
+        time.sleep(max(0.0, at_s - time.monotonic()))
+        program.write(block.samples)
+    time.sleep(0.1)  # so that the last block counts as well
+    share = (program.processor_s - used_s) / (time.monotonic() - begin_s)
+    return Listening(round(share, 6), program.memory_bytes)
 
 
 def _speech(seconds: float) -> Samples:

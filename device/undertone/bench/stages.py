@@ -161,9 +161,10 @@ def _path(classifier: Classifier, runs: int) -> _Path:
     ends = _SegmentEnds(block_ms)
     with _journal_folder() as folder:
         journal = JournalSink(JournalWriter(folder))
-        pipeline = Pipeline(classifier)
-        listener = Listener(pipeline, classifier.manifest, [journal, ends], time.time)
-        listener.run(_stopwatch(islice(cycle(sound), rounds * len(sound)), block_ms), "benchmark")
+        pipelines = {"benchmark": Pipeline(classifier)}
+        listener = Listener(pipelines, classifier.manifest, [journal, ends], time.time)
+        timed = _stopwatch(islice(cycle(sound), rounds * len(sound)), block_ms)
+        listener.run(("benchmark", block) for block in timed)
     ended = [(number, end_s) for number, end_s in ends.ends if number >= len(sound)]
     block_ends_s = [block.time_s + block.duration_s for block in sound]
     return _Path(

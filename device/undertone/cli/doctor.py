@@ -13,22 +13,44 @@ from undertone.cli.output import print_table
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
-@click.command(epilog="Example: undertone doctor --microphone USB")
+@click.command(
+    epilog="""\b
+Examples:
+  undertone doctor --microphone USB
+  undertone doctor --source rtsp://camera.local:554/live
+"""
+)
 @options.output_format("table", "json", note="json: one object per line.")
 @options.model
+@options.sources
 @options.microphone
 @options.journal
 @click.pass_context
 def command(
-    ctx: click.Context, form: str, model: str, microphone: str | None, journal: Path
+    ctx: click.Context,
+    form: str,
+    model: str,
+    source: tuple[str, ...],
+    microphone: str | None,
+    journal: Path,
 ) -> None:
     """Find what is missing on this machine and how to fix it.
 
-    Listens to the microphone for one second.  The exit status is 1 if there is a problem.
+    Listens to the microphone for one second, and opens the streams that are sources.  The exit
+    status is 1 if there is a problem.
     """
+    from undertone.audio.address import NetworkAddress
     from undertone.diagnostics.doctor import diagnose
 
-    findings = list(diagnose(model, microphone, journal))
+    streams = [each for each in source if isinstance(each, NetworkAddress)]
+    if options.is_by_flag("source") and set(source) - {"mic", *streams}:
+        raise click.BadParameter(
+            "only mic and the addresses of streams can be checked; `undertone classify` tells "
+            "whether a file can be read.",
+            param_hint="'--source'",
+        )
+    hears_microphone = not streams or "mic" in source or options.is_by_flag("microphone")
+    findings = list(diagnose(model, hears_microphone, microphone, streams, journal))
     if form == "json":
         for finding in findings:
             click.echo(json.dumps(asdict(finding)))

@@ -143,7 +143,7 @@ def plot(reader: JournalReader, output: Path | None) -> None:
 def export(reader: JournalReader, form: str | None, output: Path | None) -> None:
     """Export events as CSV or Parquet (one row each) or JSON (one object per line).
 
-    Parquet needs --output, and the extra undertone[parquet].
+    Parquet needs --output, and the extra parquet.
     """
     form = _export_format(form, output)
     if form == "parquet":

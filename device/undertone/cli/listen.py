@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from undertone.journal.writer import JournalLimits
     from undertone.listener import Sink
     from undertone.recognition.interpreter import RuntimeName
-    from undertone.sources import LiveSource, SeveralSources, Source
+    from undertone.sources import LiveSource, Source
 
 _Value = TypeVar("_Value")
 
@@ -99,7 +99,6 @@ def command(
     in_real_time = console.is_terminal if realtime is None else realtime
     sleep = time.sleep if in_real_time else None
     live = _live_sources(source, microphone, channel, gain_db)
-    chosen: Source | SeveralSources
     if len(live) > 1:
         chosen = _open_several(live, began)
     else:
@@ -126,7 +125,7 @@ def command(
     # on a terminal somebody may be watching the level
     rest = None if console.is_terminal else partial(time.sleep, REST_S)
     listener = Listener(pipelines, classifier.manifest, sinks, chosen.clock, rest)
-    listener.run_several(shutdown.until_signal(chosen.named_items))
+    listener.run(shutdown.until_signal(chosen.items))
     console.print(summary(counter.segments, counter.speech_s, listener.listened_s))
     console.print(
         f"journal: {printable(str(journal))}", highlight=False, markup=False, soft_wrap=True
@@ -163,7 +162,7 @@ def _live_sources(
     if others:
         return []
     names: tuple[str | None, ...] = microphone or (None,)
-    if streams and "mic" not in source and not _is_by_flag("microphone"):
+    if streams and "mic" not in source and not options.is_by_flag("microphone"):
         names = ()
     channels: Sequence[int | None] = _one_each("channel", channel or (None,), len(names))
     gains_db = _one_each("gain_db", gain_db, len(names))
@@ -174,11 +173,6 @@ def _live_sources(
     ]
 
 
-def _is_by_flag(option: str) -> bool:
-    source = click.get_current_context().get_parameter_source(option)
-    return source is click.core.ParameterSource.COMMANDLINE
-
-
 def _one_each(option: str, values: Sequence[_Value], count: int) -> Sequence[_Value]:
     """``count`` values: one for each microphone, or the same for all.
 
@@ -186,7 +180,7 @@ def _one_each(option: str, values: Sequence[_Value], count: int) -> Sequence[_Va
     """
     if len(values) == 1:
         return [values[0]] * count
-    if not count and not _is_by_flag(option):
+    if not count and not options.is_by_flag(option):
         return []
     if len(values) != count:
         flag = "--" + option.replace("_", "-")
@@ -197,7 +191,7 @@ def _one_each(option: str, values: Sequence[_Value], count: int) -> Sequence[_Va
     return values
 
 
-def _open_several(live: list["LiveSource"], began: datetime | None) -> "SeveralSources":
+def _open_several(live: list["LiveSource"], began: datetime | None) -> "Source":
     from undertone import sources
 
     if began:

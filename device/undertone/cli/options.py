@@ -206,9 +206,9 @@ sources = _setting(
     "source",
     type=_Source(),
     metavar="mic|FILE|URL|-",
-    help="A microphone, an audio file, the address of a stream (http, https, rtsp), or 16-bit PCM "
-    "on stdin.  Several streams, and mic, can be listened to at once: repeat the option.  "
-    "[default: the microphone, or the packaged sample if there is none]",
+    help="A microphone, an audio file, the address of a stream (http, https, rtsp, rtsps), or "
+    "16-bit PCM on stdin.  Several streams, and mic, can be listened to at once: repeat the "
+    "option.  [default: the microphone, or the packaged sample if there is none]",
     **_several_sources,
 )
 _first_source: dict[str, Any] = {"cls": _First}
@@ -409,6 +409,12 @@ def output_format(*forms: str, note: str) -> Decorator:
         return decorated
 
     return decorate
+
+
+def is_by_flag(option: str) -> bool:
+    """Whether the option of the command that runs was given on its command line."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is click.core.ParameterSource.COMMANDLINE
 
 
 def every_setting(function: Callable[..., Any]) -> Callable[..., Any]:

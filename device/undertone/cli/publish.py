@@ -16,6 +16,7 @@ from undertone.cli import options
 from undertone.cli.output import notice
 from undertone.cli.settings import load_alerts
 from undertone.errors import ConfigError, RuntimeMissingError
+from undertone.support.installation import add_extra
 from undertone.support.printable import printable
 
 if TYPE_CHECKING:
@@ -163,8 +164,7 @@ def _broker(url: str | None, ca_file: Path | None, secrets: "Secrets") -> "Broke
         return None
     if find_spec("paho") is None:
         raise RuntimeMissingError(
-            "paho-mqtt, which speaks to the broker, is not installed: "
-            "run pip install 'undertone[publish]'."
+            f"paho-mqtt, which speaks to the broker, is not installed: {add_extra('publish')}."
         )
     user, password = secrets.mqtt_user, secrets.mqtt_password
     return replace(parse_url(url), ca_file=ca_file, user=user, password=password)

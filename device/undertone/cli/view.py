@@ -219,20 +219,24 @@ class SegmentCounter(Sink):
 
 
 class ClippingWarning(Sink):
-    """Logs a warning when the sound is clipped."""
+    """Logs a warning when the sound of a source is clipped."""
 
     def __init__(self, steady_clock: Callable[[], float] = time.monotonic) -> None:
         """Start with nothing clipped; ``steady_clock`` gives seconds that nobody sets."""
         self._clock = steady_clock
-        self._warned_s = -math.inf
+        self._warned_s: dict[str, float] = {}
 
     def observe(self, status: LiveStatus) -> None:
-        """Warn, at most once an hour."""
-        if status.clips and self._clock() - self._warned_s >= _WARNING_INTERVAL_S:
-            self._warned_s = self._clock()
+        """Warn, at most once an hour about each source."""
+        if not status.clips:
+            return
+        now_s = self._clock()
+        if now_s - self._warned_s.get(status.source, -math.inf) >= _WARNING_INTERVAL_S:
+            self._warned_s[status.source] = now_s
             _log.warning(
-                "the sound is clipped, which makes the verdicts unreliable: turn the input down "
-                "with alsamixer, or lower gain_db"
+                "the sound of %s is clipped, which makes the verdicts unreliable: turn the input "
+                "down with alsamixer, or lower gain_db",
+                printable(status.source),
             )
 
 

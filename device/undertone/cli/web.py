@@ -10,6 +10,7 @@ import click
 from undertone.cli import options
 from undertone.cli.output import notice
 from undertone.errors import RuntimeMissingError
+from undertone.support.installation import add_extra
 
 if TYPE_CHECKING:
     from undertone.journal.writer import JournalLimits
@@ -67,8 +68,7 @@ def command(
         from undertone.web.server import Address, serve
     except ModuleNotFoundError as error:
         raise RuntimeMissingError(
-            f"{error.name}, which the page needs, is not installed: "
-            "run pip install 'undertone[web]'."
+            f"{error.name}, which the page needs, is not installed: {add_extra('web')}."
         ) from None
     password = read_password(os.environ, web_password_file, web_host)
     settings = Settings(

@@ -9,8 +9,9 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -18,11 +19,12 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-import undertone
+from undertone.audio.address import NetworkAddress
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.audio.level import measure
 from undertone.audio.microphone import Microphone
 from undertone.audio.portaudio import InputDevice, choose_device, list_inputs
+from undertone.audio.stream import NetworkInput, StreamFormat
 from undertone.diagnostics.machine_state import Run, run, throttling
 from undertone.errors import (
     AudioSourceError,
@@ -35,6 +37,7 @@ from undertone.paths import DEFAULT_BUNDLE
 from undertone.recognition import bundle
 from undertone.recognition.interpreter import installed_runtimes
 from undertone.recognition.speech_gate import GateConfig
+from undertone.support.installation import add_extra, pip_install, reinstallation
 
 Status = Literal["ok", "warning", "problem"]
 
@@ -61,30 +64,53 @@ class Finding:
     remedy: str | None = None
 
 
-def diagnose(model: str, wanted: str | None, journal: Path) -> Iterator[Finding]:
+def diagnose(
+    model: str,
+    hears_microphone: bool,
+    wanted: str | None,
+    streams: Iterable[NetworkAddress],
+    journal: Path,
+) -> Iterator[Finding]:
     """Every check in turn; ``model`` names a bundle, ``wanted`` the microphone (None: default)."""
     yield check_python(sys.version_info[:2])
     runtime = check_runtime(installed_runtimes(), metadata.version("numpy"))
     yield runtime
     if runtime.status != "problem":  # otherwise the model could crash this program
-        opened = check_model(lambda: bundle.load(model).open()[0].runtime, model)
-        yield opened
-        if opened.status == "ok":
-            yield check_gate(bundle.load(model).manifest.gate, model)
+        yield from check_bundle(model)
+    if hears_microphone:
+        yield from check_sound_card(wanted)
+    for stream in streams:
+        yield check_stream(partial(_stream_format, stream), stream)
+    findings = check_journal_folder(journal), check_clock(run), check_power(run)
+    yield from (finding for finding in findings if finding)
+
+
+def check_bundle(name: str) -> Iterator[Finding]:
+    """Load a bundle and check all of it."""
+    loaded: list[bundle.Bundle] = []
+
+    def open_model() -> str:
+        loaded.append(bundle.load(name))
+        return loaded[0].open()[0].runtime
+
+    opened = check_model(open_model, name)
+    yield opened
+    if opened.status == "ok":
+        yield check_gate(loaded[0].manifest.gate, name)
+
+
+def check_sound_card(wanted: str | None) -> Iterator[Finding]:
+    """Check all that a microphone needs."""
     sound, devices = check_portaudio(list_inputs)
     yield sound
-    findings: list[Finding | None] = []
     if sound.status == "ok":
         microphone = check_microphone(devices, wanted)
-        findings.append(microphone)
+        yield microphone
         if microphone.status == "ok":
-            findings.append(check_rate(choose_device(devices, wanted)))
-            findings.append(check_level(lambda: _listen(wanted, seconds=1.0)))
-    findings.append(check_audio_group(_groups(), bool(devices)))
-    findings.append(check_journal_folder(journal))
-    findings.append(check_clock(run))
-    findings.append(check_power(run))
-    yield from (finding for finding in findings if finding)
+            yield check_rate(choose_device(devices, wanted))
+            yield check_level(lambda: _listen(wanted, seconds=1.0))
+    if group := check_audio_group(_groups(), bool(devices)):
+        yield group
 
 
 def check_python(version: tuple[int, int]) -> Finding:
@@ -105,14 +131,14 @@ def check_runtime(runtimes: Sequence[str], numpy_version: str) -> Finding:
     if not runtimes:
         package = "tflite-runtime" if sys.version_info < (3, 12) else "ai-edge-litert"
         return Finding(
-            "runtime", "problem", "No TFLite runtime is installed.", _pip_install(package)
+            "runtime", "problem", "No TFLite runtime is installed.", pip_install(package)
         )
     if runtimes[0] == "tflite-runtime" and int(numpy_version.partition(".")[0]) >= 2:
         return Finding(
             "runtime",
             "problem",
             f"tflite-runtime is built for NumPy 1 and crashes with NumPy {numpy_version}.",
-            _pip_install("numpy<2"),
+            pip_install("numpy<2"),
         )
     return Finding("runtime", "ok", f"{runtimes[0]} with NumPy {numpy_version}.")
 
@@ -123,11 +149,11 @@ def check_model(open_model: Callable[[], str], name: str) -> Finding:
         return Finding("model", "ok", f"{name} loads with {open_model()}.")
     except UndertoneError as error:
         packaged = f"undertone doctor --model {DEFAULT_BUNDLE}"
-        remedy = _reinstallation() if name == DEFAULT_BUNDLE else packaged
+        remedy = reinstallation() if name == DEFAULT_BUNDLE else packaged
         return Finding("model", "problem", str(error), remedy)
     except Exception as error:  # a broken installation can fail in any way; this check must not
         broken = f"{name} can't be loaded ({type(error).__name__}: {error})."
-        return Finding("model", "problem", broken, _reinstallation())
+        return Finding("model", "problem", broken, reinstallation())
 
 
 def check_gate(gate: GateConfig, name: str) -> Finding:
@@ -218,6 +244,28 @@ def check_level(listen: Callable[[], Samples]) -> Finding:
     return Finding("level", "ok", f"The microphone's level is {shown}.")
 
 
+def check_stream(open_stream: Callable[[], StreamFormat], name: str) -> Finding:
+    """Check that a stream can be reached and has sound that the models can use."""
+    try:
+        form = open_stream()
+    except RuntimeMissingError:
+        needed = "Sound from the network needs PyAV, which is not installed."
+        return Finding("stream", "problem", needed, add_extra("formats"))
+    except AudioSourceError as error:
+        problem, _, remedy = str(error).removesuffix(".").partition("; ")
+        remedy = remedy or "check the address, the network, and the camera or server"
+        return Finding("stream", "problem", f"{problem}.", remedy)
+    shown = f"{form.codec}, {form.rate_hz / 1000:g} kHz, channels: {form.channels}"
+    if form.rate_hz < SAMPLE_RATE_HZ:
+        return Finding(
+            "stream",
+            "warning",
+            f"{name} sends {shown}, but the models need 16 kHz: many verdicts will be `uncertain`.",
+            "choose AAC or Opus at 16 kHz or more in the settings of the camera or server",
+        )
+    return Finding("stream", "ok", f"{name} sends {shown}.")
+
+
 def check_audio_group(groups: Collection[str], sees_inputs: bool) -> Finding | None:
     """Check the group ``audio``, which may use sound cards unless the desktop manages them."""
     if "audio" in groups or "root" in groups:
@@ -305,22 +353,6 @@ def check_power(run: Run) -> Finding | None:
     return Finding("power", "warning", sentence, remedy)
 
 
-def _pip_install(*arguments: str) -> str:
-    """The command that changes this program's own environment, and no other."""
-    command = shlex.join((sys.executable, "-m", "pip", "install", *arguments))
-    own = sys.prefix == sys.base_prefix or os.access(sys.prefix, os.W_OK)
-    return command if own else f"sudo {command}"
-
-
-def _reinstallation() -> str:
-    """The command that reinstalls this program from source; an index may have a different one."""
-    again = ("--force-reinstall", "-c", "constraints.txt")
-    source = Path(undertone.__file__).parents[2]
-    if (source / "setup.py").exists():  # as `make run` installs it
-        return f"cd {shlex.quote(str(source))} && {_pip_install(*again, '-e', '.')}"
-    return f"in the folder of Undertone's source: `{_pip_install(*again, '.')}`"
-
-
 def _mount_point(path: Path) -> Path:
     return next(above for above in (path, *path.parents) if above.is_mount())
 
@@ -347,3 +379,9 @@ def _listen(wanted: str | None, seconds: float) -> Samples:
             if sum(map(len, samples)) >= seconds * SAMPLE_RATE_HZ:
                 break
     return np.concatenate(samples) if samples else np.empty(0, np.int16)
+
+
+def _stream_format(address: NetworkAddress) -> StreamFormat:
+    stream = NetworkInput(address).open(lambda *_: None)
+    stream.close()
+    return stream.form

@@ -17,6 +17,7 @@ from undertone.errors import RuntimeMissingError
 from undertone.events import Event, SegmentEnded
 from undertone.journal.format import to_line, values_of
 from undertone.journal.reader import JournalReader
+from undertone.support.installation import add_extra
 from undertone.support.printable import printable
 
 FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
@@ -72,7 +73,7 @@ def write_parquet(reader: JournalReader, output: Path | BinaryIO) -> None:
         parquet: Any = importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise RuntimeMissingError(
-            "pyarrow, which writes Parquet, is not installed: run pip install 'undertone[parquet]'."
+            f"pyarrow, which writes Parquet, is not installed: {add_extra('parquet')}."
         ) from None
 
     def type_of(column: str) -> Any:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 from undertone.errors import RuntimeMissingError
 from undertone.publish.alerts import Alert, DeliveryError
+from undertone.support.installation import add_extra
 
 _PATIENCE_S = 60.0
 
@@ -40,7 +41,7 @@ class AppriseTarget:
         if find_spec("apprise") is None:
             raise RuntimeMissingError(
                 "apprise, which sends alerts to apprise_urls, is not installed: "
-                "run pip install 'undertone[apprise]'."
+                f"{add_extra('apprise')}."
             )
         if self._run({"url": self.url}) == _UNKNOWN:
             raise ValueError(f"Apprise knows no address that begins with {self._scheme}://")

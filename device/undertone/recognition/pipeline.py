@@ -10,6 +10,7 @@ from undertone.emotions import NO_SPEECH
 from undertone.events import Verdict
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import LogProbabilities, decide
+from undertone.recognition.mfcc import Frames
 from undertone.recognition.segment_tracker import SegmentTracker
 from undertone.recognition.speech_gate import SpeechGate, SpeechPart
 from undertone.recognition.voice import Voice
@@ -60,6 +61,7 @@ class Pipeline:
         self.voice = voice
         """What is known of the speaker now."""
         self._segment: SegmentTracker | None = None
+        self._frames: list[Frames] = []  # of the segment, to learn from
         self._overloaded = False
 
     @property
@@ -98,15 +100,18 @@ class Pipeline:
         for part in parts:
             if part.first or self._segment is None:
                 self._segment = SegmentTracker(self._classifier, part.time_s, self.voice)
+                self._frames = []
             segment = self._segment
             segment.push(part, self._overloaded)
+            if self._learns:
+                self._frames.append(part.frames)
             if part.last:
                 self._segment = None
                 if segment.is_speech:
                     segment.finish()
                     ended.append(self._classified(segment))
                     if self._learns and segment.missing_band is None:
-                        frames = np.concatenate(segment.frames)
+                        frames = np.concatenate(self._frames)
                         self.voice = self._classifier.learn(self.voice, frames)
         return ended
 

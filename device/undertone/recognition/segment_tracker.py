@@ -10,7 +10,6 @@ from undertone.events import SILENCE_DBFS
 from undertone.recognition.bandwidth import missing_band
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import LogProbabilities, log_softmax
-from undertone.recognition.mfcc import Frames
 from undertone.recognition.speech_gate import SpeechPart
 from undertone.recognition.voice import Voice
 from undertone.recognition.windows import Window, WindowCutter
@@ -30,8 +29,6 @@ class SegmentTracker:
         """Whether there is enough evidence so far."""
         self.windows: list[LogProbabilities] = []
         """Of each window that was classified."""
-        self.frames: list[Frames] = []
-        """All of its frames."""
         self._classifier = classifier
         self._voice = voice
         self._mfcc = classifier.manifest.mfcc
@@ -67,7 +64,6 @@ class SegmentTracker:
         self._count += len(part.samples)
         self._square_sum += float(np.square(part.samples, dtype=np.float64).sum())
         np.maximum(self._loudest, part.loudest, out=self._loudest)
-        self.frames.append(part.frames)
         self._classify(self._due(self._cutter.push(part.frames), overloaded))
 
     def finish(self) -> None:

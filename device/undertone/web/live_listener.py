@@ -64,9 +64,9 @@ class LiveListener:
                 if model.classifier.knows_voices and not sample:
                     origin = Origin.of(manifest, source.name, settings.gain_db, settings.channel)
                     sinks.append(VoiceSink(pipeline, voice_path(source.name), origin))
-                listener = Listener(pipeline, manifest, sinks, source.clock)
-                arguments = (_until(self._stop, source.items), source.name)
-                self._thread = Thread(target=listener.run, args=arguments, daemon=True)
+                listener = Listener({source.name: pipeline}, manifest, sinks, source.clock)
+                items = _until(self._stop, source.items)
+                self._thread = Thread(target=listener.run, args=[items], daemon=True)
                 self._thread.start()
             except BaseException:
                 journal.close()
@@ -99,8 +99,8 @@ def _open(settings: Settings, sample: bool) -> sources.Source:
     return sources.open_microphone(settings.microphone, settings.channel, settings.gain_db)
 
 
-def _until(stop: Flag, source: Iterable[SourceItem]) -> Iterator[SourceItem]:
-    for item in source:
+def _until(stop: Flag, items: Iterable[tuple[str, SourceItem]]) -> Iterator[tuple[str, SourceItem]]:
+    for item in items:
         if stop.is_set():
             raise KeyboardInterrupt("stopped on the page")
         yield item

@@ -12,6 +12,7 @@ BROKEN = "an address is like rtsp://"
     [
         ("rtsp://camera.local:554/live", "rtsp://camera.local:554/live"),
         ("rtsp://me:secret@camera.local/live", "rtsp://camera.local/live"),
+        ("rtsps://me:secret@camera.local/live", "rtsps://camera.local/live"),
         ("rtsp://me:secret@part@camera.local/live", "rtsp://camera.local/live"),
         ("http://radio.local/live?token=secret", "http://radio.local/live"),
         ("http://radio.local/live#secret", "http://radio.local/live"),

@@ -17,8 +17,9 @@ from undertone.audio.ffmpeg import FFMPEG_SUFFIXES
 from undertone.audio.files import find_audio_files, length_s, read_blocks
 from undertone.errors import AudioSourceError
 from undertone.samples import clips
+from undertone.support.installation import add_extra
 
-av = pytest.importorskip("av", reason="no PyAV: pip install 'undertone[formats]'")
+av = pytest.importorskip("av", reason="no PyAV: pip install -e '.[formats]'")
 
 ENCODED = {
     "a.m4a": ("ipod", "aac", 44_100, "mono"),
@@ -182,6 +183,6 @@ def test_without_pyav_the_error_names_the_command_that_adds_it(tmp_path: Path) -
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert str(path) in done.stderr
-    assert "pip install 'undertone[formats]'" in done.stderr
+    assert f"or AMR, {add_extra('formats')}.\n" in done.stderr
     assert CLIP.name in done.stdout  # the other file is classified
     assert "Traceback" not in done.stderr

@@ -78,9 +78,10 @@ def test_another_rate_and_a_channel_are_passed_on(made: MadeMicrophones, opened:
 
 def test_its_name_is_the_one_that_was_given(made: MadeMicrophones, opened: Open) -> None:
     source = IsolatedInput("web")
-    assert source.device_name is None
+    assert (source.name, source.identity) == ("web", None)
     opened(source)
-    assert (source.name, source.device_name) == ("web", "Webcam (hw:0,0)")
+    assert source.name == "web"
+    assert source.identity and source.identity.device.name == "Webcam (hw:0,0)"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_an_unplugged_one_is_no_longer_active_and_found_under_its_new_number(
     made.set(devices=["USB (hw:3,0)", "Webcam (hw:0,0)"])
     second = opened(source)
     assert second.next()[0][0] == 0
-    assert source.device_name == "USB (hw:3,0)"
+    assert source.identity and source.identity.device.name == "USB (hw:3,0)"
     assert source.name == "usb"
 
 

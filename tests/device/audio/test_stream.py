@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,13 +23,14 @@ from undertone.audio.address import NetworkAddress
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.audio.files import read_blocks
 from undertone.audio.microphone import Microphone
-from undertone.audio.stream import NetworkInput
+from undertone.audio.stream import NetworkInput, StreamFormat
 from undertone.audio.watchdog import WatchdogConfig
 from undertone.errors import AudioSourceError, RuntimeMissingError
 from undertone.events import CaughtUp, Gap, Idle, SourceBack, SourceLost
 from undertone.samples import clips
+from undertone.support.installation import add_extra
 
-av = pytest.importorskip("av", reason="no PyAV: pip install 'undertone[formats]'")
+av = pytest.importorskip("av", reason="no PyAV: pip install -e '.[formats]'")
 
 LIMIT_S = 60.0
 FORMATS = {
@@ -84,6 +86,7 @@ def decoded(url: str) -> Samples:
     """All that the decoder reads there, as fast as it comes."""
     process = stream._start_decoder(NetworkAddress(url).url)
     assert process.stdout
+    process.stdout.readline()
     sound = process.stdout.read()
     stream._end(process)
     return np.frombuffer(sound, np.int16)
@@ -179,6 +182,20 @@ def test_a_playlist_is_followed_to_addresses_but_not_to_files(tmp_path: Path) ->
             assert len(decoded(station.url())) == 0
 
 
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("mp3", ("MP3 (MPEG audio layer 3)", 44_100, 2)),
+        ("wav", ("PCM signed 16-bit little-endian", 8_000, 1)),
+    ],
+)
+def test_what_is_sent_is_known_once_it_is_open(form: str, expected: tuple[str, int, int]) -> None:
+    with Radio(encoded(form)) as radio:
+        sound = NetworkInput(NetworkAddress(radio.url())).open(lambda *_: None)
+        sound.close()
+    assert sound.form == StreamFormat(*expected)
+
+
 def test_the_sound_of_a_video_is_taken() -> None:
     with Radio(encoded("mpegts", video=True)) as radio:
         assert similarity(decoded(radio.url()), CLIP) > 0.95
@@ -263,29 +280,42 @@ def test_a_decoder_that_hangs_or_fails_is_ended(
 
 def test_without_pyav_the_command_that_adds_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "find_spec", lambda name: None)
-    with pytest.raises(RuntimeMissingError, match=r"pip install 'undertone\[formats\]'"):
+    with pytest.raises(RuntimeMissingError, match=re.escape(add_extra("formats"))):
         NetworkInput(NetworkAddress("http://host/a")).open(lambda *_: None)
 
 
 # TLS
 
 
+Certify = Callable[[str], tuple[str, str]]
+
+
 @pytest.fixture
-def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Radio]]:
-    """Gives a radio with TLS whose own certificate is for a name, and which is trusted."""
+def certify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Certify:
+    """Makes a certificate for a name, and its key; the certificate is trusted."""
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed")
+
+    def make(name: str) -> tuple[str, str]:
+        certificate, key = str(tmp_path / "certificate.pem"), str(tmp_path / "key.pem")
+        new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        to = ["-subj", f"/CN={name}", "-addext", f"subjectAltName={name}"]
+        files = ["-keyout", key, "-out", certificate]
+        subprocess.run([*new, *to, *files], check=True, capture_output=True)
+        monkeypatch.setenv("SSL_CERT_FILE", certificate)
+        return certificate, key
+
+    return make
+
+
+@pytest.fixture
+def secure(certify: Certify) -> Iterator[Callable[[str], Radio]]:
+    """Gives a radio with TLS whose own certificate is for a name, and which is trusted."""
     radios = []
 
     def make(name: str) -> Radio:
-        certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-        new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-        to = ["-subj", f"/CN={name}", "-addext", f"subjectAltName={name}"]
-        files = ["-keyout", str(key), "-out", str(certificate)]
-        subprocess.run([*new, *to, *files], check=True, capture_output=True)
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(*certify(name))
         radio = Radio(encoded("flac"))
         radio.start()
         assert radio._server
@@ -470,6 +500,37 @@ def test_a_camera_refuses_a_wrong_password(camera: Callable[..., RtspServer]) ->
     url = f"rtsp://me:secret@{HOST}:{server.port}/live"
     assert "refuses the user or the password" in refused(url)
     assert "has no such stream" in refused(f"rtsp://me:right@{HOST}:{server.port}/other")
+
+
+@pytest.mark.parametrize(
+    ("name", "trusted", "problem"),
+    [
+        (f"IP:{HOST}", True, ""),
+        ("DNS:other.local", True, "its certificate is not trusted, or for another name"),
+        (f"IP:{HOST}", False, "its certificate is not trusted, or for another name"),
+    ],
+)
+def test_a_camera_with_tls_proves_itself_by_its_certificate(
+    camera: Callable[..., RtspServer],
+    certify: Certify,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    trusted: bool,
+    problem: str,
+) -> None:
+    server = camera(f"{LAW} name=pay0", "me", "secret", *certify(name))
+    if not trusted:
+        monkeypatch.delenv("SSL_CERT_FILE")
+    url = f"rtsps://me:secret@{HOST}:{server.port}/live"
+    if problem:
+        assert problem in refused(url)
+        return
+    with opened(url) as microphone:
+        blocks = [item for _, item in zip(range(10), heard(microphone), strict=False)]
+        microphone.close()
+    assert tone_hz([item for item in blocks if isinstance(item, Block)]) == pytest.approx(
+        500, abs=5
+    )
 
 
 def test_a_camera_without_a_microphone_says_so(camera: Callable[..., RtspServer]) -> None:

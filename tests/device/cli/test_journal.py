@@ -16,6 +16,7 @@ from undertone.errors import RuntimeMissingError
 from undertone.events import Gap, SegmentEnded, Started, Stopped, Verdict, moment
 from undertone.journal import JournalReader, JournalWriter
 from undertone.journal.plot import svg
+from undertone.support.installation import add_extra
 from undertone.support.printable import printable
 
 START_S = datetime(2026, 11, 20, 8, tzinfo=UTC).timestamp()
@@ -202,7 +203,7 @@ def test_export_parquet_without_a_file_or_pyarrow_says_what_to_do(journal, tmp_p
     assert done.exit_code == 2
     assert "--output" in done.stderr
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(RuntimeMissingError, match=r"pip install 'undertone\[parquet\]'"):
+    with pytest.raises(RuntimeMissingError, match=re.escape(add_extra("parquet"))):
         run("export", "--format", "parquet", "--output", tmp_path / "x.parquet")
     assert not (tmp_path / "x.parquet").exists()
 

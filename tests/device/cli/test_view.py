@@ -197,9 +197,20 @@ def test_bars_are_as_long_as_their_share():
 
 
 def test_clipping_is_warned_about_once_an_hour_whatever_the_clock_is_set_to(caplog):
-    passed_s = iter([0.0, 0.0, 1800.0, 3700.0, 3700.0, 7200.0])
+    passed_s = iter([0.0, 1800.0, 3700.0, 7200.0])
     warning = ClippingWarning(lambda: next(passed_s))
     with caplog.at_level(logging.WARNING):
         for days in (9, 8, 0, 99):
-            warning.observe(LiveStatus(86_400.0 * days, 0.0, 0.0, True, False, None))
+            warning.observe(LiveStatus(86_400.0 * days, 0.0, 0.0, True, False, None, "USB"))
     assert len(caplog.messages) == 2
+
+
+def test_clipping_is_warned_about_for_each_source_by_name(caplog):
+    warning = ClippingWarning(lambda: 0.0)
+    with caplog.at_level(logging.WARNING):
+        for source, clips in (("A", False), ("B", True), ("A", True), ("B", True)):
+            warning.observe(LiveStatus(0.0, 0.0, 0.0, clips, False, None, source))
+    assert [message[:26] for message in caplog.messages] == [
+        "the sound of B is clipped,",
+        "the sound of A is clipped,",
+    ]

@@ -175,7 +175,7 @@ def test_of_several_sources_each_has_a_voice_of_its_own(call, voice_bundle, tmp_
         for name, clip in (("A", clips()[4]), ("B", clips()[0]), ("A", clips()[5]))
         for block in read_blocks(str(clip))
     ]
-    opened = sources.SeveralSources(("A", "B", "C"), items)
+    opened = sources.Source(("A", "B", "C"), items)
     monkeypatch.setattr(sources, "open_several", lambda _: opened)
     microphones = ["--microphone", "A", "--microphone", "B", "--microphone", "C"]
     gains = ["--gain-db", 1, "--gain-db", 2, "--gain-db", 3]

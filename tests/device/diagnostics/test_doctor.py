@@ -241,7 +241,7 @@ def test_the_command_writes_a_line_for_each_finding_with_its_remedy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = [Finding("python", "ok", "Fine."), Finding("level", "warning", "Muted.", "alsamixer")]
-    monkeypatch.setattr(doctor, "diagnose", lambda model, microphone, journal: iter(made))
+    monkeypatch.setattr(doctor, "diagnose", lambda *_: iter(made))
     result = CliRunner().invoke(command, [])
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [

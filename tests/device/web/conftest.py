@@ -29,7 +29,7 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(journal: Path) -> Iterator[PageServer]:
     """The page, on this machine alone."""
-    pytest.importorskip("streamlit", reason="no streamlit: pip install 'undertone[web]'")
+    pytest.importorskip("streamlit", reason="no streamlit: pip install -e '.[web]'")
     with PageServer("--journal", journal) as running:
         yield running
         assert running.stop() == (0, "")  # no traceback was printed, whatever was sent to it

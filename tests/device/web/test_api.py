@@ -19,7 +19,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 from click.testing import CliRunner
 
-pytest.importorskip("streamlit", reason="no streamlit: pip install 'undertone[web]'")
+pytest.importorskip("streamlit", reason="no streamlit: pip install -e '.[web]'")
 
 from hostile_uploads import NAMES, RUBBISH, sound
 from undertone import __version__, cli

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("altair", reason="no altair: pip install 'undertone[web]'")
+pytest.importorskip("altair", reason="no altair: pip install -e '.[web]'")
 
 from undertone.emotions import EMOTIONS, NO_SPEECH, colour
 from undertone.events import UNCERTAIN, SegmentEnded, Verdict

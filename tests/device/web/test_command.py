@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from undertone import cli
+from undertone.support.installation import add_extra
 from web_page import PageServer, chromium, what_is_missing
 
 
@@ -18,7 +19,7 @@ def output_of(capsys: Any, *arguments: str) -> tuple[int, str]:
 
 
 needs_streamlit = pytest.mark.skipif(
-    "streamlit" in (what_is_missing() or ""), reason="no streamlit: pip install 'undertone[web]'"
+    "streamlit" in (what_is_missing() or ""), reason="no streamlit: pip install -e '.[web]'"
 )
 
 
@@ -77,7 +78,7 @@ def test_without_its_extra_it_names_it(capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.delitem(sys.modules, "undertone.web.uploads", raising=False)
     status, message = output_of(capsys)
     assert status == 1
-    assert message.endswith("is not installed: run pip install 'undertone[web]'.\n")
+    assert message.endswith(f"is not installed: {add_extra('web')}.\n")
 
 
 @needs_streamlit

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("streamlit", reason="no streamlit: pip install 'undertone[web]'")
+pytest.importorskip("streamlit", reason="no streamlit: pip install -e '.[web]'")
 
 import soundfile
 
@@ -35,7 +35,7 @@ def shows(texts: list[str], words: str) -> bool:
 
 
 def test_a_recording_of_a_phone_is_read(visitor: Visitor) -> None:
-    av = pytest.importorskip("av", reason="no PyAV: pip install 'undertone[formats]'")
+    av = pytest.importorskip("av", reason="no PyAV: pip install -e '.[formats]'")
     samples, rate_hz = soundfile.read(clips()[4], dtype="int16")
     frame = av.AudioFrame.from_ndarray(samples[np.newaxis], "s16", "mono")
     frame.sample_rate = rate_hz

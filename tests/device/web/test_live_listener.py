@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,16 +110,19 @@ def listen(settings: Settings, model: Model, *, sample: bool) -> list[dict[str, 
     """The scores of what is said into the microphone, or of the sample: one clip, spoken twice."""
     ended = threading.Event()
 
-    def speech() -> Iterator[Block]:
+    def speech(name: str) -> Iterator[tuple[str, Block]]:
         for start_s in (0.0, 10.0):
             for block in read_blocks(str(clips()[4])):
-                yield replace(block, time_s=start_s + block.time_s)
+                yield name, replace(block, time_s=start_s + block.time_s)
         ended.set()
+
+    def source(name: str) -> Callable[..., sources.Source]:
+        return lambda *_: sources.Source((name,), speech(name))
 
     listener = LiveListener()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "open_microphone", lambda *_: sources.Source("USB", speech()))
-        patch.setattr(sources, "packaged_sample", lambda *_: sources.Source("sample", speech()))
+        patch.setattr(sources, "open_microphone", source("USB"))
+        patch.setattr(sources, "packaged_sample", source("sample"))
         listener.start(settings, model, sample=sample)
     assert ended.wait(60)
     listener.stop()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("starlette", reason="no streamlit: pip install 'undertone[web]'")
+pytest.importorskip("starlette", reason="no streamlit: pip install -e '.[web]'")
 
 from undertone.web.auth import COOKIE, LOGIN_PATH, MOST_LOGINS, MOST_TRIES, PERIOD_S, Login
 from undertone.web.deadline import BodyDeadline

@@ -10,7 +10,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip("streamlit", reason="no streamlit: pip install 'undertone[web]'")
+pytest.importorskip("streamlit", reason="no streamlit: pip install -e '.[web]'")
 
 from undertone.emotions import COLOURS, NO_SPEECH
 from undertone.events import SegmentEnded, Verdict

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("streamlit", reason="no streamlit: pip install 'undertone[web]'")
+pytest.importorskip("streamlit", reason="no streamlit: pip install -e '.[web]'")
 
 from undertone.web.wording import WORDS
 from web_page import PageServer

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.importorskip("streamlit", reason="no streamlit: pip install 'undertone[web]'")
+pytest.importorskip("streamlit", reason="no streamlit: pip install -e '.[web]'")
 
 from undertone.web.uploads import LARGEST_MB, TOGETHER_MB
 from web_page import PageServer

@@ -8,6 +8,7 @@ from undertone import __version__
 from undertone.cli import run
 from undertone.cli.lazy import LazyGroup
 from undertone.errors import RuntimeMissingError
+from undertone.support.installation import add_extra
 
 COMMANDS = {
     "fetch": "Download the official RAVDESS archives.",
@@ -51,7 +52,7 @@ class _Group(LazyGroup):
             if missing in ("", "undertone", "undertone_training"):
                 raise
             raise RuntimeMissingError(
-                f"{missing} is not installed: run pip install 'undertone[training]'."
+                f"{missing} is not installed: {add_extra('training')}."
             ) from error
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples
 from undertone.errors import RuntimeMissingError
+from undertone.support.installation import add_extra
 from undertone_training.recipe import EXTRACTORS
 from undertone_training.references import vggish
 
@@ -95,8 +96,8 @@ def _librosa() -> ModuleType:
         import librosa
     except ModuleNotFoundError as error:
         raise RuntimeMissingError(
-            "librosa, which computes the features of the reference systems, is not installed: run "
-            "pip install 'undertone[training,reference]'."
+            "librosa, which computes the features of the reference systems, is not installed: "
+            f"{add_extra('training,reference')}."
         ) from error
     return librosa
 
