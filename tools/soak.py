@@ -343,8 +343,11 @@ class Speaker:
         return len(self.begun_s) - len({*of_clips} - {0}), of_clips.count(0) + twice
 
 
-def soak_microphone(minutes: float) -> dict[str, Any]:
-    """Minutes of clips played into a microphone that has every fault in turn."""
+def soak_microphone(minutes: float, at_least: int = 0) -> dict[str, Any]:
+    """Minutes of clips played into a microphone that has every fault in turn.
+
+    at_least: so many faults, even if they take longer.
+    """
     if missing := what_is_missing():
         raise SoakError(missing)
     folder = Path(tempfile.mkdtemp(prefix="undertone-microphone-"))
@@ -361,7 +364,9 @@ def soak_microphone(minutes: float) -> dict[str, Any]:
             faults = cycle(Faults(listening, microphone, speaker, disk).all())
             thrown: Counter[str] = Counter()
             began = time.monotonic()
-            while (passed := (time.monotonic() - began) / 60) < minutes:
+            while (
+                passed := (time.monotonic() - began) / 60
+            ) < minutes or thrown.total() < at_least:
                 memory.take(passed, listening.memory_mb())
                 calm_to = time.monotonic() + min(CALM_S, 2 * minutes)
                 while time.monotonic() < calm_to:

@@ -31,7 +31,7 @@ from undertone.samples import clips
 LONG = "UNDERTONE_ATTACKS" in os.environ
 STOPS = 3 if LONG else 1
 STOP_S = 30.0 if LONG else 3.0
-BETWEEN_S = 10.0
+BETWEEN_S = 10.0 if LONG else 7.0
 PATIENCE_S = 60.0
 BLOCK_S = BLOCK_LENGTH / SAMPLE_RATE_HZ
 
@@ -58,7 +58,7 @@ def spoken() -> Samples:
     parts: list[Samples] = []
     while sum(map(len, parts)) < length:
         samples, _ = soundfile.read(clips()[len(parts) % len(clips())], dtype="int16")
-        parts.append(np.concatenate([samples, np.zeros(2 * SAMPLE_RATE_HZ, np.int16)]))
+        parts.append(np.concatenate([samples, np.zeros(SAMPLE_RATE_HZ // 2, np.int16)]))
     sound = np.concatenate(parts)
     room: Samples = np.rint(np.random.default_rng(5).normal(0, 6, len(sound))).astype(np.int16)
     return sound + room

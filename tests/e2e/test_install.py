@@ -99,7 +99,8 @@ def installed(
     _succeed([python, "-m", "venv", "--without-pip", folder / "venv"])
     made = folder / "venv/bin/python"
     pip = [sys.executable, "-m", "pip", "--python", made, "--disable-pip-version-check"]
-    _succeed([*pip, "install", "-q", "-c", ROOT / "constraints.txt", wheel])
+    # what is imported is compiled then
+    _succeed([*pip, "install", "-q", "--no-compile", "-c", ROOT / "constraints.txt", wheel])
     _succeed([*pip, "check"])
     return Installed(made, runtime, folder)
 

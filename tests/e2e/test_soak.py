@@ -1,4 +1,4 @@
-"""The soak in a minute: hours of a file and a microphone, with every kind of fault once."""
+"""The soak in a minute: hours of a file, and a microphone, with several kinds of fault once."""
 
 import os
 import subprocess
@@ -31,9 +31,9 @@ def test_half_an_hour_of_a_file_loses_and_doubles_nothing():
 def test_a_microphone_with_every_fault_is_still_used():
     if missing := what_is_missing():
         pytest.skip(missing)
-    run = soak.soak_microphone(minutes=0.75)
+    run = soak.soak_microphone(minutes=0.1, at_least=3)
     assert run["lost"] == run["doubled"] == 0
-    assert {"server killed", "server stopped for 5 s", "disk full"} <= set(run["faults"])
+    assert {"server killed", "server stopped for 5 s", "disk full"} == set(run["faults"])
 
 
 def test_what_is_lost_or_doubled_is_found():

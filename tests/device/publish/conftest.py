@@ -95,6 +95,13 @@ def running(work: Callable[[threading.Event], None]) -> Iterator[None]:
     assert errors == []
 
 
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal is read, and a lost broker tried again, ten times as often as in use."""
+    for constant in ("delivery._POLL_S", "mqtt._POLL_S", "mqtt._FIRST_DELAY_S"):
+        monkeypatch.setattr(f"undertone.publish.{constant}", 0.1)
+
+
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     journal = Journal(tmp_path / "journal")

@@ -10,9 +10,16 @@ from miniature import TrainedDetector, train
 from undertone_training.corpora.random_sounds import MAKERS
 from undertone_training.detection import measure
 from undertone_training.detection.measure import GateReport
+from undertone_training.evaluation import false_alarms
 from undertone_training.features.gate import packaged_sha256
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
+
+
+@pytest.fixture
+def few_sounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of the protocol noise: all of them are 36 minutes."""
+    monkeypatch.setattr(false_alarms, "NAMES", ("white noise", "drums"))
 
 
 def test_fit_detector_says_what_it_used_and_wrote(trained: TrainedDetector) -> None:
@@ -48,6 +55,7 @@ def test_noise_is_optional(
     assert "noise: 0 recordings\n" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("few_sounds")
 def test_measure_gate_measures_the_detector_in_a_folder(
     trained: TrainedDetector, corpora: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -69,6 +77,7 @@ def test_measure_gate_measures_the_detector_in_a_folder(
     assert report.notes == ()
 
 
+@pytest.mark.usefixtures("few_sounds")
 def test_measure_gate_prints_what_the_packaged_gate_does(
     corpora: Path,
     tmp_path: Path,
