@@ -8,6 +8,7 @@ PIP := pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 EXAMPLES ?= 100000
 EVENTS ?= 10000000
+CLIPS ?= 100000
 HOURS ?= 1
 MINUTES ?= 1
 ARM ?= build/arm
@@ -19,7 +20,7 @@ RELEASE ?= 12
 CONTAINER ?= podman
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz attack soak journal-scale publish-cost bench growth check format arm pictures figures clean deb deb-check container
+.PHONY: help run test fuzz attack soak journal-scale publish-cost bench growth scale check format arm pictures figures clean deb deb-check container
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +61,9 @@ bench: .venv-dev/.ready ## measure every bundle with every runtime, into docs/; 
 	.venv-dev/bin/python tools/bench_figures.py
 	.venv-dev/bin/undertone bench --read docs/bench/machine-$(shell uname -m).json \
 		--check docs/bench/limits.toml
+
+scale: .venv-dev/.ready ## measure prepare and fit with CLIPS made clips, into docs/; STEPS selects steps
+	.venv-dev/bin/python tools/scale.py --clips $(CLIPS) $(STEPS)
 
 growth: .venv-dev/.ready ## measure long recordings, many files and many microphones, into docs/
 	.venv-dev/bin/python tools/growth.py --output docs/bench/growth.json

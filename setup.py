@@ -53,7 +53,7 @@ EXTRAS = {
         "streamlit>=1.67,<1.70",  # its ASGI application, and a little of what is below it
         "pyarrow>=15,<25",  # Streamlit's charts; 25 and later break with NumPy 1
     ],
-    "formats": ["av>=16,<19"],  # FFmpeg: M4A, WMA, AMR ..., streams; from 16 on certificates are checked
+    "formats": ["av>=16,<19"],  # FFmpeg: files, streams; from 16 on certificates are checked
     "publish": ["paho-mqtt>=2.1,<3"],  # MQTT; 2.0 changed the callbacks
     "apprise": ["apprise>=1.9,<3"],  # alerts to phones, mail and chats
     "training": [

@@ -21,6 +21,7 @@ from undertone_training.corpora import Clip, scan
 from undertone_training.corpora.noise import for_training
 from undertone_training.corpora.splits import Split
 from undertone_training.features.cache import ClipFeatures, FeatureCache
+from undertone_training.jobs import Jobs
 from undertone_training.learning.runs import Run, RunInfo, describe
 from undertone_training.search import space as spaces
 
@@ -29,6 +30,7 @@ TEST_ACTORS = (21, 22)
 
 RECIPE = """
 width = 0.25
+convolutions = [[64, 5, 2], [96, 5, 2]]
 song = false
 [window]
 frames = 64
@@ -187,9 +189,9 @@ class Pipeline:
     def data(self, folder: Path | None = None) -> tuple[object, ...]:
         return ("--data", folder or self.home, "--cache", self.cache, "--jobs", 1)
 
-    def features(self, clips: Sequence[Clip] | None = None) -> list[ClipFeatures]:
+    def features(self, clips: Sequence[Clip] | None = None) -> Sequence[ClipFeatures]:
         """Of these clips, or all at home, each with its augmented copy."""
-        return FeatureCache(self.cache, jobs=1).compute(
+        return FeatureCache(self.cache, Jobs(1)).compute(
             scan(self.home).clips if clips is None else clips,
             recipes.load(self.recipe),
             noise=for_training(self.home),

@@ -19,6 +19,8 @@ features, networks                  from clips to cached MFCC; from a recipe to 
 corpora                             clips with their labels, splits, noise, synthetic sounds
 bundles                             the bundles that ship, with the recipe of each
 recipe, metrics                     what makes a model; how good its predictions are
+jobs                                where jobs run: processes of this machine, or a Dask cluster
+cluster, job_process, lease         what jobs need: a scheduler, a process, somebody who waits
 errors, progress, tensorflow_loader what everything uses
 ==================================  ===========================================================
 """

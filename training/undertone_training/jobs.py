@@ -1,4 +1,4 @@
-"""Runs independent jobs in processes of this machine.
+"""Runs independent jobs: in processes of this machine, or on the workers of a Dask scheduler.
 
 A job is a function at the top of a module, called with one small specification that can be pickled.
 It writes its result to the shared storage and returns what names it, so that a job whose process
@@ -6,58 +6,186 @@ was killed is simply run again.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+import pickle
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from multiprocessing import get_context
-from typing import TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
-from threadpoolctl import threadpool_limits
+from undertone.errors import WorkerError
+from undertone_training import cluster
+from undertone_training.errors import RunError
+from undertone_training.job_process import TRIES, call, call_apart, without_interrupts
+from undertone_training.tensorflow_loader import load_tensorflow
 
 Specification = TypeVar("Specification")
 Result = TypeVar("Result")
 
+_PATIENCE_S = 300.0
+"""How long a scheduler that has gone away is waited for."""
+
+
+def _nothing(*_: object) -> None:
+    pass
+
 
 @dataclass(frozen=True)
 class Jobs:
-    """Where jobs run; processes: how many at once, None for one per core."""
+    """Where jobs run.
+
+    processes: how many at once on this machine, None for one per core.
+    scheduler: address of the Dask scheduler whose workers run them instead.
+    setup: called in a job's process before the job's specification is read; it registers what
+        specifications may name.  load: the same for jobs that use TensorFlow, which it imports.
+    say: told what is waited for.  patience_s: how long a scheduler that went away is waited for.
+    isolated: every job has a process to itself, even if it is the only one.
+    """
 
     processes: int | None = None
+    scheduler: str | None = None
+    setup: Callable[[], None] = _nothing
+    load: Callable[[], None] = load_tensorflow
+    say: Callable[[str], None] = _nothing
+    patience_s: float = _PATIENCE_S
+    isolated: bool = False
 
     @property
     def at_once(self) -> int:
         """Number of jobs that run at the same time."""
+        if self.scheduler:
+            with cluster.connected(self.scheduler, self.say) as found:
+                return max(1, found.at_once)
         return self.processes or os.cpu_count() or 1
 
-    @contextmanager
-    def executor(self) -> Iterator[Executor]:
-        """An executor of that many processes, each of which computes in one thread."""
-        # "spawn": a forked child of a program with native threads (TensorFlow) can hang
-        with ProcessPoolExecutor(
-            self.at_once,
-            mp_context=get_context("spawn"),
-            initializer=threadpool_limits,
-            initargs=(1,),
-        ) as pool:
-            yield pool
+    @property
+    def with_tensorflow(self) -> "Jobs":
+        """For jobs that use TensorFlow: one after another on all cores, unless more are asked for.
+
+        Otherwise each computes in one thread, and rounds differently, however many are left.
+        """
+        return replace(self, processes=self.processes or 1, setup=self.load, isolated=True)
+
+    def in_this_process(self, number: int) -> bool:
+        """Whether ``map`` calls so many jobs one after another in this process."""
+        return not self.scheduler and (self.at_once == 1 or (number <= 1 and not self.isolated))
 
     def map(
-        self, function: Callable[[Specification], Result], specifications: Sequence[Specification]
+        self,
+        function: Callable[[Specification], Result],
+        specifications: Sequence[Specification],
+        while_waiting: Callable[[], None] = _nothing,
+        stop: Callable[[], None] = _nothing,
     ) -> Iterator[Result]:
         """Results in the order of ``specifications``, each as soon as it is there.
 
-        A single job, or one process, runs in this process.  The first exception of a job is raised,
-        and the jobs that have not begun are cancelled.
+        A single job on this machine, or one process, runs in this process.  A job whose process or
+        scheduler is lost is run again.  The first exception of a job is raised, and the jobs that
+        have not begun are cancelled.
+
+        while_waiting: called every second.  stop: asks the jobs that have begun to end, before they
+            are waited for, after an exception or Ctrl-C.
+        Raises WorkerError if processes die again and again, RunError for an unusable scheduler.
         """
-        if min(self.at_once, len(specifications)) <= 1:
+        if self.in_this_process(len(specifications)):
             yield from map(function, specifications)
             return
-        with self.executor() as executor:
-            futures = [executor.submit(function, each) for each in specifications]
+        how = call_apart if self.isolated or self.scheduler else call
+        to_do = {
+            number: pickle.dumps((self.setup, pickle.dumps((function, each))))
+            for number, each in enumerate(specifications)
+        }
+        results: dict[int, Result] = {}
+        passed_on = broken = 0
+        lost = False
+        while to_do:
+            before = len(to_do)
             try:
-                for future in futures:
-                    yield future.result()
-            finally:
-                for future in futures:
-                    future.cancel()
+                with self._executor(before, lost) as (executor, check):
+                    done = _completed(executor, how, to_do, check, while_waiting, stop)
+                    for number, result in done:
+                        del to_do[number]
+                        results[number] = result
+                        while passed_on in results:
+                            yield results.pop(passed_on)
+                            passed_on += 1
+            except CancelledError:  # by Dask, which has lost the scheduler
+                lost = True
+            except BrokenExecutor as error:
+                broken = 1 if len(to_do) < before else broken + 1
+                if broken == TRIES:
+                    raise WorkerError from error
+
+    @contextmanager
+    def _executor(self, number: int, lost: bool) -> Iterator[tuple[Executor, Callable[[], None]]]:
+        """An executor, and what to call every second."""
+        if self.scheduler:
+            patience_s = self.patience_s if lost else 0.0
+            with cluster.connected(self.scheduler, self.say, patience_s) as found:
+                yield found.executor, found.check
+            return
+        # "spawn": a forked child of a program with native threads (TensorFlow) can hang
+        processes = min(self.at_once, number)
+        with (
+            ThreadPoolExecutor(processes)
+            if self.isolated
+            else ProcessPoolExecutor(processes, get_context("spawn"))
+        ) as pool:
+            yield pool, _nothing
+
+
+def _completed(
+    executor: Executor,
+    how: Callable[[bytes], Any],
+    jobs: Mapping[int, bytes],
+    check: Callable[[], None],
+    while_waiting: Callable[[], None],
+    stop: Callable[[], None],
+) -> Iterator[tuple[int, Any]]:
+    """The number and the result of each job, as soon as it is there."""
+    futures: dict[Future[Any], int] = {}
+    done: SimpleQueue[Future[Any]] = SimpleQueue()
+    try:
+        with without_interrupts():
+            for number, job in jobs.items():
+                futures[executor.submit(_run, version("undertone"), how, job)] = number
+        for future in futures:
+            future.add_done_callback(done.put)
+        for _ in range(len(futures)):
+            while True:
+                try:
+                    future = done.get(timeout=1)
+                    break
+                except Empty:
+                    check()
+                    while_waiting()
+            yield futures[future], future.result()
+    except (BrokenExecutor, CancelledError):
+        raise
+    except BaseException:
+        stop()
+        raise
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _run(wanted: str, how: Callable[[bytes], Any], job: bytes) -> Any:
+    """In another process: a scheduler, too, reads what is not in bytes."""
+    if (found := version("undertone")) != wanted:
+        raise RunError(
+            f"The worker on {platform.node()} has Undertone {found}, and this is {wanted}: install "
+            "the same version on every machine."
+        )
+    return how(job)

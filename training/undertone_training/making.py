@@ -35,6 +35,7 @@ from undertone_training.evaluation.test_clips import (
 )
 from undertone_training.learning.runs import Run, clips_of
 from undertone_training.learning.trainer import Trainer, Training, splits_for
+from undertone_training.metrics import Confidence
 from undertone_training.promotion import EVIDENCE, candidate
 from undertone_training.recipe import EVALUATED_CORPUS, Recipe
 from undertone_training.report.protocols import percent
@@ -47,11 +48,10 @@ CROSS_CORPUS_CLIPS = 500
 class Context:
     """What all stages of one bundle share: the clips, the folders, and the seed.
 
-    data: folder of the corpora.  models: folder of the bundles.
+    models: folder of the bundles.
     """
 
     trainer: Trainer
-    data: Path
     models: Path
     seed: int
 
@@ -128,18 +128,45 @@ class Fit:
 
     def run(self) -> str:
         """Train, or fit the confidence of finished weights again."""
+        trainer, training = self.context.trainer, self._planned()
+        if training.run.finished:
+            trainer.recalibrate(training, self._confidence())
+            return f"{training.run.folder}: temperature and threshold fitted again"
+        for _ in trainer.carry_out([training], self._confidence()):
+            pass
+        return self._trained()
+
+    def run_with(self, others: Sequence["Fit"]) -> Iterator[tuple["Fit", str]]:
+        """Train this and others at once, see ``side_by_side``, and say of each what was made."""
+        fits = (self, *others)
+        done = self.context.trainer.carry_out([fit._planned() for fit in fits])
+        for fit, _ in zip(fits, done, strict=True):
+            yield fit, fit._trained()
+
+    def side_by_side(self, later: Sequence[Stage]) -> list["Fit"]:
+        """Those of the stages that are later that can be trained at the same time as this one."""
+        jobs = self.context.trainer.features.jobs.with_tensorflow
+        if jobs.in_this_process(2) or not self._ready:
+            return []
+        return [each for each in later if isinstance(each, Fit) and each._ready]
+
+    @property
+    def _ready(self) -> bool:
+        """Whether everything that a training needs is there, and only the training is not."""
+        earlier = all(each.result.finished for each in self.earlier)
+        return earlier and not self.folds and not self.result.finished
+
+    def _trained(self) -> str:
+        return f"{self.result.folder}: trained in {self.result.calibration.fit_s:.0f} s"
+
+    def _confidence(self) -> Confidence | None:
         from undertone_training.learning.calibration import fit_on_held_out, from_cache
 
-        trainer, training = self.context.trainer, self._planned()
-        confidence = None
-        if self.folds:
-            held_out = from_cache(trainer.clips, trainer.features)
-            confidence = fit_on_held_out([fold.result for fold in self.folds], held_out)
-        if training.run.finished:
-            trainer.recalibrate(training, confidence)
-            return f"{training.run.folder}: temperature and threshold fitted again"
-        trainer.train(training, confidence)
-        return f"{training.run.folder}: trained in {training.run.calibration.fit_s:.0f} s"
+        if not self.folds:
+            return None
+        trainer = self.context.trainer
+        held_out = from_cache(trainer.clips, trainer.features)
+        return fit_on_held_out([fold.result for fold in self.folds], held_out)
 
     @property
     def duration_s(self) -> float | None:
@@ -303,16 +330,16 @@ class EvaluateLive:
 
     def run(self) -> str:
         """Play every fold's clips under each condition."""
-        from undertone_training.evaluation.backgrounds import backgrounds
-        from undertone_training.report.evaluations import report_live
+        from undertone_training.report.evaluations import Behind, report_live
 
-        tests, progress = self.tested.quantized.tests(), self.context.trainer.features.progress
-        report_live(self.tested.folder, tests, backgrounds(*self._sounds(), seed=0), progress)
+        tests, features = self.tested.quantized.tests(), self.context.trainer.features
+        behind = Behind(*self._sounds())
+        report_live(self.tested.folder, tests, behind, features.jobs, features.progress)
         return f"{self.tested.folder.name} live: {len(list(self._conditions()))} conditions"
 
     def _sounds(self) -> tuple[Sequence[Path], Sequence[Clip]]:
         """Recorded noise and voices for the background; there may be none."""
-        return for_testing(self.context.data).files, for_babble(self.context.trainer.clips)
+        return for_testing(self.context.trainer.data).files, for_babble(self.context.trainer.clips)
 
     def _conditions(self) -> Iterator[str]:
         from undertone_training.evaluation.streaming import CONDITIONS
@@ -355,7 +382,7 @@ class EvaluateNoise:
 
         fit, progress = self.quantized.first, self.context.trainer.features.progress
         name = fit.recipe.name
-        _, report = report_noise(fit.result, self.context.data, f"{name} noise", progress)
+        _, report = report_noise(fit.result, self.context.trainer.data, f"{name} noise", progress)
         false = sum(each.segments for each in report.sounds)
         minutes = sum(each.duration_s for each in report.sounds) / 60
         return f"{name} noise: {false} false segments in {minutes:.0f} min"
@@ -499,6 +526,17 @@ def stages_of(
         *elsewhere,
         Promote(context, name, quantized, evidence, figures),
     ]
+
+
+def carry_out(stage: Stage, later: Sequence[Stage]) -> Iterator[tuple[Stage, str]]:
+    """Carry out a stage, and trainings among the ``later`` ones that can be at the same time.
+
+    Yields each with what was made.  TensorFlow must be loaded.
+    """
+    if isinstance(stage, Fit) and (others := stage.side_by_side(later)):
+        yield from stage.run_with(others)
+    else:
+        yield stage, stage.run()
 
 
 def remaining(stages: Sequence[Stage]) -> list[Stage]:

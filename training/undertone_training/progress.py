@@ -23,3 +23,7 @@ class Progress(Protocol):
 def silent(description: str, total: int, done: int = 0) -> Iterator[Step]:
     """A ``Progress`` that shows nothing."""
     yield lambda note="": None
+
+
+def unheard(message: str) -> None:
+    """Where messages go that nobody is told."""

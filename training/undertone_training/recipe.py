@@ -112,6 +112,9 @@ class Regularization(Strict, frozen=True):
     time_masks, coefficient_masks: number of SpecAugment masks; the longest in frames and
         coefficients (Park et al. 2019).
     mixup: alpha of its Beta distribution, 0 for none (Zhang et al. 2018).
+    style_mixing: alpha of the Beta distribution of MixStyle, 0 for none (Zhou et al. 2021): each
+        window takes a random share of another one's mean and deviation over time, of every
+        coefficient, as far as its voice is not known.
     known_clips: of how many other clips of its speaker the voice is known; each window takes one
         of these numbers at random.
     """
@@ -126,6 +129,7 @@ class Regularization(Strict, frozen=True):
     coefficient_masks: Count = 1
     longest_coefficient_mask: Count = 8
     mixup: Annotated[float, Meta(ge=0)] = 0.3
+    style_mixing: Annotated[float, Meta(ge=0)] = 0.0
     label_smoothing: Share = 0.1
     dropout: Share = 0.3
     weight_decay: Annotated[float, Meta(ge=0)] = 0.02

@@ -14,9 +14,14 @@ import pytest
 from miniature import RECIPE, train, write_detector_corpora, write_ravdess, write_tess
 
 from undertone.recognition import bundle
+from undertone_training import recipe as recipes
 from undertone_training.corpora.scan import CORPORA
-from undertone_training.evaluation import evaluate, false_alarms, streaming
+from undertone_training.evaluation import backgrounds, evaluate, false_alarms, streaming
+from undertone_training.features.cache import FeatureCache
+from undertone_training.jobs import Jobs
 from undertone_training.learning.runs import Run
+from undertone_training.learning.trainer import Trainer
+from undertone_training.making import Context, Fit, stages_of
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
 
@@ -69,6 +74,7 @@ def _one_condition_and_sound() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (evaluate, streaming):
             patch.setattr(module, "CONDITIONS", streaming.CONDITIONS[:1])
+        patch.setattr(backgrounds, "DURATION_S", 24.0)
         patch.setattr(false_alarms, "NAMES", ("white noise",))
         yield
 
@@ -159,6 +165,22 @@ def test_the_stages_of_a_shipped_bundle_follow_from_what_its_recipe_begins_with(
     assert all(max(others, default=0) <= before for before, (_, others, _) in enumerate(stages))
     assert {state for _, _, state in stages} == {"to do"}
     assert not list(tmp_path.iterdir())
+
+
+def test_folds_are_trained_side_by_side_if_several_processes_are_asked_for(
+    place: Place, tmp_path: Path
+) -> None:
+    def together(jobs: Jobs) -> list[str]:
+        trainer = Trainer(
+            place.folder / "data", tmp_path, FeatureCache(place.folder / "cache", jobs)
+        )
+        recipe = recipes.load(place.folder / "quick.toml")
+        first, *later = stages_of("quick", recipe, Context(trainer, tmp_path, 0), recipes.load)
+        assert isinstance(first, Fit)
+        return [first.title, *(each.title for each in first.side_by_side(later))]
+
+    assert together(Jobs(2)) == STAGES[:4]  # the final one has its confidence from them
+    assert together(Jobs(1)) == together(Jobs()) == STAGES[:1]
 
 
 def test_a_recipe_of_several_corpora_is_tested_by_leaving_each_of_them_out(

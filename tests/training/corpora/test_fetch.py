@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from undertone.cli import run
+from undertone.support.installation import add_extra
 from undertone_training.cli import COMMANDS, undertone_train
 from undertone_training.corpora.fetch import ATTEMPTS, RECORD_URL, SONG, SPEECH, Archive, fetch
 from undertone_training.errors import FetchError
@@ -285,7 +286,7 @@ def test_a_missing_training_library_is_reported_with_the_command_that_installs_i
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == (
-        "undertone-train: requests is not installed: run pip install 'undertone[training]'.\n"
+        f"undertone-train: requests is not installed: {add_extra('training')}.\n"
     )
 
 

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from undertone import samples
 from undertone.audio.block import Block
 from undertone.recognition import bundle
+from undertone.recognition.bundle import Normalization
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.quantization import quantize
 from undertone.recognition.speech_gate import segments
@@ -19,7 +20,8 @@ from undertone_training.corpora.clip import AudioRef, Clip
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.features.windows import (
     fit_normalization,
-    numbered_variants,
+    variant,
+    variant_lengths,
     variants_of,
     voice_in,
     windows_of,
@@ -95,16 +97,17 @@ def features(*, segments: list[int], copies: list[int]) -> ClipFeatures:
 
 def test_a_copy_that_lost_its_speech_leaves_the_others_their_numbers() -> None:
     """Copies of one number are alike in all clips of a speaker."""
-    found = numbered_variants(features(segments=[3, 4], copies=[5, 0, 6, 0]))
-    assert [number for number, _ in found] == [0, 1, 3]
-    assert [len(frames) for _, frames in found] == [7, 5, 6]
-    for number, frames in found:
+    clip = features(segments=[3, 4], copies=[5, 0, 6, 0])
+    assert variant_lengths(clip) == [(0, 7), (1, 5), (3, 6)]
+    for (number, length), frames in zip(variant_lengths(clip), variants_of(clip), strict=True):
+        assert frames.shape == (length, 2)
         assert (frames == number).all()
+        np.testing.assert_array_equal(variant(clip, number), frames)
 
 
 def test_a_clip_without_speech_has_no_variant() -> None:
     nothing = features(segments=[], copies=[])
-    assert numbered_variants(nothing) == []
+    assert variant_lengths(nothing) == []
     assert variants_of(nothing) == []
     assert windows_of(nothing, Recipe("mine"), bundle.load().manifest.normalization).shape[0] == 0
 
@@ -124,3 +127,15 @@ def test_the_normalization_says_how_much_a_voice_counts(knowing: Classifier) -> 
         found = fit_normalization(clips, recipe)
         assert found.voice_prior_frames == prior
         assert found.mean[0] == pytest.approx(0, abs=1e-4)  # of the energy, without its mean
+
+
+def test_the_normalization_is_to_the_bit_that_of_all_frames_at_once(knowing: Classifier) -> None:
+    clips = [features_of(number, knowing) for number in range(4)]
+    recipe = Recipe("mine")
+    n = recipe.coefficients
+    unit = Normalization("energy-mean", (0.0,) * n, (1.0,) * n)
+    frames = np.concatenate([windows_of(clip, recipe, unit) for clip in clips])
+    frames = frames.reshape(-1, n).astype(np.float64)
+    found = fit_normalization(clips, recipe)
+    assert found.mean == tuple(frames.mean(axis=0).tolist())
+    assert found.deviation[1:] == tuple(frames.std(axis=0).tolist())[1:]

@@ -16,12 +16,20 @@ from undertone.emotions import EMOTIONS
 from undertone.recognition.bundle import Normalization
 from undertone.recognition.classifier import network_input
 from undertone.recognition.mfcc import Mfcc, MfccConfig
-from undertone.recognition.voice import MOST_FRAMES, frames_for_voice, learn, reference
+from undertone.recognition.voice import (
+    MOST_FRAMES,
+    Reference,
+    frames_for_voice,
+    learn,
+    reference,
+)
 from undertone.recognition.windows import WindowConfig
 from undertone_training.corpora.clip import AudioRef, Clip
 from undertone_training.features.cache import ClipFeatures
+from undertone_training.features.lazy import Lazy, joined
 from undertone_training.features.windows import fit_normalization, windows_of
-from undertone_training.learning.dataset import TrainingBatches
+from undertone_training.learning import dataset
+from undertone_training.learning.dataset import TrainingBatches, _mix_styles
 from undertone_training.learning.distillation import targets_of
 from undertone_training.recipe import Recipe, Regularization, Schedule
 
@@ -79,6 +87,35 @@ def test_masks_mixup_and_class_weights_do_what_they_say(clips: list[ClipFeatures
     (calm,) = weights[targets[:, 1] == 1]
     (other,) = set(weights[targets[:, 1] == 0].tolist())
     assert calm == pytest.approx(10 * other)
+
+
+def test_a_window_takes_the_style_of_another_as_far_as_its_voice_is_unknown() -> None:
+    generator = np.random.default_rng(0)
+    styles = generator.uniform(1, 2, (2, 40, 1, 3))
+    windows = (generator.normal(size=(40, 64, 3)) * styles[0] + styles[1]).astype(np.float32)
+    share = np.repeat([0.0, 0.5, 1.0, 0.0], 10)
+    mixed = windows.copy()
+    _mix_styles(mixed, 1.0, Reference(np.zeros((40, 3)), share), generator)
+    # what happens within a window stays, however it is placed and stretched
+    for one, other in zip(windows, mixed, strict=True):
+        for before, after in zip(one.T, other.T, strict=True):
+            assert np.corrcoef(before, after)[0, 1] > 0.9999
+    mean, deviation = windows.mean(axis=1), windows.std(axis=1)
+    moved = np.abs(mixed.mean(axis=1) - mean).max(axis=1)
+    assert moved[share == 1] == pytest.approx(0, abs=1e-5)
+    assert moved[share == 0.5].mean() < moved[share == 0].mean()
+    assert np.abs(mixed.std(axis=1) - deviation)[share == 0].max() > 0.2
+    # between those of two windows: never beyond the most extreme ones
+    assert (mixed.mean(axis=1) <= mean.max(axis=0) + 1e-5).all()
+    assert (mixed.std(axis=1) >= deviation.min(axis=0) - 1e-2).all()
+
+
+def test_styles_are_mixed_where_the_recipe_says_so(clips: list[ClipFeatures]) -> None:
+    plain, *_ = batches(clips)[0]
+    again, *_ = batches(clips, style_mixing=0.0)[0]
+    mixed, *_ = batches(clips, style_mixing=0.3)[0]
+    assert (plain == again).all()
+    assert (plain != mixed).any()
 
 
 def test_a_batch_without_changes_has_the_windows_of_the_device(
@@ -390,3 +427,42 @@ def test_without_a_number_of_windows_each_clip_is_in_every_epoch_once() -> None:
     _, targets = drawn(clips, recipe)
     expected = Counter(EMOTIONS.index(each.clip.emotion) for each in clips)
     assert Counter(targets.argmax(axis=1).tolist()) == expected
+
+
+def test_an_epoch_in_parts_has_every_clip_once_whatever_is_asked_for_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dataset, "_TOGETHER", 45)
+    clips = several()
+    recipe = Recipe("mine", window=WINDOW, regularization=PLAIN, schedule=Schedule(batch_size=10))
+    targets = targets_of(info_for(clips, recipe), clips, (), ())
+    one, other = (TrainingBatches(clips, targets, UNIT, recipe, 0) for _ in range(2))
+    assert one.in_parts
+    forwards = [one[index] for index in range(len(one))]
+    backwards = [other[index] for index in reversed(range(len(other)))]
+    for batch, same in zip(forwards, reversed(backwards), strict=True):
+        for array, equal in zip(batch, same, strict=True):
+            np.testing.assert_array_equal(array, equal)
+    found = Counter(np.concatenate([batch[1] for batch in forwards]).argmax(axis=1).tolist())
+    assert found == Counter(EMOTIONS.index(each.clip.emotion) for each in clips)
+
+
+def test_the_parts_of_an_epoch_are_drawn_from_different_random_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frames = np.random.default_rng(0).normal(size=(500, N))
+    clips = [made(f"s{number}", 0, frames) for number in range(24)]
+    recipe = Recipe("mine", window=WINDOW, regularization=PLAIN, schedule=Schedule(batch_size=8))
+    together, _ = drawn(clips, recipe)
+    monkeypatch.setattr(dataset, "_TOGETHER", 8)
+    in_parts, _ = drawn(clips, recipe)
+    for windows in (together, in_parts):
+        starts = {window.tobytes() for window in windows}
+        assert len(starts) > 20  # excerpts of one recording: hardly any is drawn twice
+
+
+def test_clips_that_are_read_when_they_are_asked_for_give_the_same_batches() -> None:
+    clips = marked().features
+    lazy = joined(clips[:4], Lazy(lambda number: clips[number], range(4, len(clips))))
+    for one, same in zip(drawn(lazy, knowing(0, 2)), drawn(clips, knowing(0, 2)), strict=True):
+        np.testing.assert_array_equal(one, same)

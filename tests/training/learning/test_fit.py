@@ -35,6 +35,7 @@ from undertone_training.corpora import scan
 from undertone_training.features.cache import FeatureCache
 from undertone_training.learning.fit import fit
 from undertone_training.corpora.noise import for_training
+from undertone_training.jobs import Jobs
 from undertone_training.learning.runs import Run, describe
 from undertone_training.corpora.splits import splits
 
@@ -43,7 +44,7 @@ split = splits(scan(Path({str(pipeline.home)!r})).clips, "speaker-independent", 
 info = describe(recipe, split, 0)
 run = Run(Path({str(tmp_path)!r}, "killed", split.name, "seed0"))
 noise = for_training(Path({str(pipeline.home)!r}))
-cache = FeatureCache(Path({str(pipeline.cache)!r}), jobs=1)
+cache = FeatureCache(Path({str(pipeline.cache)!r}), Jobs(1))
 features = lambda side: cache.compute(side, recipe, noise=noise)
 
 def die(epoch, logs):

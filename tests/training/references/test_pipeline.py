@@ -18,6 +18,7 @@ from undertone_training.evaluation.results import Pooled
 from undertone_training.export.bundle import bundle_of
 from undertone_training.export.quantize import quantize_runs
 from undertone_training.features.cache import FeatureCache
+from undertone_training.jobs import Jobs
 from undertone_training.learning.runs import Run
 from undertone_training.references.features import ReferenceFeatures
 
@@ -50,7 +51,7 @@ def test_the_cache_holds_what_was_computed(systems: Path) -> None:
     recipe = recipes.load(systems / "mfcc-cnn.toml")
     clips = scan(systems / "data").clips[:2]
     before = len(list((systems / "cache").iterdir()))
-    first, _ = FeatureCache(systems / "cache", 1).compute(clips, recipe)
+    first, _ = FeatureCache(systems / "cache", Jobs(1)).compute(clips, recipe)
     np.testing.assert_array_equal(
         first.segments[0], ReferenceFeatures("mfcc-mean").compute(clips[0].source.read())
     )
@@ -78,7 +79,7 @@ def test_an_interrupted_training_goes_on(systems: Path, tmp_path: Path) -> None:
     recipe = recipes.load(path)
     split = splits(scan(systems / "data").clips, "speaker-dependent")[1]
     one, two = (
-        FeatureCache(systems / "cache", 1).compute(side, recipe)
+        FeatureCache(systems / "cache", Jobs(1)).compute(side, recipe)
         for side in (split.train, split.validation)
     )
     interrupted = Run(tmp_path / "run")
@@ -152,7 +153,7 @@ def test_what_can_not_be_quantised_is_tested_as_float(systems: Path, tmp_path: P
     model = keras.Sequential([keras.Input((1, 40)), keras.layers.Lambda(lambda x: x)])
     (folder / lost).unlink()
     model.save(folder / lost)  # no converter opens it: it holds code
-    clips = FeatureCache(systems / "cache", 1).compute(
+    clips = FeatureCache(systems / "cache", Jobs(1)).compute(
         scan(systems / "data").clips[:2], recipes.load(systems / "mfcc-cnn.toml")
     )
     ((_, reason),) = quantize_runs([(run, clips)])

@@ -12,6 +12,7 @@ import pytest
 from miniature import SPACE, assert_drawn, train
 
 from undertone import samples
+from undertone.support.installation import add_extra
 from undertone_training import recipe as recipes
 from undertone_training.evaluation.results import rows_of
 from undertone_training.learning.trainer import Trainer, Training
@@ -129,6 +130,32 @@ def test_a_search_trains_continues_and_leaves_its_best_recipe(
     assert "2 of 9 trials are finished: the same command continues" in capsys.readouterr().out
 
 
+def test_trials_in_processes_of_their_own_are_reported_and_continued_as_others(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "apart"
+    args = ("--trials", 1, "--study", study, "--jobs", 2)  # the last --jobs is what counts
+    assert tune(corpus, *args) == 0
+    said = capsys.readouterr().out
+    assert said.count("mini-000: complete, UAR ") == 1
+    assert "; 1 of 1 trials\n" in said
+    assert (study / "best.toml").read_bytes() == (study / "mini-000/recipe.toml").read_bytes()
+    assert not list(study.glob(".*"))
+    assert tune(corpus, *args) == 0
+    assert "mini-000: complete, UAR " not in capsys.readouterr().out
+
+
+def test_a_search_on_a_cluster_needs_a_database_and_no_number_of_processes(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tune(corpus, "--scheduler", "tcp://127.0.0.1:1") == 2
+    assert "leave --jobs out" in capsys.readouterr().err
+    args = [*command(corpus), "--scheduler", "tcp://127.0.0.1:1"]
+    del args[args.index("--jobs") : args.index("--jobs") + 2]
+    assert train(*args) == 2
+    assert "name it with --storage" in " ".join(capsys.readouterr().err.split())
+
+
 PROGRAM = """
 import sys
 from functools import partial
@@ -218,7 +245,7 @@ def test_without_psycopg_the_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     assert tune(corpus, "--storage", "postgresql://me@host/searches") == 1
-    assert "run pip install 'undertone[cluster]'" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith(f"is not installed: {add_extra('cluster')}.\n")
 
 
 def test_without_optuna_the_extra_is_named(corpus: Path) -> None:
@@ -232,6 +259,4 @@ sys.exit(run(undertone_train, "undertone-train", args))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr == (
-        "undertone-train: optuna is not installed: run pip install 'undertone[training]'.\n"
-    )
+    assert done.stderr == f"undertone-train: optuna is not installed: {add_extra('training')}.\n"

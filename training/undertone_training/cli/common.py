@@ -54,6 +54,20 @@ recipe: Decorator = click.option(
 jobs: Decorator = click.option(
     "--jobs", type=click.IntRange(min=1), help="Number of processes.  [default: one per core]"
 )
+jobs_at_once: Decorator = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Number of processes, each with a single thread.  [default: one per core for features, "
+    "one in all for TensorFlow, with a thread per core]",
+)
+scheduler: Decorator = click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    envvar="UNDERTONE_SCHEDULER",
+    show_envvar=True,
+    help="Instead of --jobs: the Dask scheduler whose workers do it, such as tcp://HOST:8786. They "
+    "need the same folders at the same paths.",
+)
 
 
 @contextmanager
@@ -90,11 +104,22 @@ def progress(description: str, total: int, done: int = 0) -> "Iterator[Step]":
     yield step
 
 
-def feature_cache(folder: Path, jobs: int | None) -> "FeatureCache":
+def feature_cache(folder: Path, jobs: int | None, scheduler: str | None = None) -> "FeatureCache":
     """The cache in ``folder``, whose work shows a bar."""
     from undertone_training.features.cache import FeatureCache
+    from undertone_training.jobs import Jobs
 
-    return FeatureCache(folder, jobs, progress)
+    where = Jobs(jobs, scheduler, register_features, load_tensorflow_in_a_job, say)
+    return FeatureCache(folder, where, progress, say)
+
+
+def say(what: str) -> None:
+    """Tell the user what is not a result."""
+    click.echo(what, err=True)
+
+
+_SHARED = {"data", "cache", "runs", "study"}
+"""Folders that workers use as well; their current folder is another one."""
 
 
 class Command(click.Command):
@@ -102,17 +127,33 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Register the reference systems' features, then run the command."""
-        import undertone_training.references.features  # noqa: F401
-
+        if ctx.params.get("scheduler"):
+            if ctx.params.get("jobs"):
+                raise click.UsageError("The workers decide how many jobs run: leave --jobs out.")
+            for name in _SHARED & ctx.params.keys():
+                if ctx.params[name]:
+                    ctx.params[name] = ctx.params[name].absolute()
+        register_features()
         return super().invoke(ctx)
 
 
-def load_tensorflow() -> None:
+def register_features() -> None:
+    """Let recipes name the reference systems' features."""
+    import undertone_training.references.features  # noqa: F401
+
+
+def load_tensorflow(threads: int | None = None) -> None:
     """Import TensorFlow silently, and register the reference systems' networks."""
     from undertone_training.tensorflow_loader import load_tensorflow
 
-    load_tensorflow()
+    load_tensorflow(threads)
     import undertone_training.references.networks  # noqa: F401
+
+
+def load_tensorflow_in_a_job() -> None:
+    """The same in another process, one of several."""
+    register_features()
+    load_tensorflow(threads=1)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> None:

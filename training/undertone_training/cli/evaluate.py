@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from undertone_training.evaluation.conditions import ConditionPredictions, ConditionsReport
     from undertone_training.evaluation.false_alarms import NoiseReport
     from undertone_training.evaluation.results import LiveCounts, Outcome
+    from undertone_training.features.cache import FeatureCache
     from undertone_training.learning.runs import Run
     from undertone_training.metrics import Predictions
     from undertone_training.report.outcomes import Report
@@ -25,7 +26,7 @@ Examples:
   undertone-train evaluate runs/compact
   undertone-train evaluate runs/compact --protocol live
   undertone-train evaluate runs/compact/final --protocol cross-corpus
-  undertone-train evaluate runs/compact --protocol degraded
+  undertone-train evaluate runs/compact --protocol degraded --jobs 4
   undertone-train evaluate runs/compact/final --protocol noise
   undertone-train evaluate runs/compact/final --split validation
   undertone-train evaluate models/ravdess8-compact --to report
@@ -35,7 +36,8 @@ Examples:
 @click.argument("folder", type=common.FOLDER)
 @common.data
 @common.cache
-@common.jobs
+@common.jobs_at_once
+@common.scheduler
 @click.option(
     "--protocol",
     type=click.Choice(["own", "cross-corpus", "degraded", "known-voice", "live", "noise"]),
@@ -83,6 +85,7 @@ def command(
     data: Path,
     cache: Path,
     jobs: int | None,
+    scheduler: str | None,
     protocol: str,
     corpora: tuple[str, ...],
     sample: int | None,
@@ -115,15 +118,18 @@ def command(
             )
         _evaluate_bundle(folder, data, protocol, corpora, sample, to)
         return
+    if scheduler:
+        folder = folder.absolute()
+    features = common.feature_cache(cache, jobs, scheduler)
     runs = [run for run in find_runs(folder) if not seeds or run.info.seed in seeds]
     if not runs:
         raise click.BadParameter(f"No run in {folder} has one of these.", param_hint="--seed")
     if to:
         raise click.UsageError("--to is for a bundle; the reports of runs are in their folders.")
     if protocol == "noise":
-        _evaluate_in_noise(runs, data)
+        _evaluate_in_noise(runs, data, features)
     else:
-        _evaluate_runs(folder, runs, data, cache, jobs, protocol, side, corpora, sample)
+        _evaluate_runs(folder, runs, data, features, protocol, side, corpora, sample)
 
 
 _WITH_CONDITIONS = ("cross-corpus", "degraded", "known-voice")
@@ -134,8 +140,7 @@ def _evaluate_runs(
     folder: Path,
     runs: "Sequence[Run]",
     data: Path,
-    cache: Path,
-    jobs: int | None,
+    features: "FeatureCache",
     protocol: str,
     side: str,
     corpora: Sequence[str],
@@ -143,7 +148,6 @@ def _evaluate_runs(
 ) -> None:
     from undertone_training.corpora.noise import for_testing
     from undertone_training.detection.clips import for_babble
-    from undertone_training.evaluation.backgrounds import backgrounds
     from undertone_training.evaluation.test_clips import (
         cross_corpus_tests,
         held_out_tests,
@@ -154,7 +158,6 @@ def _evaluate_runs(
     )
 
     clips = common.clips_by_id(data)
-    features = common.feature_cache(cache, jobs)
     cross_corpus = protocol == "cross-corpus"
     left_out: list[str] = []
     if cross_corpus:
@@ -178,9 +181,11 @@ def _evaluate_runs(
     common.load_tensorflow()
     from undertone_training.learning.calibration import calibrate, from_cache
     from undertone_training.report.evaluations import (
+        Behind,
         report_cross_corpus,
         report_live,
         report_whole_clips,
+        results_on_device,
     )
 
     for run in calibrate(runs, from_cache(clips.values(), features)):
@@ -190,17 +195,17 @@ def _evaluate_runs(
     for reason in left_out:
         click.echo(reason, err=True)
     if on_the_device:
-        from undertone_training.evaluation.device_protocols import runs_on_device
-
-        found = list(runs_on_device(protocol, tests, list(clips.values()), common.progress))
+        everyone = list(clips.values())
+        found = results_on_device(protocol, tests, data, everyone, features.jobs, common.progress)
         notes += [note for _, each in found for note in each.notes]
         tested = [(run, result) for run, each in found for result in each.results]
         _write_conditions(folder, protocol, tested, list(dict.fromkeys(notes)))
         return
     conditions: list[tuple[Path, ConditionsReport]] = []
     if protocol == "live":
-        behind = backgrounds(noise, voices, seed=0)
-        pooled_reports = report_live(folder, tests, behind, on_outcome=_print_live)
+        pooled_reports = report_live(
+            folder, tests, Behind(noise, voices), features.jobs, common.progress, _print_live
+        )
     elif cross_corpus:
         conditions, pooled_reports = report_cross_corpus(
             folder, tests, features, notes, _print_report
@@ -296,11 +301,11 @@ def _print_conditions(path: Path, report: "ConditionsReport") -> None:
     click.echo(f"{path}: written")
 
 
-def _evaluate_in_noise(runs: "Sequence[Run]", data: Path) -> None:
-    from undertone_training.report.evaluations import report_noise
+def _evaluate_in_noise(runs: "Sequence[Run]", data: Path, features: "FeatureCache") -> None:
+    from undertone_training.report.evaluations import report_noise_of_each
 
-    for run in runs:
-        path, report = report_noise(run, data, f"{run.folder} noise", common.progress)
+    found = report_noise_of_each(runs, data, features.jobs, common.progress)
+    for run, (path, report) in zip(runs, found, strict=True):
         _print_false_alarms(str(run.folder), path, report)
 
 

@@ -15,6 +15,8 @@ Examples:
   undertone-train fit --recipe compact --protocol final --confidence runs/compact
   undertone-train fit --recipe my-recipe.toml --seed 0 --seed 1 --seed 2
   undertone-train fit --recipe smoke --fold 1 --dry-run
+  undertone-train fit --recipe compact --jobs 4
+  undertone-train fit --recipe compact --seed 0 --seed 1 --scheduler tcp://big-machine:8786
 
 The same command continues an interrupted training where it stopped, and leaves a finished one as it
 is.  If only the vocal tract factors of the recipe have changed, a finished run keeps its weights,
@@ -25,7 +27,8 @@ and its temperature and threshold are fitted again.
 @common.cache
 @common.runs
 @common.recipe
-@common.jobs
+@common.jobs_at_once
+@common.scheduler
 @click.option(
     "--protocol",
     type=click.Choice(
@@ -57,6 +60,7 @@ def command(
     runs: Path,
     recipe_name: str,
     jobs: int | None,
+    scheduler: str | None,
     protocol: str,
     folds: tuple[int, ...],
     seeds: tuple[int, ...],
@@ -65,8 +69,6 @@ def command(
 ) -> None:
     """Train a recipe, one run for each split and seed, and leave each run in its folder."""
     from undertone_training import recipe as recipes
-    from undertone_training.corpora import scan
-    from undertone_training.corpora.noise import for_training
     from undertone_training.learning.trainer import Trainer, shortcomings, splits_for
 
     recipe = recipes.load(recipe_name)
@@ -75,7 +77,9 @@ def command(
             "--confidence goes with --protocol final and a recipe that trains for a set number of "
             "epochs: leave it out."
         )
-    clips = scan(data).clips
+    features = common.feature_cache(cache, jobs, scheduler)
+    trainer = Trainer(data, runs, features)
+    clips = trainer.clips
     splits = dict(enumerate(splits_for(recipe, protocol, clips, validate=not folds_folder), 1))
     if unknown := set(folds) - set(splits):
         raise click.BadParameter(
@@ -84,32 +88,36 @@ def command(
         )
     for each in shortcomings(recipe, clips):
         click.echo(each, err=True)
-    features = common.feature_cache(cache, jobs)
-    trainer = Trainer(clips, for_training(data), runs, features)
-    confidence = None
+    trainings = []
     for split in (split for fold, split in splits.items() if not folds or fold in folds):
         for each in split.shortcomings():
             click.echo(each, err=True)
         for seed in dict.fromkeys(seeds):
             training = trainer.plan(recipe, split, seed)
-            run = training.run
-            if dry_run or training.done:
-                state = "would train on"
-                if run.finished:
-                    state = "finished already," if training.done else "would be recalibrated,"
-                click.echo(
-                    f"{run.folder}: {state} {len(split.train)} clips, "
-                    f"validation {len(split.validation)}, test {len(split.test)}"
-                )
+            if not (dry_run or training.done):
+                trainings.append(training)
                 continue
-            common.load_tensorflow()
-            if folds_folder and confidence is None:
-                from undertone_training.learning.calibration import confidence_of
+            run, state = training.run, "would train on"
+            if run.finished:
+                state = "finished already," if training.done else "would be recalibrated,"
+            click.echo(
+                f"{run.folder}: {state} {len(split.train)} clips, "
+                f"validation {len(split.validation)}, test {len(split.test)}"
+            )
+    if not trainings:
+        return
+    if folds_folder or features.jobs.with_tensorflow.in_this_process(len(trainings)):
+        common.load_tensorflow()
+    confidence = None
+    if folds_folder:
+        from undertone_training.learning.calibration import confidence_of
 
-                confidence = confidence_of(recipe, folds_folder, clips, features)
-            if training.needs_recalibration:
-                trainer.recalibrate(training, confidence)
-                click.echo(f"{run.folder}: has the recipe's vocal tracts now; quantize it again")
-            else:
-                trainer.train(training, confidence)
-                click.echo(f"{run.folder}: trained in {run.calibration.fit_s:.0f} s")
+        confidence = confidence_of(recipe, folds_folder, clips, features)
+    recalibrated = [training.needs_recalibration for training in trainings]
+    done = trainer.carry_out(trainings, confidence)
+    for training, weights_stay in zip(done, recalibrated, strict=True):
+        run = training.run
+        if weights_stay:
+            click.echo(f"{run.folder}: has the recipe's vocal tracts now; quantize it again")
+        else:
+            click.echo(f"{run.folder}: trained in {run.calibration.fit_s:.0f} s")

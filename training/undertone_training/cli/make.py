@@ -30,7 +30,8 @@ The same command continues after an interruption, and leaves alone what is done.
 @common.data
 @common.cache
 @common.runs
-@common.jobs
+@common.jobs_at_once
+@common.scheduler
 @click.option(
     "--recipe",
     "recipe_name",
@@ -54,6 +55,7 @@ def command(
     cache: Path,
     runs: Path,
     jobs: int | None,
+    scheduler: str | None,
     recipe_name: str | None,
     seed: int,
     models: Path,
@@ -65,10 +67,8 @@ def command(
     or any other with a recipe of your own. Stages that are done, by this command or by `fit`,
     `quantize` and `evaluate`, are not repeated.
     """
-    from undertone_training.corpora import scan
-    from undertone_training.corpora.noise import for_training
     from undertone_training.learning.trainer import Trainer, shortcomings
-    from undertone_training.making import Context, Fit, stages_of
+    from undertone_training.making import Context, Fit, carry_out, stages_of
 
     if recipe_name and name in BUNDLES:
         raise click.UsageError(
@@ -82,25 +82,33 @@ def command(
         )
     source = recipe_name or BUNDLES[name]
     recipe = _beside(source, source)
-    clips = scan(data).clips
-    trainer = Trainer(clips, for_training(data), runs, common.feature_cache(cache, jobs))
+    trainer = Trainer(data, runs, common.feature_cache(cache, jobs, scheduler))
     stages = stages_of(
-        name, recipe, Context(trainer, data, models, seed), lambda other: _beside(source, other)
+        name, recipe, Context(trainer, models, seed), lambda other: _beside(source, other)
     )
     splits = [stage.split for stage in stages if isinstance(stage, Fit)]
-    lacking = [*shortcomings(recipe, clips), *(each for s in splits for each in s.shortcomings())]
+    lacking = [
+        *shortcomings(recipe, trainer.clips),
+        *(each for s in splits for each in s.shortcomings()),
+    ]
     for sentence in dict.fromkeys(lacking):
         click.echo(sentence, err=True)
     if dry_run:
         _print_graph(stages)
         return
-    for number, stage in enumerate(stages, 1):
+    places = {stage: f"{number}/{len(stages)}" for number, stage in enumerate(stages, 1)}
+    made: set[Stage] = set()
+    for index, stage in enumerate(stages):
+        if stage in made:
+            continue
         if stage.done:
-            click.echo(f"{number}/{len(stages)} {stage.title}: done already")
+            click.echo(f"{places[stage]} {stage.title}: done already")
             continue
         common.load_tensorflow()
-        click.echo(f"{number}/{len(stages)} {stage.title}", err=True)
-        click.echo(f"{number}/{len(stages)} {stage.run()}")
+        click.echo(f"{places[stage]} {stage.title}", err=True)
+        for each, what in carry_out(stage, stages[index + 1 :]):
+            made.add(each)
+            click.echo(f"{places[each]} {what}")
 
 
 def _beside(source: str, name: str) -> "Recipe":

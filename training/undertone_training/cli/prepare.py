@@ -2,11 +2,15 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from undertone_training.cli import common
 from undertone_training.errors import CorpusError
+
+if TYPE_CHECKING:
+    from undertone_training.features.cache import Estimate
 
 
 @click.command(
@@ -21,6 +25,7 @@ Examples:
 @common.cache
 @common.recipe
 @common.jobs
+@common.scheduler
 @click.option("--corpus", "corpora", multiple=True, help="Only this corpus; may be repeated.")
 @click.option("--csv", "table", type=click.Path(path_type=Path), help="Write a table of the clips.")
 @click.option("--dry-run", is_flag=True, help="Only print what was found.")
@@ -29,6 +34,7 @@ def command(
     cache: Path,
     recipe_name: str,
     jobs: int | None,
+    scheduler: str | None,
     corpora: tuple[str, ...],
     table: Path | None,
     dry_run: bool,
@@ -59,13 +65,16 @@ def command(
             ) from error
     if dry_run:
         return
-    features_of, noise = common.feature_cache(cache, jobs), for_training(data)
-    work = features_of.estimate(found.clips, recipe, noise)
-    click.echo(
-        f"{work.n_clips} clips, about {_rounded(work.duration_s)} of sound: about "
-        f"{_rounded(work.wait_s)} and {work.size_bytes / 1e6:.0f} MB in {cache}"
+
+    def announce(work: "Estimate") -> None:
+        click.echo(
+            f"{work.n_clips} clips, about {_rounded(work.duration_s)} of sound: about "
+            f"{_rounded(work.wait_s)} and {work.size_bytes / 1e6:.0f} MB in {cache}"
+        )
+
+    features = common.feature_cache(cache, jobs, scheduler).compute(
+        found.clips, recipe, noise=for_training(data), on_estimate=announce
     )
-    features = features_of.compute(found.clips, recipe, noise=noise)
     silent = [each.clip.clip_id for each in features if not each.segments]
     click.echo(f"{len(features)} clips prepared in {cache}")
     if silent:

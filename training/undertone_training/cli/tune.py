@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,9 @@ Examples:
   undertone-train tune --recipe compact --trials 50
   undertone-train tune --recipe compact --trials 50 --budget-minutes 480
   undertone-train tune --recipe my-recipe.toml --space my-space.toml --study sweep
+  undertone-train tune --recipe compact --jobs 4
   undertone-train tune --recipe compact --storage postgresql://me@host/searches
+  undertone-train tune --storage postgresql://me@host/searches --scheduler tcp://big-machine:8786
 
 The same command continues an interrupted search. Given several times at once on one machine, or on
 several with --storage, its processes work on one search together.
@@ -36,7 +37,8 @@ several with --storage, its processes work on one search together.
 @common.cache
 @common.runs
 @common.recipe
-@common.jobs
+@common.jobs_at_once
+@common.scheduler
 @click.option(
     "--space",
     "space_name",
@@ -79,6 +81,7 @@ def command(
     runs: Path,
     recipe_name: str,
     jobs: int | None,
+    scheduler: str | None,
     space_name: str | None,
     study: Path | None,
     storage: str | None,
@@ -94,14 +97,15 @@ def command(
     out. A trial that is below the median after a fold is pruned. Actors 21-24 are never touched.
     """
     from undertone_training import recipe as recipes
-    from undertone_training.corpora import scan
-    from undertone_training.corpora.noise import for_training
     from undertone_training.learning.trainer import Trainer
     from undertone_training.search import space as spaces
-    from undertone_training.search.database import FileDatabase, ServerDatabase
     from undertone_training.search.study import PROTOCOL, Search, Specification
-    from undertone_training.search.trials import Evaluator, digest, folds_of, write_best
+    from undertone_training.search.trials import Share, digest, folds_of, write_best
 
+    if scheduler and not storage:
+        raise click.UsageError(
+            "The workers of --scheduler share the trials in a database: name it with --storage."
+        )
     recipe = recipes.load(recipe_name)
     if recipe.corpus != recipes.EVALUATED_CORPUS:
         raise click.UsageError(
@@ -109,36 +113,41 @@ def command(
             "on: search with the recipe that begins with it."
         )
     space = spaces.load(space_name or spaces.name_for(recipe), recipe)
-    clips = scan(data).clips
-    folds = folds_of(recipe, clips)
+    trainer = Trainer(data, runs, common.feature_cache(cache, jobs, scheduler))
+    folds = folds_of(recipe, trainer.clips)
     specification = Specification(recipe, space, seed, digest(folds))
     folder = study or runs / f"{recipe.name}-tune"
     for missing in sorted({actor for split in folds for actor in split.missing}):
         click.echo(f"the data folder lacks actor {missing}", err=True)
-    database = (
-        ServerDatabase(storage, folder, partial(click.echo, err=True))
-        if storage
-        else FileDatabase(folder)
-    )
+    until_s = time.time() + 60 * budget_minutes if budget_minutes else None
+    note = f"{recipe.name} · {PROTOCOL}, float, seed {seed}"
+    share = Share(trainer, folder, specification, storage, trials, until_s, note)
+    database = share.database(common.say)
     if dry_run:
         begun = Search(folder, specification, database) if database.exists() else None
         _preview(specification, begun, trials)
         return
     search = Search(folder, specification, database)
-    deadline_s = time.monotonic() + 60 * (budget_minutes or 0)
-
-    def should_continue() -> bool:
-        return budget_minutes is None or time.monotonic() < deadline_s
-
-    note = f"{recipe.name} · {PROTOCOL}, float, seed {seed}"
 
     def on_trial_end(result: "Result") -> None:
         click.echo(f"{result.name}: {_outcome(result)}; {search.finished} of {trials} trials")
-        write_best(search, note)
 
-    common.load_tensorflow()
-    trainer = Trainer(clips, for_training(data), runs, common.feature_cache(cache, jobs))
-    search.run(trials, Evaluator(trainer, seed), should_continue, on_trial_end)
+    at_once = trainer.features.jobs.with_tensorflow
+    number = min(at_once.at_once, trials - search.finished)
+    if at_once.in_this_process(number):
+        common.load_tensorflow()
+        share.work(search, on_trial_end)
+    elif number > 0:
+        said = {result.name for result in search.results() if result.ended}
+
+        def report_new() -> None:
+            for result in search.results():
+                if result.ended and result.name not in said:
+                    said.add(result.name)
+                    on_trial_end(result)
+
+        share.work_as_jobs(number, report_new)
+        report_new()
     write_best(search, note)  # the last trial may have ended on another machine
     _report(search, trials)
 

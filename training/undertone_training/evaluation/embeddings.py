@@ -41,12 +41,13 @@ def embed_run(run: Run, features: Sequence[ClipFeatures]) -> EmbeddingMap | None
     from undertone_training.networks import keras_logits
 
     info, normalization = run.info, run.calibration.normalization
-    spoken = [each for each in features if each.segments]
     embed = keras_logits(without_last_layer(keras.models.load_model(run.model, compile=False)))
-    embedded: list[NDArray[np.float64]] = [
-        embed(windows_of(each, info.recipe, normalization)).mean(axis=0) for each in spoken
-    ]
-    emotions = [each.clip.emotion for each in spoken]
+    emotions: list[str] = []
+    embedded: list[NDArray[np.float64]] = []
+    for each in features:
+        if each.segments:
+            emotions.append(each.clip.emotion)
+            embedded.append(embed(windows_of(each, info.recipe, normalization)).mean(axis=0))
     return map_embeddings(f"{info.split}, seed {info.seed}", emotions, np.array(embedded))
 
 

@@ -1,42 +1,55 @@
-"""Caches the features of clips: the MFCC of the segments found by the device's speech gate.
+"""Keeps the features of clips on disk: the MFCC of the segments found by the device's speech gate.
 
 A reference system's features are computed from the whole clip: one segment of a fixed shape.
 
-The cache's key is a hash of the recording's bytes and of every parameter that determines the
-frames, so only what a changed clip, gate, MFCC or augmentation affects is computed again.
+A folder of the cache has the features with the same parameters, in shards that jobs write.  A clip
+whose file has the name, size and time of before is not read again; one whose content is that of
+before is read, but not computed again.
 """
 
+import fcntl
 import hashlib
 import os
+import random
 import time
-import zipfile
-import zlib
+from array import array
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from multiprocessing import get_context
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Samples
-from undertone.recognition.mfcc import MfccConfig
-from undertone.recognition.speech_gate import GateConfig
-from undertone_training.corpora.clip import Clip
+from undertone.audio.block import SAMPLE_RATE_HZ
+from undertone_training.corpora.clip import AudioRef, Clip
 from undertone_training.corpora.noise import NoiseRecordings
-from undertone_training.errors import RunError
-from undertone_training.features.gate import packaged_sha256, require_fitting, speech_of
-from undertone_training.features.waveform_augmentation import augmented, augmenter
-from undertone_training.progress import Progress, silent
-from undertone_training.recipe import Augmentation, FeatureExtractor, Recipe
+from undertone_training.features.extraction import Extraction
+from undertone_training.features.index import Index
+from undertone_training.features.lazy import Lazy
+from undertone_training.features.shards import (
+    SUFFIX,
+    Entry,
+    FileState,
+    Frames,
+    Shard,
+    state_of,
+    storing,
+    write,
+)
+from undertone_training.jobs import Jobs
+from undertone_training.progress import Progress, silent, unheard
+from undertone_training.recipe import Recipe
 
-Frames = NDArray[np.float32]
+PARAMETERS = "parameters.json"
 
-FORMAT = 4
-"""Increased when this module changes what it stores."""
+_FEWEST, _MOST = 8, 256
+"""Clips in a shard, but fewer if no more are missing there."""
+_PARTS = 64
+"""Shards that clips are spread over, as far as that allows."""
+
+_MAPPED_BYTES = 2**28
+"""Of a feature set that are mapped at a time, in whole shards."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +82,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """Computes features in ``jobs`` processes (None: one per core) and keeps them in ``folder``."""
+    """Computes features in ``jobs`` and keeps them in ``folder``; ``say``: is told of damage."""
 
     folder: Path
-    jobs: int | None = None
+    jobs: Jobs = field(default_factory=Jobs)
     progress: Progress = silent
+    say: Callable[[str], None] = unheard
 
     def compute(
         self,
@@ -81,157 +95,183 @@ class FeatureCache:
         recipe: Recipe,
         description: str = "features",
         noise: NoiseRecordings | None = None,
-    ) -> list[ClipFeatures]:
+        on_estimate: Callable[[Estimate], None] | None = None,
+    ) -> Sequence[ClipFeatures]:
         """Features of ``clips`` in their order, from the cache or computed into it.
+
+        They are read when they are asked for, and nobody keeps them.
 
         noise: makes the recipe's augmented copies, for training, some of them with this noise;
             None makes no copies.
+        on_estimate: is told, before it begins, what has to be computed if anything has.
         Raises AudioSourceError for a recording that cannot be read, RunError if the cache cannot
-        be written.
+        be read or written.
         """
-        work = self._work(clips, recipe, noise)
-        with self.progress(description, len(work)) as step:
-            if self._workers == 1 or len(work) < 8:
-                return [_counted(_features(each), step) for each in work]
-            # "spawn": a forked child of a program with native threads (TensorFlow) can hang
-            with ProcessPoolExecutor(
-                self._workers,
-                mp_context=get_context("spawn"),
-                initializer=threadpool_limits,
-                initargs=(1,),
-            ) as pool:
-                return [_counted(each, step) for each in pool.map(_features, work, chunksize=8)]
+        extraction = Extraction.of(recipe, noise)
+        folder = self._folder(extraction)
+        index = Index(folder, self.say)
+        wanted = [_Wanted(clip, state_of(clip.source), extraction.alike(clip)) for clip in clips]
+        missing = [each for each in wanted if index.of_file(each.file, each.alike) is None]
+        if missing:
+            renamed = self._renamed(missing, index)
+            if on_estimate and (new := [each for each in missing if each.file not in renamed]):
+                on_estimate(self._estimate([each.clip for each in new], extraction))
+            jobs = _jobs(wanted, renamed, index, folder, extraction)
+            with self.progress(description, len(clips), len(clips) - len(missing)) as step:
+                for job, path in zip(jobs, self.jobs.map(_write, jobs), strict=True):
+                    index.add(path)
+                    for _ in job.items:
+                        step()
+        return _features(wanted, index)
 
-    def estimate(
-        self, clips: Sequence[Clip], recipe: Recipe, noise: NoiseRecordings | None, sample: int = 5
-    ) -> Estimate:
-        """Estimate the cost of ``compute`` from a ``sample`` of the clips; raises as it does."""
+    def _folder(self, extraction: Extraction) -> Path:
+        """Where features with these parameters are; it is there afterwards."""
+        text = msgspec.json.format(msgspec.json.encode(extraction.parameters, order="sorted"))
+        folder = self.folder / hashlib.sha256(text).hexdigest()[:40]
+        with storing(self.folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not (folder / PARAMETERS).exists():
+                (folder / PARAMETERS).write_bytes(text)
+        return folder
+
+    def _renamed(self, missing: Sequence["_Wanted"], index: Index) -> dict[FileState, bytes]:
+        """The digests of those whose content is known from another file, or another time."""
+        if not index:
+            return {}
+        renamed: dict[FileState, bytes] = {}
+        parts = [missing[start : start + _MOST] for start in range(0, len(missing), _MOST)]
+        sources = [[each.clip.source for each in part] for part in parts]
+        with self.progress("comparing recordings", len(missing)) as step:
+            for part, digests in zip(parts, self.jobs.map(_digests, sources), strict=True):
+                for each, digest in zip(part, digests, strict=True):
+                    step()
+                    if index.with_content(digest, each.alike):
+                        renamed[each.file] = digest
+        return renamed
+
+    def _estimate(self, clips: Sequence[Clip], extraction: Extraction, sample: int = 5) -> Estimate:
+        """Of the cost of ``clips``, from a ``sample`` of them."""
         chosen = clips[:: -(-len(clips) // sample)]
-        first, *others = self._work([*chosen[:1], *chosen], recipe, noise)
-        _features(first)  # loads the libraries, which is done once only
+        extraction(chosen[0])  # loads the libraries, which is done once only
         start_s = time.monotonic()
-        features = [_features(each) for each in others]
+        features = [extraction(each) for each in chosen]
         share = len(clips) / len(chosen)
-        wait_s = (time.monotonic() - start_s) * share / self._workers
-        arrays = [array for each in features for array in (*each.segments, *each.copies)]
+        wait_s = (time.monotonic() - start_s) * share / self.jobs.at_once
+        arrays = [array for segments, copies in features for array in (*segments, *copies)]
         durations_s = [len(clip.source.read()) / SAMPLE_RATE_HZ for clip in chosen]
         size_bytes = sum(array.nbytes for array in arrays) * share
         return Estimate(len(clips), sum(durations_s) * share, wait_s, size_bytes)
 
-    @property
-    def _workers(self) -> int:
-        return self.jobs or os.cpu_count() or 1
 
-    def _work(
-        self, clips: Sequence[Clip], recipe: Recipe, noise: NoiseRecordings | None
-    ) -> list["_Job"]:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _unwritable(self.folder, error) from error
-        front_end = recipe.front_end
-        augmentation = None if noise is None else recipe.augmentation
-        noise = noise or NoiseRecordings(())
-        digest = noise.digest
-        return [_Job(clip, front_end, augmentation, noise, digest, self.folder) for clip in clips]
+class _Wanted(NamedTuple):
+    """A clip, its file, and what decides how its copies are changed."""
+
+    clip: Clip
+    file: FileState
+    alike: str
 
 
 @dataclass(frozen=True)
 class _Job:
-    clip: Clip
-    front_end: MfccConfig | FeatureExtractor
-    augmentation: Augmentation | None
-    noise: NoiseRecordings
-    noise_digest: str
+    """Clips whose features are put into one shard.
+
+    renamed: digests of those whose frames are in another shard; the others are computed.
+    """
+
     folder: Path
+    extraction: Extraction
+    items: tuple[_Wanted, ...]
+    renamed: dict[FileState, bytes]
+
+    @property
+    def path(self) -> Path:
+        """The shard, which has the same name in every process that needs it."""
+        what = [(*each.file, each.alike, each.file in self.renamed) for each in self.items]
+        return self.folder / f"{hashlib.sha256(repr(what).encode()).hexdigest()[:20]}{SUFFIX}"
+
+    def entry(self, item: _Wanted) -> Entry:
+        """The row of the shard; raises AudioSourceError."""
+        if digest := self.renamed.get(item.file):
+            return Entry(item.file, digest, item.alike, None, None)
+        (digest,) = _digests([item.clip.source])
+        return Entry(item.file, digest, item.alike, *self.extraction(item.clip))
 
 
-def _counted(features: ClipFeatures, step: Callable[[], None]) -> ClipFeatures:
-    step()
-    return features
+def _jobs(
+    wanted: Sequence[_Wanted],
+    renamed: dict[FileState, bytes],
+    index: Index,
+    folder: Path,
+    extraction: Extraction,
+) -> list[_Job]:
+    """What is missing, cut at the same places whatever else is there already.
+
+    In random order, so that two processes seldom wait for each other's jobs.
+    """
+    size = max(_FEWEST, min(_MOST, len(wanted) // _PARTS))
+    jobs = []
+    for start in range(0, len(wanted), size):
+        missing = tuple(
+            each
+            for each in dict.fromkeys(wanted[start : start + size])
+            if index.of_file(each.file, each.alike) is None
+        )
+        if missing:
+            known = {each.file: renamed[each.file] for each in missing if each.file in renamed}
+            jobs.append(_Job(folder, extraction, missing, known))
+    random.SystemRandom().shuffle(jobs)
+    return jobs
 
 
-def _features(job: _Job) -> ClipFeatures:
-    content = job.clip.source.content()
-    path = job.folder / f"{_key(job, content)}.npz"
-    if path.exists():
+def _digests(sources: Sequence[AudioRef]) -> list[bytes]:
+    """SHA-256 of the recordings; raises AudioSourceError."""
+    return [hashlib.sha256(each.content()).digest() for each in sources]
+
+
+def _write(job: _Job) -> Path:
+    """Write the job's shard, unless another process has, and return its path.
+
+    Raises AudioSourceError, or RunError if it can't be written.
+    """
+    path = job.path
+    partial = path.with_suffix(".part")
+    with storing(job.folder):
+        lock = partial.open("ab")
+    with lock:
+        with storing(job.folder):
+            fcntl.flock(lock, fcntl.LOCK_EX)  # waits for a process with the same job
+        if not os.fstat(lock.fileno()).st_nlink:  # which failed
+            return _write(job)
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                n = int(stored["n_segments"])
-                arrays = [stored[str(index)] for index in range(len(stored.files) - 1)]
-            return ClipFeatures(job.clip, tuple(arrays[:n]), tuple(arrays[n:]))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            pass  # damaged by a power cut: computed again
-    features = _compute(job)
-    arrays = [*features.segments, *features.copies]
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            np.savez(
-                file,
-                n_segments=len(features.segments),
-                **{str(index): array for index, array in enumerate(arrays)},
-            )
-        partial.replace(path)  # a killed run leaves no partial file under the final name
-    except OSError as error:
-        raise _unwritable(job.folder, error) from error
-    return features
+            if path.exists():
+                return path
+            entries = [job.entry(each) for each in job.items]
+            with storing(job.folder):
+                with partial.open("wb") as file:
+                    write(file, entries, job.extraction.coefficients)
+                    file.flush()
+                    os.fsync(file.fileno())
+                partial.replace(path)  # a killed job leaves nothing under the final name
+            return path
+        finally:
+            partial.unlink(missing_ok=True)
 
 
-def _unwritable(folder: Path, error: OSError) -> RunError:
-    return RunError(
-        f"Features can't be stored in {folder} ({error.strerror}): make room, or name another "
-        "folder with --cache."
-    )
+def _features(wanted: Sequence[_Wanted], index: Index) -> Sequence[ClipFeatures]:
+    """The features of clips that are all there."""
+    shard_of, row_of = array("i"), array("i")
+    for each in wanted:
+        place = index.of_file(each.file, each.alike)
+        assert place is not None
+        shard_of.append(place[0])
+        row_of.append(place[1])
+    clips = [each.clip for each in wanted]
+    paths = index.shards
+    largest = max((path.stat().st_size for path in paths), default=1)
+    mapped = lru_cache(max(1, _MAPPED_BYTES // largest))(lambda number: Shard(paths[number]))
 
+    def features(number: int) -> ClipFeatures:
+        segments, copies = mapped(shard_of[number]).frames(row_of[number])
+        return ClipFeatures(clips[number], segments, copies)
 
-def _key(job: _Job, content: bytes) -> str:
-    front_end = (
-        {
-            "gate": msgspec.to_builtins(GateConfig()),
-            "detector": packaged_sha256(),
-            "mfcc": msgspec.to_builtins(job.front_end),
-        }
-        if isinstance(job.front_end, MfccConfig)
-        else job.front_end.key
-    )
-    parameters = {
-        "format": FORMAT,
-        **front_end,
-        "augmentation": msgspec.to_builtins(job.augmentation),
-        "noise": job.noise_digest,
-        **({"alike": _alike(job)} if job.augmentation else {}),
-    }
-    digest = hashlib.sha256(msgspec.json.encode(parameters, order="sorted"))
-    digest.update(content)
-    return digest.hexdigest()[:40]
-
-
-def _alike(job: _Job) -> str:
-    """What decides how the copies of a clip are changed, beside their numbers."""
-    clip = job.clip
-    if job.augmentation and job.augmentation.alike == "speaker":
-        return f"{clip.corpus}/{clip.speaker}"
-    return clip.clip_id
-
-
-def _segment_frames(front_end: MfccConfig | FeatureExtractor) -> Callable[[Samples], list[Frames]]:
-    """From a recording to the frames of each of its segments."""
-    if not isinstance(front_end, MfccConfig):
-        return lambda samples: [front_end.compute(samples)]
-    require_fitting(front_end)
-    return lambda samples: [segment.frames.astype(np.float32) for segment in speech_of(samples)]
-
-
-def _compute(job: _Job) -> ClipFeatures:
-    frames_of = _segment_frames(job.front_end)
-    samples = job.clip.source.read()
-    segments = frames_of(samples)
-    copies: list[Frames] = []
-    if segments and job.augmentation is not None:
-        transform = augmenter(job.augmentation, job.noise)
-        for copy in range(job.augmentation.copies):
-            seed = zlib.crc32(f"{_alike(job)}/{copy}".encode())
-            found = frames_of(augmented(samples, transform, seed))
-            copies.append(np.concatenate([segments[0][:0], *found]))
-    return ClipFeatures(job.clip, tuple(segments), tuple(copies))
+    return Lazy(features, range(len(clips)))

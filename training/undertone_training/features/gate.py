@@ -46,10 +46,19 @@ def packaged_sha256() -> str:
 
 def gate(folder: Path | None = None, config: GateConfig | None = None) -> SpeechGate:
     """A gate as on the device; ``folder`` None: with the packaged detector."""
-    detector, network = detector_in(folder or packaged())
+    detector = _detector(folder or packaged())
+    return SpeechGate(detector.config.mfcc, detector, config)
+
+
+def _detector(folder: Path) -> SpeechDetector:
+    config, network = detector_in(folder)
     # LiteRT, as for the models: tflite-runtime fails in a process with TensorFlow
-    interpreter = Int8Interpreter(network, runtime="litert")
-    return SpeechGate(detector.mfcc, SpeechDetector(detector, interpreter), config)
+    return SpeechDetector(config, Int8Interpreter(network, runtime="litert"))
+
+
+@lru_cache(maxsize=1)
+def _packaged_detector() -> SpeechDetector:
+    return _detector(packaged())
 
 
 def require_fitting(mfcc: MfccConfig) -> None:
@@ -61,11 +70,7 @@ def require_fitting(mfcc: MfccConfig) -> None:
         )
 
 
-@lru_cache(maxsize=1)
-def _own_gate() -> SpeechGate:
-    return gate()
-
-
 def speech_of(samples: Samples) -> list[Segment]:
-    """The segments that the device's gate finds in one recording."""
-    return list(segments([Block(samples, 0.0)], _own_gate()))
+    """The segments that the device's gate finds in one recording, whatever came before it."""
+    detector = _packaged_detector()
+    return list(segments([Block(samples, 0.0)], SpeechGate(detector.config.mfcc, detector)))

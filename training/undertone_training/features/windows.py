@@ -1,6 +1,6 @@
 """From the features of a clip to the windows that a network is trained and tested on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from msgspec.structs import replace
@@ -54,16 +54,24 @@ def voice_in(
     return voice
 
 
+def variant_lengths(features: ClipFeatures) -> list[tuple[int, int]]:
+    """Number and frames of each variant with speech: 0 is the clip, the others its copies."""
+    lengths = [sum(map(len, features.segments)), *map(len, features.copies)]
+    return [(number, length) for number, length in enumerate(lengths) if length]
+
+
+def variant(features: ClipFeatures, number: int) -> Array:
+    """Frames of the clip, its segments one after another, or of the copy of this number."""
+    if number:
+        return features.copies[number - 1]
+    return (
+        features.segments[0] if len(features.segments) == 1 else np.concatenate(features.segments)
+    )
+
+
 def variants_of(features: ClipFeatures) -> list[Array]:
-    """Frames of the clip, its segments one after another, and of each copy with speech."""
-    return [frames for _, frames in numbered_variants(features)]
-
-
-def numbered_variants(features: ClipFeatures) -> list[tuple[int, Array]]:
-    """``variants_of`` with numbers: 0 is the clip, the others are the numbers of the copies."""
-    own = np.concatenate(features.segments) if features.segments else None
-    numbered = enumerate([own, *features.copies])
-    return [(number, one) for number, one in numbered if one is not None and len(one)]
+    """Frames of each variant with speech."""
+    return [variant(features, number) for number, _ in variant_lengths(features)]
 
 
 def classes_of(features: Sequence[ClipFeatures], labels: Sequence[str]) -> NDArray[np.int64]:
@@ -78,10 +86,23 @@ def fit_normalization(features: Sequence[ClipFeatures], recipe: Recipe) -> Norma
         recipe.level, (0.0,) * n, (1.0,) * n, recipe.steady_noise, recipe.voice_prior_frames
     )
     plain = recipe.without_vocal_tracts
-    windows = np.concatenate([windows_of(clip, plain, unit) for clip in features])
-    frames = windows.reshape(-1, windows.shape[-1]).astype(np.float64)
+
+    def frames() -> Iterator[NDArray[np.float64]]:
+        for clip in features:
+            yield windows_of(clip, plain, unit).reshape(-1, n).astype(np.float64)
+
+    mean = _mean(frames())
+    variance = _mean(np.square(part - mean) for part in frames())
     # that of a mel band may be tiny, and a calibration with less could not be read again
-    deviation = np.maximum(frames.std(axis=0), 1e-6)
-    return replace(
-        unit, mean=tuple(frames.mean(axis=0).tolist()), deviation=tuple(deviation.tolist())
-    )
+    deviation = np.maximum(np.sqrt(variance), 1e-6)
+    return replace(unit, mean=tuple(mean.tolist()), deviation=tuple(deviation.tolist()))
+
+
+def _mean(parts: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The mean of all rows, to the bit that of one array with all of them."""
+    total, count = np.zeros(()), 0
+    for part in parts:
+        # one row after another is how NumPy adds the rows of an array
+        total = np.concatenate([np.broadcast_to(total, (1, part.shape[1])), part]).sum(axis=0)
+        count += len(part)
+    return total / count

@@ -16,7 +16,7 @@ from undertone_training.metrics import Confidence, Predictions, fit_confidence
 from undertone_training.networks import keras_logits
 from undertone_training.recipe import Recipe
 
-HeldOutFeatures = Callable[[Run], list[ClipFeatures]]
+HeldOutFeatures = Callable[[Run], Sequence[ClipFeatures]]
 """The features of the clips that a run held out as its test."""
 
 
@@ -24,7 +24,7 @@ def from_cache(clips: Iterable[Clip], cache: FeatureCache) -> HeldOutFeatures:
     """Held-out features from a cache; clips: all that are available."""
     by_id = {clip.clip_id: clip for clip in clips}
 
-    def features_of(run: Run) -> list[ClipFeatures]:
+    def features_of(run: Run) -> Sequence[ClipFeatures]:
         test = with_labels(clips_of(by_id, run.info.test), run.info.labels)
         return cache.compute(test, run.info.recipe, "folds")
 
@@ -110,7 +110,7 @@ def calibrate(runs: Sequence[Run], features_of: HeldOutFeatures) -> list[Run]:
 def _held_out(fold: Run, features_of: HeldOutFeatures) -> Predictions:
     """Predictions of a fold's network for the clips that it held out and that contain speech."""
     return predict(
-        [each for each in features_of(fold) if each.segments],
+        (each for each in features_of(fold) if each.segments),
         fold.info.labels,
         fold.info.recipe,
         fold.calibration.normalization,

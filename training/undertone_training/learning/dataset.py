@@ -1,6 +1,7 @@
-"""Training batches: a copy of each clip, a window of it, VTLP, noise, SpecAugment and mixup.
+"""Training batches: a copy of each clip, a window of it, VTLP, noise, MixStyle, masks and mixup.
 
-A whole epoch is drawn at once, from the seed and the epoch's number.
+An epoch is drawn from the seed and its number, some thousand windows at a time; only the frames of
+these are in memory.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from undertone.recognition.classifier import normalize
 from undertone.recognition.vocal_tract import vocal_tract
 from undertone.recognition.voice import MOST_FRAMES, Reference, blended, frames_for_voice
 from undertone_training.features.cache import ClipFeatures
-from undertone_training.features.windows import Array, numbered_variants
+from undertone_training.features.windows import Array, variant, variant_lengths
 from undertone_training.learning.distillation import Targets
 from undertone_training.learning.mel_noise import MelNoise
 from undertone_training.recipe import Recipe, Regularization
@@ -26,7 +27,10 @@ _VOCAL_TRACTS = 15
 
 
 _AT_A_TIME = 64
-"""Windows that are normalised together."""
+"""Windows that are interpolated and normalised together, which fit into a processor's cache."""
+
+_TOGETHER = 8192
+"""Windows that are drawn together, at most: an epoch with more is drawn in parts."""
 
 
 class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -47,18 +51,18 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         or ``schedule.epoch_windows``.
         """
         super().__init__()
-        numbered = [numbered_variants(clip) for clip in features]
-        variants = [[one for _, one in each] for each in numbered]
-        usable = np.flatnonzero([len(each) for each in variants])
+        self._features = features
+        lengths = [variant_lengths(clip) for clip in features]
+        self._counts = np.array([len(each) for each in lengths])
+        self._first = np.cumsum(self._counts) - self._counts
+        # of each variant
+        self._clips = np.repeat(np.arange(len(features)), self._counts)
+        self._numbers, self._lengths = np.array([one for each in lengths for one in each]).T
+        usable = np.flatnonzero(self._counts)
         labelled = usable < targets.n_labelled
         self._labelled, self._unlabelled = usable[labelled], usable[~labelled]
         self._n_unlabelled = min(targets.n_unlabelled, len(self._unlabelled))
-        self._frames: Array = np.concatenate([one for each in variants for one in each])
         self._targets: Array = np.concatenate(list(targets.probabilities)).astype(np.float32)
-        lengths = np.array([len(one) for each in variants for one in each])
-        self._lengths, self._starts = lengths, np.cumsum(lengths) - lengths
-        self._counts = np.array([len(each) for each in variants])
-        self._first = np.cumsum(self._counts) - self._counts
         self._weights = targets.weights
         self._normalization = normalization
         self._recipe = recipe
@@ -75,7 +79,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
             else None
         )
         self._voices = (
-            _Voices(features, numbered, normalization, recipe)
+            _Voices(features, self._lengths, normalization, recipe)
             if max(recipe.regularization.known_clips)
             else None
         )
@@ -84,12 +88,26 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
     def start_at(self, epoch: int) -> None:
         """Continue with the batches of epoch number ``epoch``."""
         self._epoch = epoch
-        self._drawn: tuple[Array, Array, Array] | None = None
+        self._drawn: tuple[int, tuple[Array, Array, Array]] | None = None
 
     def __len__(self) -> int:
         """Full batches in an epoch, at least one."""
-        n_clips = self._recipe.schedule.epoch_windows or len(self._labelled) + self._n_unlabelled
-        return max(1, n_clips // self._recipe.schedule.batch_size)
+        return max(1, self._n_windows // self._recipe.schedule.batch_size)
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether an epoch is drawn in parts, so that its batches should be asked for in order."""
+        return self._n_windows > self._together
+
+    @property
+    def _n_windows(self) -> int:
+        return self._recipe.schedule.epoch_windows or len(self._labelled) + self._n_unlabelled
+
+    @property
+    def _together(self) -> int:
+        """Windows of one part: whole batches."""
+        size = self._recipe.schedule.batch_size
+        return max(1, _TOGETHER // size) * size
 
     def on_epoch_end(self) -> None:
         """Move on to the next epoch."""
@@ -97,24 +115,26 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> tuple[Array, Array, Array]:
         """Windows (batch, frames, coefficients), targets (batch, classes), weights (batch,)."""
-        if self._drawn is None:
-            self._drawn = self._draw()
         size = self._recipe.schedule.batch_size
-        windows, targets, weights = (
-            part[index * size : (index + 1) * size] for part in self._drawn
-        )
+        part, start = divmod(index * size, self._together)
+        if self._drawn is None or self._drawn[0] != part:
+            self._drawn = None  # never two of them in memory
+            self._drawn = part, self._draw(part)
+        windows, targets, weights = (each[start : start + size] for each in self._drawn[1])
         return windows, targets, weights
 
-    def _draw(self) -> tuple[Array, Array, Array]:
-        """A whole epoch."""
+    def _draw(self, part: int) -> tuple[Array, Array, Array]:
+        """One part of an epoch: the first, or the only one, with the epoch's own generator."""
         regularization = self._recipe.regularization
         generator = np.random.default_rng([self._seed, self._epoch])
         if self._probabilities is None:
             unlabelled = generator.choice(self._unlabelled, self._n_unlabelled, replace=False)
             clips = generator.permutation(np.concatenate([self._labelled, unlabelled]))
         else:
-            n = self._recipe.schedule.epoch_windows
-            clips = generator.choice(self._labelled, n, p=self._probabilities)
+            clips = generator.choice(self._labelled, self._n_windows, p=self._probabilities)
+        if part:
+            generator = np.random.default_rng([self._seed, self._epoch, part])
+        clips = clips[part * self._together : (part + 1) * self._together]
         copies = self._counts[clips] - 1
         copied = (generator.random(len(clips)) >= regularization.own) & (copies > 0)
         variants = self._first[clips] + copied * (1 + generator.integers(np.maximum(copies, 1)))
@@ -132,6 +152,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
                 drawn[noisy], regularization.background_snr_db, generator
             )
         windows = self._normalized(drawn, voices)
+        if regularization.style_mixing:
+            _mix_styles(windows, regularization.style_mixing, voices, generator)
         _mask(windows, regularization, generator)
         targets, weights = self._targets[variants], self._weights[clips]
         if regularization.mixup:
@@ -141,7 +163,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         return windows, targets, weights
 
     def _normalized(self, drawn: Array, voices: Reference | None) -> Array:
-        """What the network gets; a few windows at a time, which fit into a processor's cache."""
+        """What the network gets."""
         windows = np.empty_like(drawn)
         for start in range(0, len(drawn), _AT_A_TIME):
             part = slice(start, start + _AT_A_TIME)
@@ -168,11 +190,22 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         before = np.floor(positions).astype(np.intp)
         after = np.minimum(before + 1, lengths - 1)
         share = (positions - before)[..., np.newaxis].astype(np.float32)
-        start = self._starts[variants][:, np.newaxis]
-        frames: Array = self._frames[start + before]
-        if tempo:
-            frames = (1 - share) * frames + share * self._frames[start + after]
+        frames = np.empty((*before.shape, self._recipe.coefficients), np.float32)
+        order = np.argsort(variants)  # so that each shard is mapped once
+        for first in range(0, n, _AT_A_TIME):
+            places = order[first : first + _AT_A_TIME]
+            own = np.concatenate([self._frames_of(number) for number in variants[places]])
+            start = (np.cumsum(lengths[places]) - lengths[places, 0])[:, np.newaxis]
+            found = own[start + before[places]]
+            if tempo:
+                found *= 1 - share[places]
+                found += share[places] * own[start + after[places]]
+            frames[places] = found
         return frames
+
+    def _frames_of(self, number: np.intp) -> Array:
+        """The frames of one variant."""
+        return variant(self._features[self._clips[number]], self._numbers[number])
 
 
 class _Voices:
@@ -184,25 +217,25 @@ class _Voices:
     def __init__(
         self,
         features: Sequence[ClipFeatures],
-        numbered: Sequence[Sequence[tuple[int, Array]]],
+        lengths: Indices,
         normalization: Normalization,
         recipe: Recipe,
     ) -> None:
         self._population = np.array(normalization.mean)
         self._prior_frames = recipe.voice_prior_frames
         self._amounts = np.array(recipe.regularization.known_clips)
+        self._counts = lengths
+        self._sums = np.empty((len(lengths), recipe.coefficients))
         groups: dict[tuple[str, str, int], list[int]] = {}
-        sums: list[NDArray[np.float64]] = []
-        for each, variants in zip(features, numbered, strict=True):
-            for number, one in variants:
-                voice = (each.clip.corpus, each.clip.speaker, number)
-                groups.setdefault(voice, []).append(len(sums))
-                frames = frames_for_voice(one, normalization, recipe.mfcc)
-                sums.append(frames.sum(axis=0, dtype=np.float64))
-        self._sums = np.array(sums)
-        self._counts = np.array([len(one) for each in numbered for _, one in each])
+        variants = ((each, number) for each in features for number, _ in variant_lengths(each))
+        for index, (each, number) in enumerate(variants):
+            groups.setdefault((each.clip.corpus, each.clip.speaker, number), []).append(index)
+            frames = frames_for_voice(variant(each, number), normalization, recipe.mfcc)
+            frames.sum(axis=0, dtype=np.float64, out=self._sums[index])
         self._members = np.concatenate([np.array(each) for each in groups.values()])
-        self._starts, self._sizes, self._places = (np.empty(len(sums), np.intp) for _ in range(3))
+        self._starts, self._sizes, self._places = (
+            np.empty(len(lengths), np.intp) for _ in range(3)
+        )
         start = 0
         for members in groups.values():
             self._starts[members], self._sizes[members] = start, len(members)
@@ -242,6 +275,29 @@ def _mask(windows: Array, config: Regularization, generator: np.random.Generator
     for _ in range(config.coefficient_masks):
         masked = ranges(coefficients, config.longest_coefficient_mask)
         windows.transpose(0, 2, 1)[masked] = 0
+
+
+def _mix_styles(
+    windows: Array, alpha: float, voices: Reference | None, generator: np.random.Generator
+) -> None:
+    """MixStyle (Zhou et al. 2021) of the network's input, in place.
+
+    The mean and the deviation over time of each coefficient move towards those of a random other
+    window, less far the better the voice is known.
+    """
+    moved = generator.beta(alpha, alpha, (len(windows), 1, 1)).astype(np.float32)
+    if voices is not None:
+        moved *= 1 - voices.share.astype(np.float32).reshape(-1, 1, 1)
+    other = generator.permutation(len(windows))
+    mean = windows.mean(axis=1, keepdims=True)
+    deviation = windows.std(axis=1, keepdims=True) + _LEAST_DEVIATION
+    windows -= mean
+    windows *= (1 - moved) + moved * deviation[other] / deviation
+    windows += mean + moved * (mean[other] - mean)
+
+
+_LEAST_DEVIATION = 1e-3
+"""That of a coefficient that stays the same throughout a window is 0."""
 
 
 def _mixup(

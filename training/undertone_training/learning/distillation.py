@@ -1,7 +1,8 @@
 """Training targets: the labels of the clips, and the soft targets of trained networks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import keras
 import numpy as np
@@ -13,10 +14,10 @@ from undertone.recognition.windows import split_windows
 from undertone_training.corpora.splits import PRE_TRAINING
 from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures
-from undertone_training.features.windows import Array, classes_of, variants_of
+from undertone_training.features.lazy import joined
+from undertone_training.features.windows import Array, classes_of, variant_lengths, variants_of
 from undertone_training.learning.runs import Run, RunInfo
 from undertone_training.networks import keras_logits
-from undertone_training.recipe import Recipe
 
 ABSENT = -1.0
 """In place of the probability of a label that a clip's corpus lacks: the loss leaves it out."""
@@ -62,7 +63,7 @@ def targets_of(
         absent = np.setdiff1d(np.arange(n_labels), classes[of_corpus])
         rows[np.ix_(of_corpus, absent)] = ABSENT
     probabilities: list[Array] = [
-        np.repeat(row[np.newaxis], len(variants_of(clip)), axis=0)
+        np.repeat(row[np.newaxis], len(variant_lengths(clip)), axis=0)
         for row, clip in zip(rows, train, strict=True)
     ]
     weights = np.ones(len(train) + len(unlabelled), np.float32)
@@ -70,7 +71,7 @@ def targets_of(
         weights[: len(train)] = _class_weights(classes, train, n_labels)
     if recipe.distillation.teachers:
         share = recipe.distillation.weight
-        soft = _soft_targets([*train, *unlabelled], recipe, teachers)
+        soft = _soft_targets(joined(train, unlabelled), teachers)
         probabilities = [
             (1 - share) * hard + share * taught
             for hard, taught in zip(probabilities, soft[: len(train)], strict=True)
@@ -107,7 +108,7 @@ def _class_weights(
     classes: NDArray[np.int64], train: Sequence[ClipFeatures], n_labels: int
 ) -> NDArray[np.float64]:
     """The weight of each clip, such that the weights of each emotion have the same sum."""
-    usable = np.array([bool(variants_of(clip)) for clip in train])
+    usable = np.array([bool(variant_lengths(clip)) for clip in train])
     counts = np.bincount(classes[usable], minlength=n_labels)
     weights: NDArray[np.float64] = (usable.sum() / (n_labels * np.maximum(counts, 1)))[classes]
     return weights
@@ -125,26 +126,21 @@ def _drawn_by(corpora: NDArray[np.str_], classes: NDArray[np.int64]) -> Array:
     return drawn_by
 
 
-def _soft_targets(
-    features: Sequence[ClipFeatures], recipe: Recipe, teachers: Sequence[Run]
-) -> list[Array]:
+def _soft_targets(features: Sequence[ClipFeatures], teachers: Sequence[Run]) -> list[Array]:
     """The mean of the teachers' probabilities for each variant of each clip."""
-    variants = [one for clip in features for one in variants_of(clip)]
-    mean = np.mean([_probabilities(variants, each) for each in teachers], axis=0)
-    counts = [len(variants_of(clip)) for clip in features]
+    mean = np.mean([_probabilities(features, each) for each in teachers], axis=0)
+    counts = [len(variant_lengths(clip)) for clip in features]
     return np.split(mean.astype(np.float32), np.cumsum(counts)[:-1])
 
 
-def _probabilities(variants: Sequence[Array], teacher: Run) -> NDArray[np.float64]:
+def _probabilities(features: Iterable[ClipFeatures], teacher: Run) -> NDArray[np.float64]:
     """One teacher's probabilities for each variant, combined as on the device: (n, labels)."""
     recipe, normalization = teacher.info.recipe, teacher.calibration.normalization
     logits = keras_logits(keras.models.load_model(teacher.model, compile=False))
+    variants = (one for clip in features for one in variants_of(clip))
     rows: list[NDArray[np.float64]] = []
-    for start in range(0, len(variants), 512):
-        cuts = [
-            split_windows(one.astype(np.float64), recipe.windowing)
-            for one in variants[start : start + 512]
-        ]
+    while some := list(islice(variants, 512)):
+        cuts = [split_windows(one.astype(np.float64), recipe.windowing) for one in some]
         windows = normalize(np.concatenate(cuts), normalization, recipe.mfcc).astype(np.float32)
         logs = log_softmax(logits(windows))
         ends = np.cumsum([len(each) for each in cuts])

@@ -1,7 +1,9 @@
 """Trains one network on one split: weights, normalisation, temperature, threshold."""
 
+import random
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import keras
 import msgspec
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from undertone.recognition.bundle import Normalization
 from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures
+from undertone_training.features.lazy import joined
 from undertone_training.features.windows import classes_of, fit_normalization, windows_of
 from undertone_training.learning.dataset import TrainingBatches
 from undertone_training.learning.distillation import require_usable, targets_of
@@ -60,7 +63,8 @@ def fit(
     keras.utils.set_random_seed(info.seed)
     normalization = fit_normalization(train, recipe)
     targets = targets_of(info, train, unlabelled, teachers)
-    batches = TrainingBatches([*train, *unlabelled], targets, normalization, recipe, info.seed)
+    features = joined(train, unlabelled)
+    batches = TrainingBatches(features, targets, normalization, recipe, info.seed)
     epochs_done = run.epochs_done
     model = _start_or_resume(run, epochs_done, info, len(batches), initial)
     batches.start_at(epochs_done)
@@ -74,6 +78,7 @@ def fit(
             else None
         ),
         verbose=0,
+        shuffle=not batches.in_parts,
         callbacks=_callbacks(run, recipe.schedule, on_epoch, checkpoint_every_s),
     )
     if recipe.schedule.weight_averaging:
@@ -85,7 +90,7 @@ def fit(
     model.save(run.model)
     calibration = Calibration(normalization, None, None, time.monotonic() - started)
     run.save(calibration.with_confidence(confidence) if confidence else calibration)
-    for path in run.checkpoints():
+    for path in run.checkpoint_files():
         path.unlink()
     run.best.unlink(missing_ok=True)
 
@@ -119,7 +124,7 @@ def _confidence(
 ) -> Confidence:
     """Fit temperature and threshold on the validation clips."""
     # a clip without speech says nothing about the network's confidence
-    spoken = [each for each in validation if each.segments]
+    spoken = (each for each in validation if each.segments)
     logits = keras_logits(model)
     return fit_confidence([predict(spoken, info.labels, info.recipe, normalization, logits, 1.0)])
 
@@ -186,8 +191,7 @@ def _callbacks(
         callbacks.append(_EarlyStopping(run, schedule))
     return [
         *callbacks,
-        _Checkpoint(run, checkpoint_every_s),  # after those that change what it saves
-        keras.callbacks.LambdaCallback(on_epoch_end=on_epoch),
+        _Checkpoint(run, checkpoint_every_s, on_epoch),  # after those that change what it saves
     ]
 
 
@@ -226,23 +230,41 @@ class _EarlyStopping(keras.callbacks.EarlyStopping):  # type: ignore[misc]
 
 
 class _Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
-    """Saves weights and optimizer state from time to time, so a killed training can continue."""
+    """Saves weights, optimizer and random state from time to time, so a killed training continues
+    to the weights that it would have had.
 
-    def __init__(self, run: Run, every_s: float) -> None:
+    They are also saved after an epoch at which ``on_epoch`` ends the training.
+    """
+
+    def __init__(
+        self, run: Run, every_s: float, on_epoch: Callable[[int, dict[str, float]], None]
+    ) -> None:
         super().__init__()
         self._run = run
         self._every_s = every_s
+        self._on_epoch = on_epoch
         self._saved_s = time.monotonic()
 
-    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-        if time.monotonic() - self._saved_s < self._every_s:
-            return
-        older = self._run.checkpoints()
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        due = time.monotonic() - self._saved_s >= self._every_s
+        if due:
+            self._save(epoch + 1)
+        try:
+            self._on_epoch(epoch, logs)
+        except BaseException:
+            if not due:
+                self._save(epoch + 1)
+            raise
+
+    def _save(self, epochs: int) -> None:
+        checkpoint = self._run.checkpoint(epochs)
+        checkpoint.with_suffix(".json").write_bytes(_random_state(self.model))
         partial = self._run.folder / "checkpoint.part.keras"
         self.model.save(partial)
-        partial.replace(self._run.checkpoint(epoch + 1))
-        for path in older:
-            path.unlink()
+        partial.replace(checkpoint)
+        for path in self._run.checkpoint_files():
+            if path.stem != checkpoint.stem:
+                path.unlink()
         self._saved_s = time.monotonic()
 
 
@@ -260,7 +282,28 @@ def _start_or_resume(
     # the history may be ahead of the checkpoint
     rows = run.history.read_text().splitlines(keepends=True)
     run.history.write_text("".join(rows[: done + 1]))
-    return keras.models.load_model(run.checkpoint(done))
+    model = keras.models.load_model(run.checkpoint(done))
+    _restore_random_state(model, run.checkpoint(done).with_suffix(".json"))
+    return model
+
+
+def _random_state(model: keras.Model) -> bytes:
+    """What decides the order of the batches, by Keras, and what dropout drops."""
+    states = [variable.numpy().tolist() for variable in _seed_states(model)]
+    return msgspec.json.encode((random.getstate(), states))
+
+
+def _restore_random_state(model: keras.Model, path: Path) -> None:
+    if not path.exists():  # a checkpoint by an earlier version
+        return
+    (version, internal, gauss), states = msgspec.json.decode(path.read_bytes())
+    random.setstate((version, tuple(internal), gauss))
+    for variable, state in zip(_seed_states(model), states, strict=True):
+        variable.assign(state)
+
+
+def _seed_states(model: keras.Model) -> list[keras.Variable]:
+    return [each for each in model.variables if each.name == "seed_generator_state"]
 
 
 def _take_weights(model: keras.Model, info: RunInfo, initial: Run) -> None:

@@ -1,6 +1,6 @@
 """Predictions for whole clips, combined from their windows as on the device."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    features: Sequence[ClipFeatures],
+    features: Iterable[ClipFeatures],
     labels: tuple[str, ...],
     recipe: Recipe,
     normalization: Normalization,
@@ -36,8 +36,8 @@ def predict(
         row: NDArray[np.float64] = np.exp(logs)
         return row
 
-    rows = [probabilities(each) for each in features]
-    return predictions_of([each.clip for each in features], rows, labels)
+    found = [(each.clip, probabilities(each)) for each in features]
+    return predictions_of([clip for clip, _ in found], [row for _, row in found], labels)
 
 
 def predictions_of(

@@ -3,6 +3,7 @@
 <runs>/<recipe>/<split>/seed<N>/
     run.json            the recipe, the split's clips, seed, commit, tool versions, machine
     checkpoint-N.keras  the network after N epochs, until the training is finished
+    checkpoint-N.json   the state of the random generators then
     best.npz            weights of the best epoch so far, for early stopping
     model.keras         the trained network
     calibration.json    normalisation, temperature, threshold (training actors only)
@@ -13,10 +14,12 @@
 """
 
 import csv
+import fcntl
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -145,6 +148,10 @@ class Run:
         """Those that exist: one, or two if the process was killed between writing and deleting."""
         return list(self.folder.glob("checkpoint-*[0-9].keras"))
 
+    def checkpoint_files(self) -> list[Path]:
+        """Those and the random states beside them."""
+        return list(self.folder.glob("checkpoint-*[0-9].*"))
+
     def require_same(self, info: RunInfo) -> None:
         """Raise RunError if the folder has a training with another recipe or on other clips."""
         if not (self.folder / "run.json").exists():
@@ -177,6 +184,35 @@ class Run:
                 f"{self.folder / name} can't be written ({error.strerror}): choose another place "
                 "with --runs, or make room."
             ) from error
+
+    @contextmanager
+    def alone(self, info: RunInfo, wait: Callable[[], None]) -> Iterator[None]:
+        """Keep other processes from training here; ``wait`` is called again and again meanwhile."""
+        path = self.folder / "run.json"
+        if not path.exists():
+            self.save(info)
+        with path.open("r+b") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    wait()
+            yield
+
+    @property
+    def latest_epoch(self) -> tuple[int, dict[str, float]]:
+        """Number and metrics of the last epoch so far, while another process trains; or 0."""
+        try:
+            head, *rows = self.history.read_text().splitlines(keepends=True)
+        except (FileNotFoundError, ValueError):  # ValueError: still empty
+            return 0, {}
+        whole = [row for row in rows if row.endswith("\n")]
+        if not whole:
+            return 0, {}
+        pairs = zip(head.strip().split(","), whole[-1].strip().split(","), strict=True)
+        metrics = {name: float(figure) for name, figure in pairs if figure != "NA"}
+        return int(metrics.pop("epoch")) + 1, metrics
 
     def epochs(self) -> dict[str, list[float]]:
         """Loss and accuracy of every epoch, by the name of the metric.

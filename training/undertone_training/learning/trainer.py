@@ -1,17 +1,23 @@
-"""Orchestrates a training: its split, teachers, features and run."""
+"""Orchestrates trainings: their splits, teachers, features and runs, one by one or as jobs."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, partial
 from pathlib import Path
 
-from msgspec.structs import replace
+from msgspec.structs import replace as replaced
 
+from undertone_training.corpora import scan
 from undertone_training.corpora.clip import Clip, with_labels
-from undertone_training.corpora.noise import NoiseRecordings
+from undertone_training.corpora.noise import NoiseRecordings, for_training
 from undertone_training.corpora.splits import PRE_TRAINING, Split, splits, whole
 from undertone_training.errors import RunError
-from undertone_training.features.cache import FeatureCache
-from undertone_training.learning.runs import Run, RunInfo, describe, find_runs
+from undertone_training.features.cache import ClipFeatures, FeatureCache
+from undertone_training.jobs import Jobs
+from undertone_training.learning.runs import Run, RunInfo, clips_of, describe, find_runs
+from undertone_training.lease import Lease
 from undertone_training.metrics import Confidence
 from undertone_training.recipe import EVALUATED_CORPUS, Recipe
 
@@ -46,13 +52,23 @@ class Training:
 class Trainer:
     """Carries out trainings with the same clips, features and folder.
 
+    data: the folder of the corpora.
     runs: the folder of all runs, in which teachers and initial runs are found.
     """
 
-    clips: Sequence[Clip]
-    noise: NoiseRecordings
+    data: Path
     runs: Path
     features: FeatureCache
+
+    @cached_property
+    def clips(self) -> Sequence[Clip]:
+        """Every clip in the data folder; raises CorpusError."""
+        return scan(self.data).clips
+
+    @cached_property
+    def noise(self) -> NoiseRecordings:
+        """The recordings that are mixed into augmented copies."""
+        return for_training(self.data)
 
     def plan(self, recipe: Recipe, split: Split, seed: int, folder: Path | None = None) -> Training:
         """The training of ``recipe`` on ``split``; its run is in ``folder``, or among the runs.
@@ -79,46 +95,86 @@ class Trainer:
         unlabelled = [clip for clip in self.clips if clip.corpus in recipe.distillation.corpora]
         return Training(run, info, split, unlabelled, teachers, initial)
 
+    def carry_out(
+        self, trainings: Sequence[Training], confidence: Confidence | None = None
+    ) -> Iterator[Training]:
+        """Train those that are not finished, calibrate the others again, and yield each when done.
+
+        They run one after another in this process, or several at once as jobs that compute in one
+        thread each: then the features are computed first, and Ctrl-C ends the trainings after
+        their epoch.  TensorFlow must be loaded.
+        """
+        jobs = self.features.jobs.with_tensorflow
+        if jobs.in_this_process(len(trainings)):
+            for training in trainings:
+                waiting = f"{training.run.folder}: waiting for another process that trains it"
+                self._carry_out(training, confidence, on_wait=cache(partial(jobs.say, waiting)))
+                yield training
+            return
+        for training in trainings:
+            self._features(training)
+        lease = Lease(self.runs)
+        small = replace(self, features=FeatureCache(self.features.folder, Jobs(1)))
+        specifications = [
+            _TrainingJob(small, each.run.folder, each.info, confidence, lease) for each in trainings
+        ]
+        with self._epochs(trainings) as count:
+
+            def while_waiting() -> None:
+                lease.renew()
+                count()
+
+            try:
+                done = jobs.map(_train, specifications, while_waiting, lease.end)
+                for training, _ in zip(trainings, done, strict=True):
+                    count()
+                    yield training
+            finally:
+                lease.end()
+
     def train(
         self,
         training: Training,
         confidence: Confidence | None = None,
-        on_epoch: Callable[[dict[str, float]], None] = lambda logs: None,
+        on_epoch: Callable[[Mapping[str, float]], None] = lambda logs: None,
+        on_wait: Callable[[], None] = lambda: None,
     ) -> None:
         """Train, or continue an interrupted training.
 
         confidence: temperature and threshold; None fits them on the validation clips.
         on_epoch: called with each epoch's metrics; what it raises ends the training.
+        on_wait: called every second while another process trains the same.
         """
         from undertone_training.learning.fit import fit
 
-        run, info, split = training.run, training.info, training.split
-        recipe, compute = info.recipe, self.features.compute
-        train = compute(split.train, recipe, "features", self.noise)
-        validation = compute(split.validation, recipe, "validation")
-        fewer = replace(recipe.augmentation, copies=recipe.distillation.copies)
-        unlabelled = compute(
-            training.unlabelled, replace(recipe, augmentation=fewer), "unlabelled", self.noise
-        )
+        run, info = training.run, training.info
 
         def count(epoch: int, logs: dict[str, float]) -> None:
-            validated = f" validation {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
-            step(f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}{validated}")
+            step(_note(logs))
             on_epoch(logs)
 
-        title = f"{recipe.name} {split.name} seed {info.seed}"
-        with self.features.progress(title, recipe.schedule.epochs, run.epochs_done) as step:
-            fit(
-                run,
-                info,
-                train,
-                validation,
-                count,
-                confidence,
-                training.teachers,
-                unlabelled,
-                training.initial,
-            )
+        def wait() -> None:
+            on_wait()
+            time.sleep(1)
+
+        with run.alone(info, wait):
+            if run.finished:
+                return
+            train, validation, unlabelled = self._features(training)
+            title = f"{info.recipe.name} {info.split} seed {info.seed}"
+            epochs = info.recipe.schedule.epochs
+            with self.features.progress(title, epochs, run.epochs_done) as step:
+                fit(
+                    run,
+                    info,
+                    train,
+                    validation,
+                    count,
+                    confidence,
+                    training.teachers,
+                    unlabelled,
+                    training.initial,
+                )
 
     def recalibrate(self, training: Training, confidence: Confidence | None = None) -> None:
         """Give a finished run the recipe's vocal tract factors; its weights stay."""
@@ -127,6 +183,54 @@ class Trainer:
         recipe = training.info.recipe
         validation = self.features.compute(training.split.validation, recipe, "validation")
         recalibrate(training.run, recipe, validation, confidence)
+
+    def _carry_out(
+        self,
+        training: Training,
+        confidence: Confidence | None,
+        on_epoch: Callable[[Mapping[str, float]], None] = lambda logs: None,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> None:
+        if training.needs_recalibration:
+            self.recalibrate(training, confidence)
+        else:
+            self.train(training, confidence, on_epoch, on_wait)
+
+    def _features(
+        self, training: Training
+    ) -> tuple[Sequence[ClipFeatures], Sequence[ClipFeatures], Sequence[ClipFeatures]]:
+        """Those of the training, validation and unlabelled clips."""
+        recipe, split, compute = training.info.recipe, training.split, self.features.compute
+        fewer = replaced(recipe.augmentation, copies=recipe.distillation.copies)
+        return (
+            compute(split.train, recipe, "features", self.noise),
+            compute(split.validation, recipe, "validation"),
+            compute(
+                training.unlabelled, replaced(recipe, augmentation=fewer), "unlabelled", self.noise
+            ),
+        )
+
+    @contextmanager
+    def _epochs(self, trainings: Sequence[Training]) -> Iterator[Callable[[], None]]:
+        """A bar for trainings in other processes; what it yields looks for new epochs."""
+        wanted = [each.info.recipe.schedule.epochs for each in trainings]
+        before = [
+            epochs if each.run.finished else each.run.epochs_done
+            for each, epochs in zip(trainings, wanted, strict=True)
+        ]
+        title = f"{len(trainings)} training{'s' * (len(trainings) > 1)}"
+        with self.features.progress(title, sum(wanted), sum(before)) as step:
+
+            def count() -> None:
+                for number, each in enumerate(trainings):
+                    done, logs = each.run.latest_epoch
+                    if each.run.finished:  # earlier than planned
+                        done = wanted[number]
+                    for _ in range(done - before[number]):
+                        step(f"{each.info.split} seed {each.info.seed} {_note(logs)}")
+                    before[number] = max(done, before[number])
+
+            yield count
 
     def _finished(self, name: str, below: Path) -> list[Run]:
         folder = self.runs / name / below
@@ -137,6 +241,40 @@ class Trainer:
                 f"There is no finished run of the recipe {name} in {folder}, which is needed: run "
                 f"`undertone-train fit --recipe {name}` with the same --protocol and --seed first."
             ) from error
+
+
+@dataclass(frozen=True)
+class _TrainingJob:
+    """A training for another process, which finds the clips of ``info`` by itself."""
+
+    trainer: Trainer
+    folder: Path
+    info: RunInfo
+    confidence: Confidence | None
+    lease: Lease
+
+
+def _train(job: _TrainingJob) -> None:
+    import keras
+
+    job.lease.require()
+    keras.backend.clear_session()  # frees the memory of earlier trainings
+    trainer, info = job.trainer, job.info
+    labelled = {clip.clip_id: clip for clip in with_labels(trainer.clips, info.recipe.labels)}
+    train, validation, test = (
+        tuple(clips_of(labelled, ids)) for ids in (info.train, info.validation, info.test)
+    )
+    split = Split(info.split, info.protocol, train, validation, test)
+    training = trainer.plan(info.recipe, split, info.seed, job.folder.parent.parent)
+    trainer._carry_out(
+        training, job.confidence, lambda logs: job.lease.require(), job.lease.require
+    )
+
+
+def _note(logs: Mapping[str, float]) -> str:
+    """The metrics of an epoch beside a bar."""
+    validated = f" validation {logs['val_accuracy']:.3f}" if "val_accuracy" in logs else ""
+    return f"loss {logs['loss']:.3f} accuracy {logs['accuracy']:.3f}{validated}" if logs else ""
 
 
 def splits_for(

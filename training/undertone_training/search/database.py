@@ -16,6 +16,7 @@ from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
+from undertone.support.installation import add_extra
 from undertone_training.errors import RunError
 
 if TYPE_CHECKING:
@@ -139,8 +140,7 @@ class ServerDatabase:
             import psycopg
         except ImportError as error:
             raise RunError(
-                "psycopg, which speaks to the database, is not installed: run pip install "
-                "'undertone[cluster]'."
+                f"psycopg, which speaks to the database, is not installed: {add_extra('cluster')}."
             ) from error
         try:
             if not address.startswith(("postgresql://", "postgres://")):

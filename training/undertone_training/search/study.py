@@ -92,6 +92,11 @@ class Result:
     values: Mapping[str, Value]
     reason: str = ""
 
+    @property
+    def ended(self) -> bool:
+        """Whether it is complete or pruned."""
+        return self.state in ("complete", "pruned")
+
 
 Evaluate = Callable[[Trial], Iterator[float]]
 """Trains a trial's folds, one for each ``next``, and yields the UAR of each; raises TrialError."""

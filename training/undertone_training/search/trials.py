@@ -2,23 +2,30 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
+
+from msgspec.structs import replace as replaced
 
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.splits import Split
 from undertone_training.errors import TrialError
 from undertone_training.evaluation.results import Outcome, Pooled, file_name, mean_cost, pool
 from undertone_training.evaluation.test_clips import shortfall
+from undertone_training.features.cache import FeatureCache
+from undertone_training.jobs import Jobs
 from undertone_training.learning.trainer import Trainer, splits_for
+from undertone_training.lease import Lease
 from undertone_training.metrics import Predictions, figures
 from undertone_training.recipe import Recipe
 from undertone_training.report.pictures import png
 from undertone_training.report.search import history, importance
+from undertone_training.search.database import Database, FileDatabase, ServerDatabase
 from undertone_training.search.space import to_toml
-from undertone_training.search.study import BEST, PROTOCOL, Search, Trial
+from undertone_training.search.study import BEST, PROTOCOL, Result, Search, Specification, Trial
 
 
 def folds_of(recipe: Recipe, clips: Sequence[Clip]) -> list[Split]:
@@ -35,10 +42,14 @@ def digest(folds: Sequence[Split]) -> str:
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Trains and tests the folds of a trial; see ``study.Evaluate``."""
+    """Trains and tests the folds of a trial; see ``study.Evaluate``.
+
+    on_epoch: called after each epoch of a training; what it raises interrupts the trial.
+    """
 
     trainer: Trainer
     seed: int
+    on_epoch: Callable[[], None] = lambda: None
 
     def __call__(self, trial: Trial) -> Iterator[float]:
         """Yield the UAR of each fold's float model; writes the trial's report after the last."""
@@ -51,7 +62,7 @@ class Evaluator:
             training = self.trainer.plan(trial.recipe, split, self.seed, trial.folder)
             keras.backend.clear_session()  # frees the memory of earlier trainings
             if not training.run.finished:
-                self.trainer.train(training, on_epoch=_require_finite)
+                self.trainer.train(training, on_epoch=self._on_epoch)
             test = self.trainer.features.compute(split.test, trial.recipe, split.name)
             predictions = evaluate_run(training.run, test, ("float",))
             outcomes.append(
@@ -59,6 +70,78 @@ class Evaluator:
             )
             yield figures(predictions["float"]).uar
         _save_report(trial, outcomes, self.seed)
+
+    def _on_epoch(self, logs: Mapping[str, float]) -> None:
+        if not math.isfinite(logs["loss"]):
+            raise TrialError("the training diverged")
+        self.on_epoch()
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one of several processes needs to work on a search.
+
+    storage: address of the database, None for a file in the folder.
+    until_s: begin no new trial after this time of the clock; None for no limit.
+    """
+
+    trainer: Trainer
+    folder: Path
+    specification: Specification
+    storage: str | None
+    n_trials: int
+    until_s: float | None
+    note: str
+
+    def database(self, say: Callable[[str], None] = lambda message: None) -> Database:
+        """Where the trials are stored; ``say``: is told when it is waited for."""
+        if self.storage:
+            return ServerDatabase(self.storage, self.folder, say)
+        return FileDatabase(self.folder)
+
+    def work(
+        self,
+        search: Search,
+        on_trial_end: Callable[[Result], None] = lambda result: None,
+        on_epoch: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Carry out trials until there are enough, or until it is time to stop."""
+
+        def should_continue() -> bool:
+            return self.until_s is None or time.time() < self.until_s
+
+        def report(result: Result) -> None:
+            on_trial_end(result)
+            write_best(search, self.note)
+
+        evaluator = Evaluator(self.trainer, self.specification.seed, on_epoch)
+        search.run(self.n_trials, evaluator, should_continue, report)
+
+    def work_as_jobs(self, number: int, while_waiting: Callable[[], None]) -> None:
+        """The same by so many jobs; ``while_waiting`` is called every second."""
+        jobs = self.trainer.features.jobs.with_tensorflow
+        features = FeatureCache(self.trainer.features.folder, Jobs(1))
+        small = replace(self, trainer=replace(self.trainer, features=features))
+        lease = Lease(self.folder)
+
+        def renew() -> None:
+            lease.renew()
+            while_waiting()
+
+        try:
+            for _ in jobs.map(_work, [(small, lease)] * number, renew, lease.end):
+                pass
+        finally:
+            lease.end()
+
+
+def _work(job: tuple[Share, Lease]) -> None:
+    share, lease = job
+    lease.require()
+    recipe, clips = share.specification.recipe, share.trainer.clips
+    # refused if this machine has other clips
+    specification = replaced(share.specification, clips=digest(folds_of(recipe, clips)))
+    share.work(Search(share.folder, specification, share.database()), on_epoch=lease.require)
 
 
 def write_best(search: Search, note: str) -> None:
@@ -75,11 +158,6 @@ def write_best(search: Search, note: str) -> None:
         partial = search.folder / f"{name}.{uuid4().hex}.part"
         partial.write_bytes(content)
         partial.replace(search.folder / name)  # other processes may write it, too
-
-
-def _require_finite(logs: dict[str, float]) -> None:
-    if not math.isfinite(logs["loss"]):
-        raise TrialError("the training diverged")
 
 
 def _save_report(trial: Trial, outcomes: Sequence[Outcome], seed: int) -> None:
