@@ -231,14 +231,14 @@ class VoiceSink:
         if now_s < self._check_at_s:
             return
         self._check_at_s = now_s + CHECK_INTERVAL_S
-        if self._kept and _is_deleted(self._path):
-            self._forget()
+        self._look()
         if self._pipeline.voice != self._kept and now_s >= self._write_at_s:
             self._write_at_s = now_s + WRITE_INTERVAL_S
             self._write()
 
     def close(self) -> None:
-        """Write what was learnt last."""
+        """Look for a deleted file once more, and write what was learnt last."""
+        self._look()
         if self._pipeline.voice != self._kept:
             self._write()
 
@@ -275,6 +275,10 @@ class VoiceSink:
             return
         self._failing = False
         self._kept = voice
+
+    def _look(self) -> None:
+        if self._kept and _is_deleted(self._path):
+            self._forget()
 
     def _forget(self) -> None:
         self._pipeline.voice = self._kept = self._since = None

@@ -264,12 +264,15 @@ def test_it_learns_anew_after_that(listen, path, known):
     assert read(path).since == read(path).updated
 
 
-def test_what_is_deleted_just_before_the_end_stays_deleted(listen, path, known):
+@pytest.mark.parametrize("more", [True, False], ids=["learnt more", "learnt nothing since"])
+def test_what_is_deleted_just_before_the_end_stays_deleted(listen, path, known, caplog, more):
     pipeline, sink, _ = listen()
-    pipeline.voice = voice(200)
+    if more:
+        pipeline.voice = voice(200)
     forget(path)
     sink.close()
     assert not [*path.parent.iterdir()]
+    assert [f"{path} was deleted" in message for message in caplog.messages] == [True]
 
 
 def test_nobody_who_writes_at_the_same_moment_brings_it_back(listen, path):
