@@ -263,6 +263,12 @@ def shards(cache: Path) -> dict[Path, int]:
     return {path: path.stat().st_ino for path in cache.glob("*/*.arrow")}
 
 
+def kept(before: dict[Path, int], cache: Path) -> int:
+    """How many of the shards that were there ``before`` are the same files now."""
+    now = shards(cache)
+    return sum(now[path] == number for path, number in before.items())
+
+
 def computed(cache: Path) -> Figures:
     """Rows of all shards, and how many recordings they are of; what is left of unfinished ones."""
     files = [row.file for path in shards(cache) for row in manifest(path)]
@@ -280,11 +286,12 @@ def killed(line: Sequence[str], cache: Path, total: int) -> Figures:
         os.kill(next(filter(is_worker, family(process.pid))), signal.SIGKILL)
         under_way = computed(cache)["unfinished"]
         succeeded(process)
-    now = shards(cache)
-    kept = sum(now[path] == number for path, number in before.items())
     return {
-        "shards": len(before), "kept": kept, "jobs_under_way": under_way, **computed(cache)
-    }  # fmt: skip
+        "shards": len(before),
+        "kept": kept(before, cache),
+        "jobs_under_way": under_way,
+        **computed(cache),
+    }
 
 
 def is_worker(pid: int) -> bool:
@@ -311,13 +318,11 @@ def full(line: Sequence[str], cache: Path, size: int) -> Figures:
         before, unfinished = shards(cache), computed(cache)["unfinished"]
         subprocess.run([*mount, f"remount,size={size * 2}"], check=True)
         run(line)
-        now = shards(cache)
-        kept = sum(now[path] == number for path, number in before.items())
         return {
             "status": failed.returncode,
             "message": failed.stderr.splitlines()[-1].replace(str(cache), "CACHE"),
             "shards": len(before),
-            "kept": kept,
+            "kept": kept(before, cache),
             "unfinished_then": unfinished,
             **computed(cache),
         }

@@ -5,6 +5,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,6 +69,21 @@ class Cluster:
                 stdout=log,
                 stderr=log,
             )
+
+
+@contextmanager
+def running_cluster(folder: Path, workers: int) -> Iterator[Cluster]:
+    """A cluster that ends with the block; without Dask the test is skipped."""
+    import pytest  # not in the jobs, which import this module
+
+    pytest.importorskip("distributed")
+    cluster = Cluster(folder)
+    try:
+        for _ in range(workers):
+            cluster.start_worker()
+        yield cluster
+    finally:
+        cluster.stop()
 
 
 def nothing() -> None:

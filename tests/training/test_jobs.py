@@ -15,6 +15,7 @@ from dask_cluster import (
     fail_or_wait,
     killed_once,
     nothing,
+    running_cluster,
     square,
 )
 
@@ -30,21 +31,15 @@ pytestmark = pytest.mark.xdist_group("dask")
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """With two workers; a test that kills one starts another."""
-    pytest.importorskip("distributed")
-    running = Cluster(tmp_path_factory.mktemp("cluster"))
-    running.start_worker()
-    running.start_worker()
-    yield running
-    running.stop()
+    with running_cluster(tmp_path_factory.mktemp("cluster"), workers=2) as cluster:
+        yield cluster
 
 
 @pytest.fixture
 def bare_cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A scheduler alone."""
-    pytest.importorskip("distributed")
-    running = Cluster(tmp_path)
-    yield running
-    running.stop()
+    with running_cluster(tmp_path, workers=0) as cluster:
+        yield cluster
 
 
 @pytest.fixture(params=["pool", "processes", "dask"])

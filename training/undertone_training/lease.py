@@ -7,6 +7,7 @@ a minute, the jobs end: after Ctrl-C as after the death of the command.
 import os
 import time
 from pathlib import Path
+from typing import Self
 from uuid import uuid4
 
 from undertone_training.errors import RunError
@@ -15,7 +16,10 @@ _RENEWED_S, _VALID_S = 5, 60
 
 
 class Lease:
-    """Its file in a folder; the command calls ``renew`` and ``end``, the jobs ``require``."""
+    """Its file in a folder.  The command calls ``renew`` and ``end``, the jobs ``require``.
+
+    It ends at the latest with its ``with`` block.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Raises RunError if the folder can't be written."""
@@ -30,6 +34,14 @@ class Lease:
                 f"{folder} can't be written ({error.strerror}): choose another place with --runs, "
                 "or make room."
             ) from error
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """``end``."""
+        self.end()
 
     def renew(self) -> None:
         """Say that somebody is waiting; to be called every few seconds."""

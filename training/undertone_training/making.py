@@ -330,11 +330,11 @@ class EvaluateLive:
 
     def run(self) -> str:
         """Play every fold's clips under each condition."""
-        from undertone_training.report.evaluations import Behind, report_live
+        from undertone_training.report.evaluations import BackgroundSources, report_live
 
         tests, features = self.tested.quantized.tests(), self.context.trainer.features
-        behind = Behind(*self._sounds())
-        report_live(self.tested.folder, tests, behind, features.jobs, features.progress)
+        sources = BackgroundSources(*self._sounds())
+        report_live(self.tested.folder, tests, sources, features.jobs, features.progress)
         return f"{self.tested.folder.name} live: {len(list(self._conditions()))} conditions"
 
     def _sounds(self) -> tuple[Sequence[Path], Sequence[Clip]]:

@@ -26,4 +26,4 @@ def silent(description: str, total: int, done: int = 0) -> Iterator[Step]:
 
 
 def unheard(message: str) -> None:
-    """Where messages go that nobody is told."""
+    """Discard a message."""

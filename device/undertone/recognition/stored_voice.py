@@ -231,14 +231,14 @@ class VoiceSink:
         if now_s < self._check_at_s:
             return
         self._check_at_s = now_s + CHECK_INTERVAL_S
-        self._look()
+        self._forget_if_deleted()
         if self._pipeline.voice != self._kept and now_s >= self._write_at_s:
             self._write_at_s = now_s + WRITE_INTERVAL_S
             self._write()
 
     def close(self) -> None:
         """Look for a deleted file once more, and write what was learnt last."""
-        self._look()
+        self._forget_if_deleted()
         if self._pipeline.voice != self._kept:
             self._write()
 
@@ -276,7 +276,7 @@ class VoiceSink:
         self._failing = False
         self._kept = voice
 
-    def _look(self) -> None:
+    def _forget_if_deleted(self) -> None:
         if self._kept and _is_deleted(self._path):
             self._forget()
 

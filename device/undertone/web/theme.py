@@ -131,7 +131,7 @@ def metrics(values: Mapping[str, str]) -> None:
             st.metric(name, value)
 
 
-def totals_of(summary: Summary, segments: str, more: Mapping[str, str] | None = None) -> None:
+def totals(summary: Summary, segments: str, more: Mapping[str, str] | None = None) -> None:
     """Show the totals of a summary, and ``more`` metrics before the activation.
 
     segments: what the number of segments is called.

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from dask_cluster import Cluster
+from dask_cluster import Cluster, running_cluster
 from miniature import RECIPE, Pipeline, train
 
 from undertone_training.learning.runs import Run
@@ -18,11 +18,8 @@ pytestmark = pytest.mark.xdist_group("tensorflow")
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    pytest.importorskip("distributed")
-    running = Cluster(tmp_path_factory.mktemp("cluster"))
-    running.start_worker()
-    yield running
-    running.stop()
+    with running_cluster(tmp_path_factory.mktemp("cluster"), workers=1) as cluster:
+        yield cluster
 
 
 def test_interrupted_and_killed_on_a_cluster_a_training_has_the_weights_of_processes(

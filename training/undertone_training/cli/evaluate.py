@@ -181,7 +181,7 @@ def _evaluate_runs(
     common.load_tensorflow()
     from undertone_training.learning.calibration import calibrate, from_cache
     from undertone_training.report.evaluations import (
-        Behind,
+        BackgroundSources,
         report_cross_corpus,
         report_live,
         report_whole_clips,
@@ -204,7 +204,12 @@ def _evaluate_runs(
     conditions: list[tuple[Path, ConditionsReport]] = []
     if protocol == "live":
         pooled_reports = report_live(
-            folder, tests, Behind(noise, voices), features.jobs, common.progress, _print_live
+            folder,
+            tests,
+            BackgroundSources(noise, voices),
+            features.jobs,
+            common.progress,
+            _print_live,
         )
     elif cross_corpus:
         conditions, pooled_reports = report_cross_corpus(

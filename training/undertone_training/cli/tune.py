@@ -100,7 +100,7 @@ def command(
     from undertone_training.learning.trainer import Trainer
     from undertone_training.search import space as spaces
     from undertone_training.search.study import PROTOCOL, Search, Specification
-    from undertone_training.search.trials import Share, digest, folds_of, write_best
+    from undertone_training.search.trials import SearchJob, digest, folds_of, write_best
 
     if scheduler and not storage:
         raise click.UsageError(
@@ -121,8 +121,8 @@ def command(
         click.echo(f"the data folder lacks actor {missing}", err=True)
     until_s = time.time() + 60 * budget_minutes if budget_minutes else None
     note = f"{recipe.name} · {PROTOCOL}, float, seed {seed}"
-    share = Share(trainer, folder, specification, storage, trials, until_s, note)
-    database = share.database(common.say)
+    search_job = SearchJob(trainer, folder, specification, storage, trials, until_s, note)
+    database = search_job.database(common.say)
     if dry_run:
         begun = Search(folder, specification, database) if database.exists() else None
         _preview(specification, begun, trials)
@@ -136,7 +136,7 @@ def command(
     number = min(at_once.at_once, trials - search.finished)
     if at_once.in_this_process(number):
         common.load_tensorflow()
-        share.work(search, on_trial_end)
+        search_job.work(search, on_trial_end)
     elif number > 0:
         said = {result.name for result in search.results() if result.ended}
 
@@ -146,7 +146,7 @@ def command(
                     said.add(result.name)
                     on_trial_end(result)
 
-        share.work_as_jobs(number, report_new)
+        search_job.work_as_jobs(number, report_new)
         report_new()
     write_best(search, note)  # the last trial may have ended on another machine
     _report(search, trials)

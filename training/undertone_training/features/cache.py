@@ -99,7 +99,7 @@ class FeatureCache:
     ) -> Sequence[ClipFeatures]:
         """Features of ``clips`` in their order, from the cache or computed into it.
 
-        They are read when they are asked for, and nobody keeps them.
+        Each is read when it is asked for, and not kept.
 
         noise: makes the recipe's augmented copies, for training, some of them with this noise;
             None makes no copies.
@@ -123,6 +123,11 @@ class FeatureCache:
                     for _ in job.items:
                         step()
         return _features(wanted, index)
+
+    @property
+    def in_a_job(self) -> "FeatureCache":
+        """The same folder for a job, which shows nothing and has no jobs of its own."""
+        return FeatureCache(self.folder, Jobs(1))
 
     def _folder(self, extraction: Extraction) -> Path:
         """Where features with these parameters are; it is there afterwards."""

@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 class Lazy(Sequence[T]):
-    """The results of a function, which are kept by nobody."""
+    """The results of a function, which is called anew whenever one is asked for."""
 
     def __init__(self, item: Callable[[int], T], numbers: Sequence[int]) -> None:
         """``item`` of each of ``numbers``."""

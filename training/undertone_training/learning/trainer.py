@@ -15,7 +15,6 @@ from undertone_training.corpora.noise import NoiseRecordings, for_training
 from undertone_training.corpora.splits import PRE_TRAINING, Split, splits, whole
 from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures, FeatureCache
-from undertone_training.jobs import Jobs
 from undertone_training.learning.runs import Run, RunInfo, clips_of, describe, find_runs
 from undertone_training.lease import Lease
 from undertone_training.metrics import Confidence
@@ -113,24 +112,21 @@ class Trainer:
             return
         for training in trainings:
             self._features(training)
-        lease = Lease(self.runs)
-        small = replace(self, features=FeatureCache(self.features.folder, Jobs(1)))
-        specifications = [
-            _TrainingJob(small, each.run.folder, each.info, confidence, lease) for each in trainings
-        ]
-        with self._epochs(trainings) as count:
+        small = replace(self, features=self.features.in_a_job)
+        with Lease(self.runs) as lease, self._epochs(trainings) as count:
+            specifications = [
+                _TrainingJob(small, each.run.folder, each.info, confidence, lease)
+                for each in trainings
+            ]
 
             def while_waiting() -> None:
                 lease.renew()
                 count()
 
-            try:
-                done = jobs.map(_train, specifications, while_waiting, lease.end)
-                for training, _ in zip(trainings, done, strict=True):
-                    count()
-                    yield training
-            finally:
-                lease.end()
+            done = jobs.map(_train, specifications, while_waiting, lease.end)
+            for training, _ in zip(trainings, done, strict=True):
+                count()
+                yield training
 
     def train(
         self,

@@ -66,7 +66,7 @@ def report_cross_corpus(
 
 
 @dataclass(frozen=True)
-class Behind:
+class BackgroundSources:
     """What the backgrounds of the ``live`` protocol are made of; there may be none."""
 
     noise: Sequence[Path]
@@ -80,7 +80,7 @@ class Behind:
 def report_live(
     folder: Path,
     tests: Sequence[RunTest],
-    behind: Behind,
+    sources: BackgroundSources,
     jobs: Jobs,
     progress: Progress = silent,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
@@ -90,9 +90,9 @@ def report_live(
     on_outcome: called with what each run predicted under each condition.
     """
     jobs = jobs.with_tensorflow
-    sounds = behind.made() if jobs.in_this_process(len(tests)) else None
+    sounds = sources.made() if jobs.in_this_process(len(tests)) else None
     outcomes = []
-    found = jobs.map(_live, [(test, behind, sounds) for test in tests])
+    found = jobs.map(_live, [(test, sources, sounds) for test in tests])
     for of_run in _counted(found, "live", len(tests), progress):
         for outcome in of_run:
             outcomes.append(outcome)
@@ -142,7 +142,7 @@ def _written(
     jobs = features.jobs.with_tensorflow
     kept = features
     if not jobs.in_this_process(len(tests)):
-        kept = FeatureCache(features.folder, Jobs(1))
+        kept = features.in_a_job
         for test in tests:
             features.compute(test.clips, test.run.info.recipe, str(test.run.folder))
     outcomes = []
@@ -158,9 +158,9 @@ def _whole_clips(job: tuple[RunTest, FeatureCache]) -> tuple[Outcome, Report]:
     return outcome, write_run(outcome, test.report)
 
 
-def _live(job: tuple[RunTest, Behind, dict[Background, Sound] | None]) -> list[Outcome]:
-    test, behind, sounds = job
-    return list(evaluate_live(test, sounds or behind.made()))
+def _live(job: tuple[RunTest, BackgroundSources, dict[Background, Sound] | None]) -> list[Outcome]:
+    test, sources, sounds = job
+    return list(evaluate_live(test, sounds or sources.made()))
 
 
 def _on_device(job: tuple[str, RunTest, Path]) -> tuple[Run, CorpusResults]:

@@ -15,11 +15,10 @@ from undertone_training.corpora.splits import Split
 from undertone_training.errors import TrialError
 from undertone_training.evaluation.results import Outcome, Pooled, file_name, mean_cost, pool
 from undertone_training.evaluation.test_clips import shortfall
-from undertone_training.features.cache import FeatureCache
-from undertone_training.jobs import Jobs
 from undertone_training.learning.trainer import Trainer, splits_for
 from undertone_training.lease import Lease
 from undertone_training.metrics import Predictions, figures
+from undertone_training.progress import unheard
 from undertone_training.recipe import Recipe
 from undertone_training.report.pictures import png
 from undertone_training.report.search import history, importance
@@ -78,7 +77,7 @@ class Evaluator:
 
 
 @dataclass(frozen=True)
-class Share:
+class SearchJob:
     """What one of several processes needs to work on a search.
 
     storage: address of the database, None for a file in the folder.
@@ -93,7 +92,7 @@ class Share:
     until_s: float | None
     note: str
 
-    def database(self, say: Callable[[str], None] = lambda message: None) -> Database:
+    def database(self, say: Callable[[str], None] = unheard) -> Database:
         """Where the trials are stored; ``say``: is told when it is waited for."""
         if self.storage:
             return ServerDatabase(self.storage, self.folder, say)
@@ -120,28 +119,27 @@ class Share:
     def work_as_jobs(self, number: int, while_waiting: Callable[[], None]) -> None:
         """The same by so many jobs; ``while_waiting`` is called every second."""
         jobs = self.trainer.features.jobs.with_tensorflow
-        features = FeatureCache(self.trainer.features.folder, Jobs(1))
-        small = replace(self, trainer=replace(self.trainer, features=features))
-        lease = Lease(self.folder)
+        trainer = replace(self.trainer, features=self.trainer.features.in_a_job)
+        small = replace(self, trainer=trainer)
+        with Lease(self.folder) as lease:
 
-        def renew() -> None:
-            lease.renew()
-            while_waiting()
+            def renew() -> None:
+                lease.renew()
+                while_waiting()
 
-        try:
             for _ in jobs.map(_work, [(small, lease)] * number, renew, lease.end):
                 pass
-        finally:
-            lease.end()
 
 
-def _work(job: tuple[Share, Lease]) -> None:
-    share, lease = job
+def _work(job: tuple[SearchJob, Lease]) -> None:
+    search_job, lease = job
     lease.require()
-    recipe, clips = share.specification.recipe, share.trainer.clips
+    recipe, clips = search_job.specification.recipe, search_job.trainer.clips
     # refused if this machine has other clips
-    specification = replaced(share.specification, clips=digest(folds_of(recipe, clips)))
-    share.work(Search(share.folder, specification, share.database()), on_epoch=lease.require)
+    specification = replaced(search_job.specification, clips=digest(folds_of(recipe, clips)))
+    search_job.work(
+        Search(search_job.folder, specification, search_job.database()), on_epoch=lease.require
+    )
 
 
 def write_best(search: Search, note: str) -> None:

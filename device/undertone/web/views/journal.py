@@ -18,7 +18,7 @@ from undertone.journal.plot import activation_over_time, in_order, over_time
 from undertone.journal.remove import remove_day
 from undertone.web import charts
 from undertone.web.app_state import AppState, app_state
-from undertone.web.theme import chosen_source, plain, segment_row, table, totals_of
+from undertone.web.theme import chosen_source, plain, segment_row, table, totals
 
 _SPANS = {"day": 1, "week": 7, "month": 31}
 _MOST_ROWS = 2000
@@ -86,9 +86,7 @@ def _reader(state: AppState, since: date, until: date, source: str | None = None
 
 def _totals(summary: Summary) -> None:
     most = max(summary.verdicts, key=lambda verdict: summary.verdicts[verdict].segments)
-    totals_of(
-        summary, "segments of speech", {"most frequent": f"{most}, {summary.share(most):.0%}"}
-    )
+    totals(summary, "segments of speech", {"most frequent": f"{most}, {summary.share(most):.0%}"})
     if summary.damaged:
         st.caption(f"{summary.damaged} damaged lines were skipped.")
 

@@ -22,7 +22,7 @@ from undertone.web.theme import (
     source_name,
     status,
     table,
-    totals_of,
+    totals,
 )
 
 _ABOUT = (
@@ -70,7 +70,7 @@ def _today() -> None:
     if not total.heard.first:
         st.info("Nothing was heard yet: listen on the page Live, or run `undertone listen`.")
         return
-    totals_of(today.of(source), "segments today")
+    totals(today.of(source), "segments today")
     for problem in _problems(today.heard):
         st.warning(problem)
     left, right = st.columns(2, gap="medium")
