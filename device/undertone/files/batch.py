@@ -13,7 +13,7 @@ from undertone.files.voices import FAR, KnownVoice, distance
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.interpreter import RuntimeName
-from undertone.recognition.pipeline import FileVerdict, classify
+from undertone.recognition.pipeline import FileVerdict, classify, voice_in
 from undertone.recognition.voice import Voice
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _classify(path: Path, config: ClassifierConfig, known: _Knowledge | None) ->
 def _warning(path: Path, classifier: Classifier, known: _Knowledge) -> str | None:
     if known.voice is None:
         return f"{path} is the only recording of the voice: nothing is known for this file."
-    alone = known.alone or classifier.voice_in(read_blocks(path))
+    alone = known.alone or voice_in(read_blocks(path), classifier)
     if alone and distance(alone, known.voice, classifier.manifest.normalization) >= FAR:
         return (
             f"{path} sounds unlike the known voice, so it is probably of another speaker or "
@@ -139,7 +139,7 @@ def _warning(path: Path, classifier: Classifier, known: _Knowledge) -> str | Non
 def _voice_in(path: Path, config: ClassifierConfig) -> VoiceResult:
     classifier = _classifier(config.bundle, config.runtime, config.threads)
     try:
-        return VoiceResult(path, classifier.voice_in(read_blocks(path)))
+        return VoiceResult(path, voice_in(read_blocks(path), classifier))
     except AudioSourceError as error:
         return VoiceResult(path, None, str(error))
 

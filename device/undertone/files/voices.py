@@ -22,6 +22,7 @@ class KnownVoice:
     def __init__(self, recordings: Iterable[tuple[Path, Voice]]) -> None:
         """``recordings``: at least one, each with what is known of the voice from it alone."""
         self._alone = {_identity(path): voice for path, voice in recordings}
+        self._coefficients = len(next(iter(self._alone.values())).mean)
         self._frames = sum(voice.frames for voice in self._alone.values())
         self._total: Floats = np.sum([_total(voice) for voice in self._alone.values()], axis=0)
 
@@ -37,7 +38,8 @@ class KnownVoice:
             total = total - _total(alone)
         if not frames:
             return None
-        return Voice(tuple((total / frames).tolist()), min(frames, MOST_FRAMES))
+        mean, bias = np.split(total / frames, [self._coefficients])
+        return Voice(tuple(mean.tolist()), min(frames, MOST_FRAMES), tuple(bias.tolist()))
 
 
 def distance(one: Voice, other: Voice, normalization: Normalization) -> float:
@@ -50,8 +52,8 @@ def distance(one: Voice, other: Voice, normalization: Normalization) -> float:
 
 
 def _total(voice: Voice) -> Floats:
-    """The sum of its frames."""
-    return np.array(voice.mean, np.float64) * voice.frames
+    """Its mean frame and its bias, as often as it has frames."""
+    return np.array([*voice.mean, *voice.bias], np.float64) * voice.frames
 
 
 def _identity(path: Path) -> tuple[int, int] | Path:

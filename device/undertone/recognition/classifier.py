@@ -1,11 +1,8 @@
 """From a window to logits: normalise, quantise, invoke, dequantise, for each vocal tract."""
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.audio.block import Block
 from undertone.recognition.bundle import Bundle, Normalization
 from undertone.recognition.cepstrum import Floats
 from undertone.recognition.interpreter import RuntimeName
@@ -13,7 +10,7 @@ from undertone.recognition.mfcc import Frames, MfccConfig
 from undertone.recognition.quantization import Quantization, dequantize, quantize
 from undertone.recognition.spectral_subtraction import subtract_steady_noise
 from undertone.recognition.speech_detector import SpeechDetector
-from undertone.recognition.speech_gate import SpeechGate, segments
+from undertone.recognition.speech_gate import SpeechGate
 from undertone.recognition.vocal_tract import with_vocal_tracts
 from undertone.recognition.voice import Reference, Voice, frames_for_voice, learn, reference
 from undertone.recognition.windows import Window, WindowConfig, Windows
@@ -94,17 +91,14 @@ class Classifier:
         """Whether the network was trained with knowledge of the voice."""
         return self.manifest.normalization.voice_prior_frames > 0
 
-    def voice_in(self, blocks: Iterable[Block], voice: Voice | None = None) -> Voice | None:
-        """``voice`` after the speech in a finite stream was heard; None if nothing is known yet."""
-        for segment in segments(blocks, self.gate()):
-            if segment.is_speech:
-                voice = self.learn(voice, segment.frames)
-        return voice
+    def learn(self, voice: Voice | None, frames: Frames, logs: Floats | None = None) -> Voice:
+        """``voice`` after one segment was heard.
 
-    def learn(self, voice: Voice | None, frames: Frames) -> Voice:
-        """``voice`` after the frames of one segment, shape (n, coefficients), were heard."""
+        frames: of the segment, shape (n, coefficients).  logs: its log-probabilities before the
+        voice's bias was subtracted, shape (labels,); None if they are unknown.
+        """
         manifest = self.manifest
-        return learn(voice, frames_for_voice(frames, manifest.normalization, manifest.mfcc))
+        return learn(voice, frames_for_voice(frames, manifest.normalization, manifest.mfcc), logs)
 
     def logits(self, window: Window, voice: Voice | None = None) -> Logits:
         """Logits in the order of the manifest's labels; ``window`` (frames, coefficients).

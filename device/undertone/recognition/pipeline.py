@@ -9,7 +9,7 @@ from undertone.audio.block import Block
 from undertone.emotions import NO_SPEECH
 from undertone.events import Verdict
 from undertone.recognition.classifier import Classifier
-from undertone.recognition.decision import LogProbabilities, decide
+from undertone.recognition.decision import LogProbabilities, combine, decide
 from undertone.recognition.mfcc import Frames
 from undertone.recognition.segment_tracker import SegmentTracker
 from undertone.recognition.speech_gate import SpeechGate, SpeechPart
@@ -112,7 +112,8 @@ class Pipeline:
                     ended.append(self._classified(segment))
                     if self._learns and segment.missing_band is None:
                         frames = np.concatenate(self._frames)
-                        self.voice = self._classifier.learn(self.voice, frames)
+                        logs = combine(segment.windows) + segment.bias
+                        self.voice = self._classifier.learn(self.voice, frames, logs)
         return ended
 
     def _classified(self, segment: SegmentTracker) -> ClassifiedSegment:
@@ -170,3 +171,17 @@ def classify(
         return FileVerdict(NO_SPEECH, None, ())
     overall = pipeline.overall(segments)
     return FileVerdict(overall.verdict, overall, tuple(segments))
+
+
+def voice_in(
+    blocks: Iterable[Block], classifier: Classifier, voice: Voice | None = None
+) -> Voice | None:
+    """``voice`` after a finite stream of blocks was heard as live listening would; one at a time.
+
+    None if nothing is known yet.  The classifier's bundle must know voices.
+    """
+    pipeline = Pipeline(classifier, voice=voice, learns=True)
+    for block in blocks:
+        pipeline.process(block)
+    pipeline.flush()
+    return pipeline.voice

@@ -11,7 +11,7 @@ from undertone.recognition.bandwidth import missing_band
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import LogProbabilities, log_softmax
 from undertone.recognition.speech_gate import SpeechPart
-from undertone.recognition.voice import Voice
+from undertone.recognition.voice import Voice, bias_of
 from undertone.recognition.windows import Window, WindowCutter
 
 
@@ -31,6 +31,8 @@ class SegmentTracker:
         """Of each window that was classified."""
         self._classifier = classifier
         self._voice = voice
+        self.bias = bias_of(voice, classifier.manifest.normalization)
+        """What is subtracted from the log-probabilities of each window."""
         self._mfcc = classifier.manifest.mfcc
         self._shape = classifier.manifest.window
         self._cutter = WindowCutter(self._shape, self._mfcc.n_coefficients)
@@ -95,4 +97,5 @@ class SegmentTracker:
 
     def _log_probabilities(self, window: Window) -> LogProbabilities:
         logits = self._classifier.logits(window, self._voice)
-        return log_softmax(logits, self._classifier.manifest.temperature)
+        temperature = self._classifier.manifest.temperature
+        return log_softmax(logits - temperature * self.bias, temperature)

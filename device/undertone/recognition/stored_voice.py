@@ -20,6 +20,7 @@ from undertone.errors import UndertoneError
 from undertone.events import Event, LiveStatus, Time, moment
 from undertone.paths import state_dir
 from undertone.recognition.bundle import Manifest
+from undertone.recognition.fields import Sha256
 from undertone.recognition.mfcc import MfccConfig
 from undertone.recognition.pipeline import Pipeline
 from undertone.recognition.voice import Voice
@@ -50,7 +51,7 @@ class Origin(Strict, frozen=True):
     """What a voice was learnt from, and how.
 
     source: the name of the microphone or stream.  gain_db, channel: as for a Microphone.
-    mfcc, steady_noise: as in the manifest.
+    mfcc, steady_noise, model_sha256: as in the manifest.
     """
 
     source: str
@@ -58,11 +59,13 @@ class Origin(Strict, frozen=True):
     channel: int | None
     mfcc: MfccConfig
     steady_noise: Literal["kept", "subtracted"]
+    model_sha256: Sha256
 
     @classmethod
     def of(cls, manifest: Manifest, source: str, gain_db: float, channel: int | None) -> "Origin":
         """The origin of what a pipeline with the bundle of ``manifest`` learns from ``source``."""
-        return cls(source, gain_db, channel, manifest.mfcc, manifest.normalization.steady_noise)
+        steady_noise = manifest.normalization.steady_noise
+        return cls(source, gain_db, channel, manifest.mfcc, steady_noise, manifest.model_sha256)
 
     def difference(self, other: "Origin") -> str | None:
         """In words, why what was learnt from ``other`` is not of use here; None if it is."""
@@ -74,7 +77,7 @@ class Origin(Strict, frozen=True):
         if self.channel != other.channel:
             return f"it was learnt from {other.channel_name}, and this is {self.channel_name}"
         if self != other:
-            return "it was learnt for a model with other features"
+            return "it was learnt for another model"
         return None
 
     @property

@@ -1,9 +1,12 @@
-"""What is known of a voice: the mean MFCC frame of what was heard of it.
+"""What is known of a voice: the mean MFCC frame of what was heard of it, and the network's bias.
 
-Pitch, timbre, level and microphone are in that mean, and what remains when it is subtracted says
-more about the emotion.  Nothing else of the sound is kept.
+Pitch, timbre, level and microphone are in the mean frame, and what remains when it is subtracted
+says more about the emotion.  A network that finds one emotion in most of what somebody says is more
+likely mistaken about the voice than right, so a part of that bias is subtracted, too.  Nothing else
+of the sound is kept.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -19,12 +22,21 @@ from undertone.support.strict import Strict
 MOST_FRAMES = 1875
 """A minute of speech.  More is not counted, so that an earlier voice or microphone is forgotten."""
 
+BIAS_SHARE = 0.3
+"""Of the bias of a well-known voice, what is subtracted.  More would help where a voice has spoken
+with every emotion equally often, and harm where it was mostly neutral (training/EXPERIMENTS.md)."""
+
 
 class Voice(Strict, frozen=True):
-    """The mean frame of a voice, one number per coefficient, and the number of frames behind it."""
+    """The mean frame of a voice, one number per coefficient, and the number of frames behind it.
+
+    bias: the mean log-probability of each label in what was heard, less the mean of all labels, in
+        the order of the model's outputs; empty if nothing of it was classified.
+    """
 
     mean: tuple[Coefficient, ...]
     frames: Annotated[int, Meta(ge=1, le=MOST_FRAMES)]
+    bias: tuple[Coefficient, ...] = ()
 
 
 class Reference(NamedTuple):
@@ -46,14 +58,34 @@ def frames_for_voice(segment: Floats, normalization: Normalization, config: Mfcc
     return segment
 
 
-def learn(voice: Voice | None, frames: Floats) -> Voice:
-    """``voice`` after ``frames`` of ``frames_for_voice``, at least one, were heard."""
+def learn(voice: Voice | None, frames: Floats, logs: Floats | None = None) -> Voice:
+    """``voice`` after ``frames`` of ``frames_for_voice``, at least one, were heard.
+
+    logs: the log-probabilities of the labels in them, shape (labels,); None if unknown.
+    """
     mean, new = frames.mean(axis=0), len(frames)
+    bias = np.empty(0) if logs is None else logs - logs.mean()
     known = 0
     if voice is not None:
         known = voice.frames
-        mean = np.array(voice.mean) + (mean - np.array(voice.mean)) * (new / (known + new))
-    return Voice(tuple(mean.tolist()), min(known + new, MOST_FRAMES))
+        share = new / (known + new)
+        mean = np.array(voice.mean) + (mean - np.array(voice.mean)) * share
+        if logs is not None:
+            before = np.array(voice.bias or (0.0,) * len(bias))
+            bias = before + (bias - before) * share
+    return Voice(tuple(mean.tolist()), min(known + new, MOST_FRAMES), tuple(bias.tolist()))
+
+
+def together(voices: Sequence[Voice]) -> Voice | None:
+    """What several recordings of one voice tell, each by its length; None for no recording."""
+    if not voices:
+        return None
+    lengths = [voice.frames for voice in voices]
+    mean, bias = (
+        np.average(numbers, axis=0, weights=lengths).tolist()
+        for numbers in ([voice.mean for voice in voices], [voice.bias for voice in voices])
+    )
+    return Voice(tuple(mean), min(sum(lengths), MOST_FRAMES), tuple(bias))
 
 
 def reference(voice: Voice | None, normalization: Normalization) -> Reference | None:
@@ -64,6 +96,18 @@ def reference(voice: Voice | None, normalization: Normalization) -> Reference | 
         np.array(voice.mean), np.array(float(voice.frames)), np.array(normalization.mean),
         normalization.voice_prior_frames,
     )  # fmt: skip
+
+
+def bias_of(voice: Voice | None, normalization: Normalization) -> Floats:
+    """What is subtracted from the log-probabilities of a voice, shape (labels,), or () for nothing.
+
+    The better the voice is known, the more of its bias.
+    """
+    known = reference(voice, normalization)
+    if voice is None or known is None or not voice.bias:
+        return np.zeros(())
+    bias: Floats = BIAS_SHARE * known.share * np.array(voice.bias)
+    return bias
 
 
 def blended(mean: Floats, frames: Floats, population: Floats, prior_frames: float) -> Reference:

@@ -166,7 +166,7 @@ def test_listening_to_a_recording_learns_within_it(call, voice_bundle, tmp_path)
     first, second = (
         event["scores"] for event in map(json.loads, out.splitlines()) if "scores" in event
     )
-    assert first != pytest.approx(second, abs=0.01)
+    assert first != pytest.approx(second, abs=0.005)
 
 
 def test_of_several_sources_each_has_a_voice_of_its_own(call, voice_bundle, tmp_path, monkeypatch):

@@ -13,8 +13,8 @@ from undertone.cli import run, undertone
 from undertone.files.voices import KnownVoice, distance
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
-from undertone.recognition.pipeline import classify
-from undertone.recognition.voice import MOST_FRAMES, Voice
+from undertone.recognition.pipeline import classify, voice_in
+from undertone.recognition.voice import MOST_FRAMES, Voice, together
 from undertone.samples import clips
 
 
@@ -49,9 +49,7 @@ def call(knowing, capsys):
 
 def scores(path, knowing, *known):
     classifier = Classifier(knowing)
-    voice = None
-    for recording in known:
-        voice = classifier.voice_in(read_blocks(recording), voice)
+    voice = together([voice_in(read_blocks(recording), classifier) for recording in known])
     return classify(read_blocks(path), classifier, voice=voice).overall.scores
 
 
@@ -157,7 +155,7 @@ def test_a_file_without_speech_is_far_from_no_voice(call, recordings):
 
 
 def voice(level, rest, frames=100):
-    return Voice((level, *[rest] * 39), frames)
+    return Voice((level, *[rest] * 39), frames, (rest, -rest))
 
 
 def test_recordings_count_by_their_length_and_a_minute_is_the_most(tmp_path):

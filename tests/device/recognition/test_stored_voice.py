@@ -70,7 +70,7 @@ def listen(classifier, path):
 
 
 def voice(frames=100, level=15.0):
-    return Voice((level, *[0.5] * 39), frames)
+    return Voice((level, *[0.5] * 39), frames, (0.25, *[-0.25] * 7))
 
 
 @pytest.fixture
@@ -99,13 +99,18 @@ def test_what_was_learnt_of_speech_is_known_after_a_restart(listen, path):
 
 def test_the_file_holds_forty_numbers_and_is_its_owners_alone(listen, path, known):
     stored = json.loads(path.read_bytes())
-    assert stored["voice"] == {"mean": list(known.mean), "frames": 100}
+    assert stored["voice"] == {
+        "mean": list(known.mean),
+        "frames": 100,
+        "bias": list(known.bias),
+    }
     assert stored["origin"].pop("mfcc")["n_coefficients"] == 40
     assert stored["origin"] == {
         "source": "USB",
         "gain_db": 0.0,
         "channel": None,
         "steady_noise": "subtracted",
+        "model_sha256": bundle.load("ravdess8-tiny").manifest.model_sha256,
     }
     assert stored["updated"].startswith("2027-01-15T08:00")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -172,7 +177,7 @@ def test_other_features_forget(listen, classifier, known, caplog):
     ):  # fmt: skip
         pipeline, _, _ = listen(**changed)
         assert pipeline.voice is None
-    assert ["other features" in message for message in caplog.messages] == [True, True]
+    assert ["another model" in message for message in caplog.messages] == [True, True]
 
 
 def damaged(path):

@@ -16,17 +16,19 @@ from undertone.recognition import bundle
 from undertone.recognition.bundle import Normalization
 from undertone.recognition.classifier import Classifier, network_input, normalize
 from undertone.recognition.mfcc import Mfcc, MfccConfig
-from undertone.recognition.pipeline import Pipeline, classify
+from undertone.recognition.pipeline import Pipeline, classify, voice_in
 from undertone.recognition.speech_gate import segments
 from undertone.recognition.vocal_tract import with_vocal_tracts
 from undertone.recognition.voice import (
     MOST_FRAMES,
     Reference,
     Voice,
+    bias_of,
     blended,
     frames_for_voice,
     learn,
     reference,
+    together,
 )
 from undertone.recognition.windows import WindowConfig, split_windows
 from undertone.samples import clips
@@ -94,6 +96,45 @@ def test_after_a_minute_the_voice_before_is_forgotten_exponentially(
 def test_a_voice_that_was_learnt_can_be_stored_and_read(before: int, length: int) -> None:
     voice = learn(voice_of(before), made(length))
     assert msgspec.json.decode(msgspec.json.encode(voice), type=Voice) == voice
+
+
+@given(
+    lengths=st.lists(st.integers(1, 300), min_size=1, max_size=5),
+    seed=seeds,
+    n_labels=st.integers(2, 8),
+)
+def test_the_bias_is_the_mean_of_all_frames_and_without_a_mean_of_its_own(
+    lengths: list[int], seed: int, n_labels: int
+) -> None:
+    logs = np.random.default_rng(seed).normal(-3, 2, (len(lengths), n_labels))
+    voice = None
+    for length, each in zip(lengths, logs, strict=True):
+        voice = learn(voice, made(length), each)
+    assert voice is not None
+    mean = np.average(logs, axis=0, weights=lengths)
+    np.testing.assert_allclose(voice.bias, mean - mean.mean(), atol=1e-9)
+    # the recordings on their own tell the same
+    alone = [learn(None, made(n), each) for n, each in zip(lengths, logs, strict=True)]
+    found = together(alone)
+    assert found is not None
+    np.testing.assert_allclose(found.bias, voice.bias, atol=1e-9)
+    np.testing.assert_allclose(found.mean, voice.mean, atol=1e-9)
+    assert found.frames == voice.frames
+    assert together([]) is None
+
+
+@given(frames=knowledge)
+def test_the_better_a_voice_is_known_the_more_of_its_bias_is_subtracted(frames: int) -> None:
+    bias = (2.0, -0.5, -1.5)
+    known = replace(voice_of(frames), bias=bias)
+    share = 0.3 * frames / (frames + 200)
+    np.testing.assert_allclose(bias_of(known, normalization()), share * np.array(bias))
+    for nothing in (
+        bias_of(None, normalization()),
+        bias_of(voice_of(frames), normalization()),
+        bias_of(known, normalization(voice_prior_frames=0.0)),
+    ):
+        assert not nothing.any()
 
 
 @pytest.mark.parametrize(
@@ -266,15 +307,16 @@ def test_a_bundle_that_knows_no_voices_is_given_one_in_vain() -> None:
 
 def test_a_voice_is_learnt_from_the_speech_in_a_stream_alone(knowing: Classifier) -> None:
     silence = Block(np.zeros(32_000, np.int16), 0.0)
-    assert knowing.voice_in([silence]) is None
+    assert voice_in([silence], knowing) is None
     config = knowing.manifest.normalization
     assert config.steady_noise == "subtracted"
     one, other = segments([Block(twice(), 0.0)], knowing.gate())
     expected = learn(None, frames_for_voice(one.frames, config, CONFIG))
     expected = learn(expected, frames_for_voice(other.frames, config, CONFIG))
-    found = knowing.voice_in([Block(twice(), 0.0)])
-    assert found == expected
-    assert knowing.voice_in([silence], found) == found
+    found = voice_in([Block(twice(), 0.0)], knowing)
+    assert found is not None
+    assert replace(found, bias=()) == expected
+    assert voice_in([silence], knowing, found) == found
 
 
 def listened(pipeline: Pipeline, sound: Samples) -> list[dict[str, float]]:
@@ -294,11 +336,42 @@ def test_a_segment_is_judged_by_what_was_known_before_it(knowing: Classifier) ->
     assert len(stranger) == 2
     assert first == stranger[0]
     assert second != pytest.approx(stranger[1], abs=0.01)
-    after_one = knowing.voice_in([Block(spoken(4), 0.0)])
+    after_one = voice_in([Block(spoken(4), 0.0)], knowing)
     expected = classify([Block(twice()[len(spoken(4)) :], 0.0)], knowing, voice=after_one)
     assert second == pytest.approx(expected.segments[0].verdict.scores, abs=0.05)
     assert learning.voice is not None and after_one is not None
     assert learning.voice.frames > after_one.frames
+
+
+def test_a_label_that_is_found_in_all_of_a_voice_counts_less(knowing: Classifier) -> None:
+    labels = knowing.manifest.labels
+    recording = [Block(spoken(4), 0.0)]
+    plain = voice_in([Block(spoken(5), 0.0)], knowing)
+    assert plain is not None
+    for label in ("sad", "angry"):
+        bias = np.where(np.array(labels) == label, 5.0, 0.0)
+        biased = replace(plain, bias=tuple((bias - bias.mean()).tolist()))
+        without = classify(recording, knowing, voice=replace(plain, bias=())).overall
+        found = classify(recording, knowing, voice=biased).overall
+        assert without is not None and found is not None
+        less = 0.3 * 5.0 * plain.frames / (plain.frames + 200)
+        odds = [
+            np.log(scores[label] / (1 - scores[label])) for scores in (without.scores, found.scores)
+        ]
+        assert odds[0] - odds[1] == pytest.approx(less, abs=1e-6)
+
+
+def test_what_was_subtracted_is_not_learnt_as_missing(knowing: Classifier) -> None:
+    """The bias is that of the network, whatever was subtracted of it before."""
+    recording = Block(np.concatenate([spoken(5), np.zeros(SAMPLE_RATE_HZ, np.int16)]), 0.0)
+    first = voice_in([recording], knowing)
+    assert first is not None
+    n_labels = len(knowing.manifest.labels)
+    biased = replace(first, bias=tuple(np.linspace(-3, 3, n_labels).tolist()))
+    found = [voice_in([recording], knowing, voice) for voice in (biased, replace(first, bias=()))]
+    share = 0.5  # as many frames as before
+    learnt = np.subtract(*(each.bias for each in found if each))
+    np.testing.assert_allclose(learnt, share * np.linspace(-3, 3, n_labels), atol=1e-6)
 
 
 def test_nothing_is_learnt_unasked_nor_by_a_bundle_that_does_not_use_it(
