@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 FEWEST_CLIPS = 5
 """With fewer clips, neighbours mean little."""
 
+MANY_CLIPS = 1_000
+"""With fewer clips, threads cost t-SNE more than they save: they wait for each other."""
+
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingMap:
@@ -69,7 +72,11 @@ def map_embeddings(
     if len(embedded) < FEWEST_CLIPS or not np.ptp(embedded, axis=0).any():
         return None
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     # perplexity, about how many neighbours count, must be below the number of clips
     tsne = TSNE(perplexity=min(30.0, (len(embedded) - 1) / 3), random_state=0)
-    return EmbeddingMap(title, tuple(emotions), tsne.fit_transform(embedded).astype(np.float64))
+    threads = 1 if len(embedded) < MANY_CLIPS else None
+    with threadpool_limits(threads, user_api="openmp"):
+        points = tsne.fit_transform(embedded)
+    return EmbeddingMap(title, tuple(emotions), points.astype(np.float64))
