@@ -8,9 +8,13 @@ import pytest
 from miniature import RECIPE, Pipeline, train
 
 from undertone.emotions import EMOTIONS
+from undertone.recognition.bundle import Activation
 from undertone_training.corpora.clip import AudioRef, Clip
+from undertone_training.corpora.splits import Split
+from undertone_training.features.cache import FeatureCache
 from undertone_training.learning.runs import Run, describe
-from undertone_training.learning.trainer import shortcomings, splits_for
+from undertone_training.learning.trainer import Trainer, Training, shortcomings, splits_for
+from undertone_training.metrics import Confidence
 from undertone_training.recipe import Recipe, Regularization, Schedule
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
@@ -36,6 +40,22 @@ def test_a_finished_run_is_left_as_it_is(
     assert status == 0
     assert "finished already" in capsys.readouterr().out
     assert pipeline.fold.model.stat().st_mtime_ns == before
+
+
+def test_a_run_that_another_process_has_finished_meanwhile_gets_the_confidence(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    shutil.copytree(pipeline.fold.folder, tmp_path / "quick" / "development-1" / "seed0")
+    run = Run(tmp_path / "quick" / "development-1" / "seed0")
+    info, weights = run.info, run.model.read_bytes()
+    training = Training(run, info, Split(info.split, info.protocol, (), (), ()), (), (), None)
+    trainer = Trainer(tmp_path / "data", tmp_path, FeatureCache(tmp_path / "cache"))
+    trainer.train(training, Confidence(1.25, 0.5, Activation(1.5, -0.25)))
+    assert run.calibration.confidence == (1.25, 0.5)
+    assert run.calibration.activation == Activation(1.5, -0.25)
+    trainer.train(training)
+    assert run.calibration.confidence == (1.25, 0.5)
+    assert run.model.read_bytes() == weights
 
 
 def test_other_vocal_tracts_leave_the_weights_and_need_another_calibration(

@@ -154,7 +154,9 @@ class Trainer:
             time.sleep(1)
 
         with run.alone(info, wait):
-            if run.finished:
+            if run.finished:  # by another process, which may not have known the confidence
+                if confidence:
+                    run.save(run.calibration.with_confidence(confidence))
                 return
             train, validation, unlabelled = self._features(training)
             title = f"{info.recipe.name} {info.split} seed {info.seed}"
