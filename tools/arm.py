@@ -2,12 +2,13 @@
 
 ``make arm`` runs it, as root, on Debian.  Its steps, in order, all unless some are named:
 
-- *root*: builds an arm64 Bookworm with mmdebstrap, once (ten minutes), and keeps it;
+- *root*: builds an arm64 Bookworm with mmdebstrap, once (some minutes), and keeps it;
 - *wheels*: builds this tree's wheel, and downloads those of its requirements for aarch64;
-- *install*: installs them in a virtual environment of that root, without a network;
-- *test*: runs the device tests there, and computes the golden outputs again;
+- *install*: unpacks them into a virtual environment of that root;
+- *golden*: computes the golden outputs there;
+- *test*: runs the device tests there;
 - *count*: counts the instructions that each core of a Pi would execute, for each bundle;
-- *page*: writes the tables of docs/arm.md from docs/arm.json, which *test* and *count* write.
+- *page*: writes the tables of docs/arm.md from docs/arm.json, which the three before it write.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import arm_figures
+from debian_package import compile_all
 from undertone import __version__
 
 HERE = Path(__file__).parent
@@ -37,30 +39,51 @@ NEEDED = {
 }
 """Programs, and the Debian packages that they are in."""
 
-PACKAGES = "ca-certificates,python3-minimal,python3-venv,python3-pip,libportaudio2"
+PACKAGES = "python3,libportaudio2"
 PYTHON = "3.11"
 """Bookworm's."""
 
 PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in (17, 24, 26, 27, 28, 31, 34)]
 """Every wheel tag that Bookworm's glibc 2.36 accepts; pip does not add the older ones."""
 
+TARGET = ("--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp")
+TARGET += tuple(f"--platform={platform}" for platform in PLATFORMS)
+"""What pip is to get wheels for."""
+
+PINNED = ("--constraint", TREE / "constraints.txt")
+
+PACKAGES_FOLDER = f"opt/undertone/lib/python{PYTHON}/site-packages"
+"""Below the root."""
+
 SOURCE_ONLY = "python_speech_features"
 """Published without a wheel; pure Python, so that one made here will do."""
 
 OWN_WHEEL = f"undertone-{__version__}-py3-none-any.whl"
+EXTRAS = "[formats,publish]"
+"""Without them, their tests would be skipped."""
+
 TEST_PACKAGES = ("pytest", "hypothesis")
 PIP_OPTIONS = ("--disable-pip-version-check", "--quiet")
 
 TEST_CORE = "cortex-a72"
 _KILLED = "test_killed_at_any_time_it_loses_no_more_than_its_bound_and_doubles_nothing"
 _SANDBOX = "support/test_sandbox.py"
+_CHECKOUT = (
+    "support/test_installation.py::test_a_checkout_is_installed_again_with_the_extra",
+    "diagnostics/test_doctor_advice.py::"
+    "test_a_broken_installation_is_reinstalled_from_its_own_source",
+)
 LEFT_OUT = {
     "cli/test_classify.py::test_closed_streams_are_no_bug": "qemu-user opens files of its own",
     f"{_SANDBOX}::test_the_child_takes_no_more_than_its_memory": "qemu-user sets no such limit",
     f"{_SANDBOX}::test_what_comes_back_or_raises_is_not_deadly[grow]": "the same",
     f"journal/test_faults.py::{_KILLED}": "the kernel's part, and half an hour under qemu",
+    **dict.fromkeys(_CHECKOUT, "about an installation from a copy of the repository"),
 }
 """Tests in tests/device that can't pass in an emulated root, and why."""
+
+IN_CHECK = ("env", "--chdir=/opt/check", "/opt/undertone/bin/python")
+"""Runs Python beside the tests, in the root."""
 
 FIRST = "journal/test_format.py"
 """Before anything imports tflite-runtime, which flushes subnormal numbers to zero on Arm:
@@ -160,6 +183,11 @@ def make_root(root: Path) -> None:
     part.rename(root)
 
 
+def pip(*arguments: str | Path) -> None:
+    """Run one of pip's commands on this machine; ArmError if it fails."""
+    run([sys.executable, "-m", "pip", *arguments, *PIP_OPTIONS])
+
+
 def get_wheels(root: Path) -> None:
     """The wheels of this tree and of all that it needs, into the root."""
     if not sys.version.startswith(f"{PYTHON}."):
@@ -167,62 +195,62 @@ def get_wheels(root: Path) -> None:
     progress("making this tree's wheel and downloading the others")
     wheels = root / "opt/wheels"
     wheels.mkdir(exist_ok=True)
-    pinned = ["--constraint", shutil.copy(TREE / "constraints.txt", wheels)]
     shutil.rmtree(TREE / "build/lib", ignore_errors=True)  # setuptools packs what it finds there
-    pip = [sys.executable, "-m", "pip", *PIP_OPTIONS]
-    run([*pip, "wheel", "--no-deps", *pinned, "--wheel-dir", wheels, TREE, SOURCE_ONLY])
-    where = ["--find-links", wheels, "--dest", wheels, *pinned]
-    target = ["--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp"]
-    target += [f"--platform={platform}" for platform in PLATFORMS]
-    run([*pip, "download", *target, *where, wheels / OWN_WHEEL, *TEST_PACKAGES])
+    pip("wheel", "--no-deps", *PINNED, "--wheel-dir", wheels, TREE, SOURCE_ONLY)
+    where = ("--find-links", wheels, "--dest", wheels)
+    pip("download", *TARGET, *PINNED, *where, f"{wheels / OWN_WHEEL}{EXTRAS}", *TEST_PACKAGES)
 
 
 def install(root: Path) -> None:
-    """The wheels, in a virtual environment at /opt/undertone."""
-    progress("installing under qemu; this takes minutes the first time")
-    if not (root / "opt/undertone/bin/pip").exists():
-        inside(root, "python3", "-m", "venv", "/opt/undertone")
-    pip = ["/opt/undertone/bin/pip", *PIP_OPTIONS, "install", "--no-index"]
-    where = ["--find-links=/opt/wheels", "--constraint=/opt/wheels/constraints.txt"]
-    own = f"/opt/wheels/{OWN_WHEEL}"
-    inside(root, *pip, *where, own, *TEST_PACKAGES)
-    inside(root, *pip, "--no-deps", "--force-reinstall", own)  # of the same version, but new
+    """The wheels, in a virtual environment at /opt/undertone: by this machine, which is faster."""
+    progress("installing the wheels")
+    environment, wheels = root / "opt/undertone", root / "opt/wheels"
+    shutil.rmtree(environment, ignore_errors=True)
+    inside(root, "python3", "-m", "venv", "--without-pip", "/opt/undertone")
+    where = ("--no-index", "--find-links", wheels, "--target", root / PACKAGES_FOLDER)
+    own = f"{wheels / OWN_WHEEL}{EXTRAS}"
+    pip("install", *TARGET, *PINNED, *where, "--no-compile", own, *TEST_PACKAGES)
+    compile_all(root, root / PACKAGES_FOLDER)
 
 
-def test(root: Path) -> None:
-    """The device tests and the golden outputs, in the root."""
-    progress("running the device tests under qemu")
+def copy_tests(root: Path) -> Path:
+    """The tests and what they need beside the wheels; returns the folder."""
     there = root / "opt/check"
     shutil.rmtree(there, ignore_errors=True)
-    needed = ("tests/device", "tests/conftest.py", "tools/virtual_microphone.py")
-    for name in (*needed, "tools/update_golden.py", "pyproject.toml"):
+    for name in ("tests/device", "tests/conftest.py", "models", "tools", "pyproject.toml"):
         (there / name).parent.mkdir(parents=True, exist_ok=True)
         if (TREE / name).is_dir():
             shutil.copytree(TREE / name, there / name)
         else:
             shutil.copy(TREE / name, there / name)
-    python = ["env", "--chdir=/opt/check", "/opt/undertone/bin/python"]
+    return there
+
+
+def golden(root: Path) -> None:
+    """How far the golden outputs computed in the root deviate."""
+    progress("computing the golden outputs under qemu")
+    there = copy_tests(root)
+    inside(root, *IN_CHECK, "tools/update_golden.py")
+    path = "tests/device/recognition/golden.json"
+    outputs = (json.loads((tree / path).read_bytes()) for tree in (there, TREE))
+    arm_figures.update(golden_deviation=arm_figures.largest_deviation(*outputs))
+
+
+def test(root: Path) -> None:
+    """The device tests, in the root."""
+    progress("running the device tests under qemu")
+    there = copy_tests(root)
     tests = there / "tests/device"
     shutil.rmtree(tests / "web")  # the device set has no Streamlit and no browser
     names = sorted(str(path.relative_to(tests)) for path in tests.rglob("test_*.py"))
     files = [f"tests/device/{name}" for name in sorted(names, key=lambda name: name != FIRST)]
     left_out = [f"--deselect=tests/device/{name}" for name in LEFT_OUT]
     options = ["-q", "--hypothesis-profile=ci", "--junit-xml=report.xml"]  # ci: no deadlines
-    inside(root, *python, "-m", "pytest", *options, *left_out, *files)
+    inside(root, *IN_CHECK, "-m", "pytest", *options, *left_out, *files)
     suite = next(ElementTree.parse(there / "report.xml").iter("testsuite")).attrib
-    inside(root, *python, "tools/update_golden.py")
-    golden = "tests/device/recognition/golden.json"
-    outputs = (json.loads((tree / golden).read_bytes()) for tree in (there, TREE))
     skipped = int(suite["skipped"])
     passed = int(suite["tests"]) - skipped
-    arm_figures.update(
-        tests={
-            "passed": passed,
-            "skipped": skipped,
-            "left_out": LEFT_OUT,
-            "golden_deviation": arm_figures.largest_deviation(*outputs),
-        }
-    )
+    arm_figures.update(tests={"passed": passed, "skipped": skipped, "left_out": LEFT_OUT})
 
 
 def count(root: Path) -> None:
@@ -237,9 +265,8 @@ def counted(root: Path, plugin: Path, core: str) -> dict[str, dict[str, int]]:
     """Instructions by bundle and stage, of a second or a window."""
     progress(f"counting instructions: {core}")
     pretend(root, core)
-    packages = root / f"opt/undertone/lib/python{PYTHON}/site-packages"
     # a fixed layout of memory and of dictionaries, so that a count repeats
-    fixed = {"PYTHONPATH": str(packages), "PYTHONHASHSEED": "0"}
+    fixed = {"PYTHONPATH": str(root / PACKAGES_FOLDER), "PYTHONHASHSEED": "0"}
     emulator = ["setarch", "-R", "qemu-aarch64", "-cpu", core, "-L", root, "-plugin", plugin]
     python = root / f"usr/bin/python{PYTHON}"
     done = run(
@@ -265,6 +292,7 @@ STEPS: dict[str, Callable[[Path], None]] = {
     "root": make_root,
     "wheels": get_wheels,
     "install": install,
+    "golden": golden,
     "test": test,
     "count": count,
     "page": page,

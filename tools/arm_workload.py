@@ -1,8 +1,8 @@
 """The stages of the device whose instructions ``make arm`` counts, each many times.
 
-Runs in the emulated root, with the plugin built from arm_instruction_count.c.  After some calls to
-warm up, all calls of a stage are made between two marks, at which the plugin prints its count to
-stderr.  The work between the marks is printed to stdout as JSON, in the same order.
+Runs in the emulated root, with the plugin built from arm_instruction_count.c.  All calls of a stage
+are made twice, the second time between two marks, at which the plugin prints its count to stderr.
+The work between the marks is printed to stdout as JSON, in the same order.
 """
 
 import json
@@ -30,9 +30,6 @@ from undertone.samples import demonstration
 QUIET_S = 10
 QUIET_AMPLITUDE = 6.0
 """Noise of a quiet room, -75 dBFS, at which the speech gate stays closed."""
-
-WARM_UP = 10
-"""Calls; of blocks, a second."""
 
 WINDOWS = 20
 
@@ -112,7 +109,7 @@ def main() -> None:
     done = []
     for name in bundle.installed_bundles():
         for one in work(bundle.load(name), quiet, spoken):
-            for call in one.calls[:WARM_UP]:
+            for call in one.calls:  # warms up, and fills the first window of the speech
                 call()
             os.getsid(0)
             for call in one.calls:

@@ -22,6 +22,10 @@ from .detectors import FakeDetector, always, if_loud, script
 
 GOLDEN = Path(__file__).with_name("golden.json")
 
+TOLERANCE = {"litert": 1e-4, "tflite-runtime": 2e-3}
+"""Of the golden outputs, which are LiteRT's.  tflite-runtime's kernels round otherwise now and
+then, so that an output of the network differs by a step."""
+
 
 @pytest.fixture(scope="module")
 def reference():
@@ -44,11 +48,12 @@ def test_golden_outputs(name):
     reference = Classifier(bundle.load(name), reference_kernels=True)
     found = {clip.name: classify(read_blocks(clip), reference).overall.scores for clip in clips()}
     golden, manifest = json.loads(GOLDEN.read_text())[name], reference.manifest
+    tolerance = TOLERANCE[reference.runtime]
     models = [manifest.model_sha256, manifest.detector.model_sha256]
     assert [golden["model_sha256"], golden["detector_sha256"]] == models, "promoted without it"
     assert list(found) == list(golden["probabilities"])
     for clip, probabilities in found.items():
-        assert probabilities == pytest.approx(golden["probabilities"][clip], abs=1e-4)
+        assert probabilities == pytest.approx(golden["probabilities"][clip], abs=tolerance)
 
 
 def test_fast_kernels_give_the_same_verdicts(classifier, reference):
