@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import oaconvolve
 
 from undertone.audio.block import SAMPLE_RATE_HZ
 
@@ -53,6 +52,8 @@ def reverberant(samples: NDArray[Any]) -> NDArray[np.float64]:
 
     It is none of the rooms of the training, and has all of its reflections.
     """
+    from scipy.signal import oaconvolve
+
     whole: NDArray[np.float64] = oaconvolve(samples.astype(np.float64), _living_room())
     return whole[: len(samples)]
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import oaconvolve
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples, to_int16
 from undertone.audio.resample import Resampler
@@ -90,6 +89,8 @@ def augmenter(config: Augmentation, noise: NoiseRecordings) -> Any:
 
 def _in_a_room(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
     """``samples`` as recorded from a few metres away; of the same length."""
+    from scipy.signal import oaconvolve  # its import takes as long as the features of 100 clips
+
     reverberant = oaconvolve(samples, random.choice(impulse_responses()))
     room: NDArray[np.float32] = reverberant[: len(samples)].astype(np.float32)
     return room
