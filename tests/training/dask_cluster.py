@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from threadpoolctl import threadpool_info
+
 from mqtt_broker import free_port
 
 PATH = os.pathsep.join(sys.path)
@@ -92,6 +95,12 @@ def nothing() -> None:
 
 def square(number: int) -> int:
     return number * number
+
+
+def threads_of_numpy(size: int) -> int:
+    """The most threads of a library that multiplies matrices."""
+    assert np.ones((size, size)).dot(np.ones(size))[0] == size
+    return max(int(each["num_threads"]) for each in threadpool_info())
 
 
 def killed_once(path: Path) -> str:

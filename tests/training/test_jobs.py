@@ -17,6 +17,7 @@ from dask_cluster import (
     nothing,
     running_cluster,
     square,
+    threads_of_numpy,
 )
 
 import undertone
@@ -54,6 +55,11 @@ def jobs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Job
 def test_results_come_in_the_order_of_the_specifications(jobs: Jobs) -> None:
     assert list(jobs.map(square, range(7))) == [n * n for n in range(7)]
     assert list(jobs.map(square, [3])) == [9]
+
+
+def test_a_job_in_this_process_has_one_thread_as_in_others() -> None:
+    assert list(Jobs(1).map(threads_of_numpy, [2, 3])) == [1, 1]
+    assert list(Jobs(2).map(threads_of_numpy, [2])) == [1]
 
 
 def test_the_first_exception_stops_the_jobs_that_run_and_cancels_the_others(

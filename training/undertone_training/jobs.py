@@ -17,12 +17,14 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     ThreadPoolExecutor,
 )
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from multiprocessing import get_context
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
+
+from threadpoolctl import threadpool_limits
 
 from undertone.errors import WorkerError
 from undertone_training import cluster
@@ -99,7 +101,11 @@ class Jobs:
         Raises WorkerError if processes die again and again, RunError for an unusable scheduler.
         """
         if self.in_this_process(len(specifications)):
-            yield from map(function, specifications)
+            for each in specifications:
+                # as in other processes; see with_tensorflow for isolated ones
+                with nullcontext() if self.isolated else threadpool_limits(1):
+                    result = function(each)
+                yield result
             return
         how = call_apart if self.isolated or self.scheduler else call
         to_do = {

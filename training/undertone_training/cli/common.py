@@ -52,7 +52,9 @@ recipe: Decorator = click.option(
     help="Recipe: the name of a packaged one, or a TOML file.",
 )
 jobs: Decorator = click.option(
-    "--jobs", type=click.IntRange(min=1), help="Number of processes.  [default: one per core]"
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Number of processes, each with a single thread.  [default: one per core]",
 )
 jobs_at_once: Decorator = click.option(
     "--jobs",
