@@ -153,6 +153,8 @@ def _compile(model: keras.Model, recipe: Recipe, steps_per_epoch: int) -> None:
         _loss(recipe),
         weighted_metrics=["accuracy"],
     )
+    # otherwise the step would be traced twice: with its creation of variables, and without
+    model.optimizer.build(model.trainable_variables)
 
 
 def _loss(recipe: Recipe) -> keras.losses.Loss:
