@@ -13,6 +13,10 @@ from virtual_microphone import VirtualMicrophone, what_is_missing
 settings.register_profile("untimed", settings.default, deadline=None)
 settings.load_profile("untimed")
 
+# Before NumPy is imported, and as in the program of the device: the matrices are small, and while
+# the other worker computes a second thread makes an MFCC and a fit several times slower.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 _DATA = {"UNDERTONE_DATA", "UNDERTONE_CACHE"}
 
 

@@ -1,4 +1,4 @@
-"""Tests that share a server, a microphone or TensorFlow stay on one worker."""
+"""Tests that share a server, a microphone or a training stay on one worker."""
 
 import pytest
 

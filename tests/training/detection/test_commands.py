@@ -13,7 +13,7 @@ from undertone_training.detection.measure import GateReport
 from undertone_training.evaluation import false_alarms
 from undertone_training.features.gate import packaged_sha256
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
+pytestmark = pytest.mark.xdist_group("detector")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from undertone.recognition.mfcc import MfccConfig
 from undertone.recognition.speech_detector import SpeechDetector
 from undertone_training.features.gate import detector_in
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
+pytestmark = pytest.mark.xdist_group("detector")
 
 
 def test_the_config_describes_the_network(trained: TrainedDetector) -> None:

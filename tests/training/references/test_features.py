@@ -15,7 +15,7 @@ from undertone_training.features.windows import fit_normalization
 from undertone_training.references import vggish
 from undertone_training.references.features import SHAPES, ReferenceFeatures
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
+pytestmark = pytest.mark.xdist_group("references")
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -14,7 +14,7 @@ from undertone_training.recipe import Recipe
 from undertone_training.references.features import ReferenceFeatures
 from undertone_training.references.published import PUBLISHED
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
+pytestmark = pytest.mark.xdist_group("references")
 
 PARAMETERS = {"deep-cnn-1d": 295_000, "light-sernet": 463_000}
 

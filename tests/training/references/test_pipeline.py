@@ -22,7 +22,7 @@ from undertone_training.jobs import Jobs
 from undertone_training.learning.runs import Run
 from undertone_training.references.features import ReferenceFeatures
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
+pytestmark = pytest.mark.xdist_group("references")
 
 
 def data(folder: Path) -> tuple[object, ...]:

@@ -25,7 +25,7 @@ from undertone_training.references.table import (
 )
 from undertone_training.report.pictures import BLUE, VERMILION, png
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
+pytestmark = pytest.mark.xdist_group("references")
 
 
 def cost(recipe: str, form: str, times: int) -> Measured:
