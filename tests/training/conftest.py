@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,10 @@ from miniature import (
     SHIPPING,
     TEST_ACTORS,
     Pipeline,
+    conversion_here,
+    eager_training,
     train,
+    without_pictures,
     write,
     write_ravdess,
     write_tess,
@@ -87,9 +91,9 @@ def shipping(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Pa
     (folder / "first.toml").write_text(FIRST_STAGE)
     (folder / "ship.toml").write_text(SHIPPING)
     fit = ("fit", "--runs", folder, *pipeline.data(folder / "data"), "--recipe")
+    final = ("--protocol", "final", "--confidence", folder / "ship")
     assert train(*fit, folder / "first.toml") == 0
     assert train(*fit, folder / "ship.toml") == 0
-    final = ("--protocol", "final", "--confidence", folder / "ship")
     assert train(*fit, folder / "ship.toml", *final) == 0
     return folder
 
@@ -98,3 +102,24 @@ def shipping(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def clips(pipeline: Pipeline) -> list[ClipFeatures]:
     """Every training actor's clip as the gate cuts it, with its augmented copy."""
     return list(pipeline.features())
+
+
+@pytest.fixture(scope="module")
+def _eager_training() -> Iterator[None]:
+    """For the tests of a module that train for an epoch or two in this process."""
+    with eager_training():
+        yield
+
+
+@pytest.fixture(scope="module")
+def _conversion_here() -> Iterator[None]:
+    """For the tests of a module that quantise, but don't test that."""
+    with conversion_here():
+        yield
+
+
+@pytest.fixture(scope="module")
+def _without_pictures() -> Iterator[None]:
+    """For the tests of a module that evaluate and look at the figures alone."""
+    with without_pictures():
+        yield

@@ -1,13 +1,17 @@
 """A made-up miniature of the corpora, and where one run of the whole pipeline left its files."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 import soundfile
 import soxr
 from matplotlib.image import imread
@@ -20,9 +24,11 @@ from undertone_training.cli import undertone_train
 from undertone_training.corpora import Clip, scan
 from undertone_training.corpora.noise import for_training
 from undertone_training.corpora.splits import Split
+from undertone_training.export import quantize
 from undertone_training.features.cache import ClipFeatures, FeatureCache
 from undertone_training.jobs import Jobs
 from undertone_training.learning.runs import Run, RunInfo, describe
+from undertone_training.report import write as report
 from undertone_training.search import space as spaces
 
 ACTORS = (1, 2, 6, 7, 8, 11, 12, 16, 17, 18)
@@ -65,6 +71,33 @@ SHIPPING = f'begins_with = "first"\nsteady_noise = "subtracted"\nvalidation_spea
 def train(*args: object) -> int:
     """The exit status of ``undertone-train`` with these arguments."""
     return run(undertone_train, "undertone-train", [str(arg) for arg in args])
+
+
+@contextmanager
+def eager_training() -> Iterator[None]:
+    """Trains without a graph: tracing one takes longer than a few epochs of a miniature."""
+    import keras
+
+    with pytest.MonkeyPatch.context() as patch:
+        eagerly = partialmethod(keras.Model.compile, run_eagerly=True)
+        patch.setattr(keras.Model, "compile", eagerly)
+        yield
+
+
+@contextmanager
+def conversion_here() -> Iterator[None]:
+    """Quantises in this process: another one would import TensorFlow first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quantize, "_pool", partial(ThreadPoolExecutor, 1))
+        yield
+
+
+@contextmanager
+def without_pictures() -> Iterator[None]:
+    """Reports without their nine charts, which take longer than the miniature's evaluation."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "_draw", lambda *args: [])
+        yield
 
 
 def small(**changes: object) -> recipes.Recipe:

@@ -16,13 +16,17 @@ from undertone_training.evaluation.conditions import load_reports
 from undertone_training.evaluation.results import pooled_in
 from undertone_training.learning.runs import Run
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
+pytestmark = [
+    pytest.mark.xdist_group("own-recordings"),
+    pytest.mark.usefixtures("_eager_training", "_conversion_here", "_without_pictures"),
+]
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/your-own-recordings.md").read_text()
 COMMANDS = re.findall(r"^    (undertone-train .*)$", PAGE, re.M)
 QUICK = """
 width = 0.25
+convolutions = [[64, 5, 2], [96, 5, 2]]
 [window]
 frames = 64
 [augmentation]
