@@ -7,7 +7,7 @@ accepted when a line is read.  The key ``event`` names the kind.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -236,3 +236,19 @@ class LiveStatus:
     speaking: bool
     provisional: Callable[[], Verdict | None]
     source: str = ""
+
+
+class Sink(Protocol):
+    """Receives every event, and the status of every moment; a subclass may ignore some of them."""
+
+    def handle(self, event: Event) -> None:
+        """Receive one event."""
+        return
+
+    def observe(self, status: LiveStatus) -> None:
+        """Receive the present status, after every block and while a live source is idle."""
+        return
+
+    def close(self) -> None:
+        """Finish: no event follows."""
+        return

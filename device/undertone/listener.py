@@ -4,12 +4,11 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import msgspec
 
 from undertone import __version__
-from undertone.audio.block import Block
+from undertone.audio.block import Block, SourceItem
 from undertone.audio.level import SILENCE, Level, measure
 from undertone.errors import UndertoneError
 from undertone.events import (
@@ -19,8 +18,7 @@ from undertone.events import (
     Idle,
     LiveStatus,
     SegmentEnded,
-    SourceBack,
-    SourceLost,
+    Sink,
     Started,
     Stopped,
     moment,
@@ -32,24 +30,6 @@ _log = logging.getLogger(__name__)
 
 OVERLOADED_S = 2.0
 """Sound that waits for this machine before less of it is classified."""
-
-SourceItem = Block | Gap | CaughtUp | Idle | SourceLost | SourceBack
-
-
-class Sink(Protocol):
-    """Receives every event, and the status of every moment; a subclass may ignore some of them."""
-
-    def handle(self, event: Event) -> None:
-        """Receive one event."""
-        return
-
-    def observe(self, status: LiveStatus) -> None:
-        """Receive the present status, after every block and while a live source is idle."""
-        return
-
-    def close(self) -> None:
-        """Finish: no event follows."""
-        return
 
 
 @dataclass(slots=True)

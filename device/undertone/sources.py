@@ -10,12 +10,12 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from undertone.audio.address import NetworkAddress
+from undertone.audio.block import SourceItem
 from undertone.audio.files import length_s, read_blocks
 from undertone.audio.pipe import Pipe
 from undertone.audio.realtime import Recording
 from undertone.errors import AudioSourceError, ConfigError
 from undertone.journal.format import is_a_time
-from undertone.listener import SourceItem
 from undertone.samples import demonstration
 
 if TYPE_CHECKING:

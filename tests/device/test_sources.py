@@ -11,10 +11,9 @@ import soundfile
 from made_microphones import MadeMicrophones, readers
 from stream_servers import Radio
 from undertone.audio.address import NetworkAddress
-from undertone.audio.block import Block
+from undertone.audio.block import Block, SourceItem
 from undertone.errors import AudioSourceError, ConfigError, NoMicrophoneError, RuntimeMissingError
 from undertone.events import CaughtUp, Idle, SourceBack, SourceLost
-from undertone.listener import SourceItem
 from undertone.sources import LiveSource, Source, open_several
 
 LIMIT_S = 60.0

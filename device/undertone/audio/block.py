@@ -1,4 +1,4 @@
-"""The value that every audio source yields."""
+"""What every audio source yields."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.audio.rate import SAMPLE_RATE_HZ as SAMPLE_RATE_HZ
+from undertone.events import CaughtUp, Gap, Idle, SourceBack, SourceLost
 
 BLOCK_LENGTH = SAMPLE_RATE_HZ // 10
 """Samples in a block from a microphone."""
@@ -37,6 +38,10 @@ class Block:
     def duration_s(self) -> float:
         """Length of the block in seconds."""
         return len(self.samples) / SAMPLE_RATE_HZ
+
+
+SourceItem = Block | Gap | CaughtUp | Idle | SourceLost | SourceBack
+"""What a source yields; a file yields Blocks only."""
 
 
 def amplify(samples: Samples, gain_db: float) -> Samples:

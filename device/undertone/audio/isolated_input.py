@@ -3,12 +3,12 @@
 import json
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import asdict
-from threading import Thread, Timer
+from threading import Thread
 from typing import Any
 
+from undertone.audio import child_process
 from undertone.audio.microphone_reader import HEAD, Kind, identity_from
 from undertone.audio.portaudio import Deliver, PortAudioInput
 from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
@@ -45,26 +45,16 @@ class IsolatedInput(PortAudioInput):
         try:
             answer = _answer(process, self.name)
         except BaseException:
-            _end(process)
+            child_process.end(process)
             raise
         self.identity = identity_from(answer["identity"])
         self._stream = IsolatedStream(process, answer["rate_hz"], answer["channels"], deliver)
         return self._stream
 
     def _start_reader(self) -> "subprocess.Popen[bytes]":
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "undertone.audio.microphone_reader"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C and the end of the terminal are for this process
-        )
         identity = asdict(self.identity) if self.identity else None
         request = {"wanted": self._wanted, "channel": self._channel, "identity": identity}
-        assert process.stdin
-        with suppress(BrokenPipeError):  # its status says what happened
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-        return process
+        return child_process.start("microphone_reader", request)
 
     def refresh(self) -> None:
         """Does nothing: every process looks for the devices itself."""
@@ -110,7 +100,7 @@ class IsolatedStream:
             self._process.wait(_CLOSE_S)
         self._process.kill()
         self._thread.join()
-        _end(self._process)
+        child_process.end(self._process)
 
     def _run(self) -> None:
         assert self._process.stdout
@@ -130,12 +120,8 @@ class IsolatedStream:
 def _answer(process: "subprocess.Popen[bytes]", name: str) -> dict[str, Any]:
     """What the process says about the microphone that it has opened; raises its error."""
     assert process.stdout
-    limit = Timer(OPEN_S, process.kill)
-    limit.start()
-    try:
+    with child_process.time_limit(process, OPEN_S):
         line = process.stdout.readline()
-    finally:
-        limit.cancel()
     if not line:
         status = process.wait()
         if status == -signal.SIGKILL:
@@ -154,13 +140,3 @@ def _answer(process: "subprocess.Popen[bytes]", name: str) -> dict[str, Any]:
         case RuntimeMissingError.__name__:
             raise RuntimeMissingError(answer["message"])
     raise AudioSourceError(answer["message"])
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End it, and leave no zombie and no open file."""
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe:
-            with suppress(BrokenPipeError):
-                pipe.close()

@@ -5,12 +5,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
-from types import TracebackType
 from typing import Protocol, Self
 
 import numpy as np
 
-from undertone.audio.block import SAMPLE_RATE_HZ, Block, amplify
+from undertone.audio.block import SAMPLE_RATE_HZ, Block, SourceItem, amplify
 from undertone.audio.capture import Capture
 from undertone.audio.portaudio import CHUNK_S, Deliver, PortAudioInput, Stream
 from undertone.audio.resample import to_mono
@@ -28,8 +27,6 @@ PATIENCE_S = 1.0
 """How long a hanging sound server may delay the reader: SIGTERM has to end it within 2 s."""
 
 Clock = Callable[[], float]
-
-_Item = Block | Gap | SourceLost | SourceBack
 
 
 class Input(Protocol):
@@ -217,16 +214,11 @@ class Microphone:
         """Itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
 
-    def __iter__(self) -> Generator[Block | Gap | CaughtUp | Idle | SourceLost | SourceBack]:
+    def __iter__(self) -> Generator[SourceItem]:
         """What the microphone delivers until ``close``; only once, since the end closes it."""
         self._iterating = True
         try:
@@ -250,7 +242,7 @@ class Microphone:
             self._iterating = False
             self._release()
 
-    def _take(self, opened: _Opened, delivered: _Delivered) -> Iterator[_Item]:
+    def _take(self, opened: _Opened, delivered: _Delivered) -> Iterator[SourceItem]:
         samples = np.frombuffer(delivered.data, np.int16)
         samples = to_mono(samples, opened.stream.channels, self._channel)
         duration_s = delivered.frames / opened.rate_hz
@@ -284,7 +276,7 @@ class Microphone:
         )
         yield from self._give(self._capture.push(chunk, opened.inbox.waiting_s))
 
-    def _look_after(self, opened: _Opened) -> Iterator[_Item]:
+    def _look_after(self, opened: _Opened) -> Iterator[SourceItem]:
         now_s = self._steady_clock()
         if self._helper and self._helper.is_alive():  # its stream must not be touched
             return
@@ -295,17 +287,17 @@ class Microphone:
         elif isinstance(change, Reopen):
             self._with_patience(self._reopen, self._patience_s)
 
-    def _lose(self, opened: _Opened, loss: Lost) -> Iterator[_Item]:
+    def _lose(self, opened: _Opened, loss: Lost) -> Iterator[SourceItem]:
         yield from self._end(opened)
         self._back_s = None
         reason = loss.reason if self._absent_since_s is None else "it was missing at the start"
         yield SourceLost(moment(self._clock()), self.name, reason)
 
-    def _end(self, opened: _Opened) -> Iterator[_Item]:
+    def _end(self, opened: _Opened) -> Iterator[SourceItem]:
         """Everything still held of a stream, and what the full queue dropped last."""
         yield from self._give(self._capture.end(opened.inbox.take_dropped() / opened.rate_hz))
 
-    def _give(self, items: Iterable[Block | Gap]) -> Iterator[_Item]:
+    def _give(self, items: Iterable[Block | Gap]) -> Iterator[SourceItem]:
         """``items``; a gap caused by a loss becomes part of the SourceBack event."""
         for item in items:
             if self._back_s is None:

@@ -8,21 +8,19 @@ from select import select
 
 import numpy as np
 
-from undertone.audio.block import REST_S, SAMPLE_RATE_HZ, Block
+from undertone.audio.block import REST_S, SAMPLE_RATE_HZ, SourceItem
 from undertone.audio.capture import Capture
 from undertone.audio.files import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MOST_CHANNELS
 from undertone.audio.pcm_checks import HEAD_LENGTH, RawSoundCheck, foreign_format
 from undertone.audio.resample import to_mono
 from undertone.audio.timeline import Chunk, steady_clock
 from undertone.errors import AudioSourceError
-from undertone.events import CaughtUp, Gap, Idle
+from undertone.events import CaughtUp, Idle
 
 BLOCK_S = 0.1
 _ENDLESS_BYTES = 0x7FFF0000  # a program that writes WAV into a pipe does not know its length
 _LONGEST_CHUNK_BYTES = 2**20  # for the chunks of a WAV stream other than the sound
 _CONVERT = "| ffmpeg -i - -f s16le -ar 16000 -ac 1 - | undertone listen --source -"
-
-_Item = Block | Gap | CaughtUp | Idle
 
 
 class Pipe:
@@ -58,7 +56,7 @@ class Pipe:
         self._format: tuple[int, int] | None = None  # rate and channels
         self._gave_sound = False
 
-    def __iter__(self) -> Iterator[_Item]:
+    def __iter__(self) -> Iterator[SourceItem]:
         """What the pipe delivers; only once.
 
         Raises AudioSourceError if it can't be read, delivers nothing, or delivers neither raw
@@ -82,7 +80,7 @@ class Pipe:
                 "for example arecord -f S16_LE -r 16000 -c 1."
             )
 
-    def _fill(self, count: int, least: int | None = None) -> Iterator[_Item]:
+    def _fill(self, count: int, least: int | None = None) -> Iterator[SourceItem]:
         """Read until there are ``count`` bytes, or ``least`` and the pipe is empty or has ended."""
         least = count if least is None else least
         while len(self._data) < count and not self._ended:
@@ -117,7 +115,7 @@ class Pipe:
 
     def _sound(
         self, rate_hz: int, channels: int, length: int | None, check: RawSoundCheck | None = None
-    ) -> Iterator[_Item]:
+    ) -> Iterator[SourceItem]:
         """``length`` bytes of sound; None: all that arrives."""
         if self._format is None:
             self._format = rate_hz, channels
@@ -148,11 +146,11 @@ class Pipe:
             yield from self._capture.push(chunk)
         yield from self._skip(length)
 
-    def _skip(self, count: int) -> Iterator[_Item]:
+    def _skip(self, count: int) -> Iterator[SourceItem]:
         yield from self._fill(count)
         self._take(count)
 
-    def _wav(self) -> Iterator[_Item]:
+    def _wav(self) -> Iterator[SourceItem]:
         """The sound of one or more WAV streams in succession."""
         known: tuple[int, int] | None = None
         while True:

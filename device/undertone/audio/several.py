@@ -3,12 +3,10 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from undertone.audio.block import Block
+from undertone.audio.block import SourceItem
 from undertone.audio.microphone import Microphone
 from undertone.audio.portaudio import CHUNK_S
-from undertone.events import CaughtUp, Gap, Idle, SourceBack, SourceLost
-
-_Item = Block | Gap | CaughtUp | Idle | SourceLost | SourceBack
+from undertone.events import CaughtUp, Idle
 
 
 class Several:
@@ -25,7 +23,7 @@ class Several:
         self._microphones = microphones
         self._sleep = sleep
 
-    def __iter__(self) -> Iterator[tuple[str, _Item]]:
+    def __iter__(self) -> Iterator[tuple[str, SourceItem]]:
         """What they deliver; only once, since the end closes them.
 
         ``CaughtUp`` comes when all that has arrived from any of them was taken, and ``Idle`` only

@@ -5,13 +5,12 @@ import logging
 import math
 import signal
 import subprocess
-import sys
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
-from threading import Event, Thread, Timer
+from threading import Event, Thread
 
+from undertone.audio import child_process
 from undertone.audio.address import NetworkAddress
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.audio.portaudio import CHUNK_S, Deliver
@@ -83,7 +82,7 @@ class NetworkInput:
             self._problem = problem
             raise AudioSourceError(f"{self.name} can't be listened to: {problem}.") from None
         except BaseException:
-            _end(process)
+            child_process.end(process)
             raise
         self._opened = True
         self._problem = ""
@@ -133,7 +132,7 @@ class NetworkStream:
         self._closed.set()
         self._process.kill()
         self._thread.join()
-        _end(self._process)
+        child_process.end(self._process)
 
     def _run(self, chunk: bytes) -> None:
         assert self._process.stdout
@@ -150,52 +149,29 @@ class NetworkStream:
 
 
 def _start_decoder(url: str) -> "subprocess.Popen[bytes]":
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "undertone.audio.stream_decoder"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C and the end of the terminal are for this process
-    )
     request = {
         "url": url,
         "rate_hz": SAMPLE_RATE_HZ,
         "open_s": OPEN_S,
         "read_s": 2 * WATCHDOG.no_samples_s,  # if nobody ends it before
     }
-    assert process.stdin
-    with suppress(BrokenPipeError), process.stdin as stdin:  # its status says what happened
-        stdin.write(json.dumps(request).encode() + b"\n")
-    return process
+    return child_process.start("stream_decoder", request, subprocess.PIPE)
 
 
 def _beginning(process: "subprocess.Popen[bytes]") -> tuple[StreamFormat, bytes]:
     """Wait for the first sound; raises AudioSourceError, which says why none came."""
     assert process.stdout and process.stderr
-    limit = Timer(_START_S + OPEN_S, process.kill)
-    limit.start()
-    try:
+    with child_process.time_limit(process, _START_S + OPEN_S):
         line = process.stdout.readline()
         first = process.stdout.read(2 * _CHUNK_LENGTH)
         if first:
             return StreamFormat(**json.loads(line)), first
         reason = printable(process.stderr.read(1000).decode(errors="replace"))
         status = process.wait()
-    finally:
-        limit.cancel()
-    _end(process)
+    child_process.end(process)
     if status == -signal.SIGKILL:
         reason = "its server does not answer"
     elif status:
         how = signal.strsignal(-status) if status < 0 else f"exit status {status}"
         reason = f"the decoder failed ({how})"
     raise AudioSourceError(reason)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End it, and leave no zombie and no open file."""
-    process.kill()
-    process.wait()
-    for pipe in (process.stdout, process.stderr):
-        if pipe:
-            pipe.close()

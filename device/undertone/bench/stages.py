@@ -20,7 +20,7 @@ from undertone.bench.model import graph
 from undertone.bench.result import PIECE_LENGTH, Latency, Stages
 from undertone.bench.sounds import blocks, silence, speech
 from undertone.bench.truncate_model import truncate
-from undertone.events import Event, LiveStatus, SegmentEnded, Verdict
+from undertone.events import Event, SegmentEnded, Sink, Verdict
 from undertone.journal.sink import JournalSink
 from undertone.journal.writer import JournalWriter
 from undertone.listener import Listener
@@ -175,7 +175,7 @@ def _path(classifier: Classifier, runs: int) -> _Path:
     )
 
 
-class _SegmentEnds:
+class _SegmentEnds(Sink):
     """A sink that records the number of the block that ended each segment, and its speech's end."""
 
     def __init__(self, block_ms: list[float]) -> None:
@@ -186,12 +186,6 @@ class _SegmentEnds:
     def handle(self, event: Event) -> None:
         if isinstance(event, SegmentEnded):
             self.ends.append((len(self._block_ms), event.time.timestamp()))
-
-    def observe(self, status: LiveStatus) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 def _stopwatch(items: Iterable[T], taken_ms: list[float]) -> Iterator[T]:

@@ -17,8 +17,8 @@ from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissing
 from undertone.support.printable import printable
 
 if TYPE_CHECKING:
+    from undertone.events import Sink
     from undertone.journal.writer import JournalLimits
-    from undertone.listener import Sink
     from undertone.recognition.interpreter import RuntimeName
     from undertone.sources import LiveSource, Source
 

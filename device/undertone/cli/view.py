@@ -19,12 +19,12 @@ from undertone.events import (
     Gap,
     LiveStatus,
     SegmentEnded,
+    Sink,
     SourceBack,
     SourceLost,
     Started,
     Verdict,
 )
-from undertone.listener import Sink
 from undertone.support.printable import printable
 
 _BAR_WIDTH = 30

@@ -9,9 +9,9 @@ from pathlib import Path
 from undertone.events import SegmentEnded
 from undertone.journal import summary_cache
 from undertone.journal.by_source import UNNAMED, BySource, source_of
-from undertone.journal.files import JournalFile, journal_files, lines_from
+from undertone.journal.files import JournalFile, journal_files, lines_from, unreadable
 from undertone.journal.format import parse_line
-from undertone.journal.reader import latest_source, unreadable
+from undertone.journal.reader import source_after
 from undertone.journal.summary import Summary
 from undertone.support.regular_file import open_regular
 
@@ -96,7 +96,7 @@ class Days:
     def _days(self, files: list[JournalFile], since: date) -> dict[date, Day]:
         newest = {file.day for file in files if file.day >= since}
         newest = set(sorted(newest)[-_READ_DAYS:])
-        latest = self._source_before([file.path for file in files if file.day < since])
+        latest = source_after([file.path for file in files if file.day < since], self._latest)
         days: dict[date, Day] = {}
         for file in files:
             if file.day >= since:
@@ -105,15 +105,6 @@ class Days:
                 day.follow(read)
                 latest = day.by_source.latest
         return days
-
-    def _source_before(self, paths: list[Path]) -> str:
-        """The source of the last ``start`` in these files, which are closed."""
-        for path in reversed(paths):
-            if path not in self._latest:
-                self._latest[path] = latest_source(path)
-            if self._latest[path]:
-                return self._latest[path]
-        return UNNAMED
 
     def _read_on(self, path: Path, latest: str, whole: bool) -> Day:
         """The totals of a file, of which only new lines are read.

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import BinaryIO
 
+from undertone.errors import JournalError
 from undertone.support.regular_file import open_regular
 
 _NAME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:\.([1-9][0-9]{0,5}))?\.jsonl")
@@ -99,3 +100,11 @@ def replace_file(path: Path, content: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def unreadable(path: Path, error: OSError) -> JournalError:
+    """What to say of a journal that ``error`` keeps from being read."""
+    return JournalError(
+        f"Can't read the journal {path}: {error.strerror}; "
+        "its owner and group alone may read it (see `ls -l`)."
+    )

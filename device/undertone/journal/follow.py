@@ -2,11 +2,10 @@
 
 import os
 from collections import deque
-from contextlib import suppress
 from pathlib import Path
 
 from undertone.events import Event
-from undertone.journal.files import journal_files
+from undertone.journal.files import journal_files, unreadable
 from undertone.journal.format import parse_line
 from undertone.support.regular_file import open_regular
 
@@ -30,10 +29,14 @@ class Follower:
     def poll(self) -> list[Event]:
         """The newest events, oldest first, including those written since the last call.
 
-        Raises OSError if the journal exists and can't be read.
+        Raises JournalError if the journal exists and can't be read.
         """
-        with suppress(FileNotFoundError):  # does not exist yet, or was removed
+        try:
             self._poll([file.path for file in journal_files(self.folder)])
+        except FileNotFoundError:  # does not exist yet, or was removed
+            pass
+        except OSError as error:
+            raise unreadable(self.folder, error) from error
         return list(self._newest)
 
     def _poll(self, files: list[Path]) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from undertone.errors import JournalError
+from undertone.journal.files import unreadable
 from undertone.support.folder_lock import lock_folder
 from undertone.support.regular_file import open_regular, regular_descriptor
 
@@ -48,10 +49,11 @@ def _lock_patiently(folder: Path) -> int:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process, this one or another, holds the lock on ``folder``; raises OSError.
+    """Whether a process, this one or another, holds the lock on ``folder``.
 
     A killed process no longer holds it, whatever the journal's last line says.  To find out, a free
-    lock is taken for an instant, shared; :func:`acquire` waits for that.
+    lock is taken for an instant, shared; :func:`acquire` waits for that.  Raises JournalError if
+    the folder can't be opened.
     """
     try:
         os.close(lock_folder(folder, shared=True))
@@ -59,6 +61,8 @@ def is_locked(folder: Path) -> bool:
         return True
     except FileNotFoundError:
         pass
+    except OSError as error:
+        raise unreadable(folder, error) from error
     return False
 
 

@@ -1,7 +1,7 @@
 """Reads a journal event by event, also while it is being written."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from undertone.errors import JournalError
 from undertone.events import Event, Started
 from undertone.journal import summary_cache
 from undertone.journal.by_source import UNNAMED, BySource, source_of
-from undertone.journal.files import JournalFile, journal_files, read_lines
+from undertone.journal.files import JournalFile, journal_files, read_lines, unreadable
 from undertone.journal.format import parse_line
 from undertone.journal.summary import Summary
 
@@ -99,13 +99,8 @@ class JournalReader:
         return found
 
     def _source_before(self, file: JournalFile) -> str:
-        """The source of the last ``start`` in the files before ``file``."""
-        for earlier in reversed([each for each in journal_files(self.folder) if each < file]):
-            if earlier.path not in self._latest:
-                self._latest[earlier.path] = latest_source(earlier.path)
-            if self._latest[earlier.path]:
-                return self._latest[earlier.path]
-        return UNNAMED
+        earlier = [each.path for each in journal_files(self.folder) if each < file]
+        return source_after(earlier, self._latest)
 
     def _summary_of(self, path: Path) -> Summary:
         summary = Summary()
@@ -158,7 +153,17 @@ class JournalReader:
                 yield event
 
 
-def latest_source(path: Path) -> str:
+def source_after(paths: Sequence[Path], known: dict[Path, str]) -> str:
+    """The source of the last ``start`` in closed files, oldest first; ``known`` remembers it."""
+    for path in reversed(paths):
+        if path not in known:
+            known[path] = _latest_source(path)
+        if known[path]:
+            return known[path]
+    return UNNAMED
+
+
+def _latest_source(path: Path) -> str:
     """The source of the last ``start`` in a file, or UNNAMED."""
     if known := summary_cache.load_with_sources(path):
         return known[1].latest
@@ -182,11 +187,3 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 def _start_s(day: date) -> float:
     return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
-
-
-def unreadable(path: Path, error: OSError) -> JournalError:
-    """What to say of a journal that ``error`` keeps from being read."""
-    return JournalError(
-        f"Can't read the journal {path}: {error.strerror}; "
-        "its owner and group alone may read it (see `ls -l`)."
-    )

@@ -6,13 +6,13 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from undertone.errors import UndertoneError
-from undertone.events import Event, LiveStatus
+from undertone.events import Event, Sink
 from undertone.journal.writer import JournalWriter
 
 _log = logging.getLogger(__name__)
 
 
-class JournalSink:
+class JournalSink(Sink):
     """Writes every event on a thread of its own.
 
     So a slow disk never delays the listening, and an event that waits is written in time even if
@@ -30,9 +30,6 @@ class JournalSink:
     def handle(self, event: Event) -> None:
         """Append the event."""
         self._events.put(event)
-
-    def observe(self, status: LiveStatus) -> None:
-        """Write nothing: the journal holds events only."""
 
     def close(self) -> None:
         """Write everything; raise the first error that occurred, JournalError for lost events."""

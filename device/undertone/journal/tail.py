@@ -17,9 +17,14 @@ from typing import Annotated, Any, BinaryIO
 import msgspec
 from msgspec import Meta
 
-from undertone.journal.files import JournalFile, journal_files, last_line_end, lines_from
+from undertone.journal.files import (
+    JournalFile,
+    journal_files,
+    last_line_end,
+    lines_from,
+    unreadable,
+)
 from undertone.journal.format import parse_line
-from undertone.journal.reader import unreadable
 from undertone.support.regular_file import open_regular
 
 _LOOK_AT_ALL_S = 60.0

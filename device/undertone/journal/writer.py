@@ -95,8 +95,6 @@ class JournalWriter:
         self.limits = limits or JournalLimits()
         self.problem: str | None = None
         """Why nothing can be written at the moment."""
-        self.truncated_bytes = 0
-        """Length in bytes of the partial lines that a crash had left."""
         self._recording_day = recording_day
         self._demonstration = demonstration
         self._clock = clock
@@ -194,7 +192,6 @@ class JournalWriter:
             files = journal_files(self.folder)
             for file in files:
                 if cut := cut_partial_line(file.path):
-                    self.truncated_bytes += cut
                     _log.warning(
                         "%s: removed a partial line of %d bytes at the end", file.path, cut
                     )

@@ -7,6 +7,7 @@ from undertone.events import (
     Event,
     LiveStatus,
     SegmentEnded,
+    Sink,
     SourceBack,
     SourceLost,
     Started,
@@ -16,7 +17,7 @@ from undertone.service.notify import Notifier
 from undertone.service.signals import RELOAD
 
 
-class ServiceSink:
+class ServiceSink(Sink):
     """Reports to systemd that listening has begun, continues, and ends.
 
     A keep-alive is sent when the listener reports its status, after each block that went through
@@ -68,9 +69,6 @@ class ServiceSink:
         elif self._manager.watchdog_s and now_s - self._alive_s >= self._manager.watchdog_s / 2:
             self._alive_s = now_s
             self._manager.send("WATCHDOG=1")
-
-    def close(self) -> None:
-        """Does nothing: nothing is open."""
 
     def _status(self) -> str:
         parts = [f"{source} is lost ({reason})" for source, reason in self._lost.items()]

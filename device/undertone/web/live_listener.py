@@ -8,10 +8,11 @@ from threading import Event as Flag
 from threading import Lock, Thread
 
 from undertone import sources
-from undertone.events import Event, LiveStatus, Verdict
+from undertone.audio.block import SourceItem
+from undertone.events import Event, LiveStatus, Sink, Verdict
 from undertone.journal import JournalWriter
 from undertone.journal.sink import JournalSink
-from undertone.listener import Listener, Sink, SourceItem
+from undertone.listener import Listener
 from undertone.recognition.pipeline import Pipeline
 from undertone.recognition.stored_voice import Origin, VoiceSink, voice_path
 from undertone.web.models import Model, Settings
@@ -20,7 +21,7 @@ _KEPT_EVENTS = 200
 _STOP_TIMEOUT_S = 5.0
 
 
-class LiveListener:
+class LiveListener(Sink):
     """Listens on behalf of all visitors, and keeps the latest events as a sink."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from stream_servers import HOST, Radio, RtspServer, what_rtsp_is_missing
-from undertone.audio import stream
+from undertone.audio import child_process, stream
 from undertone.audio.address import NetworkAddress
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.audio.files import read_blocks
@@ -88,7 +88,7 @@ def decoded(url: str) -> Samples:
     assert process.stdout
     process.stdout.readline()
     sound = process.stdout.read()
-    stream._end(process)
+    child_process.end(process)
     return np.frombuffer(sound, np.int16)
 
 

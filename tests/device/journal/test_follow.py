@@ -36,6 +36,12 @@ def test_there_need_be_no_journal_yet(tmp_path: Path) -> None:
     assert numbers(follower) == [1]
 
 
+def test_a_file_in_place_of_the_journal_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "journal").touch()
+    with pytest.raises(JournalError, match="Can't read the journal"):
+        Follower(tmp_path / "journal", 3).poll()
+
+
 def test_the_newest_are_kept_over_files_and_days(tmp_path: Path) -> None:
     follower = Follower(tmp_path, 3)
     (tmp_path / "2026-11-20.jsonl").write_text(line(0, 20))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from undertone.errors import JournalError
 from undertone.journal import lock
 from undertone.journal.lock import is_locked, locked
 from undertone.support.folder_lock import lock_folder
@@ -55,5 +56,5 @@ def test_a_process_that_was_killed_holds_no_lock(tmp_path: Path) -> None:
 
 def test_a_file_in_place_of_a_journal_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "journal").touch()
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises(JournalError, match="Can't read the journal"):
         is_locked(tmp_path / "journal")

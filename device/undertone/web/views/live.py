@@ -7,7 +7,7 @@ import streamlit as st
 from undertone.errors import UndertoneError
 from undertone.events import Event, SegmentEnded, SourceLost, Started, Stopped, Verdict
 from undertone.web import charts, model_selection
-from undertone.web.app_state import AppState, app_state
+from undertone.web.app_state import app_state
 from undertone.web.live_listener import LiveListener
 from undertone.web.theme import detail_of, headline, plain, segment_row, table
 
@@ -29,7 +29,15 @@ def _now() -> None:
     state = app_state()
     listener = state.listener
     _controls(listener)
-    events = list(listener.events) if listener.listening else _written(state)
+    if listener.listening:
+        events = list(listener.events)
+    else:
+        try:
+            with state.polling:
+                events = state.follower.poll()
+        except UndertoneError as error:
+            st.error(plain(str(error)))
+            return
     segments = [event for event in events if isinstance(event, SegmentEnded)]
     st.caption(_state(listener, events))
     _current(listener, segments)
@@ -56,11 +64,6 @@ def _start(sample: bool) -> None:
         state.listener.start(state.settings, model_selection.chosen(state), sample)
     except UndertoneError as error:
         st.session_state[_ERROR] = str(error)
-
-
-def _written(state: AppState) -> list[Event]:
-    with state.polling:
-        return state.follower.poll()
 
 
 def _state(listener: LiveListener, events: Iterable[Event]) -> str:

@@ -10,10 +10,9 @@ from undertone.errors import JournalError
 from undertone.events import SegmentEnded
 from undertone.journal.days import Day, together
 from undertone.journal.lock import is_locked
-from undertone.journal.reader import unreadable
 from undertone.journal.summary import Summary
 from undertone.web import charts
-from undertone.web.app_state import AppState, app_state
+from undertone.web.app_state import app_state
 from undertone.web.theme import (
     chosen_source,
     detail_of,
@@ -56,7 +55,7 @@ def _today() -> None:
     try:
         with state.polling:
             days = state.days.read(first)
-            is_up = _is_written(state)
+            is_up = is_locked(state.settings.journal)
             total = together(days.values())
             newest = {name: state.days.newest(name) for name in total.by_source.sources}
             everything = state.days.newest()
@@ -83,14 +82,6 @@ def _today() -> None:
         _heat_map(total.of(source), first)
     with right:
         _microphones(total, today, is_up, newest)
-
-
-def _is_written(state: AppState) -> bool:
-    """Whether a program listens, this server itself or another."""
-    try:
-        return is_locked(state.settings.journal)
-    except OSError as error:
-        raise unreadable(state.settings.journal, error) from error
 
 
 def _now(total: Day, source: str | None, segments: list[SegmentEnded], is_up: bool) -> None:
