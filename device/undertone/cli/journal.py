@@ -62,8 +62,7 @@ def _selected(command: _Command) -> _Command:
         )
         return command(*args, reader=reader, **others)
 
-    decorated: _Command = with_reader
-    return decorated
+    return with_reader
 
 
 class _Day(click.ParamType[date]):

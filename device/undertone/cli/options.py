@@ -59,22 +59,6 @@ class _ExpandedPath(AnyPath):
             self.fail(f"{value!r} is not a path: {error}", param, ctx)
 
 
-class Folder(_ExpandedPath):
-    """A folder."""
-
-    def __init__(self) -> None:
-        """It need not exist; a file is refused."""
-        super().__init__(file_okay=False)
-
-
-class File(_ExpandedPath):
-    """A file."""
-
-    def __init__(self) -> None:
-        """It need not exist; a folder is refused."""
-        super().__init__(dir_okay=False)
-
-
 class Moment(click.ParamType[datetime]):
     """A datetime from an age such as ``2h``, or a date or time (local unless it has an offset)."""
 
@@ -189,10 +173,16 @@ class _First(click.Option):
         return super().type_cast_value(ctx, value[0] if isinstance(value, list) else value)
 
 
+_settings: dict[str, Decorator] = {}
+
+
 def _setting(name: str, *short: str, **attributes: Any) -> Decorator:
+    """The option of a setting; where commands differ in it, the first is the setting itself."""
     attributes = {"show_default": True, "show_envvar": True} | attributes
     flag = "--" + name.replace("_", "-")
-    return click.option(flag, *short, name, envvar=f"UNDERTONE_{name.upper()}", **attributes)
+    option = click.option(flag, *short, name, envvar=f"UNDERTONE_{name.upper()}", **attributes)
+    _settings.setdefault(name, option)
+    return option
 
 
 model = _setting(
@@ -201,7 +191,6 @@ model = _setting(
     metavar="NAME|PATH",
     help="Name of a packaged model, or path of a bundle.",
 )
-_several_sources: dict[str, Any] = {"cls": _Repeatable, "multiple": True}
 sources = _setting(
     "source",
     type=_Source(),
@@ -209,52 +198,52 @@ sources = _setting(
     help="A microphone, an audio file, the address of a stream (http, https, rtsp, rtsps), or "
     "16-bit PCM on stdin.  Several streams, and mic, can be listened to at once: repeat the "
     "option.  [default: the microphone, or the packaged sample if there is none]",
-    **_several_sources,
-)
-_first_source: dict[str, Any] = {"cls": _First}
-_MICROPHONE: dict[str, Any] = {"metavar": "NAME"}
-_CHANNEL: dict[str, Any] = {"type": click.IntRange(min=0)}
-_GAIN_DB: dict[str, Any] = {"type": Number(-60, 60)}
-microphone = _setting(
-    "microphone",
-    help="Microphone, by a part of its name in `undertone devices`.  [default: the system's]",
-    **_MICROPHONE,
-    **_first_source,
+    cls=_Repeatable,
+    multiple=True,
 )
 microphones = _setting(
     "microphone",
+    metavar="NAME",
     help="Microphone, by a part of its name in `undertone devices`; repeat the option to listen to "
     "several.  [default: the system's]",
-    **_MICROPHONE,
-    **_several_sources,
+    cls=_Repeatable,
+    multiple=True,
 )
-channel = _setting(
-    "channel",
-    help="Channel of the microphone, counted from 0.  [default: the mean of all]",
-    **_CHANNEL,
-    **_first_source,
+microphone = _setting(
+    "microphone",
+    metavar="NAME",
+    help="Microphone, by a part of its name in `undertone devices`.  [default: the system's]",
+    cls=_First,
 )
 channels = _setting(
     "channel",
+    type=click.IntRange(min=0),
     help="Channel of the microphone, counted from 0; once for all microphones, or once for each.  "
     "[default: the mean of all]",
-    **_CHANNEL,
-    **_several_sources,
+    cls=_Repeatable,
+    multiple=True,
 )
-gain_db = _setting(
-    "gain_db",
-    default=0.0,
-    help="Gain applied to the microphone's sound, in dB.",
-    **_GAIN_DB,
-    **_first_source,
+channel = _setting(
+    "channel",
+    type=click.IntRange(min=0),
+    help="Channel of the microphone, counted from 0.  [default: the mean of all]",
+    cls=_First,
 )
 gains_db = _setting(
     "gain_db",
+    type=Number(-60, 60),
     default=[0.0],
     help="Gain applied to the microphone's sound, in dB; once for all, or once for each "
     "microphone.",
-    **_GAIN_DB,
-    **_several_sources,
+    cls=_Repeatable,
+    multiple=True,
+)
+gain_db = _setting(
+    "gain_db",
+    type=Number(-60, 60),
+    default=0.0,
+    help="Gain applied to the microphone's sound, in dB.",
+    cls=_First,
 )
 _MOST_THREADS = 64
 threads = _setting(
@@ -291,7 +280,7 @@ threshold = _setting(
 )
 journal = _setting(
     "journal",
-    type=Folder(),
+    type=_ExpandedPath(file_okay=False),
     default=paths.journal_dir,
     show_default="journal in the state folder",
     help="Folder that holds the journal.",
@@ -336,7 +325,7 @@ web_port = _setting(
 )
 web_password_file = _setting(
     "web_password_file",
-    type=File(),
+    type=_ExpandedPath(dir_okay=False),
     help="File with the password, readable only by its owner.",
 )
 mqtt = _setting(
@@ -347,7 +336,7 @@ mqtt = _setting(
 )
 mqtt_ca_file = _setting(
     "mqtt_ca_file",
-    type=File(),
+    type=_ExpandedPath(dir_okay=False),
     help="Certificate of the authority that signed the broker's.  [default: the system's]",
 )
 mqtt_topic = _setting(
@@ -357,31 +346,8 @@ mqtt_topic = _setting(
 )
 publish_secrets_file = _setting(
     "publish_secrets_file",
-    type=File(),
+    type=_ExpandedPath(dir_okay=False),
     help="TOML file with logins and addresses, readable only by its owner.",
-)
-
-_SETTINGS = (
-    model,
-    sources,
-    microphones,
-    channels,
-    gains_db,
-    threads,
-    runtime,
-    threshold,
-    journal,
-    journal_flush_s,
-    journal_max_mb,
-    journal_keep_days,
-    journal_keep_mb,
-    web_host,
-    web_port,
-    web_password_file,
-    mqtt,
-    mqtt_ca_file,
-    mqtt_topic,
-    publish_secrets_file,
 )
 
 
@@ -405,8 +371,7 @@ def output_format(*forms: str, note: str) -> Decorator:
         def with_form(*args: Any, form: str, as_json: bool, **others: Any) -> Any:
             return function(*args, form="json" if as_json else form, **others)
 
-        decorated: Callable[..., Any] = with_form
-        return decorated
+        return with_form
 
     return decorate
 
@@ -419,7 +384,7 @@ def is_by_flag(option: str) -> bool:
 
 def every_setting(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command every setting."""
-    for decorate in reversed(_SETTINGS):
+    for decorate in reversed(_settings.values()):
         function = decorate(function)
     return function
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain, islice, takewhile
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, BinaryIO
 
 import msgspec
 from msgspec import Meta
 
+from undertone.events import Event
 from undertone.journal.files import (
     JournalFile,
     journal_files,
@@ -52,14 +53,13 @@ class Entry:
 
     id: where it is; no other line has it, even in another file of the same name.
     position: that of ``file`` once this line is handled.
-    content: the keys of the line, as docs/journal.md lists them, the time as ``isoformat`` writes
-        it; None for a damaged line or one about a recording, which is not live.
+    event: None for a damaged line or one about a recording, which is not live.
     """
 
     id: str
     file: str
     position: Position
-    content: dict[str, Any] | None
+    event: Event | None
 
 
 class JournalTail:
@@ -187,7 +187,7 @@ class JournalTail:
                 content.seek(offset)
                 for line in lines_from(content):
                     position = Position(content.tell(), head)
-                    yield Entry(f"{name}:{offset}:{head}", name, position, _content(line))
+                    yield Entry(f"{name}:{offset}:{head}", name, position, _live(line))
                     offset = position.offset
         except FileNotFoundError:  # removed by retention meanwhile
             return
@@ -195,12 +195,9 @@ class JournalTail:
             self._finished[name] = now
 
 
-def _content(line: bytes) -> dict[str, Any] | None:
+def _live(line: bytes) -> Event | None:
     event = parse_line(line)
-    if event is None or event.recording:
-        return None
-    content: dict[str, Any] = msgspec.json.decode(line)
-    return content | {"time": event.time.isoformat(timespec="milliseconds")}
+    return None if event is None or event.recording else event
 
 
 def _signature(path: Path) -> tuple[int, ...]:
@@ -229,4 +226,4 @@ def _before_last_start(paths: list[Path]) -> Iterator[Path]:
 
 def _has_start(path: Path) -> bool:
     with open_regular(path) as content:
-        return any(_START in line and _content(line) for line in lines_from(content))
+        return any(_START in line and _live(line) for line in lines_from(content))

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
+from undertone.events import Event, SegmentEnded
 from undertone.publish.messages import to_json
 from undertone.publish.rules import AnyRule, EmotionRule, MicrophoneLostRule, NothingHeardRule
 from undertone.publish.sources import LOST, Sources
@@ -56,11 +56,11 @@ class AlertState(msgspec.Struct, forbid_unknown_fields=True):
     sources: Sources = Sources()
     heard: str | None = None
 
-    def follow(self, content: dict[str, Any]) -> None:
-        """Take a line of the journal into account that raises no alert."""
-        self.sources = self.sources.after(content)
-        if content["event"] == "segment":
-            self.heard = content["time"]
+    def follow(self, event: Event) -> None:
+        """Take an event of the journal into account that raises no alert."""
+        self.sources = self.sources.after(event)
+        if isinstance(event, SegmentEnded):
+            self.heard = event.time.isoformat(timespec="milliseconds")
 
 
 class Alerts:
@@ -73,18 +73,18 @@ class Alerts:
         state.rules = {rule.name: state.rules.get(rule.name, RuleState()) for rule in self._rules}
         self._silent_since_s: float | None = None  # by the steady clock
 
-    def take(self, content: dict[str, Any], id_: str) -> Iterator[Alert]:
-        """The alerts that a line of the journal raises at once."""
-        self.state.follow(content)
+    def take(self, event: Event, id_: str) -> Iterator[Alert]:
+        """The alerts that an event of the journal raises at once."""
+        self.state.follow(event)
         for rule in self._rules:
             if isinstance(rule, MicrophoneLostRule):
                 self._forget(rule, self._lost())
-        if content["event"] != "segment":
+        if not isinstance(event, SegmentEnded):
             return
         self._silent_since_s = None
         for rule in self._rules:
             if isinstance(rule, EmotionRule):
-                yield from self._emotion(rule, content, id_)
+                yield from self._emotion(rule, event, id_)
 
     def tick(self, now: datetime, steady_s: float, age_s: float = 0.0) -> Iterator[Alert]:
         """The alerts that are due although nothing happens.
@@ -128,12 +128,12 @@ class Alerts:
                 time = now.isoformat(timespec="milliseconds")
                 yield Alert(f"{rule.name}@{time}", rule.name, holds[key], time, key or None)
 
-    def _emotion(self, rule: EmotionRule, content: dict[str, Any], id_: str) -> Iterator[Alert]:
-        confidence = content["scores"][content["label"]]
-        if content["verdict"] != rule.emotion or confidence < rule.confidence:
+    def _emotion(self, rule: EmotionRule, segment: SegmentEnded, id_: str) -> Iterator[Alert]:
+        confidence = segment.scores[segment.label]
+        if segment.verdict != rule.emotion or confidence < rule.confidence:
             return
         state = self.state.rules[rule.name]
-        now = datetime.fromisoformat(content["time"])
+        now = segment.time
         now_s = now.timestamp()
         # what lies ahead was written before the clock was set back
         recent = [time_s for time_s in state.times_s if 0 <= now_s - time_s <= rule.within_s]
@@ -141,13 +141,8 @@ class Alerts:
         if len(state.times_s) == rule.times and self._may_alert(rule, now):
             state.times_s = []
             state.alerted_s = now_s
-            yield Alert(
-                f"{rule.name}@{id_}",
-                rule.name,
-                _said(rule),
-                content["time"],
-                self.state.sources.of(content),
-            )
+            time, source = now.isoformat(timespec="milliseconds"), self.state.sources.of(segment)
+            yield Alert(f"{rule.name}@{id_}", rule.name, _said(rule), time, source)
 
     def _may_alert(self, rule: AnyRule, now: datetime) -> bool:
         alerted_s = self.state.rules[rule.name].alerted_s

@@ -93,8 +93,8 @@ class AlertPublisher:
         state = stored.alerts if stored else AlertState()
         if not stored:
             for entry in self._tail.catch_up():
-                if entry.content is not None:
-                    state.follow(entry.content)
+                if entry.event is not None:
+                    state.follow(entry.event)
         self._alerts = Alerts(rules, state)
         if not stored:
             self._save()
@@ -125,8 +125,8 @@ class AlertPublisher:
         entries = self._tail.read(_BATCH)
         raised: list[Alert] = []
         for entry in entries:
-            if entry.content is not None:
-                raised += self._alerts.take(entry.content, entry.id)
+            if entry.event is not None:
+                raised += self._alerts.take(entry.event, entry.id)
             self._tail.done(entry)
         return raised if entries else None
 

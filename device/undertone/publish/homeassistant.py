@@ -50,70 +50,43 @@ def state(topic: str, name: str, source: Source) -> Iterator[Message]:
 
 def _entities(place: str, source: Source) -> dict[str, tuple[str, dict[str, Any]]]:
     """Each entity's key, with its component and its configuration."""
-    segment = {"state_topic": f"{place}/segment", "force_update": True}
-    measured = {"state_class": "measurement", "suggested_display_precision": 0}
-    entities: dict[str, tuple[str, dict[str, Any]]] = {
-        "emotion": (
-            "sensor",
-            {
-                "name": "Emotion",
-                "icon": "mdi:emoticon-outline",
-                "value_template": "{{ value_json.verdict }}",
-                "json_attributes_topic": f"{place}/segment",
-                **segment,
-            },
+    segment, counts, state = (f"{place}/{kind}" for kind in ("segment", "counts", "state"))
+    measured = {
+        "unit_of_measurement": "%",
+        "state_class": "measurement",
+        "suggested_display_precision": 0,
+        "force_update": True,
+    }
+
+    def sensor(name: str, icon: str, topic: str, value: str, **more: Any) -> tuple[str, Any]:
+        shown = {"name": name, "icon": f"mdi:{icon}", "state_topic": topic}
+        return "sensor", {**shown, "value_template": value, **more}
+
+    entities = {
+        "emotion": sensor(
+            *("Emotion", "emoticon-outline", segment, "{{ value_json.verdict }}"),
+            json_attributes_topic=segment,
+            force_update=True,
         ),
-        "confidence": (
-            "sensor",
-            {
-                "name": "Confidence",
-                "icon": "mdi:gauge",
-                "unit_of_measurement": "%",
-                "value_template": "{{ value_json.confidence * 100 }}",
-                **measured,
-                **segment,
-            },
+        "confidence": sensor(
+            "Confidence", "gauge", segment, "{{ value_json.confidence * 100 }}", **measured
         ),
-        "segments": (
-            "sensor",
-            {
-                "name": "Segments today",
-                "icon": "mdi:counter",
-                "state_class": "total_increasing",
-                "state_topic": f"{place}/counts",
-                "value_template": "{{ value_json.segments }}",
-                "json_attributes_topic": f"{place}/counts",
-            },
+        "segments": sensor(
+            *("Segments today", "counter", counts, "{{ value_json.segments }}"),
+            state_class="total_increasing",
+            json_attributes_topic=counts,
         ),
-        "state": (
-            "sensor",
-            {
-                "name": "State",
-                "icon": "mdi:microphone",
-                "state_topic": f"{place}/state",
-                "value_template": "{{ value_json.state }}",
-            },
-        ),
+        "state": sensor("State", "microphone", state, "{{ value_json.state }}"),
         "microphone": (
             "binary_sensor",
             {
                 "name": "Microphone",
                 "device_class": "connectivity",
-                "state_topic": f"{place}/state",
+                "state_topic": state,
                 "value_template": f"{{{{ 'ON' if value_json.state == '{LISTENING}' else 'OFF' }}}}",
             },
         ),
     }
     if source.has_activation:
-        entities["activation"] = (
-            "sensor",
-            {
-                "name": "Activation",
-                "icon": "mdi:pulse",
-                "unit_of_measurement": "%",
-                "value_template": _ACTIVATION,
-                **measured,
-                **segment,
-            },
-        )
+        entities["activation"] = sensor("Activation", "pulse", segment, _ACTIVATION, **measured)
     return entities

@@ -1,4 +1,4 @@
-"""The topics and payloads: pure functions from lines of the journal."""
+"""The topics and payloads: pure functions from events of the journal."""
 
 import hashlib
 import json
@@ -7,7 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from undertone.journal.tail import Entry
+from undertone.events import Event
+from undertone.journal.format import values_of
 
 ONLINE, OFFLINE = "online", "offline"
 
@@ -54,16 +55,13 @@ def availability(topic: str, status: str) -> Message:
     return Message(f"{topic}/status", status, retained=True)
 
 
-def event(topic: str, source: str | None, entry: Entry) -> Message:
-    """One line of the journal, with the entry's ``id``; never retained.
+def event(topic: str, source: str | None, event: Event, id_: str) -> Message:
+    """An event of the journal, with the ``id_`` of its line; never retained.
 
-    An event that is not about a source, such as ``disk-refused``, is one level further up.
+    One that is not about a source, such as ``disk-refused``, is one level further up.
     """
-    identity = {"id": entry.id}
-    content: dict[str, Any] = identity | (entry.content or {}) | identity
-    kind = content["event"]
-    path = f"{topic}/{kind}" if source is None else f"{topic}/{slug(source)}/{kind}"
-    return Message(path, to_json(content))
+    path = f"{topic}/{event.kind}" if source is None else f"{topic}/{slug(source)}/{event.kind}"
+    return Message(path, to_json({"id": id_, **values_of(event)}))
 
 
 def to_json(content: Any) -> str:

@@ -4,12 +4,13 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event
+from threading import Event as Flag
 from typing import Literal
 
 import msgspec
 
-from undertone.journal.tail import Entry, JournalTail, Position
+from undertone.events import Event
+from undertone.journal.tail import JournalTail, Position
 from undertone.publish import homeassistant, messages
 from undertone.publish.broker import Broker, Connection, DisconnectedError
 from undertone.publish.sources import Sources
@@ -55,10 +56,11 @@ class MqttPublisher:
         self._problem: str | None = None
         if not stored:
             for entry in self._tail.catch_up():
-                self._follow(entry)
+                if entry.event is not None:
+                    self.sources = self.sources.after(entry.event)
             self._save()
 
-    def run(self, stop: Event, clock: Callable[[], float] = time.monotonic) -> None:
+    def run(self, stop: Flag, clock: Callable[[], float] = time.monotonic) -> None:
         """Publish until ``stop`` is set; a broker that is absent is tried again and again.
 
         Raises JournalError where the journal can't be read.
@@ -86,7 +88,7 @@ class MqttPublisher:
                 self._save()
                 connection.close()
 
-    def _serve(self, connection: Connection, stop: Event, clock: Callable[[], float]) -> None:
+    def _serve(self, connection: Connection, stop: Flag, clock: Callable[[], float]) -> None:
         stopped_s: float | None = None
 
         def given_up() -> bool:
@@ -103,10 +105,10 @@ class MqttPublisher:
                 self._introduce(connection, self.sources, *self.sources.by_name)
             entries = self._tail.read(_BATCH)
             for entry in entries:
-                if entry.content is not None:
-                    self._publish(connection, entry, given_up)
+                if entry.event is not None:
+                    self._publish(connection, entry.event, entry.id, given_up)
+                    self.sources = self.sources.after(entry.event)
                 self._tail.done(entry)
-                self._follow(entry)
                 if stop.is_set():
                     break
             if entries:
@@ -117,14 +119,15 @@ class MqttPublisher:
             if not entries:
                 connection.wait(_POLL_S)
 
-    def _publish(self, connection: Connection, entry: Entry, given_up: Callable[[], bool]) -> None:
-        content = entry.content or {}
-        name = self.sources.of(content)
+    def _publish(
+        self, connection: Connection, event: Event, id_: str, given_up: Callable[[], bool]
+    ) -> None:
+        name = self.sources.of(event)
         if name is not None:
-            before, after = self.sources.by_name.get(name), self.sources.after(content)
+            before, after = self.sources.by_name.get(name), self.sources.after(event)
             if before is None or before.described != after.by_name[name].described:
                 self._introduce(connection, after, name)
-        connection.deliver(messages.event(self._topic, name, entry), given_up)
+        connection.deliver(messages.event(self._topic, name, event, id_), given_up)
 
     def _introduce(self, connection: Connection, sources: Sources, *names: str) -> None:
         for name in names:
@@ -136,10 +139,6 @@ class MqttPublisher:
             if source != sent.by_name.get(name):
                 for message in homeassistant.state(self._topic, name, source):
                     connection.send(message)
-
-    def _follow(self, entry: Entry) -> None:
-        if entry.content is not None:
-            self.sources = self.sources.after(entry.content)
 
     def _save(self) -> None:
         self._store.save(MqttState(1, self._tail.positions, self.sources))

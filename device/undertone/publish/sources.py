@@ -1,15 +1,26 @@
-"""The present state of each source, as the lines of the journal change it."""
+"""The present state of each source, as the events in the journal change it."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
+
+from undertone.events import Event, SegmentEnded, Started
+from undertone.journal.by_source import source_of
 
 State = Literal["listening", "microphone lost", "stopped"]
 LISTENING: State = "listening"
 LOST: State = "microphone lost"
 STOPPED: State = "stopped"
 
-_ABOUT_THE_JOURNAL = {"events-lost", "disk-refused", "days-removed"}
+_AFTER: dict[str, State] = {
+    "start": LISTENING,
+    "source-lost": LOST,
+    "source-back": LISTENING,
+    "stop": STOPPED,
+}
+"""The state after each kind of event that changes it."""
+
 _MOST = 64
 """Microphones that are remembered, those with the newest events."""
 
@@ -44,48 +55,34 @@ class Sources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by_name: dict[str, Source] = {}
     latest: str | None = None
 
-    def of(self, content: dict[str, Any]) -> str | None:
-        """The source that a line is about; None for one about the journal itself."""
-        if content["event"] in _ABOUT_THE_JOURNAL:
-            return None
-        named = content.get("source")
-        return (isinstance(named, str) and named) or self.latest or _UNNAMED
+    def of(self, event: Event) -> str | None:
+        """The source that an event is about; None for one about the journal itself."""
+        return source_of(event, self.latest or _UNNAMED)
 
-    def after(self, content: dict[str, Any]) -> "Sources":
-        """The state after a line of the journal."""
-        name = self.of(content)
+    def after(self, event: Event) -> "Sources":
+        """The state after the next event of the journal."""
+        name = self.of(event)
         if name is None:
             return self
-        source = self.by_name.get(name) or Source(LISTENING, content["time"])
-        latest = self.latest
-        match content["event"]:
-            case "start":
-                about = {"model": content["model"], "version": content["version"]}
-                source = _changed(source, LISTENING, content, **about)
-                latest = name
-            case "source-lost":
-                source = _changed(source, LOST, content)
-            case "source-back":
-                source = _changed(source, LISTENING, content)
-            case "stop":
-                source = _changed(source, STOPPED, content)
-            case "segment":
-                source = _counted(source, content)
+        time = event.time.isoformat(timespec="milliseconds")
+        source = self.by_name.get(name) or Source(LISTENING, time)
+        if state := _AFTER.get(event.kind):
+            source = replace(source, state=state, since=time)
+        if isinstance(event, Started):
+            source = replace(source, model=event.model, version=event.version)
+        elif isinstance(event, SegmentEnded):
+            source = _counted(source, time[:10], event)
         others = {key: other for key, other in self.by_name.items() if key != name}
         newest = list(others.items())[1 - _MOST :]
+        latest = name if isinstance(event, Started) else self.latest
         return Sources({**dict(newest), name: source}, latest)
 
 
-def _changed(source: Source, state: State, content: dict[str, Any], **others: Any) -> Source:
-    return msgspec.structs.replace(source, state=state, since=content["time"], **others)
-
-
-def _counted(source: Source, content: dict[str, Any]) -> Source:
-    day, verdict = content["time"][:10], content["verdict"]
+def _counted(source: Source, day: str, segment: SegmentEnded) -> Source:
     verdicts = source.verdicts if day == source.day else {}
-    return msgspec.structs.replace(
+    return replace(
         source,
         day=day,
-        verdicts={**verdicts, verdict: verdicts.get(verdict, 0) + 1},
-        has_activation=source.has_activation or content.get("activation") is not None,
+        verdicts={**verdicts, segment.verdict: verdicts.get(segment.verdict, 0) + 1},
+        has_activation=source.has_activation or segment.activation is not None,
     )

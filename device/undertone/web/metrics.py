@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from threading import Lock
 
-from undertone.events import UNCERTAIN
+from undertone.events import UNCERTAIN, SegmentEnded
 from undertone.journal.summary import Activation, Tally
 from undertone.journal.tail import JournalTail
 from undertone.web.app_state import AppState
@@ -48,59 +48,52 @@ class Metrics:
             self._tail = tail
         while entries := self._tail.read(_MOST_LINES):
             for entry in entries:
-                if entry.content and entry.content["event"] == "segment":
-                    tally = self._tallies[entry.content["verdict"]]
+                if isinstance(segment := entry.event, SegmentEnded):
+                    tally = self._tallies[segment.verdict]
                     tally.segments += 1
-                    tally.speech_s += entry.content["duration_s"]
-                    if (activation := entry.content.get("activation")) is not None:
-                        self._activation.add(activation)
+                    tally.speech_s += segment.duration_s
+                    if segment.activation is not None:
+                        self._activation.add(segment.activation)
             self._tail.done(entries[-1])
 
 
 def _text(
     health: Health, tallies: Mapping[str, Tally], activation: Activation, now_s: float
 ) -> str:
+    about = _labels(version=health.version, model=health.model, model_sha256=health.model_sha256)
+    totals = [(f"_total{_labels(verdict=verdict)}", tally) for verdict, tally in tallies.items()]
+    segments = {name: tally.segments for name, tally in totals}
+    speech_s = {name: round(tally.speech_s, 3) for name, tally in totals}
+    sums = {"_count": activation.segments, "_sum": round(activation.total, 3)}
+    listens = int(health.listener_up)
     lines = [
-        *_family("undertone", "info", "The version of the program and its model."),
-        _sample(
-            "undertone_info",
-            1,
-            version=health.version,
-            model=health.model,
-            model_sha256=health.model_sha256,
-        ),
-        *_family("undertone_listener_up", "gauge", "Whether a program writes the journal."),
-        _sample("undertone_listener_up", int(health.listener_up)),
-        *_family("undertone_segments", "counter", "Segments of speech, since the first request."),
-        *(
-            _sample("undertone_segments_total", tally.segments, verdict=verdict)
-            for verdict, tally in tallies.items()
-        ),
-        *_family("undertone_speech_seconds", "counter", "Their length.", "seconds"),
-        *(
-            _sample("undertone_speech_seconds_total", round(tally.speech_s, 3), verdict=verdict)
-            for verdict, tally in tallies.items()
-        ),
-        *_family("undertone_activation", "summary", "Of the segments that have an activation."),
-        _sample("undertone_activation_count", activation.segments),
-        _sample("undertone_activation_sum", round(activation.total, 3)),
+        *_family("", "info", "The version of the program and its model.", {f"_info{about}": 1}),
+        *_family("_listener_up", "gauge", "Whether a program writes the journal.", {"": listens}),
+        *_family("_segments", "counter", "Segments of speech, since the first request.", segments),
+        *_family("_speech_seconds", "counter", "Their length.", speech_s, "seconds"),
+        *_family("_activation", "summary", "Of the segments that have an activation.", sums),
     ]
     if health.last_segment_age_s is not None:
-        name = "undertone_last_segment_timestamp_seconds"
-        lines += _family(name, "gauge", "When the newest segment ended.", "seconds")
-        lines.append(_sample(name, round(now_s - health.last_segment_age_s, 3)))
-    lines += _family("undertone_disk_free_bytes", "gauge", "Of the journal's disk.", "bytes")
-    lines.append(_sample("undertone_disk_free_bytes", health.disk_free_bytes))
+        ended = {"": round(now_s - health.last_segment_age_s, 3)}
+        name, meaning = "_last_segment_timestamp_seconds", "When the newest segment ended."
+        lines += _family(name, "gauge", meaning, ended, "seconds")
+    free = {"": health.disk_free_bytes}
+    lines += _family("_disk_free_bytes", "gauge", "Of the journal's disk.", free, "bytes")
     return "\n".join([*lines, "# EOF", ""])
 
 
-def _family(name: str, kind: str, meaning: str, unit: str | None = None) -> Iterable[str]:
+def _family(
+    name: str, kind: str, meaning: str, samples: Mapping[str, float], unit: str | None = None
+) -> Iterable[str]:
+    """The lines of one figure; ``samples`` by what follows its name."""
+    name = f"undertone{name}"
     yield f"# TYPE {name} {kind}"
     if unit:
         yield f"# UNIT {name} {unit}"
     yield f"# HELP {name} {meaning}"
+    yield from (f"{name}{suffix} {value}" for suffix, value in samples.items())
 
 
-def _sample(name: str, value: float, **labels: str) -> str:
+def _labels(**labels: str) -> str:
     pairs = ",".join(f'{key}="{text.translate(_ESCAPES)}"' for key, text in labels.items())
-    return f"{name}{{{pairs}}} {value}" if pairs else f"{name} {value}"
+    return f"{{{pairs}}}"

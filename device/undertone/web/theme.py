@@ -28,17 +28,9 @@ def plain(text: str) -> str:
 def icon() -> str:
     """The icon in the browser's tab, as SVG: a bar for each emotion."""
     root = picture(64, 64)
-    for number, (name, height) in enumerate(zip(COLOURS, _BARS, strict=True)):
-        add(
-            root,
-            "rect",
-            x=8 * number + 1,
-            y=32 - height / 2,
-            width=6,
-            height=height,
-            rx=3,
-            fill=colour(name),
-        )
+    for number, (fill, height) in enumerate(zip(COLOURS.values(), _BARS, strict=True)):
+        x, y = 8 * number + 1, 32 - height / 2
+        add(root, "rect", x=x, y=y, width=6, height=height, rx=3, fill=fill)
     return written(root)
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from undertone.errors import JournalError
 from undertone.events import Event, Gap, Started, moment
 from undertone.journal import JournalLimits, JournalWriter, parse_line, to_line
+from undertone.journal.format import values_of
 from undertone.journal.tail import JournalTail, Position
 
 
@@ -39,7 +40,7 @@ def numbers(tail: JournalTail, most: int = 1000) -> list[int]:
     entries = tail.read(most)
     for entry in entries:
         tail.done(entry)
-    return [entry.content["lost_samples"] for entry in entries if entry.content]
+    return [entry.event.lost_samples for entry in entries if isinstance(entry.event, Gap)]
 
 
 @pytest.fixture
@@ -199,8 +200,8 @@ def test_times_are_written_as_the_standard_library_reads_them(
 ) -> None:
     append(day(21), line(1).replace("12:00:01.000+00:00", "12:00:01z"))
     (entry,) = tail.read(10)
-    assert entry.content
-    assert entry.content["time"] == "2026-11-21T12:00:01.000+00:00"
+    assert entry.event
+    assert values_of(entry.event)["time"] == "2026-11-21T12:00:01.000+00:00"
 
 
 def test_of_the_history_only_what_tells_the_present_state_is_read(
@@ -210,7 +211,7 @@ def test_of_the_history_only_what_tells_the_present_state_is_read(
     append(day(20), line(2, 20) + start("USB", 20) + line(3, 20))
     append(day(21), line(4) + start("file", 21).replace('"start",', '"start", "recording": true,'))
     tail.skip_history()
-    assert [entry.content and entry.content["event"] for entry in tail.read(10)] == [
+    assert [entry.event and entry.event.kind for entry in tail.read(10)] == [
         *("gap", "start", "gap", "gap"),
         None,
     ]
@@ -262,7 +263,7 @@ def test_what_the_disk_refused_is_not_read_before_it_is_written_for_good(
     now_s = 10.0
     writer.close()
     entries = tail.read(10)
-    assert [entry.content and entry.content["event"] for entry in entries] == [
+    assert [entry.event and entry.event.kind for entry in entries] == [
         *("disk-refused", "gap", "gap")
     ]
 

@@ -49,12 +49,12 @@ def test_every_line_that_is_read_can_be_published(
     sources, alerts = Sources(), Alerts(parse_rules(RULES, "config.toml"), AlertState())
     sent = []
     for entry in JournalTail(folder, {}).read(100):
-        if entry.content is not None:
-            name = sources.of(entry.content)
-            sources = sources.after(entry.content)
-            sent.append(messages.event("home/pi", name, entry))
+        if entry.event is not None:
+            name = sources.of(entry.event)
+            sources = sources.after(entry.event)
+            sent.append(messages.event("home/pi", name, entry.event, entry.id))
             assert json.loads(sent[-1].payload)["id"] == entry.id
-            list(alerts.take(entry.content, entry.id))
+            list(alerts.take(entry.event, entry.id))
     list(alerts.tick(datetime(2026, 11, 21, tzinfo=UTC), 0.0))
     for name, source in sources.by_name.items():
         sent += homeassistant.discovery("home/pi", name, source)

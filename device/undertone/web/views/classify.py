@@ -21,11 +21,12 @@ from undertone.recognition.bundle import Manifest
 from undertone.recognition.pipeline import ClassifiedSegment
 from undertone.samples import clips
 from undertone.support.printable import printable
-from undertone.web import charts, model_selection
+from undertone.web import charts
 from undertone.web.app_state import AppState, app_state
 from undertone.web.models import Model
 from undertone.web.theme import detail_of, headline, plain, table
 from undertone.web.upload_classifier import ClassifiedUpload, classify_upload
+from undertone.web.views.model import chosen
 
 _RESULTS = "results"
 _PLAYED = {
@@ -56,7 +57,7 @@ class Sound:
 def show() -> None:
     """Draw the page."""
     state = app_state()
-    model = model_selection.chosen(state)
+    model = chosen(state)
     st.title("Classify recordings")
     sounds = _sounds()
     if not sounds:

@@ -6,10 +6,11 @@ import streamlit as st
 
 from undertone.errors import UndertoneError
 from undertone.events import Event, SegmentEnded, SourceLost, Started, Stopped, Verdict
-from undertone.web import charts, model_selection
+from undertone.web import charts
 from undertone.web.app_state import app_state
 from undertone.web.live_listener import LiveListener
 from undertone.web.theme import detail_of, headline, plain, segment_row, table
+from undertone.web.views.model import chosen
 
 _REFRESH_S = 1.0
 _LOWEST_DBFS = -60.0
@@ -61,7 +62,7 @@ def _start(sample: bool) -> None:
     state = app_state()
     st.session_state[_ERROR] = None
     try:
-        state.listener.start(state.settings, model_selection.chosen(state), sample)
+        state.listener.start(state.settings, chosen(state), sample)
     except UndertoneError as error:
         st.session_state[_ERROR] = str(error)
 

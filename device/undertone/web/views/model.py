@@ -9,11 +9,11 @@ from undertone.bench.model import accuracy
 from undertone.bench.result import Stages
 from undertone.errors import UndertoneError
 from undertone.files.workers import in_new_process
-from undertone.web import model_selection
 from undertone.web.app_state import AppState, app_state
 from undertone.web.models import Model
 from undertone.web.theme import plain, table
 
+_CHOSEN = "chosen model"
 _RUNS = 50
 _LARGEST_CARD = 2**18
 _PICTURE = "report/confusion-int8.png"
@@ -23,14 +23,20 @@ _PICTURES = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 _LINKS = re.compile(r"\[([^\]]*)\]\((?!https://)[^)]*\)")
 
 
+def chosen(state: AppState) -> Model:
+    """The model that this visitor uses: the command's, until another is selected here."""
+    selected = st.session_state.get(_CHOSEN)
+    return state.models.usable[selected] if selected else state.models.default
+
+
 def show() -> None:
     """Draw the page."""
     state = app_state()
     st.title("Models")
     names = list(state.models.usable)
-    current = model_selection.chosen(state).bundle.manifest.name
+    current = chosen(state).bundle.manifest.name
     name = st.radio("Model used on these pages", names, names.index(current), horizontal=True)
-    model_selection.select_model(name)
+    st.session_state[_CHOSEN] = name
     model = state.models.usable[name]
     st.caption(
         "The selection lasts until you leave. To make it permanent, add "
