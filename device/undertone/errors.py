@@ -19,7 +19,6 @@ class NoMicrophoneError(AudioSourceError):
     """A machine without any microphone."""
 
     def __init__(self) -> None:
-        """Create it with its only message."""
         super().__init__(
             "No microphone was found: plug one in, then run `undertone doctor` if it does not show."
         )

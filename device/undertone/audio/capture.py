@@ -24,7 +24,6 @@ class Capture:
     """
 
     def __init__(self) -> None:
-        """Nothing has arrived yet."""
         self._timeline = Timeline()
         self._resampler = Resampler(SAMPLE_RATE_HZ)
         self._wall_s = 0.0  # the wall clock's time when the steady clock was at 0

@@ -87,11 +87,9 @@ class FfmpegSound:
         self._rest = np.empty((0, 1), np.float32)
 
     def __enter__(self) -> "FfmpegSound":
-        """Itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Free what FFmpeg holds."""
         self._container.close()
 
     def read(self, frames: int, **_: object) -> NDArray[np.float32]:

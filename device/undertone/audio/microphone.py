@@ -211,11 +211,9 @@ class Microphone:
             self._release()
 
     def __enter__(self) -> Self:
-        """Itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close."""
         self.close()
 
     def __iter__(self) -> Generator[SourceItem]:

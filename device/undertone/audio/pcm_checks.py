@@ -92,7 +92,6 @@ class RawSoundCheck:
     """Warns if the bytes or the pace of raw sound show another format; each warning once."""
 
     def __init__(self) -> None:
-        """Nothing has arrived yet."""
         self._second: list[Samples] | None = []  # None: it has warned
         self._begin_s: float | None = None
         self._came = 0

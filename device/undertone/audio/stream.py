@@ -56,7 +56,6 @@ class NetworkInput:
     """
 
     def __init__(self, address: NetworkAddress) -> None:
-        """Nothing is opened yet."""
         self.name = str(address)
         """The address without what may be secret in it."""
         self._url = address.url

@@ -91,7 +91,6 @@ class Timeline:
     """
 
     def __init__(self) -> None:
-        """The first chunk determines when the sound began."""
         self._end_s: float | None = None  # end of the sound that has been placed
         self._due_s = 0.0  # end of all that arrived, if nothing unknown is missing
         self._held: _Held | None = None

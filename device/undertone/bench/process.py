@@ -92,7 +92,6 @@ class ListeningProgram:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the process and remove its journal."""
         self._process.kill()
         self._process.communicate()
         shutil.rmtree(self._folder, ignore_errors=True)

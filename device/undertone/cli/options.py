@@ -86,7 +86,6 @@ class _Checked(click.ParamType[str]):
     name = "text"
 
     def __init__(self, check: Callable[[str], object]) -> None:
-        """``check`` gets the text."""
         self._check = check
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -133,7 +132,6 @@ class Counts(click.ParamType[tuple[int, ...]]):
     name = "numbers"
 
     def __init__(self, most: int) -> None:
-        """``most`` is the largest."""
         self._one: Any = click.IntRange(1, most)  # click's annotations accept only numbers
 
     def convert(

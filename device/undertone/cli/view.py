@@ -71,7 +71,6 @@ class PlainView(Sink):
     """One line per event."""
 
     def __init__(self, console: Console) -> None:
-        """Print to ``console``."""
         self._console = console
         self._sources = 0
 
@@ -207,7 +206,6 @@ class SegmentCounter(Sink):
     """Counts the segments with each verdict for the final summary."""
 
     def __init__(self) -> None:
-        """Start at zero."""
         self.segments: Counter[str] = Counter()
         self.speech_s = 0.0
 

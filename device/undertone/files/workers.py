@@ -29,7 +29,6 @@ class Workers:
         self._others = set(multiprocessing.active_children())
 
     def __enter__(self) -> Self:
-        """Itself."""
         return self
 
     def __exit__(

@@ -20,7 +20,6 @@ class Follower:
     """
 
     def __init__(self, folder: Path, keep: int) -> None:
-        """Nothing is read yet, and the journal need not exist yet."""
         self.folder = folder
         self._newest: deque[Event] = deque(maxlen=keep)
         self._path: Path | None = None

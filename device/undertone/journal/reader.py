@@ -53,7 +53,6 @@ class JournalReader:
         self._latest: dict[Path, str] = {}
 
     def __iter__(self) -> Iterator[Event]:
-        """All events, oldest first."""
         for file in self._files():
             yield from self._events(file)
 

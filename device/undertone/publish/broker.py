@@ -39,7 +39,6 @@ class Broker:
     password: str | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        """As in the settings."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
 

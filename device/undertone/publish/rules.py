@@ -29,7 +29,6 @@ class Rule(Strict, frozen=True, kw_only=True):
     quiet: str = ""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a value that means nothing."""
         if not (self.name.strip() and self.name.isprintable() and len(self.name) <= 100):
             raise ValueError("name must be a short text")
         _seconds("cooldown", self.cooldown)
@@ -58,7 +57,6 @@ class EmotionRule(Rule, frozen=True, kw_only=True, tag_field="when", tag="emotio
     confidence: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a value that means nothing."""
         super().__post_init__()
         if self.emotion not in (*EMOTIONS, UNCERTAIN):
             near = suggestion(self.emotion, EMOTIONS, f"emotions are {', '.join(EMOTIONS)}")
@@ -81,7 +79,6 @@ class NothingHeardRule(Rule, frozen=True, kw_only=True, tag_field="when", tag="n
     after: str = "12h"
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a value that means nothing."""
         super().__post_init__()
         _seconds("after", self.after)
 

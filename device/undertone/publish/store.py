@@ -25,7 +25,6 @@ class Store(Generic[_State]):
     """A file that holds one value of a struct."""
 
     def __init__(self, path: Path, kind: type[_State]) -> None:
-        """Nothing is read or made yet."""
         self.path = path
         self._kind = kind
         self._failing = False

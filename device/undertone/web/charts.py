@@ -32,6 +32,7 @@ _PICTURE_WIDTH = 800
 _DEVIATIONS = 2.5
 """Standard deviations from the mean of the training windows to either end of the colour scale."""
 
+_FLAT = alt.Axis(labelAngle=0, labelOverlap=True)
 _EVERY_LABEL = alt.Axis(title=None, labelOverlap=False, labelFlush=False, **_LEFT)
 _NO_LABEL = alt.Axis(title=None, labels=False, ticks=False, grid=False, domain=False, **_LEFT)
 
@@ -58,7 +59,7 @@ def probabilities(shares: Mapping[str, float]) -> alt.Chart:
             title=None,
         ),
         color=_colours("emotion", labels, legend=False),
-        tooltip=["emotion:N", alt.Tooltip("probability:Q", format=".0%")],
+        tooltip=["emotion:N", _share("probability")],
     )
 
 
@@ -127,7 +128,7 @@ def windows(
         ),
         tooltip=[
             "emotion:N",
-            alt.Tooltip("probability:Q", format=".0%"),
+            _share("probability"),
             alt.Tooltip("from:Q", format=".1f", title="second"),
         ],
     )
@@ -172,16 +173,14 @@ def mfcc_picture(mfcc: Rows) -> NDArray[np.uint8]:
 def over_time(bars: Mapping[str, Counts]) -> alt.Chart:
     """Segments in each hour or day, stacked; ``bars`` from :func:`journal.plot.over_time`."""
     names = {short_name(when): counts for when, counts in bars.items()}
-    axis = alt.Axis(labelAngle=0, labelOverlap=True)
-    x = alt.X("when:O", title=None, sort=list(names), axis=axis)
+    x = alt.X("when:O", title=None, sort=list(names), axis=_FLAT)
     return _stacked(names, x, alt.Y("segments:Q", axis=alt.Axis(tickMinStep=1)))
 
 
 def by_hour(hours: Mapping[int, Counts]) -> alt.Chart:
     """The share of each verdict in the segments of each hour of the day."""
     bars = {f"{hour:02}": hours.get(hour, {}) for hour in range(24)}
-    axis = alt.Axis(labelAngle=0, labelOverlap=True)
-    x = alt.X("when:O", title="hour of the day", axis=axis)
+    x = alt.X("when:O", title="hour of the day", axis=_FLAT)
     y = alt.Y("segments:Q", stack="normalize", axis=alt.Axis(format="%"), title=None)
     return _stacked(bars, x, y)
 
@@ -191,7 +190,7 @@ def activation(series: Mapping[str, Mapping[str, float | None]], title: str | No
 
     All series have the same names, in order; a line is interrupted where there is no value.
     """
-    names = list(next(iter(series.values())))
+    names = [short_name(name) for name in next(iter(series.values()))]
     colours = [ACTIVATION_COLOUR, *["#8A8A8A"] * (len(series) - 1)]
     return _chart(
         [
@@ -201,12 +200,7 @@ def activation(series: Mapping[str, Mapping[str, float | None]], title: str | No
         ],
         alt.MarkDef("line", point=True),
         180 + _AXIS + _LEGEND,
-        x=alt.X(
-            "when:O",
-            title=title,
-            sort=[short_name(name) for name in names],
-            axis=alt.Axis(labelAngle=0, labelOverlap=True),
-        ),
+        x=alt.X("when:O", title=title, sort=names, axis=_FLAT),
         y=alt.Y(
             "activation:Q",
             title=None,
@@ -218,7 +212,7 @@ def activation(series: Mapping[str, Mapping[str, float | None]], title: str | No
             scale=alt.Scale(domain=list(series), range=colours),
             legend=alt.Legend(orient="bottom", title=None) if len(series) > 1 else None,
         ),
-        tooltip=["when:O", "mean of:N", alt.Tooltip("activation:Q", format=".0%")],
+        tooltip=["when:O", "mean of:N", _share("activation")],
     )
 
 
@@ -233,11 +227,12 @@ def heat_map(hours: Mapping[str, float], days: Sequence[date], of_activation: bo
         for hour in range(24)
         if (value := hours.get(f"{day}T{hour:02}")) is not None
     ]
-    title = "mean activation" if of_activation else "segments"
     if of_activation:
+        detail = alt.Tooltip("value:Q", format=".0%", title="mean activation")
         scale = alt.Scale(domain=[0, 0.5, 1], range=_QUIET_TO_EXCITED)
         legend = alt.Legend(orient="bottom", title=None, format="%")
     else:
+        detail = alt.Tooltip("value:Q", format="d", title="segments")
         scale = alt.Scale(domainMin=0, range=_FEW_TO_MANY)
         legend = alt.Legend(orient="bottom", title=None, tickMinStep=1)
     return _chart(
@@ -257,11 +252,7 @@ def heat_map(hours: Mapping[str, float], days: Sequence[date], of_activation: bo
             axis=alt.Axis(labelOverlap=False, labelFlush=False, ticks=False, domain=False, **_LEFT),
         ),
         color=alt.Color("value:Q", scale=scale, legend=legend),
-        tooltip=[
-            "day:O",
-            "hour:O",
-            alt.Tooltip("value:Q", format=".0%" if of_activation else "d", title=title),
-        ],
+        tooltip=["day:O", "hour:O", detail],
     )
 
 
@@ -293,8 +284,8 @@ def strip(segments: Iterable[SegmentEnded], since: datetime, until: datetime) ->
         tooltip=[
             alt.Tooltip("time:T", format="%H:%M:%S"),
             "verdict:N",
-            alt.Tooltip("confidence:Q", format=".0%"),
-            alt.Tooltip("activation:Q", format=".0%"),
+            _share("confidence"),
+            _share("activation"),
             alt.Tooltip("seconds:Q", format=".1f"),
         ],
     )
@@ -329,6 +320,10 @@ def _verdicts_at(segments: Sequence[ClassifiedSegment], times_s: NDArray[np.floa
         else NO_SPEECH
         for place, time_s in zip(places.tolist(), times_s.tolist(), strict=True)
     ]
+
+
+def _share(field: str) -> alt.Tooltip:
+    return alt.Tooltip(f"{field}:Q", format=".0%")
 
 
 def _seconds(length_s: float) -> alt.X:

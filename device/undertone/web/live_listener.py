@@ -25,7 +25,6 @@ class LiveListener(Sink):
     """Listens on behalf of all visitors, and keeps the latest events as a sink."""
 
     def __init__(self) -> None:
-        """Not listening yet."""
         self.source = ""
         self.status: LiveStatus | None = None
         """The current state, while it listens."""

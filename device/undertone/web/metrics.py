@@ -26,7 +26,6 @@ class Metrics:
     """
 
     def __init__(self, state: AppState) -> None:
-        """Nothing is read yet, and the journal need not exist yet."""
         self._state = state
         self._tail: JournalTail | None = None
         labels = state.models.default.bundle.manifest.labels

@@ -64,7 +64,6 @@ class PreviewBuilder:
     """Builds the preview while a recording is classified."""
 
     def __init__(self, manifest: Manifest) -> None:
-        """Compute the MFCC with the parameters in ``manifest``."""
         self._manifest = manifest
         self._mfcc = Mfcc(manifest.mfcc)
         self._frames = Decimator(_COLUMNS, lambda groups: groups.mean(axis=1))

@@ -20,7 +20,6 @@ class LeavingVisitors:
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        """``app``: the application that serves the WebSocket."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

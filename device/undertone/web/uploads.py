@@ -77,7 +77,6 @@ class UploadLimit:
     """Delays an upload before its first byte is read, or refuses it, when memory is short."""
 
     def __init__(self, app: ASGIApp, held_bytes: Callable[[], int]) -> None:
-        """``held_bytes``: the size of all complete uploads."""
         self._app = app
         self._held_bytes = held_bytes
         self._arriving_bytes = 0

@@ -21,7 +21,6 @@ class Wording:
     """Replaces the messages in the scripts on their way; Streamlit has no option for it."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """``app``: the application that serves the scripts."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
