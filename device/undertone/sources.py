@@ -7,20 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
 
 from undertone.audio.address import NetworkAddress
 from undertone.audio.block import SourceItem
 from undertone.audio.files import length_s, read_blocks
+from undertone.audio.isolated_input import IsolatedInput
+from undertone.audio.microphone import Microphone
 from undertone.audio.pipe import Pipe
 from undertone.audio.realtime import Recording
+from undertone.audio.several import Several
+from undertone.audio.stream import WATCHDOG, NetworkInput
 from undertone.errors import AudioSourceError, ConfigError
 from undertone.journal.format import is_a_time
 from undertone.samples import demonstration
-
-if TYPE_CHECKING:
-    from undertone.audio.isolated_input import IsolatedInput
-    from undertone.audio.stream import NetworkInput
 
 Sleep = Callable[[float], None]
 
@@ -73,10 +72,6 @@ def open_several(sources: Sequence[LiveSource]) -> Source:
     Raises ConfigError for names that occur twice or mean the same microphone, RuntimeMissingError,
     and, if none can be opened, the error of the first.
     """
-    from undertone.audio.microphone import Microphone
-    from undertone.audio.several import Several
-    from undertone.audio.stream import WATCHDOG
-
     names = tuple(source.name for source in sources)
     for name in names:
         if names.count(name) > 1:
@@ -85,7 +80,7 @@ def open_several(sources: Sequence[LiveSource]) -> Source:
     opened: list[Microphone] = []
     failed: list[Exception] = []
 
-    def open_one(source: LiveSource, device: "IsolatedInput | NetworkInput") -> None:
+    def open_one(source: LiveSource, device: IsolatedInput | NetworkInput) -> None:
         try:
             opened.append(
                 Microphone(
@@ -126,19 +121,14 @@ def open_several(sources: Sequence[LiveSource]) -> Source:
     return Source(names, Several(opened))
 
 
-def _device(source: LiveSource) -> "IsolatedInput | NetworkInput":
-    from undertone.audio.isolated_input import IsolatedInput
-    from undertone.audio.stream import NetworkInput
-
+def _device(source: LiveSource) -> IsolatedInput | NetworkInput:
     if isinstance(source.what, NetworkAddress):
         return NetworkInput(source.what)
     return IsolatedInput(source.what, source.channel)
 
 
-def _check_different(devices: "Sequence[IsolatedInput | NetworkInput]") -> None:
+def _check_different(devices: Sequence[IsolatedInput | NetworkInput]) -> None:
     """Raise ConfigError if two names mean the same microphone."""
-    from undertone.audio.isolated_input import IsolatedInput
-
     found: dict[str, str] = {}
     for device in devices:
         if isinstance(device, IsolatedInput) and device.identity:
@@ -156,8 +146,6 @@ def open_microphone(name: str | None, channel: int | None, gain_db: float) -> So
 
     Raises NoMicrophoneError, AudioSourceError, or RuntimeMissingError without PortAudio.
     """
-    from undertone.audio.microphone import Microphone
-
     microphone = Microphone(name, channel, gain_db)
     return _one(microphone.name, microphone)
 
@@ -167,9 +155,6 @@ def open_network(address: NetworkAddress, gain_db: float) -> Source:
 
     Raises RuntimeMissingError without PyAV, and AudioSourceError if no sound comes from there now.
     """
-    from undertone.audio.microphone import Microphone
-    from undertone.audio.stream import WATCHDOG, NetworkInput
-
     source = NetworkInput(address)
     return _one(source.name, Microphone(None, None, gain_db, source=source, watchdog=WATCHDOG))
 

@@ -1,1 +1,1 @@
-"""Samples in, Blocks out: the only rooms that touch sound hardware and sound files."""
+"""From microphones, streams, files and pipes to Blocks: nothing else touches sound devices."""

@@ -15,7 +15,7 @@ class NetworkAddress(str):
     """As text, the address without what may be secret in it; ``url`` is all of it.
 
     Left out are the user, the password, the query, and of the path all from the first part with
-    "=" on: some cameras have a password there.  So whatever prints or stores it shows no secret.
+    "=" on: some cameras have a password there.  So it can be printed and stored.
     """
 
     url: str
@@ -23,7 +23,7 @@ class NetworkAddress(str):
     __slots__ = ("url",)
 
     def __new__(cls, url: str) -> Self:
-        """Raise ValueError, which does not repeat ``url``, for what is no address of sound."""
+        """Raise ValueError, which does not repeat ``url``, if it is not the address of a stream."""
         address = super().__new__(cls, _shown(url))
         scheme, rest = url.split(":", 1)
         address.url = f"{scheme.lower()}:{rest}"

@@ -5,7 +5,9 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from threading import Timer
+from threading import Event, Thread, Timer
+
+from undertone.audio.portaudio import Deliver
 
 
 def start(
@@ -35,6 +37,33 @@ def time_limit(process: "subprocess.Popen[bytes]", seconds: float) -> Iterator[N
         yield
     finally:
         limit.cancel()
+
+
+class ChildStream:
+    """Sound that a process delivers, from a thread of this one, until it ends or is closed."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", deliver: Deliver) -> None:
+        """Begin at once; a subclass has set all that its ``_run`` needs."""
+        self._process = process
+        self._deliver = deliver
+        self._closed = Event()
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def active(self) -> bool:
+        """Whether sound may still come."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """End the process."""
+        self._closed.set()
+        self._process.kill()
+        self._thread.join()
+        end(self._process)
+
+    def _run(self) -> None:
+        raise NotImplementedError
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

@@ -5,7 +5,6 @@ import signal
 import subprocess
 from contextlib import suppress
 from dataclasses import asdict
-from threading import Thread
 from typing import Any
 
 from undertone.audio import child_process
@@ -65,7 +64,7 @@ class IsolatedInput(PortAudioInput):
             self._process.kill()
 
 
-class IsolatedStream:
+class IsolatedStream(child_process.ChildStream):
     """Delivers what the process writes until that ends or is closed."""
 
     def __init__(
@@ -80,27 +79,16 @@ class IsolatedStream:
         self.channels = channels
         self.source: str | None = None
         """The name of what a sound server delivers now, once that has changed."""
-        self._process = process
-        self._deliver = deliver
-        self._closed = False
-        self._thread = Thread(target=self._run, name="microphone", daemon=True)
-        self._thread.start()
-
-    @property
-    def active(self) -> bool:
-        """Whether sound may still come."""
-        return self._thread.is_alive()
+        super().__init__(process, deliver)
 
     def close(self) -> None:
         """End the process: by itself, so that it can release the microphone, or else by force."""
-        self._closed = True
+        self._closed.set()
         assert self._process.stdin
         self._process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_CLOSE_S)
-        self._process.kill()
-        self._thread.join()
-        child_process.end(self._process)
+        super().close()
 
     def _run(self) -> None:
         assert self._process.stdout
@@ -112,7 +100,7 @@ class IsolatedStream:
                 return
             if kind == Kind.SOURCE:
                 self.source = data.decode()
-            elif not self._closed:
+            elif not self._closed.is_set():
                 lost = kind == Kind.SOUND_AFTER_LOSS
                 self._deliver(data, size // (2 * self.channels), lost)
 

@@ -8,7 +8,6 @@ import subprocess
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
-from threading import Event, Thread
 
 from undertone.audio import child_process
 from undertone.audio.address import NetworkAddress
@@ -99,7 +98,7 @@ class NetworkInput:
             self._process.kill()
 
 
-class NetworkStream:
+class NetworkStream(child_process.ChildStream):
     """Delivers what a decoder writes, in real time, until it ends or is closed."""
 
     sample_rate_hz = SAMPLE_RATE_HZ
@@ -115,26 +114,12 @@ class NetworkStream:
         """``first`` is the first chunk."""
         self.form = form
         """Of the stream before it was decoded, when it began."""
-        self._process = process
-        self._deliver = deliver
-        self._closed = Event()
-        self._thread = Thread(target=self._run, args=(first,), name="network", daemon=True)
-        self._thread.start()
+        self._first = first
+        super().__init__(process, deliver)
 
-    @property
-    def active(self) -> bool:
-        """Whether sound may still come."""
-        return self._thread.is_alive()
-
-    def close(self) -> None:
-        """End the decoder."""
-        self._closed.set()
-        self._process.kill()
-        self._thread.join()
-        child_process.end(self._process)
-
-    def _run(self, chunk: bytes) -> None:
+    def _run(self) -> None:
         assert self._process.stdout
+        chunk = self._first
         due_s = -math.inf
         while len(chunk) > 1 and not self._closed.is_set():
             now_s = time.monotonic()

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class Sensors:
             frequency_mhz=self._frequency_mhz(),
             temperature_c=self._temperature_c(),
             throttled=power.now if power else None,
-            load=self._load(),
+            load=round(os.getloadavg()[0], 2),
         )
 
     def machine(self, before: State) -> Machine:
@@ -37,7 +38,7 @@ class Sensors:
             processor=processor(self._root),
             architecture=platform.machine(),
             cores=len(os.sched_getaffinity(0)),
-            memory_bytes=self._memory_bytes(),
+            memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
             system=f"{platform.system()} {platform.release()}",
             python=platform.python_version(),
             governor=", ".join(governors) or None,
@@ -50,8 +51,9 @@ class Sensors:
         khz = self._numbers("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq")
         if mhz := [value / 1000 for value in khz]:
             return max(mhz)
-        listed = [_number(text) for name, text in self._lines("proc/cpuinfo") if name == "cpu MHz"]
-        return max((value for value in listed if value is not None), default=None)
+        listed = "".join(self._texts("proc/cpuinfo"))
+        found = re.findall(r"^cpu MHz\s*: *([\d.]+)$", listed, re.MULTILINE)
+        return max(map(float, found), default=None)
 
     def _temperature_c(self) -> float | None:
         zones = self._numbers("sys/class/thermal/thermal_zone*/temp")
@@ -59,23 +61,6 @@ class Sensors:
             return round(max(degrees), 1)
         output = (self._run(["vcgencmd", "measure_temp"]) or "").strip()
         return _number(output.removeprefix("temp=").removesuffix("'C"))
-
-    def _load(self) -> float | None:
-        for text in self._texts("proc/loadavg"):
-            return _number(text.split()[0])
-        return None
-
-    def _memory_bytes(self) -> int | None:
-        for name, value in self._lines("proc/meminfo"):
-            if name == "MemTotal":
-                return int(value.split()[0]) * 1024
-        return None
-
-    def _lines(self, pattern: str) -> Iterator[tuple[str, str]]:
-        for text in self._texts(pattern):
-            for line in text.splitlines():
-                name, _, value = line.partition(":")
-                yield name.strip(), value.strip()
 
     def _numbers(self, pattern: str) -> list[float]:
         values = map(_number, self._texts(pattern))

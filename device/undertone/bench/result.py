@@ -22,7 +22,7 @@ SCHEMA_VERSION: Final = 3
 
 _LARGEST_FILE_BYTES = 2**24
 PIECE_LENGTH: Final = 2048
-"""Samples of four frames, 0.128 s: the speech gate computes so many frames at once."""
+"""Samples of four frames, 0.128 s: as many as the speech gate computes at once."""
 _PIECE_S = PIECE_LENGTH / SAMPLE_RATE_HZ
 
 Count = Annotated[int, Meta(ge=0)]

@@ -89,7 +89,7 @@ def command(
         results = _progress(results, len(files), "classifying")
     failed: list[FileResult] = []
     show = {"table": _table, "json": _json, "csv": _csv}[form]
-    show(_collecting_failed(_warning(results), failed), loaded.manifest.labels)
+    show(_noting(results, failed), loaded.manifest.labels)
     if failed:
         click.get_current_context().exit(1)
 
@@ -164,18 +164,11 @@ def _progress(results: "Iterator[T]", total: int, what: str) -> "Iterator[T]":
     yield from track(results, what, total, console=Console(stderr=True), transient=True)
 
 
-def _warning(results: "Iterable[FileResult]") -> "Iterator[FileResult]":
-    """``results``; their warnings are printed."""
+def _noting(results: "Iterable[FileResult]", failed: "list[FileResult]") -> "Iterator[FileResult]":
+    """``results``; prints their warnings, and adds those with an error to ``failed``."""
     for result in results:
         if result.warning:
             notice(result.warning)
-        yield result
-
-
-def _collecting_failed(
-    results: "Iterable[FileResult]", failed: "list[FileResult]"
-) -> "Iterator[FileResult]":
-    for result in results:
         if result.error is not None:
             failed.append(result)
         yield result

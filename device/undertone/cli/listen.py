@@ -99,10 +99,7 @@ def command(
     in_real_time = console.is_terminal if realtime is None else realtime
     sleep = time.sleep if in_real_time else None
     live = _live_sources(source, microphone, channel, gain_db)
-    if len(live) > 1:
-        chosen = _open_several(live, began)
-    else:
-        chosen = _open(source[0] if source else None, live, sleep, began)
+    chosen = _open(source[0] if source else None, live, sleep, began)
     pipelines = {
         name: Pipeline(classifier, threshold=threshold, learns=True) for name in chosen.names
     }
@@ -191,24 +188,23 @@ def _one_each(option: str, values: Sequence[_Value], count: int) -> Sequence[_Va
     return values
 
 
-def _open_several(live: list["LiveSource"], began: datetime | None) -> "Source":
-    from undertone import sources
-
-    if began:
-        raise click.UsageError("--began needs a recording, and these sources are live.")
-    return sources.open_several(live)
-
-
 def _open(
     source: str | None,
     live: list["LiveSource"],
     sleep: Callable[[float], None] | None,
     began: datetime | None,
 ) -> "Source":
-    """What ``--source`` names; the packaged sample if it names nothing and no microphone opens."""
+    """What ``--source`` names; the packaged sample if it names nothing and no microphone opens.
+
+    source: the only one, or the first of several.
+    """
     from undertone import sources
     from undertone.audio.address import NetworkAddress
 
+    if len(live) > 1:
+        if began:
+            raise click.UsageError("--began needs a recording, and these sources are live.")
+        return sources.open_several(live)
     if source == "-":
         if sys.stdin is None:
             raise AudioSourceError(

@@ -1,6 +1,6 @@
 """Checks this machine and its settings, and reports how to fix what is wrong.
 
-Each check is a function of what it looks at and returns a Finding, or None where it does not
+Each check is a function of what it looks at and returns a Finding, or None if it does not
 apply to this machine.
 """
 

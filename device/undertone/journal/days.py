@@ -16,7 +16,7 @@ from undertone.journal.summary import Summary
 from undertone.support.regular_file import open_regular
 
 _READ_DAYS = 2
-"""The files of so many newest days are read for their segments; of the others, stored totals do."""
+"""How many of the newest days are read for their segments; stored totals do for the others."""
 
 
 @dataclass(frozen=True, slots=True)

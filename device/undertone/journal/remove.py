@@ -1,4 +1,4 @@
-"""Taking a day out of a journal."""
+"""Deletes a day from a journal."""
 
 from datetime import date
 from pathlib import Path
@@ -12,8 +12,8 @@ from undertone.journal.lock import locked
 def remove_day(folder: Path, day: date) -> int:
     """Delete the files of ``day``, a day at the place of recording; return how many there were.
 
-    Raises JournalError where there is no such day, where the journal is being written, or
-    where the disk refuses.
+    Raises JournalError if there is no such day, if the journal is being written, or if the disk
+    refuses.
     """
     try:
         files = [file for file in journal_files(folder) if file.day == day]

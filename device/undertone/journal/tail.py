@@ -29,10 +29,10 @@ from undertone.journal.format import parse_line
 from undertone.support.regular_file import open_regular
 
 _LOOK_AT_ALL_S = 60.0
-"""So often every file is looked at, for a line at the end of a day that was finished long ago."""
+"""How often every file is checked, for a line added to a day that was finished long ago."""
 
 _BATCH = 500
-"""Lines in the memory at a time."""
+"""Lines in memory at a time."""
 
 _START = b'"event": "start"'
 

@@ -1,4 +1,4 @@
-"""From lines of the journal, and from time that passes, to alerts."""
+"""From events of the journal, and from the time that passes, to alerts."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime

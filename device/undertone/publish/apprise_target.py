@@ -1,4 +1,4 @@
-"""Alerts to what Apprise reaches, by a child process: its services would take 20 MB for good."""
+"""Sends alerts with Apprise, in a child process: its services would keep 20 MB of memory."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ known = to.add(asked["url"])
 sent = known and ("body" not in asked or to.notify(title=asked["title"], body=asked["body"]))
 sys.exit(0 if sent else 4 if known else 3)
 """
-"""Gets the address by its standard input: a command line is there for all to read."""
+"""Gets the address on its standard input: every user can read a command line."""
 
 _REFUSED, _UNKNOWN = 4, 3
 

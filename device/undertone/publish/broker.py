@@ -75,7 +75,7 @@ class Connection:
     ) -> None:
         """Connect, and say that what is below ``topic`` is online.
 
-        Raises DisconnectedError where that fails.
+        Raises DisconnectedError if that fails.
         """
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion

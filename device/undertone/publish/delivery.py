@@ -71,7 +71,7 @@ class AlertPublisher:
         local_time: Callable[[], datetime] = lambda: datetime.now().astimezone(),
         trusted: Callable[[], bool] = clock_is_trusted,
     ) -> None:
-        """Raises PublishError where the stored cursor can't be read, JournalError for the journal.
+        """Raises PublishError if the stored cursor can't be read, JournalError for the journal.
 
         Without a stored cursor only what is written from now on raises alerts.  ``local_time`` is
         what this machine's clock says, and ``trusted`` whether that is right.
@@ -100,7 +100,7 @@ class AlertPublisher:
             self._save()
 
     def run(self, stop: Event) -> None:
-        """Work until ``stop`` is set; raises JournalError where the journal can't be read."""
+        """Work until ``stop`` is set; raises JournalError if the journal can't be read."""
         while not stop.is_set():
             if not self.step(stop.is_set):
                 stop.wait(_POLL_S)
@@ -121,7 +121,7 @@ class AlertPublisher:
         return is_new
 
     def _take(self) -> list[Alert] | None:
-        """The alerts that the next new lines raise; None where there is no new line."""
+        """The alerts that the next new lines raise; None if there is no new line."""
         entries = self._tail.read(_BATCH)
         raised: list[Alert] = []
         for entry in entries:

@@ -43,7 +43,7 @@ class MqttPublisher:
     """
 
     def __init__(self, broker: Broker, topic: str, journal: Path, store: Store[MqttState]) -> None:
-        """Raises PublishError where the stored cursor can't be read, JournalError for the journal.
+        """Raises PublishError if the stored cursor can't be read, JournalError for the journal.
 
         Without a stored cursor only what is written from now on is published.
         """
@@ -63,7 +63,7 @@ class MqttPublisher:
     def run(self, stop: Flag, clock: Callable[[], float] = time.monotonic) -> None:
         """Publish until ``stop`` is set; a broker that is absent is tried again and again.
 
-        Raises JournalError where the journal can't be read.
+        Raises JournalError if the journal can't be read.
         """
         delay_s = _FIRST_DELAY_S
         while not stop.is_set():

@@ -40,7 +40,7 @@ class Store(Generic[_State]):
             reason = (isinstance(error, OSError) and error.strerror) or "it is damaged"
             raise PublishError(
                 f"Can't read {self.path}, which says what has been published: {reason}. "
-                "Delete it to begin anew, with what is written from then on."
+                "Delete it to start again with what is written from then on."
             ) from error
 
     def save(self, state: _State) -> None:

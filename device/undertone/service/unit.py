@@ -57,7 +57,7 @@ def default_source(arguments: tuple[str, ...]) -> tuple[str, ...]:
 def publish_text(executable: Path) -> str:
     """The unit file of ``undertone publish`` beside the listener's, whose journal it follows.
 
-    Raises ValueError where the path has a control character.
+    Raises ValueError if the path has a control character.
     """
     return _PUBLISH_TEMPLATE.format(
         command=" ".join(map(_quoted, (str(executable), "publish"))),

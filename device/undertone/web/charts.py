@@ -188,7 +188,7 @@ def by_hour(hours: Mapping[int, Counts]) -> alt.Chart:
 def activation(series: Mapping[str, Mapping[str, float | None]], title: str | None) -> alt.Chart:
     """The mean activation over time: a line for each of ``series``, the first in colour.
 
-    All series have the same names, in order; a line is interrupted where there is no value.
+    All series have the same names, in order; a line has a gap where there is no value.
     """
     names = [short_name(name) for name in next(iter(series.values()))]
     colours = [ACTIVATION_COLOUR, *["#8A8A8A"] * (len(series) - 1)]

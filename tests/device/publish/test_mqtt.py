@@ -374,7 +374,7 @@ def test_a_damaged_cursor_and_a_second_program_are_refused(
     tmp_path: Path, journal: Journal, publisher: Any
 ) -> None:
     (tmp_path / "mqtt.json").write_text('{"version": 1}')
-    with pytest.raises(PublishError, match="Delete it to begin anew"):
+    with pytest.raises(PublishError, match="Delete it to start again"):
         publisher("mqtt://localhost")
     with (
         locked(tmp_path / "state"),
