@@ -113,9 +113,9 @@ def install_steps(service: unit.Unit, *, with_user: bool) -> list[Step]:
     with_user: create its user first, a fixed one, so that the journal has an owner and a group
         to which others can be added.
     """
-    home = f"/var/lib/{service.state_folder}"
+    home = f"/var/lib/{unit.NAME}"
     options = ("--system", "--user-group", "--no-create-home", "--home-dir", home)
-    user = ("useradd", *options, "--shell", "/usr/sbin/nologin", service.user)
+    user = ("useradd", *options, "--shell", "/usr/sbin/nologin", unit.NAME)
     return [
         *([Step(user)] if with_user else []),
         *_start_steps(UNIT_PATH, unit.text(service)),

@@ -27,9 +27,6 @@ class Unit:
 
     executable: Path
     arguments: tuple[str, ...] = ()
-    user: str = NAME
-    state_folder: str = NAME
-    """Below ``/var/lib``; systemd makes it and gives it to ``user``."""
     network: bool = False
 
 
@@ -41,8 +38,6 @@ def text(unit: Unit) -> str:
         ordering=_ONLINE if unit.network else "After=sound.target",
         network=_NETWORK if unit.network else _NO_NETWORK,
         command=" ".join(map(_quoted, words)),
-        user=unit.user,
-        state=unit.state_folder,
         name=NAME,
         hardened=_HARDENED,
     )
@@ -143,12 +138,12 @@ TimeoutStopSec=10
 StandardOutput=null
 StandardError=journal
 
-User={user}
+User={name}
 SupplementaryGroups=audio
 UMask=0027
-StateDirectory={state}
+StateDirectory={name}
 StateDirectoryMode=0750
-Environment=UNDERTONE_STATE=/var/lib/{state}
+Environment=UNDERTONE_STATE=/var/lib/{name}
 # The settings are read from /etc/{name}/config.toml, if it exists.
 Environment=XDG_CONFIG_HOME=/etc
 

@@ -100,11 +100,11 @@ def test_systemd_finds_the_unit_hardened(name, more, request):
 
 
 def test_the_unit_names_what_it_was_given():
-    text = unit.text(unit.Unit(Path("/opt/u/bin/undertone"), ("--channel", "0"), "me", "heard"))
+    text = unit.text(unit.Unit(Path("/opt/u/bin/undertone"), ("--channel", "0")))
     lines = text.splitlines()
     assert "ExecStart=/opt/u/bin/undertone listen --source mic --channel 0" in lines
-    assert {"User=me", "StateDirectory=heard"} <= set(lines)
-    assert "Environment=UNDERTONE_STATE=/var/lib/heard" in lines
+    assert {"User=undertone", "StateDirectory=undertone"} <= set(lines)
+    assert "Environment=UNDERTONE_STATE=/var/lib/undertone" in lines
 
 
 def test_the_publisher_has_the_network_another_user_and_only_the_group_of_the_journal():
