@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 import msgspec
 
 from undertone import __version__
-from undertone.events import SegmentEnded
-from undertone.journal.lock import is_locked
 from undertone.web.app_state import AppState
 
 
@@ -30,18 +28,17 @@ class Health(msgspec.Struct, frozen=True):
 def check_health(state: AppState) -> Health:
     """The state now; raises JournalError if the journal exists and can't be read."""
     folder = state.settings.journal
-    listener_up = is_locked(folder)
-    with state.polling:
-        events = state.follower.poll()
+    recent = state.recent()
     disk = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    newest = next((each for each in reversed(events) if isinstance(each, SegmentEnded)), None)
-    age_s = (datetime.now(UTC) - newest.time).total_seconds() if newest else None
+    age_s = None
+    if recent.segments:
+        age_s = (datetime.now(UTC) - recent.segments[-1].time).total_seconds()
     manifest = state.models.default.bundle.manifest
     return Health(
         __version__,
         manifest.name,
         manifest.model_sha256,
-        listener_up,
+        recent.is_up,
         age_s and round(max(0.0, age_s), 3),
         shutil.disk_usage(disk).free,
     )

@@ -18,7 +18,7 @@ from undertone import cli
 from undertone.audio.realtime import Recording
 from undertone.events import Gap, SegmentEnded, Started, Stopped, Verdict, moment
 from undertone.journal import JournalReader, JournalWriter, parse_line, summary_cache, to_line
-from undertone.journal.follow import Follower
+from undertone.journal.days import Days, together
 from undertone.journal.format import placed
 from undertone.journal.writer import SUMMARY_THREAD
 from undertone.samples import clips, demonstration
@@ -272,7 +272,8 @@ def test_the_last_ones_are_those_of_one_kind(tmp_path):
     assert [record.kind for record in recorded] == ["start", "segment", "stop"] * 2
 
 
-def test_following_a_journal_follows_live_events(tmp_path):
-    follower = Follower(tmp_path, 100)
+def test_the_days_of_the_page_are_those_of_live_events(tmp_path):
+    days = Days(tmp_path, 100)
     written(tmp_path)
-    assert [record.kind for record in follower.poll()] == ["start", "segment", "gap"] * 4
+    total = together(days.read(date.min).values())
+    assert (total.heard.segments, total.heard.gaps, len(days.newest())) == (4, 4, 4)

@@ -1,13 +1,11 @@
 """The page Live: the current emotion, from this server's listener or the journal of another."""
 
-from collections.abc import Iterable
-
 import streamlit as st
 
 from undertone.errors import UndertoneError
-from undertone.events import Event, SegmentEnded, SourceLost, Started, Stopped, Verdict
+from undertone.events import SegmentEnded, Verdict
 from undertone.web import charts
-from undertone.web.app_state import app_state
+from undertone.web.app_state import LISTENING, LOST, Recent, app_state
 from undertone.web.live_listener import LiveListener
 from undertone.web.theme import detail_of, headline, plain, segment_row, table
 from undertone.web.views.model import chosen
@@ -31,16 +29,16 @@ def _now() -> None:
     listener = state.listener
     _controls(listener)
     if listener.listening:
-        events = list(listener.events)
+        segments = [event for event in listener.events.copy() if isinstance(event, SegmentEnded)]
+        st.caption(f"Listening to {plain(listener.source)}.")
     else:
         try:
-            with state.polling:
-                events = state.follower.poll()
+            recent = state.recent()
         except UndertoneError as error:
             st.error(plain(str(error)))
             return
-    segments = [event for event in events if isinstance(event, SegmentEnded)]
-    st.caption(_state(listener, events))
+        segments = recent.segments
+        st.caption(_others(recent))
     _current(listener, segments)
     if segments:
         last = reversed(segments[-_LAST_SEGMENTS:])
@@ -67,21 +65,20 @@ def _start(sample: bool) -> None:
         st.session_state[_ERROR] = str(error)
 
 
-def _state(listener: LiveListener, events: Iterable[Event]) -> str:
-    if listener.listening:
-        return f"Listening to {plain(listener.source)}."
-    state = "Not listening, and the journal has no recent events."
-    for event in events:
-        match event:
-            case Started():
-                state = f"Another program is listening to {plain(event.source)}."
-            case SourceLost():
-                state = f"Another program is listening, but {plain(event.source)} is lost."
-            case Stopped():
-                state = "Not listening; these are the last segments."
-            case SegmentEnded():
-                state = state if "is listening to" in state else "Another program is listening."
-    return state
+def _others(recent: Recent) -> str:
+    """What another program does, while this server does not listen."""
+    states = {name: recent.state(name)[0] for name in recent.by_source}
+    listening = [plain(name) for name, state in states.items() if state == LISTENING]
+    lost = [plain(name) for name, state in states.items() if state == LOST]
+    if listening:
+        return f"Another program is listening to {', '.join(listening)}."
+    if lost:
+        return f"Another program is listening, but {', '.join(lost)} is lost."
+    if recent.is_up:
+        return "Another program is listening."
+    if recent.segments:
+        return "Not listening; these are the last segments."
+    return "Not listening, and the journal has no recent events."
 
 
 def _current(listener: LiveListener, segments: list[SegmentEnded]) -> None:

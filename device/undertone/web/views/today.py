@@ -1,6 +1,6 @@
 """The page Today: what is heard now and was heard today, and whether the microphones are well."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
 import streamlit as st
@@ -8,11 +8,10 @@ import streamlit as st
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.errors import JournalError
 from undertone.events import SegmentEnded
-from undertone.journal.days import Day, together
-from undertone.journal.lock import is_locked
+from undertone.journal.days import Day
 from undertone.journal.summary import Summary
 from undertone.web import charts
-from undertone.web.app_state import app_state
+from undertone.web.app_state import LAST_DAYS, LISTENING, LOST, STOPPED, Recent, app_state
 from undertone.web.theme import (
     chosen_source,
     detail_of,
@@ -31,12 +30,10 @@ _ABOUT = (
 
 _REFRESH_S = 5.0
 _LAST_HOURS = 6
-_LAST_DAYS = 14
 _ROUNDED_MIN = 10
 _SOURCE = "source on Today"
 _VALUES = {"segments": False, "activation": True}
-_LISTENING, _LOST, _STOPPED = "listening", "lost", "not listening"
-_COLOURS = {_LISTENING: "#06A164", _LOST: "#C74303", _STOPPED: "#8A8A8A"}
+_COLOURS = {LISTENING: "#06A164", LOST: "#C74303", STOPPED: "#8A8A8A"}
 
 
 def show() -> None:
@@ -49,23 +46,17 @@ def show() -> None:
 @st.fragment(run_every=_REFRESH_S)
 def _today() -> None:
     """Draw everything that the journal contains; again and again, as it grows."""
-    state = app_state()
     now = datetime.now()
-    first = now.date() - timedelta(days=_LAST_DAYS - 1)
     try:
-        with state.polling:
-            days = state.days.read(first)
-            is_up = is_locked(state.settings.journal)
-            total = together(days.values())
-            newest = {name: state.days.newest(name) for name in total.by_source.sources}
-            everything = state.days.newest()
+        recent = app_state().recent()
     except JournalError as error:
         st.error(plain(str(error)))
         return
+    total = recent.total
     source = chosen_source(total.by_source.sources, _SOURCE)
-    segments = everything if source is None else newest[source]
-    today = days.get(now.date(), Day())
-    _now(total, source, segments, is_up)
+    segments = recent.segments if source is None else recent.by_source[source]
+    today = recent.days.get(now.date(), Day())
+    _now(recent, source, segments)
     if not total.heard.first:
         st.info("Nothing was heard yet: listen on the page Live, or run `undertone listen`.")
         return
@@ -79,40 +70,27 @@ def _today() -> None:
         _activation(today.of(source), total.of(source))
     left, right = st.columns(2, gap="medium")
     with left:
-        _heat_map(total.of(source), first)
+        _heat_map(total.of(source), now.date())
     with right:
-        _microphones(total, today, is_up, newest)
+        _microphones(recent, today)
 
 
-def _now(total: Day, source: str | None, segments: list[SegmentEnded], is_up: bool) -> None:
+def _now(recent: Recent, source: str | None, segments: list[SegmentEnded]) -> None:
     """Whether it listens, and what was heard last."""
-    states = {
-        name: _state(summary, is_up)
-        for name, summary in total.by_source.sources.items()
-        if source in (None, name)
-    }
-    listening = [name for name, (kind, _) in states.items() if kind == _LISTENING]
-    lost = [name for name, (kind, _) in states.items() if kind == _LOST]
+    names = [name for name in recent.by_source if source in (None, name)]
+    states = {name: recent.state(name) for name in names}
+    listening = [name for name, (kind, _) in states.items() if kind == LISTENING]
+    lost = [name for name, (kind, _) in states.items() if kind == LOST]
     for name in lost:
-        status(_COLOURS[_LOST], f"{source_name(name)} is lost{_since(states[name][1])}")
+        status(_COLOURS[LOST], f"{source_name(name)} is lost{_since(states[name][1])}")
     if listening:
         since = _since(states[listening[0]][1]) if len(listening) == 1 else ""
-        status(
-            _COLOURS[_LISTENING], f"Listening to {', '.join(map(source_name, listening))}{since}"
-        )
+        status(_COLOURS[LISTENING], f"Listening to {', '.join(map(source_name, listening))}{since}")
     elif not lost:
-        status(_COLOURS[_STOPPED], "Listening" if is_up and not states else "Not listening")
+        status(_COLOURS[STOPPED], "Listening" if recent.is_up and not states else "Not listening")
     if segments:
         last = segments[-1]
         headline(last.verdict, f"{detail_of(last)}, {_ago(last.time)}")
-
-
-def _state(summary: Summary, is_up: bool) -> tuple[str, datetime | None]:
-    """Whether a source is listened to, and since when, as far as the journal tells."""
-    kind, since = summary.state or (None, None)
-    if kind == "stop" or not is_up:
-        return _STOPPED, since if kind == "stop" else None
-    return (_LOST if kind == "source-lost" else _LISTENING), since
 
 
 def _since(time: datetime | None) -> str:
@@ -165,17 +143,17 @@ def _activation(today: Summary, total: Summary) -> None:
         name: {f"{hour:02}": means.get(hour) for hour in range(24)}
         for name, means in (
             ("today", today.activation_by_hour),
-            (f"mean of {_LAST_DAYS} days", usual),
+            (f"mean of {LAST_DAYS} days", usual),
         )
     }
     st.altair_chart(charts.activation(series, "hour of the day"), width="stretch")
     st.caption("How excited the voices were: 0 % is quiet, 100 % is excited.")
 
 
-def _heat_map(total: Summary, first: date) -> None:
+def _heat_map(total: Summary, today: date) -> None:
     if not total.segments:
         return
-    st.subheader(f"The last {_LAST_DAYS} days", anchor=False)
+    st.subheader(f"The last {LAST_DAYS} days", anchor=False)
     of_activation = False
     if total.activations:
         options = list(_VALUES)
@@ -188,18 +166,16 @@ def _heat_map(total: Summary, first: date) -> None:
         values = {hour: mean for hour, mean in means.items() if mean is not None}
     else:
         values = {hour: float(sum(counts.values())) for hour, counts in total.hours.items()}
-    days = [first + timedelta(days=number) for number in reversed(range(_LAST_DAYS))]
+    days = [today - timedelta(days=number) for number in range(LAST_DAYS)]
     st.altair_chart(charts.heat_map(values, days, of_activation), width="stretch")
 
 
-def _microphones(
-    total: Day, today: Day, is_up: bool, newest: Mapping[str, list[SegmentEnded]]
-) -> None:
+def _microphones(recent: Recent, today: Day) -> None:
     st.subheader("Microphones", anchor=False)
     rows = []
-    for name, summary in total.by_source.sources.items():
-        kind, since = _state(summary, is_up)
-        last = newest[name][-1] if newest[name] else None
+    for name, segments in recent.by_source.items():
+        kind, since = recent.state(name)
+        last = segments[-1] if segments else None
         rows.append(
             {
                 "microphone": source_name(name),
