@@ -3,7 +3,6 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
@@ -36,6 +35,9 @@ from undertone.recognition.windows import Window, split_windows
 from undertone.samples import demonstration
 
 T = TypeVar("T")
+
+# a journal may still be summarising a closed file at the end
+_folder = partial(tempfile.TemporaryDirectory, ignore_cleanup_errors=True)
 
 _WARM_UP_RUNS = 20
 _UNDISTURBED_PERCENTILE = 10
@@ -117,18 +119,11 @@ def _window(classifier: Classifier, samples: Samples) -> Window:
     return window
 
 
-@contextmanager
-def _journal_folder() -> Iterator[Path]:
-    """A folder for a journal, which may still be summarising a closed file at the end."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
-
-
 def _journal(verdict: Verdict, runs: int) -> Latency:
     """One event at a time, each written to disk, where the journal itself writes many at once."""
     event = SegmentEnded.of(time.time(), 1.5, -30.0, verdict, "benchmark", "0" * 64)
-    with _journal_folder() as folder:
-        writer = JournalWriter(folder)
+    with _folder() as folder:
+        writer = JournalWriter(Path(folder))
 
         def write(event: SegmentEnded) -> None:
             writer.write(event)
@@ -159,8 +154,8 @@ def _path(classifier: Classifier, runs: int) -> _Path:
     rounds = 1 + -(-runs // len(sound))  # the first is the warm-up
     block_ms: list[float] = []
     ends = _SegmentEnds(block_ms)
-    with _journal_folder() as folder:
-        journal = JournalSink(JournalWriter(folder))
+    with _folder() as folder:
+        journal = JournalSink(JournalWriter(Path(folder)))
         pipelines = {"benchmark": Pipeline(classifier)}
         listener = Listener(pipelines, classifier.manifest, [journal, ends], time.time)
         timed = _stopwatch(islice(cycle(sound), rounds * len(sound)), block_ms)

@@ -1,8 +1,8 @@
 """``undertone journal``: show, summarise, plot, export or delete events of the journal."""
 
-import functools
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from undertone.journal.export import FORMATS, write_csv, write_json, write_parqu
 from undertone.journal.format import values_of
 from undertone.journal.plot import in_order, svg
 from undertone.journal.remove import remove_day
+from undertone.support.duration import time_in
 from undertone.support.printable import printable
 
 _DEFAULT_LAST = 20
@@ -31,11 +32,14 @@ def _selected(command: _Command) -> _Command:
 
     @options.journal
     @click.option(
-        "--since", type=options.Moment(), metavar="WHEN", help="From 2h (ago), 7d, or 2026-11-20."
+        "--since",
+        type=options.Parsed("when", time_in),
+        metavar="WHEN",
+        help="From 2h (ago), 7d, or 2026-11-20.",
     )
     @click.option(
         "--until",
-        type=options.Moment(includes_date=True),
+        type=options.Parsed("when", partial(time_in, includes_date=True)),
         metavar="WHEN",
         help="Until then; a date is included.",
     )
@@ -45,7 +49,7 @@ def _selected(command: _Command) -> _Command:
         help="Select the recordings that were listened to, at their own times, instead of live "
         "sound.",
     )
-    @functools.wraps(command)
+    @wraps(command)
     def with_reader(
         *args: Any,
         journal: Path,
@@ -65,17 +69,11 @@ def _selected(command: _Command) -> _Command:
     return with_reader
 
 
-class _Day(click.ParamType[date]):
-    """A date."""
-
-    name = "day"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """Raise BadParameter if ``value`` is not a date."""
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a day; write it as 2026-11-20.", param, ctx)
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a day; write it as 2026-11-20.") from None
 
 
 @click.group(epilog="Example: undertone journal show --since 2h")
@@ -168,7 +166,7 @@ def _export_format(requested: str | None, output: Path | None) -> str:
 
 @command.command(epilog="Example: undertone journal delete 2026-11-20")
 @options.journal
-@click.argument("day", type=_Day())
+@click.argument("day", type=options.Parsed("day", _day))
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def delete(journal: Path, day: date, yes: bool) -> None:
     """Delete all events of DAY permanently, while no program writes to the journal."""

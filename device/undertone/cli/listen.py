@@ -14,6 +14,7 @@ import click
 from undertone.cli import options
 from undertone.cli.output import notice
 from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
+from undertone.support.duration import time_in
 from undertone.support.printable import printable
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ Examples:
 )
 @click.option(
     "--began",
-    type=options.Moment(),
+    type=options.Parsed("when", time_in),
     metavar="WHEN",
     help="When the recording (a file or a pipe) began: 2026-11-20T08:15, or 2h (ago).  "
     "Default: a file ends now.",

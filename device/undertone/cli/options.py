@@ -7,7 +7,6 @@ file's values through click's ``default_map``.  The TOML key of a setting is its
 import functools
 import math
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import click
 
 from undertone import paths
 from undertone.journal import JournalLimits
-from undertone.support.duration import time_in
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -59,71 +57,42 @@ class _ExpandedPath(AnyPath):
             self.fail(f"{value!r} is not a path: {error}", param, ctx)
 
 
-class Moment(click.ParamType[datetime]):
-    """A datetime from an age such as ``2h``, or a date or time (local unless it has an offset)."""
+class Parsed(click.ParamType[Any]):
+    """What a function makes of the text; its ValueError says what is wrong."""
 
-    name = "when"
+    def __init__(self, name: str, parse: Callable[[str], object]) -> None:
+        """``name``: what the help calls the text."""
+        self.name = name
+        self._parse = parse
 
-    def __init__(self, *, includes_date: bool = False) -> None:
-        """``includes_date``: a date without a time is the end of that day."""
-        self._includes_date = includes_date
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Raise BadParameter if ``value`` is not a time."""
-        if isinstance(value, datetime):  # converted already
-            return value
-        try:
-            return time_in(value, includes_date=self._includes_date)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class _Checked(click.ParamType[str]):
-    """Text that a function takes; its ValueError says what is wrong."""
-
-    name = "text"
-
-    def __init__(self, check: Callable[[str], object]) -> None:
-        self._check = check
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Raise BadParameter if the function refuses ``value``."""
         try:
-            self._check(value)
+            return self._parse(value) if isinstance(value, str) else value
         except ValueError as error:
             self.fail(str(error), param, ctx)
-        return str(value)
 
 
-def _check_broker(url: str) -> None:
+def _broker(url: str) -> str:
     from undertone.publish.broker import parse_url
 
     parse_url(url)
+    return url
 
 
-def _check_topic(topic: str) -> None:
+def _topic(topic: str) -> str:
     from undertone.publish.messages import check_topic
 
-    check_topic(topic)
+    return check_topic(topic)
 
 
-class _Source(click.ParamType[str]):
+def _source(text: str) -> str:
     """What is listened to: text, or a NetworkAddress, which as text shows no password."""
+    from undertone.audio.address import NetworkAddress, is_address
 
-    name = "source"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Raise BadParameter, which does not repeat the address, if none can be listened to."""
-        from undertone.audio.address import NetworkAddress, is_address
-
-        if isinstance(value, NetworkAddress) or not is_address(value):
-            return value  # type: ignore[no-any-return]
-        try:
-            return NetworkAddress(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    if isinstance(text, NetworkAddress) or not is_address(text):
+        return text
+    return NetworkAddress(text)
 
 
 class Counts(click.ParamType[tuple[int, ...]]):
@@ -191,7 +160,7 @@ model = _setting(
 )
 sources = _setting(
     "source",
-    type=_Source(),
+    type=Parsed("source", _source),
     metavar="mic|FILE|URL|-",
     help="A microphone, an audio file, the address of a stream (http, https, rtsp, rtsps), or "
     "16-bit PCM on stdin.  Several streams, and mic, can be listened to at once: repeat the "
@@ -328,7 +297,7 @@ web_password_file = _setting(
 )
 mqtt = _setting(
     "mqtt",
-    type=_Checked(_check_broker),
+    type=Parsed("text", _broker),
     metavar="URL",
     help="MQTT broker: mqtt://host or, with TLS, mqtts://host:8883.  [default: none]",
 )
@@ -339,7 +308,7 @@ mqtt_ca_file = _setting(
 )
 mqtt_topic = _setting(
     "mqtt_topic",
-    type=_Checked(_check_topic),
+    type=Parsed("text", _topic),
     help="What every topic begins with.  [default: undertone/ and this machine's name]",
 )
 publish_secrets_file = _setting(

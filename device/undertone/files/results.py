@@ -10,6 +10,10 @@ import msgspec
 from undertone.events import Verdict
 from undertone.files.batch import FileResult
 
+_FIRST = ("path", "label", "verdict", "confidence")
+_LAST = ("error", "reason", "activation")
+"""Columns of the CSV before and after the scores and the number of segments."""
+
 
 def to_line(result: FileResult) -> str:
     """One line of JSON, in ASCII: a path need not be valid Unicode."""
@@ -18,26 +22,16 @@ def to_line(result: FileResult) -> str:
 
 def write_csv(results: Iterable[FileResult], labels: Sequence[str], output: TextIO) -> None:
     """Write one row per file, with a column for the score of each label."""
-    first, last = ("path", "label", "verdict", "confidence"), ("segments", "error", "reason")
     writer = csv.writer(output)
-    writer.writerow([*first, *labels, *last, "activation"])
+    writer.writerow([*_FIRST, *labels, "segments", *_LAST])
     writer.writerows(_row(result, labels) for result in results)
 
 
 def _row(result: FileResult, labels: Sequence[str]) -> list[Any]:
     values = _values(result)
     scores = values.get("scores", {})
-    return [
-        values["path"],
-        values.get("label"),
-        values.get("verdict"),
-        values.get("confidence"),
-        *(scores.get(label) for label in labels),
-        len(values.get("segments", [])),
-        values.get("error"),
-        values.get("reason"),
-        values.get("activation"),
-    ]
+    segments = len(values.get("segments", []))
+    return [*map(values.get, _FIRST), *map(scores.get, labels), segments, *map(values.get, _LAST)]
 
 
 def _values(result: FileResult) -> dict[str, Any]:
