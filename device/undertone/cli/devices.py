@@ -11,13 +11,13 @@ import click
 from undertone.cli import options
 from undertone.cli.output import print_table
 from undertone.errors import NoMicrophoneError
+from undertone.events import SourceBack, SourceLost
 from undertone.support.printable import printable
 
 if TYPE_CHECKING:
     from undertone.audio.level import Level
     from undertone.audio.microphone import Microphone
     from undertone.audio.portaudio import InputDevice
-    from undertone.events import SourceBack, SourceLost
 
 _QUIETEST_DBFS = -60.0  # left end of the meter's bar
 _BAR_WIDTH = 40
@@ -93,8 +93,6 @@ def _show_meter(microphone: "Microphone", seconds: float | None) -> None:
 
 
 def _line(item: "Level | SourceLost | SourceBack") -> str:
-    from undertone.events import SourceBack, SourceLost
-
     match item:
         case SourceLost():
             return printable(f"{item.source} was lost ({item.reason}): waiting for it")

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -16,14 +15,20 @@ from undertone.cli import options
 from undertone.cli.output import notice
 from undertone.cli.settings import load_alerts
 from undertone.errors import ConfigError, RuntimeMissingError
+from undertone.publish.alerts import example
+from undertone.publish.apprise_target import AppriseTarget
+from undertone.publish.broker import Broker, parse_url
+from undertone.publish.delivery import AlertPublisher, DeliveryState, Target
+from undertone.publish.messages import slug
+from undertone.publish.mqtt import MqttPublisher, MqttState
+from undertone.publish.preview import mqtt_messages
+from undertone.publish.rules import AnyRule, parse_rules
+from undertone.publish.run import Work, run_until_signal
+from undertone.publish.secrets import Secrets, read_secrets
+from undertone.publish.store import Store, locked
+from undertone.publish.webhook import Webhook
 from undertone.support.installation import add_extra
 from undertone.support.printable import printable
-
-if TYPE_CHECKING:
-    from undertone.publish.broker import Broker
-    from undertone.publish.delivery import Target
-    from undertone.publish.rules import AnyRule
-    from undertone.publish.secrets import Secrets
 
 
 @click.command(
@@ -63,8 +68,6 @@ def command(
     Runs beside `undertone listen`.  The first time, it begins with what is written from then on;
     later it goes on where it ended.  Home Assistant finds the microphones by itself.
     """
-    from undertone.publish.secrets import read_secrets
-
     secrets = read_secrets(os.environ, publish_secrets_file)
     rules, targets = _alerts(secrets)
     broker = _broker(mqtt, mqtt_ca_file, secrets)
@@ -73,7 +76,7 @@ def command(
             "There is nothing to publish to: name a broker with --mqtt mqtt://host, or write "
             "alerts into the settings file (undertone publish --help shows one)."
         )
-    topic = mqtt_topic or _default_topic()
+    topic = mqtt_topic or f"undertone/{slug(socket.gethostname())}"
     if test:
         if broker:
             _print_messages(broker, topic, journal)
@@ -84,16 +87,11 @@ def command(
 
 def _run(
     journal: Path,
-    broker: "Broker | None",
+    broker: Broker | None,
     topic: str,
-    rules: "list[AnyRule]",
-    targets: "list[Target]",
+    rules: list[AnyRule],
+    targets: list[Target],
 ) -> None:
-    from undertone.publish.delivery import AlertPublisher, DeliveryState
-    from undertone.publish.mqtt import MqttPublisher, MqttState
-    from undertone.publish.run import Work, run_until_signal
-    from undertone.publish.store import Store, locked
-
     folder = paths.state_dir() / "publish"
     with ExitStack() as held:
         held.enter_context(locked(folder))
@@ -109,18 +107,14 @@ def _run(
         run_until_signal(work)
 
 
-def _print_messages(broker: "Broker", topic: str, journal: Path) -> None:
-    from undertone.publish.preview import mqtt_messages
-
+def _print_messages(broker: Broker, topic: str, journal: Path) -> None:
     click.echo(f"To {broker}, QoS 1, now and for the newest segment:")
     for message in mqtt_messages(topic, journal, _now()):
         click.echo(f"\n{printable(message.topic)}{'  (retained)' if message.retained else ''}")
         click.echo(printable(message.payload))
 
 
-def _print_alerts(rules: "list[AnyRule]", targets: "list[Target]") -> None:
-    from undertone.publish.alerts import example
-
+def _print_alerts(rules: list[AnyRule], targets: list[Target]) -> None:
     for rule in rules:
         for target in targets:
             click.echo(f"\nAlert {rule.name}, as it would be sent now:")
@@ -132,12 +126,8 @@ def _now() -> datetime:
     return datetime.now().astimezone()
 
 
-def _alerts(secrets: "Secrets") -> "tuple[list[AnyRule], list[Target]]":
+def _alerts(secrets: Secrets) -> tuple[list[AnyRule], list[Target]]:
     """The rules, and where their alerts go; ConfigError for one without the other."""
-    from undertone.publish.apprise_target import AppriseTarget
-    from undertone.publish.rules import parse_rules
-    from undertone.publish.webhook import Webhook
-
     path = paths.config_path()
     rules = parse_rules(load_alerts(path), path)
     targets: list[Target] = []
@@ -157,9 +147,7 @@ def _alerts(secrets: "Secrets") -> "tuple[list[AnyRule], list[Target]]":
     return rules, targets
 
 
-def _broker(url: str | None, ca_file: Path | None, secrets: "Secrets") -> "Broker | None":
-    from undertone.publish.broker import parse_url
-
+def _broker(url: str | None, ca_file: Path | None, secrets: Secrets) -> Broker | None:
     if url is None:
         return None
     if find_spec("paho") is None:
@@ -168,9 +156,3 @@ def _broker(url: str | None, ca_file: Path | None, secrets: "Secrets") -> "Broke
         )
     user, password = secrets.mqtt_user, secrets.mqtt_password
     return replace(parse_url(url), ca_file=ca_file, user=user, password=password)
-
-
-def _default_topic() -> str:
-    from undertone.publish.messages import slug
-
-    return f"undertone/{slug(socket.gethostname())}"
