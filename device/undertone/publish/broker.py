@@ -58,9 +58,11 @@ def parse_url(url: str) -> Broker:
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError(f"{url!r} has more than a host and a port; use mqtt_topic for the topic")
     try:
-        port = parts.port or _PORTS[parts.scheme]
+        port = _PORTS[parts.scheme] if parts.port is None else parts.port
     except ValueError:
-        raise ValueError(f"{url!r} has no port from 1 to 65535") from None
+        port = 0
+    if port == 0:
+        raise ValueError(f"{url!r} has no port from 1 to 65535")
     return Broker(parts.hostname, port, tls=parts.scheme == "mqtts")
 
 

@@ -392,6 +392,7 @@ def test_a_damaged_cursor_and_a_second_program_are_refused(
         ("mqtt://", "write mqtt://host"),
         ("mqtt://pi:secret@broker", "can't contain a user or a password"),
         ("mqtt://broker:70000", "no port from 1 to 65535"),
+        ("mqtt://broker:0", "no port from 1 to 65535"),
         ("mqtt://broker/topic", "use mqtt_topic"),
     ],
 )
