@@ -9,6 +9,7 @@ from undertone.events import Event, SegmentEnded
 from undertone.publish.messages import to_json
 from undertone.publish.rules import AnyRule, EmotionRule, MicrophoneLostRule, NothingHeardRule
 from undertone.publish.sources import LOST, Sources
+from undertone.support.duration import duration_s
 
 
 class DeliveryError(Exception):
@@ -97,7 +98,7 @@ class Alerts:
         silent_s = steady_s - self._silent_since_s
         for rule in self._rules:
             if isinstance(rule, NothingHeardRule):
-                silent = silent_s >= rule.after_s
+                silent = silent_s >= duration_s(rule.after)
                 yield from self._what_holds(
                     rule, {"": f"nothing heard for {rule.after}"} if silent else {}, now
                 )
@@ -136,7 +137,9 @@ class Alerts:
         now = segment.time
         now_s = now.timestamp()
         # what lies ahead was written before the clock was set back
-        recent = [time_s for time_s in state.times_s if 0 <= now_s - time_s <= rule.within_s]
+        recent = [
+            time_s for time_s in state.times_s if 0 <= now_s - time_s <= duration_s(rule.within)
+        ]
         state.times_s = [*recent, now_s][-rule.times :]
         if len(state.times_s) == rule.times and self._may_alert(rule, now):
             state.times_s = []
@@ -146,7 +149,7 @@ class Alerts:
 
     def _may_alert(self, rule: AnyRule, now: datetime) -> bool:
         alerted_s = self.state.rules[rule.name].alerted_s
-        if alerted_s is not None and 0 <= now.timestamp() - alerted_s < rule.cooldown_s:
+        if alerted_s is not None and 0 <= now.timestamp() - alerted_s < duration_s(rule.cooldown):
             return False
         return not rule.is_quiet(now)
 

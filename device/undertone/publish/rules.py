@@ -34,11 +34,6 @@ class Rule(Strict, frozen=True, kw_only=True):
         _seconds("cooldown", self.cooldown)
         _hours(self.quiet)
 
-    @property
-    def cooldown_s(self) -> float:
-        """``cooldown`` in seconds."""
-        return duration_s(self.cooldown)
-
     def is_quiet(self, moment: datetime) -> bool:
         """Whether ``moment``, in local time, is within the quiet hours."""
         if not self.quiet:
@@ -67,11 +62,6 @@ class EmotionRule(Rule, frozen=True, kw_only=True, tag_field="when", tag="emotio
             raise ValueError("confidence must be from 0 to 1")
         _seconds("within", self.within)
 
-    @property
-    def within_s(self) -> float:
-        """``within`` in seconds."""
-        return duration_s(self.within)
-
 
 class NothingHeardRule(Rule, frozen=True, kw_only=True, tag_field="when", tag="nothing heard"):
     """There was no segment of speech for as long as ``after``."""
@@ -81,11 +71,6 @@ class NothingHeardRule(Rule, frozen=True, kw_only=True, tag_field="when", tag="n
     def __post_init__(self) -> None:
         super().__post_init__()
         _seconds("after", self.after)
-
-    @property
-    def after_s(self) -> float:
-        """``after`` in seconds."""
-        return duration_s(self.after)
 
 
 class MicrophoneLostRule(Rule, frozen=True, kw_only=True, tag_field="when", tag="microphone lost"):
