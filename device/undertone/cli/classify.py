@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -73,6 +73,7 @@ def command(
     """
     from undertone.audio.files import find_audio_files
     from undertone.files.batch import ClassifierConfig, classify_files
+    from undertone.files.results import to_line, write_csv
     from undertone.recognition import bundle
 
     loaded = bundle.load(model)
@@ -88,8 +89,14 @@ def command(
     if len(files) > 1 and (form == "table" or not sys.stdout.isatty()):
         results = _progress(results, len(files), "classifying")
     failed: list[FileResult] = []
-    show = {"table": _table, "json": _json, "csv": _csv}[form]
-    show(_noting(results, failed), loaded.manifest.labels)
+    noted = _noting(results, failed)
+    if form == "table":
+        _print_table(noted)
+    elif form == "csv":
+        write_csv(noted, loaded.manifest.labels, sys.stdout)
+    else:
+        for result in noted:
+            click.echo(to_line(result))
     if failed:
         click.get_current_context().exit(1)
 
@@ -174,20 +181,7 @@ def _noting(results: "Iterable[FileResult]", failed: "list[FileResult]") -> "Ite
         yield result
 
 
-def _json(results: "Iterable[FileResult]", labels: Sequence[str]) -> None:
-    from undertone.files.results import to_line
-
-    for result in results:
-        click.echo(to_line(result))
-
-
-def _csv(results: "Iterable[FileResult]", labels: Sequence[str]) -> None:
-    from undertone.files.results import write_csv
-
-    write_csv(results, labels, sys.stdout)
-
-
-def _table(results: "Iterable[FileResult]", labels: Sequence[str]) -> None:
+def _print_table(results: "Iterable[FileResult]") -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
