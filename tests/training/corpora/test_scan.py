@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from undertone.audio.files import AUDIO_SUFFIXES, read_blocks
 from undertone.emotions import EMOTIONS
 from undertone.errors import AudioSourceError
-from undertone_training.corpora import CORPORA, AudioRef, Clip, scan, table, write_csv
+from undertone_training.corpora import CORPORA, AudioRef, Clip, scan, table
 from undertone_training.corpora.clip import UnusableNameError
 from undertone_training.errors import CorpusError
 
@@ -427,7 +427,7 @@ def test_the_table_has_a_row_for_each_clip(tmp_path):
     assert list(frame["clip_id"]) == [clip.clip_id for clip in clips]
     assert list(frame["emotion"]) == ["surprised", "happy"]
     assert table([]).columns.equals(frame.columns)
-    write_csv(clips, tmp_path / "clips.csv")
+    table(clips).to_csv(tmp_path / "clips.csv", index=False)
     lines = (tmp_path / "clips.csv").read_text().splitlines()
     assert lines[0].startswith("corpus,clip_id,speaker,sex,emotion,channel,intensity,statement")
     assert lines[2].startswith("emodb,03a01Fa,03,male,happy,speech,,a01,1,")

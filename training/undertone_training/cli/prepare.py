@@ -27,7 +27,7 @@ Examples:
 @common.jobs
 @common.scheduler
 @click.option("--corpus", "corpora", multiple=True, help="Only this corpus; may be repeated.")
-@click.option("--csv", "table", type=click.Path(path_type=Path), help="Write a table of the clips.")
+@click.option("--csv", type=click.Path(path_type=Path), help="Write a table of the clips.")
 @click.option("--dry-run", is_flag=True, help="Only print what was found.")
 def command(
     data: Path,
@@ -36,12 +36,12 @@ def command(
     jobs: int | None,
     scheduler: str | None,
     corpora: tuple[str, ...],
-    table: Path | None,
+    csv: Path | None,
     dry_run: bool,
 ) -> None:
     """Find the clips of every corpus, cut out the speech, compute its MFCCs and keep them."""
     from undertone_training import recipe as recipes
-    from undertone_training.corpora import scan, write_csv
+    from undertone_training.corpora import scan, table
     from undertone_training.corpora.noise import for_training
 
     recipe = recipes.load(recipe_name)
@@ -56,12 +56,12 @@ def command(
         )
     for complaint in found.complaints():
         click.echo(f"left out: {complaint}", err=True)
-    if table:
+    if csv:
         try:
-            write_csv(found.clips, table)
+            table(found.clips).to_csv(csv, index=False)
         except OSError as error:
             raise CorpusError(
-                f"{table} can't be written ({error.strerror}): name another file with --csv."
+                f"{csv} can't be written ({error.strerror}): name another file with --csv."
             ) from error
     if dry_run:
         return

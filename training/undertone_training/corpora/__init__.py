@@ -2,6 +2,6 @@
 
 from undertone_training.corpora.clip import AudioRef, Clip
 from undertone_training.corpora.scan import CORPORA, Problem, Scan, scan
-from undertone_training.corpora.table import table, write_csv
+from undertone_training.corpora.table import table
 
-__all__ = ["CORPORA", "AudioRef", "Clip", "Problem", "Scan", "scan", "table", "write_csv"]
+__all__ = ["CORPORA", "AudioRef", "Clip", "Problem", "Scan", "scan", "table"]

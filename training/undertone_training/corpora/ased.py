@@ -15,10 +15,7 @@ _MISPRINTED = frozenset({"09", "15", "21", "23", "25"})
 _EMOTIONS = {"n1": "neutral", "f2": "fearful", "h3": "happy", "s4": "sad", "a5": "angry"}
 
 
-def _parse(source: AudioRef) -> Clip | None:
-    match = _NAME.fullmatch(source.name.stem)
-    if not match:
-        return None
+def _clip(source: AudioRef, match: re.Match[str]) -> Clip:
     code, sentence, repetition, sex, speaker = match.groups()
     code = code.lower()  # one published name begins with a capital: S4-04-02-01-29.wav
     if int(speaker) not in _SPEAKERS:
@@ -36,4 +33,4 @@ def _parse(source: AudioRef) -> Clip | None:
     )
 
 
-CORPUS = Corpus("ased", _parse)
+CORPUS = Corpus("ased", _NAME, _clip)

@@ -25,13 +25,10 @@ _EMOTIONS = {
 }
 
 
-def _parse(source: AudioRef) -> Clip | None:
-    number, emotion, speaker = (
-        source.name.stem,
-        source.name.parent.name,
-        source.name.parent.parent.name,
-    )
-    if speaker not in _SEXES or not _NAME.fullmatch(number):
+def _clip(source: AudioRef, match: re.Match[str]) -> Clip | None:
+    number, emotion = match[0], source.name.parent.name
+    speaker = source.name.parent.parent.name
+    if speaker not in _SEXES:
         return None
     return Clip(
         source=source,
@@ -44,4 +41,4 @@ def _parse(source: AudioRef) -> Clip | None:
     )
 
 
-CORPUS = Corpus("casia", _parse)
+CORPUS = Corpus("casia", _NAME, _clip)

@@ -1,6 +1,7 @@
 """A recording of a corpus, and what its name says about it."""
 
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -134,14 +135,21 @@ def known(table: Mapping[str, T], code: str, unknown: str) -> T:
 class Corpus:
     """How the recordings of one corpus are recognised.
 
-    parse: from a file to its clip; None for a name that is not of this corpus. Raises
-        UnusableNameError for one that is, but has an impossible or unwanted code.
+    pattern: of the names of its files, without their endings.
+    clip: from a file and the match of its name to its clip; None if it is not of this corpus.
+        Raises UnusableNameError for a name that is, but has an impossible or unwanted code.
     companions: names of the other files that the corpus is published with.
     licence: what weights that learnt from it are under; None if its terms state no licence, or
         allow no derived works, so that such weights may not be passed on.
     """
 
     name: str
-    parse: Callable[[AudioRef], Clip | None]
+    pattern: re.Pattern[str]
+    clip: Callable[[AudioRef, re.Match[str]], Clip | None]
     companions: frozenset[str] = frozenset()
     licence: str | None = None
+
+    def parse(self, source: AudioRef) -> Clip | None:
+        """The clip with this file's name; None for another corpus, or raises UnusableNameError."""
+        match = self.pattern.fullmatch(source.name.stem)
+        return self.clip(source, match) if match else None

@@ -40,10 +40,7 @@ _INTENSITIES: dict[str, Intensity | None] = {
 }
 
 
-def _parse(source: AudioRef) -> Clip | None:
-    match = _NAME.fullmatch(source.name.stem)
-    if not match:
-        return None
+def _clip(source: AudioRef, match: re.Match[str]) -> Clip:
     actor, sentence, emotion, intensity = match.groups()
     if int(actor) not in _ACTORS:
         raise UnusableNameError(f"CREMA-D has no actor {actor}")
@@ -61,7 +58,8 @@ def _parse(source: AudioRef) -> Clip | None:
 
 CORPUS = Corpus(
     "cremad",
-    _parse,
+    _NAME,
+    _clip,
     frozenset({"VideoDemographics.csv", "SentenceFilenames.csv"}),
     "ODbL 1.0",
 )

@@ -32,10 +32,7 @@ _EMOTIONS = {
 }
 
 
-def _parse(source: AudioRef) -> Clip | None:
-    match = _NAME.fullmatch(source.name.stem)
-    if not match:
-        return None
+def _clip(source: AudioRef, match: re.Match[str]) -> Clip:
     speaker, sentence, emotion, version = match.groups()
     sex = known(_SEXES, speaker, "EMO-DB has no speaker")
     if emotion == "L":  # Langeweile
@@ -52,4 +49,4 @@ def _parse(source: AudioRef) -> Clip | None:
     )
 
 
-CORPUS = Corpus("emodb", _parse)
+CORPUS = Corpus("emodb", _NAME, _clip)

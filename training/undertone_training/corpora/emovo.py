@@ -20,10 +20,7 @@ _EMOTIONS = {
 }
 
 
-def _parse(source: AudioRef) -> Clip | None:
-    match = _NAME.fullmatch(source.name.stem)
-    if not match:
-        return None
+def _clip(source: AudioRef, match: re.Match[str]) -> Clip:
     emotion, speaker, sentence = match.groups()
     return Clip(
         source=source,
@@ -36,4 +33,4 @@ def _parse(source: AudioRef) -> Clip | None:
     )
 
 
-CORPUS = Corpus("emovo", _parse)
+CORPUS = Corpus("emovo", _NAME, _clip)

@@ -30,10 +30,7 @@ _EMOTIONS = {
 }
 
 
-def _parse(source: AudioRef) -> Clip | None:
-    match = _NAME.fullmatch(source.name.stem)
-    if not match:
-        return None
+def _clip(source: AudioRef, match: re.Match[str]) -> Clip:
     speaker, emotion, sentence = match.groups()
     return Clip(
         source=source,
@@ -46,4 +43,4 @@ def _parse(source: AudioRef) -> Clip | None:
     )
 
 
-CORPUS = Corpus("nemo", _parse, frozenset({"data.tsv"}), "CC BY-NC-SA 4.0")
+CORPUS = Corpus("nemo", _NAME, _clip, frozenset({"data.tsv"}), "CC BY-NC-SA 4.0")

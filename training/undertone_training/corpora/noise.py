@@ -6,7 +6,6 @@ is of the kind street.  Figures in noise would say little if training had heard 
 
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,12 +33,12 @@ class NoiseRecordings:
 def for_training(data: Path) -> NoiseRecordings:
     """The recordings in ``FOLDER`` below ``data`` that are not for testing."""
     tested = for_testing(data).files
-    return NoiseRecordings(tuple(file for file in _recordings(data) if file not in tested))
+    return NoiseRecordings(tuple(file for file in every(data) if file not in tested))
 
 
 def for_testing(data: Path) -> NoiseRecordings:
     """Those of the last kind by name, which is not used for training; none if there is one kind."""
-    files = _recordings(data)
+    files = every(data)
     kinds = sorted({kind(file) for file in files})
     return NoiseRecordings(tuple(file for file in files if kind(file) in kinds[1:][-1:]))
 
@@ -51,10 +50,6 @@ def kind(file: Path) -> str:
 
 def every(data: Path) -> tuple[Path, ...]:
     """All recordings, for testing what is not trained, such as the speech gate."""
-    return tuple(_recordings(data))
-
-
-def _recordings(data: Path) -> Sequence[Path]:
     folder = data / FOLDER
     files = folder.iterdir() if folder.is_dir() else ()
-    return sorted(file for file in files if file.suffix.lower() in AUDIO_SUFFIXES)
+    return tuple(sorted(file for file in files if file.suffix.lower() in AUDIO_SUFFIXES))

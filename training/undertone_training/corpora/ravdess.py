@@ -16,11 +16,9 @@ _STATEMENTS = {1: "kids", 2: "dogs"}
 _UNSUNG = ("disgust", "surprised")
 
 
-def _parse(source: AudioRef) -> Clip | None:
-    stem = source.name.stem
-    if not _NAME.fullmatch(stem):
-        return None
-    modality, channel, emotion, intensity, statement, repetition, actor = map(int, stem.split("-"))
+def _clip(source: AudioRef, match: re.Match[str]) -> Clip:
+    codes = map(int, match[0].split("-"))
+    modality, channel, emotion, intensity, statement, repetition, actor = codes
     if modality != 3:
         raise UnusableNameError("a RAVDESS recording that is not audio-only (its name begins 03)")
     for what, code, last in (
@@ -41,7 +39,7 @@ def _parse(source: AudioRef) -> Clip | None:
     return Clip(
         source=source,
         corpus="ravdess",
-        clip_id=stem,
+        clip_id=match[0],
         speaker=f"{actor:02}",
         emotion=label,
         channel=_CHANNELS[channel],
@@ -52,4 +50,4 @@ def _parse(source: AudioRef) -> Clip | None:
     )
 
 
-CORPUS = Corpus("ravdess", _parse, licence="CC BY-NC-SA 4.0")
+CORPUS = Corpus("ravdess", _NAME, _clip, licence="CC BY-NC-SA 4.0")

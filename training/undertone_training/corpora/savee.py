@@ -21,10 +21,7 @@ _EMOTIONS = {
 }
 
 
-def _parse(source: AudioRef) -> Clip | None:
-    match = _NAME.fullmatch(source.name.stem)
-    if not match:
-        return None
+def _clip(source: AudioRef, match: re.Match[str]) -> Clip | None:
     speaker = match[1] or source.name.parent.name
     if speaker not in _SPEAKERS:
         return None
@@ -40,4 +37,4 @@ def _parse(source: AudioRef) -> Clip | None:
     )
 
 
-CORPUS = Corpus("savee", _parse, frozenset({"Info.txt"}))
+CORPUS = Corpus("savee", _NAME, _clip, frozenset({"Info.txt"}))

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from undertone_training.corpora.clip import Clip
@@ -23,8 +22,3 @@ def table(clips: Sequence[Clip]) -> "pd.DataFrame":
     ]
     frame = pd.DataFrame(rows, columns=[*columns, "path", "member"])
     return frame.astype({"repetition": "Int64"})  # whole numbers beside missing values
-
-
-def write_csv(clips: Sequence[Clip], path: Path) -> None:
-    """Write ``table(clips)`` as CSV."""
-    table(clips).to_csv(path, index=False)

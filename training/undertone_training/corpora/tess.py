@@ -21,10 +21,7 @@ _EMOTIONS = {
 }
 
 
-def _parse(source: AudioRef) -> Clip | None:
-    match = _NAME.fullmatch(source.name.stem)
-    if not match:
-        return None
+def _clip(source: AudioRef, match: re.Match[str]) -> Clip:
     speaker, word, emotion = match.groups()
     if speaker == "OA":  # one published name is misspelt: OA_bite_neutral.wav
         speaker = "OAF"
@@ -39,4 +36,4 @@ def _parse(source: AudioRef) -> Clip | None:
     )
 
 
-CORPUS = Corpus("tess", _parse)
+CORPUS = Corpus("tess", _NAME, _clip)

@@ -19,10 +19,7 @@ _EMOTIONS = {
 }
 
 
-def _parse(source: AudioRef) -> Clip | None:
-    match = _NAME.fullmatch(source.name.stem)
-    if not match:
-        return None
+def _clip(source: AudioRef, match: re.Match[str]) -> Clip:
     speaker, emotion, word = match.groups()
     if _FILTERED in source.name.parts:
         raise UnusableNameError("a filtered copy of a TurEV-DB recording")
@@ -36,4 +33,4 @@ def _parse(source: AudioRef) -> Clip | None:
     )
 
 
-CORPUS = Corpus("turev", _parse)
+CORPUS = Corpus("turev", _NAME, _clip)

@@ -13,10 +13,7 @@ _NAME = re.compile(r"(S[FM][0-9]{1,2})_F[0-9]{1,2}_([A-Z])0[0-9]{1,3}")
 _EMOTIONS = {"N": "neutral", "H": "happy", "S": "sad", "A": "angry"}
 
 
-def _parse(source: AudioRef) -> Clip | None:
-    match = _NAME.fullmatch(source.name.stem)
-    if not match:
-        return None
+def _clip(source: AudioRef, match: re.Match[str]) -> Clip:
     speaker, emotion = match.groups()
     return Clip(
         source=source,
@@ -28,4 +25,4 @@ def _parse(source: AudioRef) -> Clip | None:
     )
 
 
-CORPUS = Corpus("urdu", _parse)
+CORPUS = Corpus("urdu", _NAME, _clip)
