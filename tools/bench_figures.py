@@ -5,14 +5,14 @@ in docs/bench/, and from docs/soak/, written by ``make soak`` and ``make journal
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from pages import rewritten, table
+from pages import column_table, rewritten, table
 from undertone.bench import plot, report, result
 from undertone.bench.result import Benchmark, Measurement
 from undertone_training.report.pictures import BLUE, INK, plain, sheet
@@ -51,93 +51,65 @@ def of_growth(growth: Mapping[str, Any]) -> Iterator[str]:
         f"{machine['python']}; load average before: {machine['load_before']}."
         + (" The machine was busy: wall-clock times are too long." if busy else "")
     )
-    yield table(
-        [
-            "length of the recording",
-            "wall-clock time",
-            "processor time per second of sound",
-            "peak memory",
-        ],
-        (
-            (
-                f"{one['audio_s']:,} s",
-                f"{one['wall_s']:.2f} s",
-                f"{1000 * one['processor_s'] / one['audio_s']:.1f} ms",
-                mb(one["peak_memory_bytes"]),
-            )
-            for one in growth["length"]
-        ),
+    yield column_table(
+        growth["length"],
+        {
+            "length of the recording": lambda one: f"{one['audio_s']:,} s",
+            "wall-clock time": lambda one: f"{one['wall_s']:.2f} s",
+            "processor time per second of sound": lambda one: (
+                f"{1000 * one['processor_s'] / one['audio_s']:.1f} ms"
+            ),
+            "peak memory": lambda one: mb(one["peak_memory_bytes"]),
+        },
     )
-    yield table(
-        [
-            "recordings of 3 to 5 s",
-            "`--jobs`",
-            "wall-clock time",
-            "recordings per second",
-            "processor time each",
-            "peak memory, all processes",
-        ],
-        (
-            (
-                f"{one['files']:,}",
-                str(one["jobs"]),
-                f"{one['wall_s']:.1f} s",
-                f"{one['files_per_s']:.1f}",
-                f"{1000 * one['processor_s'] / one['files']:.0f} ms",
-                mb(one["peak_memory_bytes"]),
-            )
-            for one in growth["files"]
-        ),
+    yield column_table(
+        growth["files"],
+        {
+            "recordings of 3 to 5 s": lambda one: f"{one['files']:,}",
+            "`--jobs`": lambda one: str(one["jobs"]),
+            "wall-clock time": lambda one: f"{one['wall_s']:.1f} s",
+            "recordings per second": lambda one: f"{one['files_per_s']:.1f}",
+            "processor time each": lambda one: f"{1000 * one['processor_s'] / one['files']:.0f} ms",
+            "peak memory, all processes": lambda one: mb(one["peak_memory_bytes"]),
+        },
     )
-    yield table(
-        ["microphones", "share of one core", "largest share", "memory, all processes"],
-        (
-            (
-                str(one["microphones"]),
-                f"{100 * one['cpu_share']:.1f} %",
-                f"{100 * one['largest_cpu_share']:.1f} %",
-                mb(one["memory_bytes"]),
-            )
-            for one in growth["microphones"]
-        ),
+    yield column_table(
+        growth["microphones"],
+        {
+            "microphones": lambda one: str(one["microphones"]),
+            "share of one core": lambda one: f"{100 * one['cpu_share']:.1f} %",
+            "largest share": lambda one: f"{100 * one['largest_cpu_share']:.1f} %",
+            "memory, all processes": lambda one: mb(one["memory_bytes"]),
+        },
     )
 
 
 def _cost(benchmark: Benchmark) -> Iterator[str]:
     """The cost with one thread, one row for each bundle and runtime."""
     machine = benchmark.machine
-    head = [
-        f"Cost on one core: {machine.processor}, Python {machine.python}",
-        "file",
-        "one invoke, p50 / p99",
-        "silence",
-        "speech",
-        "memory",
-        "verdict after speech",
-        "cold start",
-    ]
-    alone = [one for one in benchmark.measurements if one.threads == 1]
+    columns: dict[str, Callable[[Measurement], str]] = {
+        f"Cost on one core: {machine.processor}, Python {machine.python}": (
+            lambda one: f"{one.bundle}, {one.runtime}"
+        ),
+        "file": lambda one: f"{benchmark.model(one).file_bytes / 1024:.0f} KB",
+        "one invoke, p50 / p99": (
+            lambda one: f"{one.stages.invoke.p50_ms:.3f} / {one.stages.invoke.p99_ms:.3f} ms"
+        ),
+        "silence": lambda one: f"{100 * one.silence.cpu_share:.2f} %",
+        "speech": lambda one: f"{100 * one.speech.cpu_share:.2f} %",
+        "memory": lambda one: f"{one.speech.memory_bytes / 2**20:.0f} MB",
+        "verdict after speech": (
+            lambda one: f"{one.event_delay_s + one.stages.event.max_ms / 1000:.2f} s"
+        ),
+        "cold start": lambda one: f"{one.cold_start.p50_ms / 1000:.2f} s",
+    }
     yield "### In short"
-    yield table(head, (_cost_row(benchmark, one) for one in alone))
+    yield column_table([one for one in benchmark.measurements if one.threads == 1], columns)
     yield (
         "*Silence* and *speech*: share of one core that `undertone listen` uses in real time; "
         "*memory*: its resident memory; *verdict after speech*: the longest time from the end of "
         "speech to its event, most of which is the pause that ends a segment; *cold start*: "
         "`undertone classify` of one clip, from start to end."
-    )
-
-
-def _cost_row(benchmark: Benchmark, one: Measurement) -> Sequence[str]:
-    invoke = one.stages.invoke
-    return (
-        f"{one.bundle}, {one.runtime}",
-        f"{benchmark.model(one).file_bytes / 1024:.0f} KB",
-        f"{invoke.p50_ms:.3f} / {invoke.p99_ms:.3f} ms",
-        f"{100 * one.silence.cpu_share:.2f} %",
-        f"{100 * one.speech.cpu_share:.2f} %",
-        f"{one.speech.memory_bytes / 2**20:.0f} MB",
-        f"{one.event_delay_s + one.stages.event.max_ms / 1000:.2f} s",
-        f"{one.cold_start.p50_ms / 1000:.2f} s",
     )
 
 

@@ -25,8 +25,8 @@ from undertone_training.evaluation.conditions import (
 )
 from undertone_training.references.picture import picture
 from undertone_training.references.table import Table, markdown
-from undertone_training.report import model_card
 from undertone_training.report.breakdown import read_breakdown
+from undertone_training.report.card import model_card
 from undertone_training.report.conditions import markdown as markdown_of
 from undertone_training.report.facts import Facts
 from undertone_training.report.facts import load as load_facts

@@ -11,7 +11,6 @@ Memory is the proportional set size (PSS) of all processes: what they share coun
 one JSON object, and writes it to the file ``--output``.
 """
 
-import argparse
 import json
 import os
 import resource
@@ -31,6 +30,7 @@ import soundfile
 from rich.console import Console
 from rich.progress import track
 
+from pages import parser_with_output, print_figures
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples
 from undertone.bench.machine import Sensors
 from undertone.bench.process import PROGRAM, processor_s
@@ -47,12 +47,11 @@ START_S = 120.0
 
 def main() -> None:
     """Measure what the arguments select."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = parser_with_output(__doc__)
     parser.add_argument("--longest-s", type=float, default=LENGTHS_S[-1], help="of one recording")
     parser.add_argument("--files", type=int, default=FILES[-1], help="the most")
     parser.add_argument("--microphones", type=int, default=MICROPHONES[-1], help="the most")
     parser.add_argument("--seconds", type=float, default=20.0, help="of listening, in real time")
-    parser.add_argument("--output", type=Path, help="write the figures here as well")
     wanted = parser.parse_args()
     if wanted.microphones and (missing := what_is_missing()):
         sys.exit(missing)
@@ -76,10 +75,7 @@ def main() -> None:
         "python": machine.python,
         "load_before": before.load,
     }
-    text = json.dumps(figures, indent=2) + "\n"
-    sys.stdout.write(text)
-    if wanted.output:
-        wanted.output.write_text(text)
+    print_figures(figures, wanted.output)
 
 
 def by_length(folder: Path, lengths_s: Sequence[float]) -> list[dict[str, float]]:

@@ -5,8 +5,6 @@ summary that the writer makes when it closes a file; the last one is still open.
 object, and writes it to the file ``--output``.
 """
 
-import argparse
-import json
 import platform
 import random
 import shutil
@@ -19,6 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pages import parser_with_output, print_figures
 from undertone.emotions import EMOTIONS
 from undertone.events import SegmentEnded, Verdict
 from undertone.journal import JournalLimits, summary_cache, to_line
@@ -96,9 +95,8 @@ def measure(folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Write, measure, and measure again without the stored summaries."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = parser_with_output(__doc__)
     parser.add_argument("--events", type=int, default=10_000_000)
-    parser.add_argument("--output", type=Path, help="write the figures here as well")
     wanted = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="undertone-journal-"))
     try:
@@ -116,10 +114,7 @@ def main() -> None:
         figures["summary_without_stored_ones"] = measure(folder)
     finally:
         shutil.rmtree(folder)
-    text = json.dumps(figures, indent=2) + "\n"
-    sys.stdout.write(text)
-    if wanted.output:
-        wanted.output.write_text(text)
+    print_figures(figures, wanted.output)
 
 
 if __name__ == "__main__":

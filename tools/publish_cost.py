@@ -4,11 +4,8 @@
 Prints one JSON object, and writes it to the file ``--output``.
 """
 
-import argparse
-import json
 import os
 import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -19,6 +16,9 @@ from typing import Any
 
 from journal_scale import lines_of
 from mqtt_broker import Mosquitto, Subscriber
+from pages import parser_with_output, print_figures
+from undertone.bench.memory import status_bytes
+from undertone.bench.process import processor_s
 from undertone.events import Started, moment
 from undertone.journal import to_line
 
@@ -32,15 +32,6 @@ emotion = "angry"
 times = 1000
 within = "1m"
 """
-
-
-def used(process_id: int) -> tuple[float, float]:
-    """Processor seconds and resident MB of a process."""
-    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
-    status = Path(f"/proc/{process_id}/status").read_text()
-    resident = re.search(r"VmRSS:\s*(\d+)", status)
-    assert resident
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(resident[1]) / 1024
 
 
 def measure(folder: Path, events: int, idle_s: float) -> dict[str, Any]:
@@ -67,16 +58,17 @@ def measure(folder: Path, events: int, idle_s: float) -> dict[str, Any]:
     )
     try:
         subscriber.wait_until_online(TOPIC)
-        at_start_s, _ = used(program.pid)
+        at_start_s = processor_s(program.pid)
         with path.open("ab") as file:
             file.writelines(line for line, _ in zip(lines_of(DAY), range(events), strict=False))
         began_s = time.monotonic()
         subscriber.wait_for(lambda got: sum(m.topic.endswith("/segment") for m in got) == events)
         wall_s = time.monotonic() - began_s
         time.sleep(5)  # the cursor, and the alerts' way through the same events
-        caught_up_s, _ = used(program.pid)
+        caught_up_s = processor_s(program.pid)
         time.sleep(idle_s)
-        idle_used_s, resident_mb = used(program.pid)
+        idle_used_s = processor_s(program.pid)
+        resident_mb = status_bytes("VmRSS", program.pid) / 2**20
     finally:
         program.terminate()
         program.wait()
@@ -95,17 +87,13 @@ def measure(folder: Path, events: int, idle_s: float) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_with_output(__doc__)
     parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--idle", type=float, default=120, help="seconds of waiting")
-    parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(Path(folder), arguments.events, arguments.idle)
-    text = json.dumps(figures, indent=2) + "\n"
-    sys.stdout.write(text)
-    if arguments.output:
-        arguments.output.write_text(text)
+    print_figures(figures, arguments.output)
 
 
 if __name__ == "__main__":

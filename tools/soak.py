@@ -13,8 +13,6 @@ was lost or doubled, a fault is not in the journal, or memory grew by more than 
 first hour (after the first tenth of a run of less than ten hours).
 """
 
-import argparse
-import json
 import math
 import os
 import platform
@@ -37,7 +35,9 @@ from typing import Any, Self
 import numpy as np
 import soundfile
 
+from pages import parser_with_output, print_figures
 from undertone.audio.block import SAMPLE_RATE_HZ, Block
+from undertone.bench.memory import status_bytes
 from undertone.events import DiskRefused, Event, Gap, SegmentEnded, SourceBack, SourceLost, Started
 from undertone.journal import JournalReader
 from undertone.recognition import bundle
@@ -164,8 +164,7 @@ class Listening:
 
     def memory_mb(self) -> float:
         """Resident memory now."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return status_bytes("VmRSS", self.process.pid) / 2**20
 
     def records(self) -> list[Event]:
         """The journal as it is now; SoakError if a line is damaged."""
@@ -489,20 +488,16 @@ def troubles(run: dict[str, Any]) -> Iterator[str]:
 
 def main() -> int:
     """Run what the arguments select; return the exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = parser_with_output(__doc__)
     parser.add_argument("--hours", type=float, default=1.0, help="of sound from a file")
     parser.add_argument("--minutes", type=float, default=1.0, help="of a microphone")
-    parser.add_argument("--output", type=Path, help="write the figures here as well")
     wanted = parser.parse_args()
     figures: dict[str, Any] = {"machine": platform.machine(), "python": platform.python_version()}
     if wanted.hours:
         figures["file"] = soak_file(wanted.hours)
     if wanted.minutes:
         figures["microphone"] = soak_microphone(wanted.minutes)
-    text = json.dumps(figures, indent=2) + "\n"
-    sys.stdout.write(text)
-    if wanted.output:
-        wanted.output.write_text(text)
+    print_figures(figures, wanted.output)
     runs = [figures[name] for name in ("file", "microphone") if name in figures]
     wrong = [trouble for run in runs for trouble in troubles(run)]
     for line in wrong:

@@ -12,6 +12,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Self
 
+from undertone.bench.memory import status_bytes
+
 CHROMIUM = "/usr/bin/chromium"
 _QUIET = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 _MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
@@ -96,18 +98,12 @@ class PageServer:
     @property
     def memory_bytes(self) -> int:
         """Its resident memory."""
-        return self._status("VmRSS")
+        return status_bytes("VmRSS", self.process.pid)
 
     @property
     def peak_memory_bytes(self) -> int:
         """Its largest resident memory so far."""
-        return self._status("VmHWM")
-
-    def _status(self, name: str) -> int:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(rf"{name}:\s+(\d+) kB", status)
-        assert found
-        return int(found[1]) * 1024
+        return status_bytes("VmHWM", self.process.pid)
 
     def stop(self) -> tuple[int, str]:
         """End it as Ctrl-C does; return its status and what it printed after it was ready."""

@@ -1,10 +1,10 @@
 """What the training commands share: common options, progress on the screen, and tables."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import platformdirs
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from undertone_training.features.cache import FeatureCache
     from undertone_training.progress import Step
 
+Item = TypeVar("Item")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 SEED = click.IntRange(0, 2**32 - 1)  # the range that NumPy and Keras accept
@@ -173,6 +174,17 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], sides: str) -> Non
     if not console.is_terminal:
         console.width = 250  # a file or a pipe has no width to wrap at
     console.print(drawn)
+
+
+def column_table(
+    items: Sequence[Item], columns: Mapping[str, Callable[[Item], str]], left: int = 1
+) -> None:
+    """Print a row for each item, the first ``left`` cells left-aligned.
+
+    columns: what each column shows of an item, by its heading.
+    """
+    rows = [[cell(item) for cell in columns.values()] for item in items]
+    table(list(columns), rows, "l" * left + "r" * (len(columns) - left))
 
 
 def write_output(path: Path, content: bytes) -> None:

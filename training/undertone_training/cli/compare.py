@@ -90,7 +90,7 @@ def command(
     elif form == "markdown":
         click.echo(_markdown(rows))
     else:
-        common.table(_HEAD, _cells(rows), "ll" + "r" * (len(_HEAD) - 2))
+        common.column_table(rows, _columns(rows), left=2)
 
 
 def _references(
@@ -119,38 +119,37 @@ def _references(
         click.echo(content.decode(), nl=False)
 
 
-_HEAD = (
-    "", "protocol", "seeds", "model", "UAR", "95 % interval", "accuracy", "macro F1", "ECE",
-    "float UAR", "parameters", "KB", "million MACs", "training",
-)  # fmt: skip
-
-
-def _cells(rows: "Sequence[Row]") -> list[tuple[str, ...]]:
+def _columns(rows: "Sequence[Row]") -> "dict[str, Callable[[Row], str]]":
+    """What the table shows of each row, by the column's heading."""
     from undertone_training.report.protocols import percent, percent_interval, percent_spread
 
     times = Counter((row.name, row.protocol) for row in rows)
-    cells: list[tuple[str, ...]] = []
-    for row in rows:
-        twice = times[row.name, row.protocol] > 1
-        cells.append(
-            (
-                f"{row.name} ({row.folder})" if twice else row.name,
-                row.protocol,
-                ", ".join(map(str, row.seeds)),
-                row.form,
-                percent_spread(row.uar.mean, row.uar.deviation),
-                percent_interval(row.uar_interval95),
-                percent_spread(row.accuracy.mean, row.accuracy.deviation),
-                percent_spread(row.macro_f1.mean, row.macro_f1.deviation),
-                f"{row.ece.mean:.3f}",
-                _if_known(row.float_uar, percent),
-                _if_known(row.parameters, "{:,}".format),
-                _if_known(row.model_bytes, lambda size: f"{size / 1024:.1f}"),
-                _if_known(row.multiply_accumulates, lambda count: f"{count / 1e6:.2f}"),
-                _if_known(row.fit_s, lambda seconds: f"{seconds:.0f} s"),
-            )
-        )
-    return cells
+
+    def name(row: "Row") -> str:
+        return f"{row.name} ({row.folder})" if times[row.name, row.protocol] > 1 else row.name
+
+    def kilobytes(size: int) -> str:
+        return f"{size / 1024:.1f}"
+
+    def millions(count: int) -> str:
+        return f"{count / 1e6:.2f}"
+
+    return {
+        "": name,
+        "protocol": lambda row: row.protocol,
+        "seeds": lambda row: ", ".join(map(str, row.seeds)),
+        "model": lambda row: row.form,
+        "UAR": lambda row: percent_spread(row.uar.mean, row.uar.deviation),
+        "95 % interval": lambda row: percent_interval(row.uar_interval95),
+        "accuracy": lambda row: percent_spread(row.accuracy.mean, row.accuracy.deviation),
+        "macro F1": lambda row: percent_spread(row.macro_f1.mean, row.macro_f1.deviation),
+        "ECE": lambda row: f"{row.ece.mean:.3f}",
+        "float UAR": lambda row: _if_known(row.float_uar, percent),
+        "parameters": lambda row: _if_known(row.parameters, "{:,}".format),
+        "KB": lambda row: _if_known(row.model_bytes, kilobytes),
+        "million MACs": lambda row: _if_known(row.multiply_accumulates, millions),
+        "training": lambda row: _if_known(row.fit_s, "{:.0f} s".format),
+    }
 
 
 def _if_known(value: Any, show: Callable[[Any], str]) -> str:
@@ -164,5 +163,6 @@ def _json(found: Any) -> str:
 
 
 def _markdown(rows: "Sequence[Row]") -> str:
-    lines = [_HEAD, ("---",) * 2 + ("---:",) * (len(_HEAD) - 2), *_cells(rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    from undertone_training.report.protocols import column_table
+
+    return column_table(rows, _columns(rows), left=2)

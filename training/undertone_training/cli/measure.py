@@ -36,13 +36,11 @@ def command(folders: tuple[Path, ...], calls: int, output: Path) -> None:
     Each is measured as a float model in Keras with librosa's features, and as an int8 model. Our
     own int8 models go through the device's path.
     """
-    import msgspec
-
+    from undertone_training.evaluation.results import report_json
     from undertone_training.learning.runs import find_runs
     from undertone_training.references.costs import measure_all
 
     runs = [find_runs(folder)[0] for folder in folders]
     costs = measure_all(runs, calls, common.progress)
-    content = msgspec.json.format(msgspec.json.encode(costs), indent=2) + b"\n"
-    common.write_output(output, content)
+    common.write_output(output, report_json(costs))
     click.echo(f"{output}: {len(costs.measured)} models measured")

@@ -1,7 +1,7 @@
 """``undertone-train measure-gate``: what the speech gate misses and mistakes."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,18 +78,16 @@ def command(
     Then play sounds without speech: newly generated ones, the recordings in the folder noise of
     --data, and the synthetic sounds of `evaluate --protocol noise`. No model takes part.
     """
-    import msgspec
-
     from undertone_training.detection.measure import measure
+    from undertone_training.evaluation.results import report_json
     from undertone_training.features.gate import packaged
 
     report = measure(detector or packaged(), data, corpus, count, minutes, seed, common.progress)
-    content = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
     if output:
-        common.write_output(output, content)
+        common.write_output(output, report_json(report))
         click.echo(f"{output}: written")
     elif form == "json":
-        click.echo(content.decode(), nl=False)
+        click.echo(report_json(report).decode(), nl=False)
     else:
         _print(report)
     for note in report.notes:
@@ -97,29 +95,25 @@ def command(
 
 
 def _print(report: "GateReport") -> None:
-    common.table(_FOUND, [_found(each) for each in report.found], "l" + "r" * (len(_FOUND) - 1))
+    common.column_table(report.found, _FOUND)
     click.echo()
     kinds = dict.fromkeys(each.kind for each in report.mistaken)
     rows = [_mistaken([each for each in report.mistaken if each.kind == kind]) for kind in kinds]
     common.table(_MISTAKEN, rows, "lrrl")
 
 
-_FOUND = ("condition", "clips", "missed", "merged", "pieces", "false", "minutes", "start", "end")
+_FOUND: "dict[str, Callable[[Found], str]]" = {
+    "condition": lambda each: each.condition,
+    "clips": lambda each: str(each.clips),
+    "missed": lambda each: str(each.missed),
+    "merged": lambda each: str(each.merged),
+    "pieces": lambda each: f"{each.pieces:.2f}",
+    "false": lambda each: str(each.false_segments),
+    "minutes": lambda each: f"{each.minutes:.1f}",
+    "start": lambda each: _shift(each.start),
+    "end": lambda each: _shift(each.end),
+}
 _MISTAKEN = ("nobody speaks", "minutes", "segments", "of which in")
-
-
-def _found(each: "Found") -> tuple[str, ...]:
-    return (
-        each.condition,
-        str(each.clips),
-        str(each.missed),
-        str(each.merged),
-        f"{each.pieces:.2f}",
-        str(each.false_segments),
-        f"{each.minutes:.1f}",
-        _shift(each.start),
-        _shift(each.end),
-    )
 
 
 def _shift(shift: "Shift | None") -> str:

@@ -1,4 +1,9 @@
-"""What a reader must know about a figure: what its protocol means, and how well people do."""
+"""How figures are written, and what a reader must know: what a protocol means, how people do."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 LISTENERS_ACCURACY = 0.62
 """Mean accuracy of human listeners on RAVDESS speech (Livingstone & Russo 2018)."""
@@ -20,6 +25,20 @@ def meaning(protocol: str) -> str:
     if "validation" in protocol:
         return "validation speakers: temperature, threshold and epoch may have been fitted on them"
     return next((text for name, text in _MEANINGS.items() if protocol.startswith(name)), "")
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """A Markdown table, with its first ``left`` columns aligned left and the others right."""
+    lines = [head, [*["---"] * left, *["---:"] * (len(head) - left)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def column_table(
+    items: Iterable[Item], columns: Mapping[str, Callable[[Item], str]], left: int = 1
+) -> str:
+    """A Markdown table with a row for each item; ``columns``: what each shows, by its heading."""
+    rows = ([cell(item) for cell in columns.values()] for item in items)
+    return markdown_table(list(columns), rows, left)
 
 
 def percent(share: float) -> str:
