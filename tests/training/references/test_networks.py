@@ -12,7 +12,7 @@ from undertone_training.export.quantize import convert
 from undertone_training.networks import build
 from undertone_training.recipe import Recipe
 from undertone_training.references.features import ReferenceFeatures
-from undertone_training.references.published import PUBLISHED
+from undertone_training.references.table import PUBLISHED
 
 pytestmark = pytest.mark.xdist_group("references")
 

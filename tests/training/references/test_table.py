@@ -14,10 +14,10 @@ from undertone_training.learning.runs import Run
 from undertone_training.metrics import Spread
 from undertone_training.references.costs import Costs, Latency, Measured, machine, measure
 from undertone_training.references.picture import picture
-from undertone_training.references.published import Published
 from undertone_training.references.table import (
-    Reached,
-    Standing,
+    ProtocolFigures,
+    Published,
+    SystemFigures,
     Table,
     markdown,
     table,
@@ -112,11 +112,13 @@ def test_an_earlier_table_has_the_accuracy_of_systems_without_a_report(
 
 
 def test_the_chart_has_a_mark_for_each_form_of_each_system() -> None:
-    def system(name: str, published: Published | None, int8_uar: Spread | None) -> Standing:
+    def system(name: str, published: Published | None, int8_uar: Spread | None) -> SystemFigures:
         float_uar = Spread(0.7, None)
-        reached = Reached("speaker-independent", (0,), float_uar, float_uar, int8_uar, int8_uar)
+        reached = ProtocolFigures(
+            "speaker-independent", (0,), float_uar, float_uar, int8_uar, int8_uar
+        )
         measured = (cost(name, "int8", 2), cost(name, "float", 8))
-        return Standing(name, 1, reached, (), published, measured, None, {})
+        return SystemFigures(name, 1, reached, (), published, measured, None, {})
 
     ours = system("ours", None, Spread(0.6, None))
     theirs = system("cnn", Published("speech", 0.9, "90 %"), None)

@@ -6,7 +6,6 @@ librosa and a Keras model in one program, as a user would write it, also for our
 detects the speech first.
 """
 
-import json
 import os
 import platform
 import resource
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.audio.block import Block, Samples
-from undertone.recognition.classifier import Classifier, network_input
+from undertone.recognition.classifier import network_input
 from undertone.recognition.interpreter import Int8Interpreter
 from undertone.recognition.mfcc import MfccConfig
 from undertone.recognition.quantization import quantize
@@ -216,9 +215,9 @@ def _whole(run: Run, form: str, system: System) -> Callable[[Samples], object]:
     """All steps one after another; for our int8 models, the device's own path."""
     if form == "int8" and run.info.recipe.features == "device":
         from undertone.recognition.pipeline import classify
-        from undertone_training.export.bundle import bundle_of
+        from undertone_training.export.bundle import classifier_of
 
-        classifier = Classifier(bundle_of(run, run.info.recipe.name))
+        classifier = classifier_of(run)
         return lambda samples: classify([Block(samples, 0.0)], classifier)
     return lambda samples: system.infer(system.windows(system.detect(samples)))
 
@@ -266,7 +265,7 @@ def machine() -> dict[str, str]:
 def main(folder: str, form: str, calls: str, process_start_s: str) -> None:
     """Print one ``Measured`` as a line of JSON."""
     found = _measured(Run(Path(folder)), form, int(calls), float(process_start_s))
-    sys.stdout.write(json.dumps(msgspec.to_builtins(found)) + "\n")
+    sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
 
 
 if __name__ == "__main__":

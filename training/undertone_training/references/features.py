@@ -4,8 +4,8 @@ They use the whole clip, with its pauses, without the device's speech gate.  The
 device's, mono at 16 kHz; all but LIGHT-SERNet's are computed at librosa's own rate.
 """
 
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -107,69 +107,53 @@ def _resampled(librosa: Any, sound: Floats) -> Floats:
     return changed
 
 
-class _Spectrum:
-    """Features that are computed from one short-time spectrum, each of shape (rows, frames)."""
-
-    def __init__(self, librosa: Any, sound: Floats) -> None:
-        self._of = librosa.feature
-        self._db = librosa.power_to_db
-        self._sound = sound
-        self._magnitude = np.abs(librosa.stft(sound))
-        self.mel = self._of.melspectrogram(S=self._magnitude**2, sr=RATE_HZ)
-
-    def mfcc(self, number: int) -> Floats:
-        taken: Floats = self._of.mfcc(S=self._db(self.mel), sr=RATE_HZ, n_mfcc=number)
-        return taken
-
-    @cached_property
-    def chroma(self) -> Floats:
-        taken: Floats = self._of.chroma_stft(S=self._magnitude**2, sr=RATE_HZ)
-        return taken
-
-    def contrast(self) -> Floats:
-        taken: Floats = self._of.spectral_contrast(S=self._magnitude, sr=RATE_HZ)
-        return taken
-
-    def tonnetz(self) -> Floats:
-        taken: Floats = self._of.tonnetz(chroma=self.chroma, sr=RATE_HZ)
-        return taken
-
-    def zero_crossings(self) -> Floats:
-        taken: Floats = self._of.zero_crossing_rate(y=self._sound)
-        return taken
-
-    def rms(self) -> Floats:
-        taken: Floats = self._of.rms(y=self._sound)
-        return taken
+def _spectral(librosa: Any, sound: Floats, *kinds: str) -> list[Floats]:
+    """These kinds of features, computed from one short-time spectrum, each (rows, frames)."""
+    of = librosa.feature
+    magnitude = np.abs(librosa.stft(sound))
+    mel = of.melspectrogram(S=magnitude**2, sr=RATE_HZ)
+    chroma = cache(lambda: of.chroma_stft(S=magnitude**2, sr=RATE_HZ))
+    compute: dict[str, Callable[[], Floats]] = {
+        "40 mfcc": lambda: of.mfcc(S=librosa.power_to_db(mel), sr=RATE_HZ, n_mfcc=40),
+        "20 mfcc": lambda: of.mfcc(S=librosa.power_to_db(mel), sr=RATE_HZ, n_mfcc=20),
+        "chroma": chroma,
+        "mel": lambda: mel,
+        "contrast": lambda: of.spectral_contrast(S=magnitude, sr=RATE_HZ),
+        "tonnetz": lambda: of.tonnetz(chroma=chroma(), sr=RATE_HZ),
+        "zero crossings": lambda: of.zero_crossing_rate(y=sound),
+        "rms": lambda: of.rms(y=sound),
+    }
+    return [compute[kind]() for kind in kinds]
 
 
-def _means(*kinds: Floats) -> Floats:
+def _means(kinds: Sequence[Floats]) -> Floats:
     """The features averaged over time and concatenated, shape (1, rows)."""
     vector: Floats = np.concatenate([kind.mean(axis=1) for kind in kinds])
     return vector[np.newaxis]
 
 
 def _mfcc_mean(librosa: Any, sound: Floats) -> Floats:
-    return _means(_Spectrum(librosa, _resampled(librosa, sound)).mfcc(40))
+    return _means(_spectral(librosa, _resampled(librosa, sound), "40 mfcc"))
 
 
 def _mfcc_chroma_mel(librosa: Any, sound: Floats) -> Floats:
-    found = _Spectrum(librosa, fixed(_resampled(librosa, sound), RATE_HZ, offset_s=0.5))
-    return _means(found.mfcc(40), found.chroma, found.mel)
+    piece = fixed(_resampled(librosa, sound), RATE_HZ, offset_s=0.5)
+    return _means(_spectral(librosa, piece, "40 mfcc", "chroma", "mel"))
 
 
 def _mfcc_sequence(librosa: Any, sound: Floats) -> Floats:
-    found = _Spectrum(librosa, fixed(_resampled(librosa, sound), RATE_HZ, offset_s=0.5))
-    return found.mfcc(40).T
+    piece = fixed(_resampled(librosa, sound), RATE_HZ, offset_s=0.5)
+    (mfcc,) = _spectral(librosa, piece, "40 mfcc")
+    return mfcc.T
 
 
-def _kinds(librosa: Any, sound: Floats) -> tuple[Floats, ...]:
-    found = _Spectrum(librosa, fixed(_resampled(librosa, sound), RATE_HZ))
-    return found.mfcc(40), found.chroma, found.mel, found.contrast(), found.tonnetz()
+def _kinds(librosa: Any, sound: Floats) -> list[Floats]:
+    piece = fixed(_resampled(librosa, sound), RATE_HZ)
+    return _spectral(librosa, piece, "40 mfcc", "chroma", "mel", "contrast", "tonnetz")
 
 
 def _five_kinds(librosa: Any, sound: Floats) -> Floats:
-    return _means(*_kinds(librosa, sound))
+    return _means(_kinds(librosa, sound))
 
 
 def _five_kinds_in_stretches(librosa: Any, sound: Floats) -> Floats:
@@ -179,23 +163,16 @@ def _five_kinds_in_stretches(librosa: Any, sound: Floats) -> Floats:
 
 
 def _zcr_chroma_mfcc_rms_mel(librosa: Any, sound: Floats) -> Floats:
-    found = _Spectrum(librosa, _resampled(librosa, sound))
-    return _means(found.zero_crossings(), found.chroma, found.mfcc(20), found.rms(), found.mel)
+    kinds = ("zero crossings", "chroma", "20 mfcc", "rms", "mel")
+    return _means(_spectral(librosa, _resampled(librosa, sound), *kinds))
 
 
 def _mfcc_64ms(librosa: Any, sound: Floats) -> Floats:
     """Frames of 64 ms that overlap by 16 ms, from 80 Hz to 7.6 kHz (Aftab et al. 2022)."""
     taken: Floats = librosa.feature.mfcc(
-        y=fixed(sound, SAMPLE_RATE_HZ),
-        sr=SAMPLE_RATE_HZ,
-        n_mfcc=40,
-        n_fft=1024,
-        hop_length=768,
-        center=False,
-        window="hamming",
-        fmin=80,
-        fmax=7600,
-    )
+        y=fixed(sound, SAMPLE_RATE_HZ), sr=SAMPLE_RATE_HZ, n_mfcc=40, n_fft=1024, hop_length=768,
+        center=False, window="hamming", fmin=80, fmax=7600,
+    )  # fmt: skip
     return taken.T
 
 

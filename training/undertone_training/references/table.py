@@ -10,11 +10,36 @@ from undertone_training.errors import RunError
 from undertone_training.evaluation.results import Pooled, pooled_in, read_report
 from undertone_training.metrics import Spread
 from undertone_training.references.costs import Costs, Measured
-from undertone_training.references.published import PUBLISHED, Published
-from undertone_training.report.protocols import percent, percent_spread
+from undertone_training.report.protocols import markdown_table, percent, percent_spread
 
 
-class Reached(msgspec.Struct, frozen=True):
+class Published(msgspec.Struct, frozen=True):
+    """A published figure.
+
+    variant: of the protocol ``speaker-dependent``.  accuracy: from 0 to 1; None if there is none
+    for this corpus.  words: the figure as reported.
+    """
+
+    variant: str
+    accuracy: float | None
+    words: str
+
+
+PUBLISHED = {
+    "mfcc-cnn": Published("speech, 8 emotions", 0.75, "class accuracy > 75 %, F1 > 80 %"),
+    "cnn-bigru": Published("speech, song, 8 emotions", 0.80, "accuracy 80 %, macro F1 80 %"),
+    "cnn-lstm-5": Published("speech, 5 emotions", 0.88, "accuracy 88 %"),
+    "cnn-bilstm-multi": Published(
+        "speech, song, 8 emotions", 0.59, "accuracy 59.0 %, macro F1 63 %"
+    ),
+    "cnn-bilstm-multi-3d": Published("speech, song, 8 emotions", None, "no figure of its own"),
+    "deep-cnn-1d": Published("speech, song, 8 emotions", 0.68, "validation accuracy about 68 %"),
+    "light-sernet": Published("speech, 8 emotions", None, "other corpora only"),
+}
+"""What the authors of the reference systems report, each for a random split, by recipe."""
+
+
+class ProtocolFigures(msgspec.Struct, frozen=True):
     """A recipe's figures under one protocol; int8: None if there is no such form."""
 
     protocol: str
@@ -38,7 +63,7 @@ class Ratios(msgspec.Struct, frozen=True):
     memory: float
 
 
-class Standing(msgspec.Struct, frozen=True):
+class SystemFigures(msgspec.Struct, frozen=True):
     """One system: its figures, those that its authors report, and its cost.
 
     ratios: cost of each form relative to ours, by form.
@@ -46,8 +71,8 @@ class Standing(msgspec.Struct, frozen=True):
 
     recipe: str
     parameters: int
-    independent: Reached | None
-    dependent: tuple[Reached, ...]
+    independent: ProtocolFigures | None
+    dependent: tuple[ProtocolFigures, ...]
     published: Published | None
     cost: tuple[Measured, ...]
     unquantized: str | None
@@ -69,7 +94,7 @@ class Table(msgspec.Struct, frozen=True):
     processor: str
     python: str
     calls: int
-    systems: tuple[Standing, ...]
+    systems: tuple[SystemFigures, ...]
 
 
 def table(costs_file: Path, folders: Sequence[Path], earlier: Path | None = None) -> Table:
@@ -96,7 +121,7 @@ def table(costs_file: Path, folders: Sequence[Path], earlier: Path | None = None
     reports = [Pooled.load(path) for folder in folders for path in pooled_in(folder)]
     names = dict.fromkeys(one.recipe for one in costs.measured)
     known = {one.recipe: one for one in _read(earlier).systems} if earlier else {}
-    systems = [_standing(name, costs, reports, ours, known.get(name)) for name in names]
+    systems = [_system_figures(name, costs, reports, ours, known.get(name)) for name in names]
     return Table(
         costs.processor,
         costs.python,
@@ -115,23 +140,24 @@ def _read(path: Path) -> Table:
         ) from error
 
 
-def _standing(
+def _system_figures(
     name: str,
     costs: Costs,
     reports: Iterable[Pooled],
     ours: Measured,
-    earlier: Standing | None,
-) -> Standing:
+    earlier: SystemFigures | None,
+) -> SystemFigures:
     own = [report for report in reports if report.recipe.name == name]
     if own:
-        accurate = Standing(
+        accurate = SystemFigures(
             recipe=name,
             parameters=own[0].cost.parameters,
             independent=next(
-                (_reached(each) for each in own if each.protocol == "speaker-independent"), None
+                (_figures(each) for each in own if each.protocol == "speaker-independent"),
+                None,
             ),
             dependent=tuple(
-                _reached(each) for each in own if each.protocol.startswith(SPEAKER_DEPENDENT)
+                _figures(each) for each in own if each.protocol.startswith(SPEAKER_DEPENDENT)
             ),
             published=PUBLISHED.get(name),
             cost=(),
@@ -157,20 +183,20 @@ def _standing(
 def _ratios(one: Measured, ours: Measured) -> Ratios:
     return Ratios(
         round(one.file_bytes / ours.file_bytes, 1),
-        round(_heard_ms(one) / _heard_ms(ours), 1),
+        round(_processing_ms(one) / _processing_ms(ours), 1),
         round(one.whole.p50_ms / ours.whole.p50_ms, 1),
         round(one.peak_memory_bytes / ours.peak_memory_bytes, 1),
     )
 
 
-def _heard_ms(one: Measured) -> float:
+def _processing_ms(one: Measured) -> float:
     return one.features.p50_ms + one.inference.p50_ms
 
 
-def _reached(report: Pooled) -> Reached:
+def _figures(report: Pooled) -> ProtocolFigures:
     floats = report.forms["float"]
     int8 = report.forms.get("int8")
-    return Reached(
+    return ProtocolFigures(
         report.protocol,
         report.seeds,
         floats.uar,
@@ -195,8 +221,8 @@ def rows(found: Table) -> list[tuple[str, ...]]:
         (
             f"**{system.recipe}**" if system.ours else system.recipe,
             one.form,
-            _said([system.independent] if system.independent else [], one.form, "uar"),
-            _said(system.dependent, one.form, "accuracy"),
+            _figures_text([system.independent] if system.independent else [], one.form, "uar"),
+            _figures_text(system.dependent, one.form, "accuracy"),
             system.published.words if system.published else "",
             f"{system.parameters:,}",
             f"{one.file_bytes / 1024:,.0f}",
@@ -213,7 +239,7 @@ def rows(found: Table) -> list[tuple[str, ...]]:
     ]
 
 
-def _said(figures: Sequence[Reached], form: str, what: str) -> str:
+def _figures_text(figures: Sequence[ProtocolFigures], form: str, what: str) -> str:
     """The figures of one form, each with its variant and number of seeds."""
     parts = []
     for each in figures:
@@ -243,7 +269,7 @@ def verdicts(found: Table) -> list[str]:
     ]
 
 
-def _verdict(own: Measured, uar: float, others: Sequence[Standing]) -> str:
+def _verdict(own: Measured, uar: float, others: Sequence[SystemFigures]) -> str:
     """Compared with each other system as it is used: librosa and a float Keras model."""
     above, small, fast = [], [], []
     for one in others:
@@ -268,7 +294,6 @@ def _all_but(exceptions: Sequence[str]) -> str:
 
 def markdown(found: Table) -> str:
     """The table with notes: what was measured, and why some systems have no int8 form."""
-    lines = [HEAD, ("---",) * 2 + ("---:",) * (len(HEAD) - 2), *rows(found)]
     notes = [
         f"3 s of sound, {found.calls} calls, one thread, {found.processor}, Python {found.python}. "
         "The last four columns are relative to our first int8 model, which takes the device's "
@@ -280,4 +305,4 @@ def markdown(found: Table) -> str:
             if system.unquantized
         ),
     ]
-    return "\n\n".join(["\n".join(f"| {' | '.join(line)} |" for line in lines), *notes])
+    return "\n\n".join([markdown_table(HEAD, rows(found), left=2), *notes])

@@ -59,9 +59,7 @@ def load(path: Path) -> dict[str, NDArray[np.float32]]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name].astype(np.float32) for name in stored.files}
-    except (
-        Exception
-    ) as error:  # zipfile, zlib, ValueError: the many ways in which a damaged file fails
+    except Exception as error:  # a damaged file fails in many ways: zipfile, zlib, ValueError
         raise RunError(f"{path} is not an .npz file of VGGish weights ({error}).") from error
     for layer, shape in LAYERS.items():
         for name, wanted in ((f"{layer}/weights", shape), (f"{layer}/biases", shape[-1:])):
@@ -107,19 +105,14 @@ def _network(path: Path) -> Any:
     window = keras.Input((FRAMES, BANDS, 1))
     x: Any = window
     for name, (_, channels) in _CONVOLUTIONS.items():
-        x = layers.Conv2D(channels, 3, padding="same", activation="relu", name=_flat(name))(x)
+        x = layers.Conv2D(channels, 3, padding="same", activation="relu")(x)
         if name in _POOLED_AFTER:
             x = layers.MaxPooling2D()(x)
     x = layers.Flatten()(x)
-    for name, (_, units) in _DENSE.items():
-        x = layers.Dense(units, activation="relu", name=_flat(name))(x)
+    for _, units in _DENSE.values():
+        x = layers.Dense(units, activation="relu")(x)
     model = keras.Model(window, x)
-    for name in LAYERS:
-        model.get_layer(_flat(name)).set_weights(
-            [arrays[f"{name}/weights"], arrays[f"{name}/biases"]]
-        )
+    model.set_weights(
+        [arrays[f"{name}/{kind}"] for name in LAYERS for kind in ("weights", "biases")]
+    )
     return model
-
-
-def _flat(name: str) -> str:
-    return name.replace("/", "-")

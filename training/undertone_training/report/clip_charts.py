@@ -16,6 +16,7 @@ from undertone_training.report.pictures import (
     INK,
     PALE,
     canvas,
+    legend_below,
     names_below,
     plain,
     sheet,
@@ -49,7 +50,7 @@ def breakdown(parts: pd.DataFrame, uar: float, note: str) -> Figure:
     axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
     axes.grid(axis="y", color=GRID)
     axes.set_xlabel("speakers, then kinds of clip (number of clips)", color=PALE, size=9)
-    picture.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    legend_below(picture, columns=3)
     return picture
 
 
@@ -87,5 +88,5 @@ def embedding(maps: Sequence[EmbeddingMap], note: str) -> Figure:
                color=colour(label), markeredgecolor=INK, markeredgewidth=0.4)
         for label in labels
     ]  # fmt: skip
-    picture.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    legend_below(picture, handles=handles)
     return picture

@@ -11,7 +11,16 @@ from matplotlib.ticker import MaxNLocator
 
 from undertone.emotions import EMOTIONS, colour
 from undertone_training.report.breakdown import KINDS
-from undertone_training.report.pictures import BLUE, GRID, INK, PALE, canvas, names_below, width_for
+from undertone_training.report.pictures import (
+    BLUE,
+    GRID,
+    INK,
+    PALE,
+    canvas,
+    legend_below,
+    names_below,
+    width_for,
+)
 
 
 def emotions_of(clips: pd.DataFrame) -> list[str]:
@@ -80,7 +89,7 @@ def speakers(clips: pd.DataFrame, note: str) -> Figure:
     axes.grid(axis="y", color=GRID)
     axes.set_ylabel("clips")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    picture.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    legend_below(picture)
     return picture
 
 

@@ -116,7 +116,7 @@ def recalls(by_form: Mapping[str, Figures], note: str, listeners: float | None =
     axes.xaxis.set_major_formatter(PercentFormatter(1, 0))
     axes.grid(axis="x", color=GRID)
     axes.tick_params(axis="y", length=0)
-    _legend_below(picture, axes)
+    legend_below(picture)
     return picture
 
 
@@ -142,7 +142,8 @@ def curves(history: Mapping[str, Sequence[float]], note: str) -> Figure:
         if name != "loss":
             axes.set_ylim(0, 1)
             axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
-    _legend_below(picture, picture.axes[0])
+    handles, _ = picture.axes[0].get_legend_handles_labels()  # the same in each
+    legend_below(picture, handles=handles)
     return picture
 
 
@@ -181,7 +182,7 @@ def coverage(
     axes.set_xlabel("clips with a verdict")
     axes.set_ylabel("correct verdicts")
     axes.grid(color=GRID)
-    _legend_below(picture, axes)
+    legend_below(picture)
     return picture
 
 
@@ -224,7 +225,7 @@ def reliability_diagram(predictions: Predictions, ece: float, title: str, note: 
     lower.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     lower.set_xlabel("confidence")
     lower.xaxis.set_major_formatter(PercentFormatter(1, 0))
-    _legend_below(picture, upper, columns=2)
+    legend_below(picture, columns=2)
     return picture
 
 
@@ -270,8 +271,6 @@ def width_for(n_names: int) -> float:
     return min(14.0, max(6.6, 2.0 + 0.36 * n_names))
 
 
-def _legend_below(picture: Figure, axes: Axes, columns: int = 4) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    picture.legend(
-        handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9
-    )
+def legend_below(picture: Figure, columns: int = 4, **handles: Any) -> None:
+    """A legend below the chart, of everything with a label or of these ``handles``."""
+    picture.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=9, **handles)
