@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -326,39 +325,6 @@ def test_folds_with_a_clip_twice_or_other_labels_are_refused() -> None:
         Predictions.concatenate([one, other])
     with pytest.raises(ValueError, match="no predictions"):
         Predictions.concatenate([])
-
-
-def test_predictions_come_back_from_their_file(tmp_path: Path) -> None:
-    saved = certain([0, 2, 1], [0, 1, 1], ["01", "02", "Ä"])
-    path = tmp_path / "float.predictions"
-    saved.save(path)
-    loaded = Predictions.load(path)
-
-    assert (loaded.clip_ids, loaded.speakers, loaded.labels) == (
-        saved.clip_ids,
-        saved.speakers,
-        saved.labels,
-    )
-    np.testing.assert_array_equal(loaded.truth, saved.truth)
-    np.testing.assert_array_equal(loaded.probabilities, saved.probabilities)
-
-
-@pytest.mark.parametrize("size", [0, 3, 200])
-def test_a_damaged_file_is_named(tmp_path: Path, size: int) -> None:
-    path = tmp_path / "float.npz"
-    certain([0, 1], [0, 1]).save(path)
-    path.write_bytes(path.read_bytes()[:size])
-
-    with pytest.raises(ValueError, match=r"float\.npz contains no predictions"):
-        Predictions.load(path)
-
-
-def test_a_pickled_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "evil.npz"
-    np.savez(path, clip_ids=np.array([{}], dtype=object))
-
-    with pytest.raises(ValueError, match="contains no predictions"):
-        Predictions.load(path)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,12 @@
 """Computes figures from predictions: the only module that measures the quality of a model.
 
-Plain arrays in, frozen values out; no model, and no file format except that of
-:class:`Predictions`.  "Verdict" and "confidence" mean the same as on the device: the most probable
-label, unless its probability is below a threshold, and this probability.
+Plain arrays in, frozen values out; no model and no file format.  "Verdict" and "confidence" mean
+the same as on the device: the most probable label, unless its probability is below a threshold, and
+this probability.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import msgspec
@@ -89,35 +88,6 @@ class Predictions:
         """
         probabilities = np.exp(log_softmax(np.log(self.probabilities), temperature))
         return replace(self, probabilities=probabilities)
-
-    def save(self, path: Path) -> None:
-        """Write a compressed .npz without pickled objects."""
-        with path.open("wb") as file:  # a name without .npz would get one
-            np.savez_compressed(
-                file,
-                clip_ids=np.array(self.clip_ids),
-                speakers=np.array(self.speakers),
-                truth=self.truth,
-                probabilities=self.probabilities,
-                labels=np.array(self.labels),
-            )
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what ``save`` wrote; raises OSError, and ValueError for any other file."""
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls(
-                    clip_ids=tuple(file["clip_ids"].tolist()),
-                    speakers=tuple(file["speakers"].tolist()),
-                    truth=file["truth"].astype(np.int64),
-                    probabilities=file["probabilities"].astype(np.float64),
-                    labels=tuple(file["labels"].tolist()),
-                )
-        except OSError:
-            raise
-        except Exception as error:  # zipfile, zlib, KeyError, TypeError ...
-            raise ValueError(f"{path} contains no predictions: {error}") from error
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:

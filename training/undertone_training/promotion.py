@@ -31,7 +31,8 @@ from undertone_training.export.bundle import (
 from undertone_training.features.cache import FeatureCache
 from undertone_training.learning.runs import Run, clips_of
 from undertone_training.recipe import Recipe
-from undertone_training.report import model_card, pictures
+from undertone_training.report import pictures
+from undertone_training.report.card import model_card
 
 EVIDENCE = "speaker-independent"
 """The protocol whose report goes with the bundle; of several corpora, that which leaves one out."""

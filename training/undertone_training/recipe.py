@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 import numpy as np
@@ -33,7 +33,7 @@ EVALUATED_CORPUS = "ravdess"
 """The corpus that every protocol splits into training and test speakers."""
 
 
-_STILL_HEARD = 0.94
+_SHARE_BELOW_SLOPE = 0.94
 """Share of a band in which there is still sound: the filters of a resampler have a slope."""
 
 
@@ -309,7 +309,7 @@ class Recipe(Strict, frozen=True):
         if not self.augmentation.narrow:
             return NEEDED_SHARE
         narrowest = self.augmentation.band_hz[0] / self.mfcc.high_hz
-        return min(NEEDED_SHARE, round(_STILL_HEARD * narrowest, 2))
+        return min(NEEDED_SHARE, round(_SHARE_BELOW_SLOPE * narrowest, 2))
 
     @property
     def scaled_convolutions(self) -> tuple[tuple[int, int, int], ...]:
@@ -349,30 +349,39 @@ class Recipe(Strict, frozen=True):
         return front_end.shape[1]
 
 
-def names() -> list[str]:
-    """Names of the packaged recipes."""
-    return sorted(path.stem for path in _folder().glob("*.toml"))
+def names(folder: str = "recipes") -> list[str]:
+    """Names of the packaged recipes, or of the TOML files in another packaged folder."""
+    return sorted(path.stem for path in _packaged(folder).glob("*.toml"))
 
 
 def load(name_or_path: str | Path) -> Recipe:
     """Read a recipe by name, or from a TOML file; raises ConfigError naming what is wrong."""
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        path = _folder() / f"{name_or_path}.toml"
-        if not path.is_file():
-            near = suggestion(str(name_or_path), names(), f"there are: {', '.join(names())}.")
-            raise ConfigError(f"There is no recipe called {name_or_path}: {near}")
-    try:
-        table = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"The recipe {path} can't be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The recipe {path} is not valid TOML: {error}.") from error
+    path, table = read_toml(name_or_path, "recipe", "recipes")
     try:
         return msgspec.convert({"name": path.stem, **table}, Recipe)
     except msgspec.ValidationError as error:
         raise ConfigError(f"The recipe {path} is not valid: {error}.") from error
 
 
-def _folder() -> Path:
-    return Path(str(resources.files("undertone_training"))) / "recipes"
+def read_toml(name_or_path: str | Path, what: str, folder: str) -> tuple[Path, dict[str, Any]]:
+    """The path and the content of a packaged TOML file by name, or of any other by its path.
+
+    what: the kind of file in words.  Raises ConfigError.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = _packaged(folder) / f"{name_or_path}.toml"
+        if not path.is_file():
+            known = names(folder)
+            near = suggestion(str(name_or_path), known, f"there are: {', '.join(known)}.")
+            raise ConfigError(f"There is no {what} called {name_or_path}: {near}")
+    try:
+        return path, tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"The {what} {path} can't be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The {what} {path} is not valid TOML: {error}.") from error
+
+
+def _packaged(folder: str) -> Path:
+    return Path(str(resources.files("undertone_training"))) / folder

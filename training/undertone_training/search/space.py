@@ -4,9 +4,7 @@ Search spaces are TOML files in ``spaces/``, with one table, ``[space]``; unknow
 no recipe has and values that the recipe does not accept are errors that name the key.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import tomli_w
 from undertone.errors import ConfigError
 from undertone.support.strict import Strict
 from undertone.support.suggestion import suggestion
-from undertone_training.recipe import Recipe
+from undertone_training.recipe import Recipe, names, read_toml
 
 Value = bool | int | float | str
 
@@ -72,19 +70,16 @@ Space = dict[str, Parameter]
 DEFAULT = "default"
 """The space for recipes and networks that have none."""
 
+_FOLDER = "spaces"
+
 
 class _File(Strict, frozen=True):
     space: dict[str, Any]
 
 
-def names() -> list[str]:
-    """Names of the search spaces that come with the program."""
-    return sorted(path.stem for path in _folder().glob("*.toml"))
-
-
 def name_for(recipe: Recipe) -> str:
     """The packaged space of the recipe, or else of its network, or else the general one."""
-    return next((name for name in (recipe.name, recipe.network) if name in names()), DEFAULT)
+    return next((name for name in (recipe.name, recipe.network) if name in names(_FOLDER)), DEFAULT)
 
 
 def load(name_or_path: str | Path, recipe: Recipe) -> Space:
@@ -92,20 +87,9 @@ def load(name_or_path: str | Path, recipe: Recipe) -> Space:
 
     Raises ConfigError naming what is wrong.
     """
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        path = _folder() / f"{name_or_path}.toml"
-        if not path.is_file():
-            raise ConfigError(
-                f"There is no search space called {name_or_path}: there are: {', '.join(names())}; "
-                "or name a TOML file."
-            )
+    path, content = read_toml(name_or_path, "search space", _FOLDER)
     try:
-        file = msgspec.convert(tomllib.loads(path.read_text()), _File)
-    except OSError as error:
-        raise ConfigError(f"The search space {path} can't be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The search space {path} is not valid TOML: {error}.") from error
+        file = msgspec.convert(content, _File)
     except msgspec.ValidationError as error:
         raise ConfigError(f"The search space {path} is not valid: {error}.") from error
     space = {}
@@ -170,7 +154,3 @@ def _leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _folder() -> Path:
-    return Path(str(resources.files("undertone_training"))) / "spaces"
