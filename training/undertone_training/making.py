@@ -6,12 +6,12 @@ the weights that ship, and the figures of both.  Each stage finds out from the f
 done, so an interrupted making continues with the first stage that is not.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from statistics import fmean
 
 import msgspec
 
@@ -28,10 +28,9 @@ from undertone_training.evaluation.results import Pooled, file_name
 from undertone_training.evaluation.test_clips import (
     RunTest,
     cross_corpus_tests,
-    foreign,
     held_out_tests,
-    sample_note,
-    sampled,
+    sampled_tests,
+    unseen_corpora,
 )
 from undertone_training.learning.runs import Run, clips_of
 from undertone_training.learning.trainer import Trainer, Training, splits_for
@@ -61,70 +60,54 @@ class Context:
         return {clip.clip_id: clip for clip in self.trainer.clips}
 
 
-class Stage(Protocol):
-    """One step on the way to a bundle."""
+class Stage(ABC):
+    """One step on the way to a bundle.
+
+    title: what it does, to what.  needs: the stages whose results it uses.
+    """
+
+    def __init__(self, context: Context, title: str, needs: Sequence["Stage"]) -> None:
+        """Only name it; see the attributes."""
+        self.context, self.title, self.needs = context, title, needs
 
     @property
-    def title(self) -> str:
-        """What it does, to what."""
-
-    @property
-    def needs(self) -> Sequence["Stage"]:
-        """The stages whose results it uses."""
-
-    @property
+    @abstractmethod
     def done(self) -> bool:
         """Whether its result is there and current; asked only when its needs are done."""
 
+    @abstractmethod
     def run(self) -> str:
         """Do it, or continue it, and say what was made; TensorFlow must be loaded."""
 
 
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """The training of one recipe on one split.
+class Fit(Stage):
+    """The training of one recipe on one split; ``result``: its run, where ``fit`` puts it."""
 
-    earlier: trainings whose weights it begins with, or whose predictions it learns from.
-    folds: trainings whose held-out clips give it temperature and threshold; none: those of its
-        own validation, or none.
-    """
+    def __init__(
+        self,
+        context: Context,
+        recipe: Recipe,
+        split: Split,
+        earlier: tuple["Fit", ...] = (),
+        folds: tuple["Fit", ...] = (),
+    ) -> None:
+        """Name it, and find its run.
 
-    context: Context
-    recipe: Recipe
-    split: Split
-    earlier: tuple["Fit", ...] = ()
-    folds: tuple["Fit", ...] = ()
-
-    @property
-    def name(self) -> str:
-        """Of the recipe and the split."""
-        return f"{self.recipe.name} {self.split.name}"
-
-    @property
-    def title(self) -> str:
-        """As on the progress bar."""
-        return f"fit {self.name}"
-
-    @property
-    def needs(self) -> Sequence[Stage]:
-        """Other trainings only."""
-        return (*self.earlier, *self.folds)
-
-    @property
-    def result(self) -> Run:
-        """Its run, where ``fit`` puts it."""
-        runs = self.context.trainer.runs
-        return Run(runs / self.recipe.name / self.split.name / f"seed{self.context.seed}")
+        earlier: trainings whose weights it begins with, or whose predictions it learns from.
+        folds: trainings whose held-out clips give it temperature and threshold; none: those of its
+            own validation, or none.
+        """
+        self.name = f"{recipe.name} {split.name}"
+        super().__init__(context, f"fit {self.name}", (*earlier, *folds))
+        self.recipe, self.split, self.earlier, self.folds = recipe, split, earlier, folds
+        self.result = Run(context.trainer.runs / recipe.name / split.name / f"seed{context.seed}")
 
     @property
     def done(self) -> bool:
         """Raises RunError if there is another training in its folder."""
-        return self._planned().done and self._confidence_is_current
-
-    @property
-    def _confidence_is_current(self) -> bool:
-        calibration = self.result.folder / "calibration.json"
-        return all(_in_order(fold.result.model, calibration) for fold in self.folds)
+        return self._planned().done and all(
+            _in_order(fold.result.model, self.result.calibration_file) for fold in self.folds
+        )
 
     def run(self) -> str:
         """Train, or fit the confidence of finished weights again."""
@@ -173,19 +156,18 @@ class Fit:
         """An estimate: the mean of finished trainings of the recipe; None if there are none."""
         found = (self.context.trainer.runs / self.recipe.name).glob("*/seed*")
         finished = [run.calibration.fit_s for run in map(Run, found) if run.finished]
-        return sum(finished) / len(finished) if finished else None
+        return fmean(finished) if finished else None
 
     def _planned(self) -> Training:
         training = self.context.trainer.plan(self.recipe, self.split, self.context.seed)
         if not (self.result.folder / "run.json").exists():
             return training
         before, now = self.result.info, training.info
-        for what in ("gate", "detector"):
-            if getattr(before, what) != getattr(now, what):
-                raise RunError(
-                    f"{self.result.folder} was trained behind another speech gate than the "
-                    "device's: remove that folder, or choose another place with --runs."
-                )
+        if (before.gate, before.detector) != (now.gate, now.detector):
+            raise RunError(
+                f"{self.result.folder} was trained behind another speech gate than the "
+                "device's: remove that folder, or choose another place with --runs."
+            )
         if (before.begun_with, before.teachers) != (now.begun_with, now.teachers):
             raise RunError(
                 f"{self.result.folder} was trained from other weights than those in "
@@ -195,33 +177,14 @@ class Fit:
         return training
 
 
-@dataclass(frozen=True, eq=False)
-class Quantize:
-    """The int8 models of some trainings."""
+class _Quantize(Stage):
+    """The int8 models of some trainings, all of one recipe."""
 
-    context: Context
-    fits: tuple[Fit, ...]
-
-    @property
-    def title(self) -> str:
-        """With the split, or the number of folds."""
-        several = f"{self.first.recipe.name} {len(self.fits)} folds"
-        return f"quantize {several if len(self.fits) > 1 else self.first.name}"
-
-    @property
-    def needs(self) -> Sequence[Stage]:
-        """The trainings."""
-        return self.fits
-
-    @property
-    def first(self) -> Fit:
-        """The first training, or the only one; all are of one recipe."""
-        return self.fits[0]
-
-    @property
-    def runs(self) -> list[Run]:
-        """The runs of the trainings."""
-        return [fit.result for fit in self.fits]
+    def __init__(self, context: Context, fits: tuple[Fit, ...]) -> None:
+        self.fits, self.recipe = fits, fits[0].recipe
+        self.name = fits[0].name if len(fits) == 1 else f"{self.recipe.name} {len(fits)} folds"
+        super().__init__(context, f"quantize {self.name}", fits)
+        self.runs = [fit.result for fit in fits]
 
     def tests(self) -> list[RunTest]:
         """Each run on the clips that it held out."""
@@ -247,43 +210,39 @@ class Quantize:
                 raise PromotionError(
                     f"{run.folder} can't be quantised, as a bundle must be: {reason}."
                 )
-        return f"{self.first.recipe.name}: {len(missing)} int8 models"
+        return f"{self.recipe.name}: {len(missing)} int8 models"
 
     def _missing(self) -> list[Run]:
         return [
-            run
-            for run in self.runs
-            if not _in_order(run.model, run.tflite, run.folder / "quantization.json")
+            run for run in self.runs if not _in_order(run.model, run.tflite, run.quantization_file)
         ]
 
+    def is_of(self, report: Path) -> bool:
+        """Whether a pooled report is of these runs alone, and newer than their int8 models."""
+        try:
+            pooled = Pooled.load(report)
+        except (FileNotFoundError, RunError):
+            return False
+        return (
+            pooled.recipe == self.recipe
+            and pooled.seeds == (self.context.seed,)
+            and {*pooled.splits} == {fit.split.name for fit in self.fits}
+            and all(_in_order(run.quantization_file, report) for run in self.runs)
+        )
 
-@dataclass(frozen=True, eq=False)
-class EvaluateFolds:
-    """The evidence: what each fold predicts for the clips that it held out."""
 
-    context: Context
-    quantized: Quantize
-    protocol: str
+class _EvaluateFolds(Stage):
+    """The evidence, in ``folder``: what each fold predicts for the clips that it held out."""
 
-    @property
-    def title(self) -> str:
-        """With the protocol."""
-        return f"evaluate {self._recipe.name} {self.protocol}"
-
-    @property
-    def needs(self) -> Sequence[Stage]:
-        """The int8 models."""
-        return (self.quantized,)
+    def __init__(self, context: Context, quantized: _Quantize, protocol: str) -> None:
+        name = quantized.recipe.name
+        super().__init__(context, f"evaluate {name} {protocol}", (quantized,))
+        self.quantized, self.folder = quantized, context.trainer.runs / name
+        self._report = self.folder / "report" / f"{file_name(protocol)}.json"
 
     @property
     def done(self) -> bool:
-        """Whether the report is of these folds alone."""
-        return _is_of(self.folder / "report" / f"{file_name(self.protocol)}.json", self.quantized)
-
-    @property
-    def folder(self) -> Path:
-        """That of the recipe, whose report is the evidence."""
-        return self.context.trainer.runs / self._recipe.name
+        return self.quantized.is_of(self._report)
 
     def run(self) -> str:
         """Test float and int8 models on whole clips, with out-of-fold confidence."""
@@ -293,38 +252,23 @@ class EvaluateFolds:
         trainer = self.context.trainer
         calibrate(self.quantized.runs, from_cache(trainer.clips, trainer.features))
         report_whole_clips(self.folder, self.quantized.tests(), trainer.features)
-        pooled = Pooled.load(self.folder / "report" / f"{file_name(self.protocol)}.json")
+        pooled = Pooled.load(self._report)
         figures = ", ".join(f"{form} {percent(f.uar.mean)}" for form, f in pooled.forms.items())
-        return f"{self._recipe.name} {pooled.protocol}: UAR {figures}"
-
-    @property
-    def _recipe(self) -> Recipe:
-        return self.quantized.first.recipe
+        return f"{self.folder.name} {pooled.protocol}: UAR {figures}"
 
 
-@dataclass(frozen=True, eq=False)
-class EvaluateLive:
+class _EvaluateLive(Stage):
     """The same clips in long recordings, through the whole device path."""
 
-    context: Context
-    tested: EvaluateFolds
-
-    @property
-    def title(self) -> str:
-        """With the protocol."""
-        return f"evaluate {self.tested.folder.name} live"
-
-    @property
-    def needs(self) -> Sequence[Stage]:
-        """The int8 models with their thresholds."""
-        return (self.tested,)
+    def __init__(self, context: Context, tested: _EvaluateFolds) -> None:
+        super().__init__(context, f"evaluate {tested.folder.name} live", (tested,))
+        self._tested = tested
 
     @property
     def done(self) -> bool:
         """Whether there are reports of these folds under every condition that is possible here."""
-        reports = self.tested.folder / "report"
         return all(
-            _is_of(reports / f"{file_name(name)}.json", self.tested.quantized)
+            self._tested.quantized.is_of(self._tested.folder / "report" / f"{file_name(name)}.json")
             for name in self._conditions()
         )
 
@@ -332,10 +276,10 @@ class EvaluateLive:
         """Play every fold's clips under each condition."""
         from undertone_training.report.evaluations import BackgroundSources, report_live
 
-        tests, features = self.tested.quantized.tests(), self.context.trainer.features
         sources = BackgroundSources(*self._sounds())
-        report_live(self.tested.folder, tests, sources, features.jobs, features.progress)
-        return f"{self.tested.folder.name} live: {len(list(self._conditions()))} conditions"
+        features = self.context.trainer.features
+        report_live(self._tested.folder, self._tested.quantized.tests(), sources, features)
+        return f"{self._tested.folder.name} live: {len(list(self._conditions()))} conditions"
 
     def _sounds(self) -> tuple[Sequence[Path], Sequence[Clip]]:
         """Recorded noise and voices for the background; there may be none."""
@@ -349,136 +293,112 @@ class EvaluateLive:
         return (each.name for each in CONDITIONS if there[each.background])
 
 
-@dataclass(frozen=True, eq=False)
-class EvaluateNoise:
-    """False alarms of the weights that ship."""
+class _EvaluateShipped(Stage):
+    """Figures of the weights that ship, which need their int8 model."""
 
-    context: Context
-    quantized: Quantize
-
-    @property
-    def title(self) -> str:
-        """With the protocol."""
-        return f"evaluate {self.quantized.first.name} noise"
-
-    @property
-    def needs(self) -> Sequence[Stage]:
-        """The int8 model."""
-        return (self.quantized,)
+    def __init__(self, context: Context, quantized: _Quantize, protocol: str) -> None:
+        super().__init__(context, f"evaluate {quantized.name} {protocol}", (quantized,))
+        self._name, (self._run,) = quantized.recipe.name, quantized.runs
+        self._report = self._run.report / f"{protocol}.json"
 
     @property
     def done(self) -> bool:
-        """Whether there is a report of this int8 model."""
-        run = self.quantized.first.result
+        """Whether the report is of this int8 model with its present temperature and threshold."""
         try:
-            report = NoiseReport.load(run.report)
-        except (FileNotFoundError, RunError):
-            return False
-        return report.model_sha256 == _sha256(run)
-
-    def run(self) -> str:
-        """Play every sound without speech."""
-        from undertone_training.report.evaluations import report_noise
-
-        fit, progress = self.quantized.first, self.context.trainer.features.progress
-        name = fit.recipe.name
-        _, report = report_noise(fit.result, self.context.trainer.data, f"{name} noise", progress)
-        false = sum(each.segments for each in report.sounds)
-        minutes = sum(each.duration_s for each in report.sounds) / 60
-        return f"{name} noise: {false} false segments in {minutes:.0f} min"
-
-
-@dataclass(frozen=True, eq=False)
-class EvaluateElsewhere:
-    """The weights that ship on ``corpora``, which they did not learn from."""
-
-    context: Context
-    quantized: Quantize
-    corpora: tuple[str, ...]
-
-    @property
-    def title(self) -> str:
-        """With the protocol."""
-        return f"evaluate {self.quantized.first.name} cross-corpus"
-
-    @property
-    def needs(self) -> Sequence[Stage]:
-        """The int8 model."""
-        return (self.quantized,)
-
-    @property
-    def done(self) -> bool:
-        """Whether there is a report of this int8 model on these corpora."""
-        try:
-            run = self.quantized.first.result
-            reports = load_reports(run.report, _sha256(run))
+            return _in_order(self._run.calibration_file, self._report) and self._is_of_this_model()
         except RunError:
             return False
-        report = reports.get("cross-corpus")
-        return report is not None and {each.corpus for each in report.conditions} == {*self.corpora}
+
+    @abstractmethod
+    def _is_of_this_model(self) -> bool:
+        """Whether the report, which exists, is complete; raises RunError for an unreadable one."""
+
+
+class _EvaluateNoise(_EvaluateShipped):
+    """False alarms in every sound without speech."""
+
+    def __init__(self, context: Context, quantized: _Quantize) -> None:
+        super().__init__(context, quantized, "noise")
+
+    def _is_of_this_model(self) -> bool:
+        return NoiseReport.load(self._run.report).model_sha256 == self._run.tflite_sha256
 
     def run(self) -> str:
-        """Test on a sample of each corpus."""
+        from undertone_training.report.evaluations import report_noise
+
+        trainer = self.context.trainer
+        ((_, report),) = report_noise([self._run], trainer.data, trainer.features)
+        false = sum(each.segments for each in report.sounds)
+        minutes = sum(each.duration_s for each in report.sounds) / 60
+        return f"{self._name} noise: {false} false segments in {minutes:.0f} min"
+
+
+class _EvaluateOtherCorpora(_EvaluateShipped):
+    """A sample of each of ``corpora``, which the weights did not learn from."""
+
+    def __init__(self, context: Context, quantized: _Quantize, corpora: tuple[str, ...]) -> None:
+        super().__init__(context, quantized, "cross-corpus")
+        self._corpora = corpora
+
+    def _is_of_this_model(self) -> bool:
+        report = load_reports(self._run.report, self._run.tflite_sha256).get("cross-corpus")
+        corpora = {each.corpus for each in report.conditions} if report else {}
+        return corpora == {*self._corpora}
+
+    def run(self) -> str:
         from undertone_training.report.evaluations import report_cross_corpus
 
-        run, trainer = self.quantized.first.result, self.context.trainer
-        tests = cross_corpus_tests([run], trainer.clips, self.corpora)
-        notes = [note for test in tests if (note := sample_note(test.clips, CROSS_CORPUS_CLIPS))]
-        tests = [replace(test, clips=sampled(test.clips, CROSS_CORPUS_CLIPS)) for test in tests]
-        report_cross_corpus(run.folder.parent, tests, trainer.features, notes)
-        return f"{self.quantized.first.recipe.name} cross-corpus: {', '.join(self.corpora)}"
+        trainer = self.context.trainer
+        tests, notes = sampled_tests(
+            cross_corpus_tests([self._run], trainer.clips, self._corpora), CROSS_CORPUS_CLIPS
+        )
+        report_cross_corpus(self._run.folder.parent, tests, trainer.features, notes)
+        return f"{self._name} cross-corpus: {', '.join(self._corpora)}"
 
 
-@dataclass(frozen=True, eq=False)
-class Promote:
+class _Promote(Stage):
     """The bundle.
 
     evidence: the evaluation of the folds.  figures: everything that the model card reports.
     """
 
-    context: Context
-    name: str
-    quantized: Quantize
-    evidence: EvaluateFolds
-    figures: tuple[Stage, ...]
-
-    @property
-    def title(self) -> str:
-        """With the name of the bundle."""
-        return f"promote {self.quantized.first.name} as {self.name}"
-
-    @property
-    def needs(self) -> Sequence[Stage]:
-        """The int8 model and everything that its card reports."""
-        return (*self.figures, self.quantized)
+    def __init__(
+        self,
+        context: Context,
+        name: str,
+        quantized: _Quantize,
+        evidence: _EvaluateFolds,
+        figures: tuple[Stage, ...],
+    ) -> None:
+        title = f"promote {quantized.name} as {name}"
+        super().__init__(context, title, (*figures, quantized))
+        self._name, self._evidence, (self._run,) = name, evidence.folder, quantized.runs
+        self._folder = context.models / name
 
     @property
     def done(self) -> bool:
         """Whether the bundle is of this int8 model, and newer than every report on it."""
-        manifest, run = self.folder / MANIFEST_FILE, self.quantized.first.result
+        manifest = self._folder / MANIFEST_FILE
         try:
             made_of = msgspec.json.decode(manifest.read_bytes())["model_sha256"]
         except (OSError, msgspec.DecodeError, KeyError, TypeError):
             return False
-        reports = [
-            *(self.evidence.folder / "report").glob("*.json"),
-            *run.report.glob("*.json"),
-            run.folder / "quantization.json",
+        earlier = [
+            *(self._evidence / "report").glob("*.json"),
+            *self._run.report.glob("*.json"),
+            self._run.quantization_file,
+            self._run.calibration_file,
         ]
-        return made_of == _sha256(run) and all(_in_order(each, manifest) for each in reports)
-
-    @property
-    def folder(self) -> Path:
-        """That of the bundle."""
-        return self.context.models / self.name
+        current = all(_in_order(each, manifest) for each in earlier)
+        return current and made_of == self._run.tflite_sha256
 
     def run(self) -> str:
         """Check it and write it; raises PromotionError if int8 lost too much."""
-        found = candidate(self.quantized.first.result, self.evidence.folder)
+        found = candidate(self._run, self._evidence)
         fidelity = found.fidelity(self.context.clips, self.context.trainer.features)
-        bundle = found.bundle(self.name, fidelity)
-        found.write(bundle, self.folder)
-        return f"{self.folder}: {len(bundle.model) / 1024:.1f} KB"
+        bundle = found.bundle(self._name, fidelity)
+        found.write(bundle, self._folder)
+        return f"{self._folder}: {len(bundle.model) / 1024:.1f} KB"
 
 
 def stages_of(
@@ -501,31 +421,21 @@ def stages_of(
     for_folds = list(trainings.made.values())
     (final,) = trainings.of(recipe, "final", () if recipe.schedule.needs_validation else folds)
     for_final = list(trainings.made.values())[len(for_folds) :]
-    if barred := unlicensed(_learnt_from(final)):
+    if barred := unlicensed(_trained_corpora(final)):
         raise PromotionError(
             f"{recipe.name} learns from {', '.join(barred)}, whose terms give no licence for "
             "weights that are passed on: leave it out of the recipe."
         )
-    quantized_folds, quantized = Quantize(context, folds), Quantize(context, (final,))
-    evidence = EvaluateFolds(context, quantized_folds, protocol)
-    # a card has no live figures of other protocols
-    live: list[Stage] = [EvaluateLive(context, evidence)] if protocol == EVIDENCE else []
-    noise = EvaluateNoise(context, quantized)
-    elsewhere: list[Stage] = []
-    if corpora := _elsewhere(final):
-        elsewhere.append(EvaluateElsewhere(context, quantized, corpora))
-    figures: tuple[Stage, ...] = (evidence, *live, noise, *elsewhere)
-    return [
-        *for_folds,
-        quantized_folds,
-        evidence,
-        *live,
-        *for_final,
-        quantized,
-        noise,
-        *elsewhere,
-        Promote(context, name, quantized, evidence, figures),
-    ]
+    quantized_folds, quantized = _Quantize(context, folds), _Quantize(context, (final,))
+    evidence = _EvaluateFolds(context, quantized_folds, protocol)
+    of_folds: list[Stage] = [evidence]
+    if protocol == EVIDENCE:  # a card has no live figures of other protocols
+        of_folds.append(_EvaluateLive(context, evidence))
+    of_final: list[Stage] = [_EvaluateNoise(context, quantized)]
+    if corpora := _other_corpora(final):
+        of_final.append(_EvaluateOtherCorpora(context, quantized, corpora))
+    promote = _Promote(context, name, quantized, evidence, (*of_folds, *of_final))
+    return [*for_folds, quantized_folds, *of_folds, *for_final, quantized, *of_final, promote]
 
 
 def carry_out(stage: Stage, later: Sequence[Stage]) -> Iterator[tuple[Stage, str]]:
@@ -573,40 +483,25 @@ class _Trainings:
         return tuple(fits)
 
 
-def _elsewhere(fit: Fit) -> tuple[str, ...]:
-    """The corpora at hand that these weights do not learn from, with labels that they know."""
+def _other_corpora(fit: Fit) -> tuple[str, ...]:
+    """The available corpora that these weights do not learn from, with labels that they know."""
     try:
         clips = fit.context.trainer.clips
-        return tuple(foreign(clips, _learnt_from(fit), fit.recipe.labels))
+        return tuple(unseen_corpora(clips, _trained_corpora(fit), fit.recipe.labels))
     except SplitError:  # there are none
         return ()
 
 
-def _learnt_from(fit: Fit) -> tuple[str, ...]:
+def _trained_corpora(fit: Fit) -> tuple[str, ...]:
     """The corpora that these weights learn from, by themselves or from earlier ones."""
     return tuple(
         sorted(
             {
                 *(clip.corpus for clip in fit.split.train),
                 *fit.recipe.distillation.corpora,
-                *(corpus for earlier in fit.earlier for corpus in _learnt_from(earlier)),
+                *(corpus for earlier in fit.earlier for corpus in _trained_corpora(earlier)),
             }
         )
-    )
-
-
-def _is_of(report: Path, quantized: Quantize) -> bool:
-    """Whether a pooled report is of these runs alone, and newer than their int8 models."""
-    try:
-        pooled = Pooled.load(report)
-    except (FileNotFoundError, RunError):
-        return False
-    fits = quantized.fits
-    return (
-        pooled.recipe == fits[0].recipe
-        and pooled.seeds == (quantized.context.seed,)
-        and {*pooled.splits} == {fit.split.name for fit in fits}
-        and all(_in_order(fit.result.folder / "quantization.json", report) for fit in fits)
     )
 
 
@@ -617,7 +512,3 @@ def _in_order(*paths: Path) -> bool:
     except FileNotFoundError:
         return False
     return times == sorted(times)
-
-
-def _sha256(run: Run) -> str:
-    return sha256(run.tflite.read_bytes()).hexdigest()

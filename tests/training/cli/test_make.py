@@ -255,6 +255,19 @@ def test_only_what_depends_on_a_lost_file_is_to_be_done(
     ]
 
 
+def test_figures_and_bundle_are_made_again_after_another_calibration(
+    place: Place, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)  # with the times of the files
+    (tmp_path / "runs/quick/final/seed0/calibration.json").touch()
+    stages = dry_run(capsys, *place.arguments(tmp_path))
+    assert [title for title, _, state in stages if state != "done"] == [
+        "evaluate quick final noise",
+        "evaluate quick final cross-corpus",
+        "promote quick final as quick",
+    ]
+
+
 def test_runs_of_fit_are_taken_but_not_with_other_first_weights(
     shipping: Path,
     tmp_path: Path,

@@ -15,7 +15,7 @@ from undertone_training.evaluation.test_clips import (
     new_speaker_tests,
     require_held_out,
     shortfall,
-    unlisted,
+    unlisted_speakers,
     with_new_speakers,
 )
 
@@ -40,13 +40,13 @@ def test_speakers_of_a_first_stage_are_not_held_out_though_no_list_has_them() ->
              source=AudioRef(Path(f"{speaker}.wav")))
         for corpus, speaker in (("nemo", "EB0"), ("nemo", "KS0"), ("ravdess", "21"), ("casia", "x"))
     ]  # fmt: skip
-    assert list(unlisted(manifest, clips)["ravdess"]) == [clips[2]]
-    assert unlisted(manifest, clips, ("nemo", "casia"))["nemo"] == clips[:2]
+    assert list(unlisted_speakers(manifest, clips)["ravdess"]) == [clips[2]]
+    assert unlisted_speakers(manifest, clips, ("nemo", "casia"))["nemo"] == clips[:2]
     training = msgspec.structs.replace(manifest.training, corpora=("nemo", "ravdess"))
     with pytest.raises(SplitError, match="learnt from every speaker of nemo"):
-        unlisted(msgspec.structs.replace(manifest, training=training), clips, ("nemo",))
+        unlisted_speakers(msgspec.structs.replace(manifest, training=training), clips, ("nemo",))
     listing = msgspec.structs.replace(training, train_speakers=("01", "EB0"))
-    found = unlisted(msgspec.structs.replace(manifest, training=listing), clips, ("nemo",))
+    found = unlisted_speakers(msgspec.structs.replace(manifest, training=listing), clips, ("nemo",))
     assert found["nemo"] == clips[1:2]
 
 
@@ -80,7 +80,7 @@ def test_an_incomplete_protocol_says_so(
 def test_new_speakers_are_those_that_a_run_did_not_hear(tmp_path: Path) -> None:
     """Of a corpus that was trained on, too; the name of a speaker is its own in each corpus."""
 
-    def heard(*train: str) -> Mock:
+    def known(*train: str) -> Mock:
         return Mock(folder="runs/x", info=Mock(train=train, validation=(), labels=("sad", "happy")))
 
     clips = {
@@ -95,11 +95,11 @@ def test_new_speakers_are_those_that_a_run_did_not_hear(tmp_path: Path) -> None:
         for speaker in ("1", "2")
         for number in range(2)
     }
-    run = heard("cremad-1-0")
+    run = known("cremad-1-0")
     (found,) = new_speaker_tests([run], clips, ["cremad"])
     assert {clip.clip_id for clip in found.clips} == {"cremad-2-0", "cremad-2-1"}
     (other,) = new_speaker_tests([run], clips, ["nemo"])
     assert {clip.speaker for clip in other.clips} == {"1", "2"}
-    run = heard("cremad-1-0", "cremad-2-1")
+    run = known("cremad-1-0", "cremad-2-1")
     with pytest.raises(SplitError, match="trained on every speaker of cremad"):
         new_speaker_tests([run], clips, ["cremad"])

@@ -1,7 +1,6 @@
 """``undertone-train evaluate``: figures of runs and bundles on clips they were not trained on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from undertone_training.features.cache import FeatureCache
     from undertone_training.learning.runs import Run
     from undertone_training.metrics import Predictions
-    from undertone_training.report.outcomes import Report
+    from undertone_training.report.outcomes import PooledReports, Report
 
 
 @click.command(
@@ -146,77 +145,39 @@ def _evaluate_runs(
     corpora: Sequence[str],
     sample: int | None,
 ) -> None:
-    from undertone_training.corpora.noise import for_testing
-    from undertone_training.detection.clips import for_babble
-    from undertone_training.evaluation.test_clips import (
-        cross_corpus_tests,
-        held_out_tests,
-        new_speaker_tests,
-        sample_note,
-        sampled,
-        with_new_speakers,
-    )
+    from undertone_training.evaluation.test_clips import select_tests
 
     clips = common.clips_by_id(data)
-    cross_corpus = protocol == "cross-corpus"
-    left_out: list[str] = []
-    if cross_corpus:
-        tests = cross_corpus_tests(runs, clips.values(), corpora)
-    elif corpora:
-        tests = new_speaker_tests(runs, clips, corpora)
-    else:
-        tests, left_out = held_out_tests(runs, clips, side)
-    notes = [note for test in tests if (note := sample_note(test.clips, sample))]
-    on_the_device = protocol in _WITH_CONDITIONS and not cross_corpus
-    if on_the_device:
-        tests, reasons = with_new_speakers(tests)
-        left_out += reasons
-        notes += [f"the clips are those of {test.protocol}" for test in tests]
-    tests = [replace(test, clips=sampled(test.clips, sample)) for test in tests]
-    noise, voices = for_testing(data).files, for_babble(clips.values())
-    if protocol == "live" and not noise:
-        left_out.append(f"no recordings in {data / 'noise'} of a kind for tests: not in noise")
-    if protocol == "live" and not voices:
-        left_out.append(f"no clips of CREMA-D or nEMO in {data}: not among voices")
+    tests, notes, left_out = select_tests(protocol, runs, clips, side, corpora, sample)
     common.load_tensorflow()
     from undertone_training.learning.calibration import calibrate, from_cache
-    from undertone_training.report.evaluations import (
-        BackgroundSources,
-        report_cross_corpus,
-        report_live,
-        report_whole_clips,
-        results_on_device,
-    )
+    from undertone_training.report import evaluations
 
+    sources = evaluations.BackgroundSources.found(data, clips.values())
+    if protocol == "live" and not sources.noise:
+        left_out.append(f"no recordings in {data / 'noise'} of a kind for tests: not in noise")
+    if protocol == "live" and not sources.voices:
+        left_out.append(f"no clips of CREMA-D or nEMO in {data}: not among voices")
     for run in calibrate(runs, from_cache(clips.values(), features)):
         left_out.append(
             f"{run.folder}: has no temperature or threshold until the other folds are trained"
         )
     for reason in left_out:
         click.echo(reason, err=True)
-    if on_the_device:
-        everyone = list(clips.values())
-        found = results_on_device(protocol, tests, data, everyone, features.jobs, common.progress)
-        notes += [note for _, each in found for note in each.notes]
-        tested = [(run, result) for run, each in found for result in each.results]
-        _write_conditions(folder, protocol, tested, list(dict.fromkeys(notes)))
-        return
-    conditions: list[tuple[Path, ConditionsReport]] = []
+    conditions: evaluations.WrittenConditions = []
+    pooled_reports: Sequence[PooledReports] = ()
     if protocol == "live":
-        pooled_reports = report_live(
-            folder,
-            tests,
-            BackgroundSources(noise, voices),
-            features.jobs,
-            common.progress,
-            _print_live,
-        )
-    elif cross_corpus:
-        conditions, pooled_reports = report_cross_corpus(
+        pooled_reports = evaluations.report_live(folder, tests, sources, features, _print_live)
+    elif protocol == "cross-corpus":
+        conditions, pooled_reports = evaluations.report_cross_corpus(
             folder, tests, features, notes, _print_report
         )
+    elif protocol == "own":
+        pooled_reports = evaluations.report_whole_clips(folder, tests, features, _print_run)
     else:
-        pooled_reports = report_whole_clips(folder, tests, features, _print_run)
+        conditions = evaluations.report_on_device(
+            folder, protocol, tests, data, list(clips.values()), features, notes
+        )
     for path, each in conditions:
         _print_conditions(path, each)
     for pooled in pooled_reports:
@@ -226,19 +187,6 @@ def _evaluate_runs(
             if pooled.n_runs > 1:
                 _print_run(report)
             _print_path(report.folder)
-
-
-def _write_conditions(
-    folder: Path,
-    protocol: str,
-    tested: "Sequence[tuple[Run, ConditionPredictions]]",
-    notes: Sequence[str],
-) -> None:
-    """Write and print the report of each run, and of all folds of each seed."""
-    from undertone_training.report.outcomes import write_conditions
-
-    for path, report in write_conditions(folder, protocol, tested, notes):
-        _print_conditions(path, report)
 
 
 def _evaluate_bundle(
@@ -298,18 +246,18 @@ def _evaluate_bundle(
 
 
 def _print_conditions(path: Path, report: "ConditionsReport") -> None:
-    from undertone_training.report.conditions import HEAD, rows
+    from undertone_training.report.conditions import COLUMNS
 
-    common.table(HEAD, list(rows(report)), "ll" + "r" * (len(HEAD) - 2))
+    common.column_table(report.conditions, COLUMNS, left=2)
     for note in report.notes:
         click.echo(note, err=True)
     click.echo(f"{path}: written")
 
 
 def _evaluate_in_noise(runs: "Sequence[Run]", data: Path, features: "FeatureCache") -> None:
-    from undertone_training.report.evaluations import report_noise_of_each
+    from undertone_training.report.evaluations import report_noise
 
-    found = report_noise_of_each(runs, data, features.jobs, common.progress)
+    found = report_noise(runs, data, features)
     for run, (path, report) in zip(runs, found, strict=True):
         _print_false_alarms(str(run.folder), path, report)
 

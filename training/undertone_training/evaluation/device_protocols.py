@@ -1,6 +1,6 @@
 """The protocols whose clips go through the device path, under one or several conditions."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from undertone.recognition.classifier import Classifier
@@ -10,13 +10,11 @@ from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.evaluation.inference import through_device
 from undertone_training.evaluation.test_clips import (
     RunTest,
-    foreign,
-    sample_note,
     sampled,
-    unlisted,
+    unlisted_speakers,
+    unseen_corpora,
 )
-from undertone_training.export.bundle import bundle_of
-from undertone_training.learning.runs import Run
+from undertone_training.export.bundle import classifier_of
 from undertone_training.progress import Progress, silent
 from undertone_training.recipe import EVALUATED_CORPUS
 
@@ -33,25 +31,20 @@ class CorpusResults:
     notes: Sequence[str]
 
 
-def runs_on_device(
-    protocol: str,
-    tests: Iterable[RunTest],
-    everyone: Sequence[Clip],
-    progress: Progress = silent,
-) -> Iterator[tuple[Run, CorpusResults]]:
-    """The int8 models of runs under the conditions of ``degraded`` or ``known-voice``.
+def run_on_device(
+    protocol: str, test: RunTest, all_clips: Sequence[Clip], progress: Progress = silent
+) -> CorpusResults:
+    """The int8 model of a run under the conditions of ``degraded`` or ``known-voice``.
 
-    everyone: all clips at hand.
+    all_clips: all that are available, of which those by the tested speakers can become known.
     """
-    for test in tests:
-        classifier = Classifier(bundle_of(test.run, test.run.info.recipe.name), runtime="litert")
-        yield test.run, _under_conditions(protocol, classifier, test.clips, everyone, progress)
+    return _under_conditions(protocol, classifier_of(test.run), test.clips, all_clips, progress)
 
 
 def bundle_on_device(
     protocol: str,
     classifier: Classifier,
-    everyone: Sequence[Clip],
+    all_clips: Sequence[Clip],
     corpora: Sequence[str] = (),
     sample: int | None = None,
     progress: Progress = silent,
@@ -63,19 +56,17 @@ def bundle_on_device(
     """
     manifest = classifier.manifest
     if protocol == "degraded":
-        by_corpus = unlisted(manifest, everyone, corpora or (EVALUATED_CORPUS,))
+        by_corpus = unlisted_speakers(manifest, all_clips, corpora or (EVALUATED_CORPUS,))
     else:
-        by_corpus = foreign(everyone, manifest.training.corpora, manifest.labels, corpora)
+        by_corpus = unseen_corpora(all_clips, manifest.training.corpora, manifest.labels, corpora)
     for corpus, whole in by_corpus.items():
-        note = sample_note(whole, sample)
-        notes = [note] if note else []
-        clips = sampled(whole, sample)
+        clips, notes = sampled(whole, sample)
         if protocol == "cross-corpus":
             with progress(f"cross-corpus ({corpus})", len(clips)) as step:
                 result = through_device(clips, classifier, step, "zero-shot")
             yield CorpusResults(clips, [result], notes)
             continue
-        found = _under_conditions(protocol, classifier, clips, everyone, progress)
+        found = _under_conditions(protocol, classifier, clips, all_clips, progress)
         yield CorpusResults(clips, found.results, [*notes, *found.notes])
 
 
@@ -83,12 +74,12 @@ def _under_conditions(
     protocol: str,
     classifier: Classifier,
     clips: Sequence[Clip],
-    everyone: Sequence[Clip],
+    all_clips: Sequence[Clip],
     progress: Progress,
 ) -> CorpusResults:
     if protocol == "degraded":
         notes = [] if degraded.enough_voices(clips) else [degraded.NO_BABBLE]
         return CorpusResults(clips, list(degraded.degraded(clips, classifier, progress)), notes)
-    results = known_voice.known_voice(clips, everyone, classifier, progress)
+    results = known_voice.known_voice(clips, all_clips, classifier, progress)
     notes = [] if classifier.knows_voices else [known_voice.UNKNOWING]
     return CorpusResults(clips, list(results), notes)

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.recognition.classifier import Classifier
 from undertone_training.corpora.splits import LEAVE_ONE_CORPUS_OUT
 from undertone_training.evaluation.backgrounds import Background
 from undertone_training.evaluation.conditions import ConditionPredictions
@@ -14,7 +13,7 @@ from undertone_training.evaluation.embeddings import embed_run
 from undertone_training.evaluation.results import Cost, LiveCounts, Outcome, Verdicts
 from undertone_training.evaluation.streaming import CONDITIONS, stream
 from undertone_training.evaluation.test_clips import RunTest
-from undertone_training.export.bundle import Fidelity, bundle_of
+from undertone_training.export.bundle import Fidelity, classifier_of
 from undertone_training.export.quantize import int8_logits
 from undertone_training.features.cache import ClipFeatures, FeatureCache
 from undertone_training.features.windows import windows_of
@@ -68,7 +67,7 @@ def evaluate_live(
     """Test a run by the ``live`` protocol, in a quiet room and with the available backgrounds."""
     run = test.run
     cost = cost_of(run)
-    classifier = Classifier(bundle_of(run, run.info.recipe.name), runtime="litert")
+    classifier = classifier_of(run)
     for condition in CONDITIONS:
         if condition.background and condition.background not in backgrounds:
             continue
@@ -91,9 +90,14 @@ def evaluate_run(
     temperature, _ = calibration.confidence
     return {
         form: predict(
-            test, info.labels, info.recipe, calibration.normalization, logits, temperature
+            test,
+            info.labels,
+            info.recipe,
+            calibration.normalization,
+            _logits(run, form),
+            temperature,
         )
-        for form, logits in _forms(run, forms).items()
+        for form in forms
     }
 
 
@@ -104,11 +108,11 @@ def fidelity(run: Run, features: Sequence[ClipFeatures]) -> Fidelity:
     windows = np.concatenate(
         [windows_of(each, info.recipe, calibration.normalization) for each in features]
     )
-    labels = {form: logits(windows).argmax(axis=1) for form, logits in _forms(run, FORMS).items()}
+    floats, int8 = (_logits(run, form)(windows).argmax(axis=1) for form in FORMS)
     return Fidelity(
         float_uar=figures(predictions["float"]).uar,
         int8_uar=figures(predictions["int8"]).uar,
-        window_agreement=float((labels["float"] == labels["int8"]).mean()),
+        window_agreement=float((floats == int8).mean()),
         windows=len(windows),
     )
 
@@ -125,12 +129,7 @@ def cost_of(run: Run) -> Cost:
     )
 
 
-def _forms(run: Run, forms: Sequence[str]) -> dict[str, WindowLogits]:
-    return {form: _LOGITS[form](run) for form in forms}
-
-
-def _float_logits(run: Run) -> WindowLogits:
+def _logits(run: Run, form: str) -> WindowLogits:
+    if form == "int8":
+        return int8_logits(run)
     return keras_logits(keras.models.load_model(run.model, compile=False))
-
-
-_LOGITS = dict(zip(FORMS, (_float_logits, int8_logits), strict=True))

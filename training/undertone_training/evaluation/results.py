@@ -63,7 +63,6 @@ class LiveCounts(Strict, frozen=True):
 class Verdicts(Strict, frozen=True):
     """Numbers of clips, of clips with a verdict at their run's threshold, and of correct verdicts.
 
-
     For the form that ships, over all seeds and folds; each run's threshold was fitted on its own
     training actors.
     """
@@ -248,13 +247,9 @@ class _Form(msgspec.Struct):
 
     def pooled(self) -> PooledFigures:
         """The same as figures over one seed."""
-        return PooledFigures(
-            uar=Spread(self.uar, None),
-            accuracy=Spread(self.accuracy, None),
-            macro_f1=Spread(self.macro_f1, None),
-            ece=Spread(self.ece, None),
-            uar_interval95=self.uar_interval95,
-        )
+        shares = (self.uar, self.accuracy, self.macro_f1, self.ece)
+        uar, accuracy, macro_f1, ece = (Spread(share, None) for share in shares)
+        return PooledFigures(uar, accuracy, macro_f1, ece, self.uar_interval95)
 
 
 class _Extra(msgspec.Struct):

@@ -25,7 +25,7 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Condition:
+class LiveCondition:
     """How the recording of the protocol is made.
 
     background: what sounds throughout, ``snr_db`` below the clips while they speak; None is the
@@ -42,14 +42,14 @@ class Condition:
 
 
 CONDITIONS = (
-    Condition("live, no noise"),
-    Condition("live, room noise at 20 dB SNR", "recorded noise", 20.0),
-    Condition("live, room noise at 10 dB SNR", "recorded noise", 10.0),
-    Condition("live, room noise at 5 dB SNR", "recorded noise", 5.0),
-    Condition("live, four voices at 10 dB SNR", "voices", 10.0),
-    Condition("live, music at 10 dB SNR", "music", 10.0),
-    Condition("live, in a room", reverberant=True),
-    Condition("live, from afar", dbfs=-50.0, reverberant=True),
+    LiveCondition("live, no noise"),
+    LiveCondition("live, room noise at 20 dB SNR", "recorded noise", 20.0),
+    LiveCondition("live, room noise at 10 dB SNR", "recorded noise", 10.0),
+    LiveCondition("live, room noise at 5 dB SNR", "recorded noise", 5.0),
+    LiveCondition("live, four voices at 10 dB SNR", "voices", 10.0),
+    LiveCondition("live, music at 10 dB SNR", "music", 10.0),
+    LiveCondition("live, in a room", reverberant=True),
+    LiveCondition("live, from afar", dbfs=-50.0, reverberant=True),
 )
 """Of the protocol: those whose background can't be made are left out."""
 
@@ -71,7 +71,7 @@ class StreamResult:
 def stream(
     clips: Sequence[Clip],
     classifier: Classifier,
-    condition: Condition,
+    condition: LiveCondition,
     noise: NDArray[np.float64] | None,
     seed: int,
 ) -> StreamResult:
@@ -96,7 +96,7 @@ def segments_in(recording: Samples, classifier: Classifier) -> list[ClassifiedSe
 
 
 def recording_of(
-    clips: Sequence[Clip], generator: np.random.Generator, condition: Condition = CONDITIONS[0]
+    clips: Sequence[Clip], generator: np.random.Generator, condition: LiveCondition = CONDITIONS[0]
 ) -> tuple[NDArray[np.float64], list[Span]]:
     """``clips`` in random order with pauses, and where each is, in the order of ``clips``."""
     pieces: list[NDArray[np.float64]] = []

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from undertone.recognition.bundle import Manifest, Training
 from undertone_training.corpora.clip import Clip, with_labels
@@ -33,6 +33,35 @@ class RunTest:
     clips: Sequence[Clip]
     protocol: str
     report: str
+
+
+def select_tests(
+    protocol: str,
+    runs: Sequence[Run],
+    clips: Mapping[str, Clip],
+    side: str = "test",
+    corpora: Sequence[str] = (),
+    most: int | None = None,
+) -> tuple[list[RunTest], list[str], list[str]]:
+    """What ``runs`` are tested on, a note for each test, and why others are left out.
+
+    protocol: one of ``undertone-train evaluate``.  clips: all that are available, by their ids.
+    side, corpora, most: see ``held_out_tests``, ``unseen_corpora`` and ``sampled``.
+    Raises SplitError if there is nothing to test.
+    """
+    left_out: list[str] = []
+    if protocol == "cross-corpus":
+        return *sampled_tests(cross_corpus_tests(runs, clips.values(), corpora), most), left_out
+    if corpora:
+        tests = new_speaker_tests(runs, clips, corpora)
+    else:
+        tests, left_out = held_out_tests(runs, clips, side)
+    tests, notes = sampled_tests(tests, most)
+    if protocol in ("degraded", "known-voice"):
+        tests, reasons = with_new_speakers(tests)
+        left_out += reasons
+        notes += [f"the clips are those of {test.protocol}" for test in tests]
+    return tests, notes, left_out
 
 
 def held_out_tests(
@@ -82,12 +111,14 @@ def with_new_speakers(tests: Sequence[RunTest]) -> tuple[list[RunTest], list[str
 def cross_corpus_tests(
     runs: Iterable[Run], clips: Iterable[Clip], corpora: Sequence[str] = ()
 ) -> list[RunTest]:
-    """The tests of ``runs`` on every corpus that each was not trained on, as ``foreign`` finds."""
+    """The tests of ``runs`` on the corpora that each was not trained on: ``unseen_corpora``."""
     clips = list(clips)
     return [
         RunTest(run, found, f"cross-corpus ({corpus})", f"cross-corpus-{corpus}")
         for run in runs
-        for corpus, found in foreign(clips, run.info.corpora, run.info.labels, corpora).items()
+        for corpus, found in unseen_corpora(
+            clips, run.info.corpora, run.info.labels, corpora
+        ).items()
     ]
 
 
@@ -100,7 +131,7 @@ def new_speaker_tests(
     """
     tests = []
     for run in runs:
-        heard = {
+        known = {
             (clips[one].corpus, clips[one].speaker)
             for one in (*run.info.train, *run.info.validation)
             if one in clips
@@ -112,8 +143,8 @@ def new_speaker_tests(
                 if clip.corpus == corpus and clip.channel == "speech"
             ]
             if not own:
-                raise _not_at_hand(corpus)
-            new = [clip for clip in own if (corpus, clip.speaker) not in heard]
+                raise _no_clip_of(corpus)
+            new = [clip for clip in own if (corpus, clip.speaker) not in known]
             if not new:
                 raise SplitError(
                     f"{run.folder} was trained on every speaker of {corpus} in the data folder: "
@@ -133,7 +164,7 @@ def bundle_test(manifest: Manifest, clips: Iterable[Clip]) -> tuple[list[Clip], 
     return test, protocol
 
 
-def unlisted(
+def unlisted_speakers(
     manifest: Manifest, clips: Iterable[Clip], corpora: Sequence[str] = (EVALUATED_CORPUS,)
 ) -> dict[str, list[Clip]]:
     """By corpus, the speech of all speakers whom a bundle's manifest does not list.
@@ -148,7 +179,7 @@ def unlisted(
     for corpus in corpora:
         own = [clip for clip in spoken if clip.corpus == corpus]
         if not own:
-            raise _not_at_hand(corpus)
+            raise _no_clip_of(corpus)
         if corpus in training.corpora:
             trained = corpus == EVALUATED_CORPUS or any(clip.speaker in listed for clip in own)
             own = [clip for clip in own if trained and clip.speaker not in listed]
@@ -162,20 +193,27 @@ def unlisted(
     return found
 
 
-def sampled(clips: Sequence[Clip], most: int | None) -> list[Clip]:
-    """At most so many of ``clips``, drawn at random with ``SAMPLE_SEED``, in their order."""
+def sampled(clips: Sequence[Clip], most: int | None) -> tuple[list[Clip], list[str]]:
+    """At most so many of ``clips``, drawn at random with ``SAMPLE_SEED``, in their order.
+
+    And a note for the reader, unless all of them are tested.
+    """
     if most is None or len(clips) <= most:
-        return list(clips)
+        return list(clips), []
     drawn = random.Random(SAMPLE_SEED).sample(range(len(clips)), most)
-    return [clips[index] for index in sorted(drawn)]
-
-
-def sample_note(clips: Sequence[Clip], most: int | None) -> str | None:
-    """What a reader must know of ``sampled``; None if all of ``clips`` are tested."""
-    if most is None or len(clips) <= most:
-        return None
     of_all = f"{most:,} of {len(clips):,} clips"
-    return f"a sample of {clips[0].corpus}: {of_all}, drawn with seed {SAMPLE_SEED}"
+    note = f"a sample of {clips[0].corpus}: {of_all}, drawn with seed {SAMPLE_SEED}"
+    return [clips[index] for index in sorted(drawn)], [note]
+
+
+def sampled_tests(tests: Iterable[RunTest], most: int | None) -> tuple[list[RunTest], list[str]]:
+    """The tests on ``sampled`` clips, and the notes."""
+    found, notes = [], []
+    for test in tests:
+        clips, note = sampled(test.clips, most)
+        found.append(replace(test, clips=clips))
+        notes += note
+    return found, notes
 
 
 def held_out(info: RunInfo, clips: Mapping[str, Clip]) -> tuple[list[Clip], str]:
@@ -211,7 +249,7 @@ def final_test(clips: Iterable[Clip], labels: Sequence[str]) -> tuple[list[Clip]
     return found, f"{FINAL} (actors {who})"
 
 
-def foreign(
+def unseen_corpora(
     clips: Iterable[Clip],
     trained: Sequence[str],
     labels: Sequence[str],
@@ -220,14 +258,14 @@ def foreign(
     """By corpus, the clips with known labels of every corpus except the ``trained`` ones.
 
     corpora: only these; by default all.  Raises SplitError if there are none, or if one of
-    ``corpora`` was trained on, is not at hand, or shares no label.
+    ``corpora`` was trained on, is not available, or shares no label.
     """
     by_corpus: dict[str, list[Clip]] = {}
     for clip in clips:
         by_corpus.setdefault(clip.corpus, []).append(clip)
     for corpus in corpora:
         if corpus not in by_corpus:
-            raise _not_at_hand(corpus)
+            raise _no_clip_of(corpus)
         if corpus in trained:
             raise SplitError(
                 f"The weights learnt from {corpus}, if only at first or from a teacher: a test on "
@@ -243,16 +281,16 @@ def foreign(
             f"There is no corpus besides {', '.join(trained)} in the data folder: add one to test "
             "on, such as TESS or nEMO."
         )
-    strange = [corpus for corpus, own in found.items() if not own]
-    if strange and (corpora or len(strange) == len(found)):
+    unknown = [corpus for corpus, own in found.items() if not own]
+    if unknown and (corpora or len(unknown) == len(found)):
         raise SplitError(
-            f"{strange[0]} has none of the labels of this model ({', '.join(labels)}): test it on "
+            f"{unknown[0]} has none of the labels of this model ({', '.join(labels)}): test it on "
             "another corpus."
         )
     return {corpus: own for corpus, own in found.items() if own}
 
 
-def _not_at_hand(corpus: str) -> SplitError:
+def _no_clip_of(corpus: str) -> SplitError:
     return SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
 
 

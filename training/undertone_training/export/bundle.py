@@ -21,6 +21,7 @@ from undertone.recognition.bundle import (
     Training,
     manifest_json,
 )
+from undertone.recognition.classifier import Classifier
 from undertone.recognition.speech_gate import GateConfig
 from undertone_training.corpora.licences import licence_of_weights
 from undertone_training.errors import PromotionError, RunError
@@ -81,6 +82,12 @@ def bundle_of(run: Run, name: str) -> Bundle:
         commit=info.commit,
     )
     return Bundle(run.folder, manifest, model, network)
+
+
+def classifier_of(run: Run) -> Classifier:
+    """The device's classifier with the run's int8 model."""
+    # the runtime must be LiteRT: tflite-runtime fails in a process with TensorFlow
+    return Classifier(bundle_of(run, run.info.recipe.name), runtime="litert")
 
 
 def with_figures(bundle: Bundle, figures: Mapping[str, Any]) -> Bundle:

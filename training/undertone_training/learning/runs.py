@@ -107,13 +107,15 @@ class Run:
         self.history = folder / "history.csv"
         self.tflite = folder / "model.tflite"
         self.unquantized = folder / "unquantized.txt"
+        self.calibration_file = folder / "calibration.json"
+        self.quantization_file = folder / "quantization.json"
         self.best = folder / "best.npz"
         self.report = folder / "report"
 
     @property
     def finished(self) -> bool:
         """Whether ``fit`` has finished here."""
-        return (self.folder / "calibration.json").exists()
+        return self.calibration_file.exists()
 
     @property
     def info(self) -> RunInfo:
@@ -139,6 +141,11 @@ class Run:
     def model_sha256(self) -> str:
         """SHA-256 of the trained network's file."""
         return sha256(self.model.read_bytes()).hexdigest()
+
+    @property
+    def tflite_sha256(self) -> str:
+        """SHA-256 of the quantised network's file; empty without one."""
+        return sha256(self.tflite.read_bytes()).hexdigest() if self.tflite.exists() else ""
 
     def checkpoint(self, epochs: int) -> Path:
         """The file of the network after this many epochs."""
@@ -203,29 +210,24 @@ class Run:
     @property
     def latest_epoch(self) -> tuple[int, dict[str, float]]:
         """Number and metrics of the last epoch so far, while another process trains; or 0."""
-        try:
-            head, *rows = self.history.read_text().splitlines(keepends=True)
-        except (FileNotFoundError, ValueError):  # ValueError: still empty
-            return 0, {}
-        whole = [row for row in rows if row.endswith("\n")]
-        if not whole:
-            return 0, {}
-        pairs = zip(head.strip().split(","), whole[-1].strip().split(","), strict=True)
-        metrics = {name: float(figure) for name, figure in pairs if figure != "NA"}
-        return int(metrics.pop("epoch")) + 1, metrics
+        *_, last = [{"epoch": -1.0}, *self._history()]
+        return int(last.pop("epoch")) + 1, last
 
     def epochs(self) -> dict[str, list[float]]:
-        """Loss and accuracy of every epoch, by the name of the metric.
+        """Loss and accuracy of every epoch, by the name of the metric."""
+        rows = self._history()
+        names = [name for name in rows[0] if name != "epoch"] if rows else []
+        return {name: [row[name] for row in rows] for name in names}
 
-        Keras writes "NA" for the metrics of a missing validation; these are left out.
-        """
-        with self.history.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        return {
-            name: [float(row[name]) for row in rows]
-            for name in (rows[0] if rows else ())
-            if name != "epoch" and rows[0][name] != "NA"
-        }
+    def _history(self) -> list[dict[str, float]]:
+        """The metrics of each epoch that is written; those of a missing validation are left out."""
+        if not self.history.exists():
+            return []
+        whole, _, _ = self.history.read_text().rpartition("\n")
+        return [  # Keras writes "NA" for what is missing
+            {name: float(value) for name, value in row.items() if value != "NA"}
+            for row in csv.DictReader(whole.splitlines())
+        ]
 
     def _load(self, name: str, kind: type[_T]) -> _T:
         path = self.folder / name
@@ -303,22 +305,12 @@ def clips_of(clips: Mapping[str, Clip], ids: Sequence[str]) -> list[Clip]:
 
 def commit() -> str:
     """The commit of the source, with "+changes" if the tree differs from it; or "unknown"."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--exclude=*"]
+    command += ["--abbrev=12", "--dirty=+changes"]
     try:
-        here = Path(__file__).parent
-        return "".join(_git(here))
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-
-
-def _git(folder: Path) -> Iterator[str]:
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True
-        ).stdout.strip()
-
-    yield git("rev-parse", "--short=12", "HEAD")
-    if git("status", "--porcelain", "--untracked-files=no"):
-        yield "+changes"
 
 
 def tool_versions() -> dict[str, str]:

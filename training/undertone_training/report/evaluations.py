@@ -3,23 +3,23 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from undertone.recognition.classifier import Classifier
 from undertone_training.corpora import scan
 from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.noise import for_testing
+from undertone_training.detection.clips import for_babble
 from undertone_training.evaluation.backgrounds import Background, Sound, backgrounds
 from undertone_training.evaluation.conditions import ConditionsReport
-from undertone_training.evaluation.device_protocols import CorpusResults, runs_on_device
+from undertone_training.evaluation.device_protocols import CorpusResults, run_on_device
 from undertone_training.evaluation.evaluate import cross_corpus_result, evaluate, evaluate_live
 from undertone_training.evaluation.false_alarms import NoiseReport, count_false_alarms
 from undertone_training.evaluation.results import Outcome
 from undertone_training.evaluation.test_clips import RunTest
-from undertone_training.export.bundle import bundle_of
+from undertone_training.export.bundle import classifier_of
 from undertone_training.features.cache import FeatureCache
-from undertone_training.jobs import Jobs
 from undertone_training.learning.runs import Run
-from undertone_training.progress import Progress, silent
+from undertone_training.progress import silent
 from undertone_training.report.outcomes import (
     PooledReports,
     Report,
@@ -29,6 +29,8 @@ from undertone_training.report.outcomes import (
 )
 
 Result = TypeVar("Result")
+WrittenConditions = list[tuple[Path, ConditionsReport]]
+"""Each report by conditions, with its file."""
 
 
 def report_whole_clips(
@@ -41,8 +43,7 @@ def report_whole_clips(
 
     on_run: called with the report of each run as soon as it is written.
     """
-    outcomes = _written(tests, features, on_run)
-    return write_pooled(folder, outcomes)
+    return write_pooled(folder, _written(tests, features, on_run))
 
 
 def report_cross_corpus(
@@ -51,7 +52,7 @@ def report_cross_corpus(
     features: FeatureCache,
     notes: Sequence[str],
     on_run: Callable[[Report], None] = lambda report: None,
-) -> tuple[list[tuple[Path, ConditionsReport]], list[PooledReports]]:
+) -> tuple[WrittenConditions, list[PooledReports]]:
     """Test every run on corpora that it was not trained on; see ``write_conditions`` for ``notes``.
 
     on_run: called with the report of each run on each corpus as soon as it is written.
@@ -72,6 +73,11 @@ class BackgroundSources:
     noise: Sequence[Path]
     voices: Sequence[Clip]
 
+    @classmethod
+    def found(cls, data: Path, clips: Iterable[Clip]) -> "BackgroundSources":
+        """The recordings of noise in the data folder, and those of ``clips`` that make babble."""
+        return cls(for_testing(data).files, for_babble(clips))
+
     def made(self) -> dict[Background, Sound]:
         """The backgrounds; raises AudioSourceError."""
         return backgrounds(self.noise, self.voices, seed=0)
@@ -81,59 +87,76 @@ def report_live(
     folder: Path,
     tests: Sequence[RunTest],
     sources: BackgroundSources,
-    jobs: Jobs,
-    progress: Progress = silent,
+    features: FeatureCache,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[PooledReports]:
     """Test every run by the ``live`` protocol; see ``write_pooled`` for ``folder``.
 
     on_outcome: called with what each run predicted under each condition.
     """
-    jobs = jobs.with_tensorflow
+    jobs = features.jobs.with_tensorflow
     sounds = sources.made() if jobs.in_this_process(len(tests)) else None
     outcomes = []
-    found = jobs.map(_live, [(test, sources, sounds) for test in tests])
-    for of_run in _counted(found, "live", len(tests), progress):
-        for outcome in of_run:
-            outcomes.append(outcome)
-            on_outcome(outcome)
+    with features.progress("live", len(tests)) as step:
+        for of_run in jobs.map(_live, [(test, sources, sounds) for test in tests]):
+            for outcome in of_run:
+                outcomes.append(outcome)
+                on_outcome(outcome)
+            step()
     return write_pooled(folder, outcomes)
 
 
-def results_on_device(
+def report_on_device(
+    folder: Path,
     protocol: str,
     tests: Sequence[RunTest],
     data: Path,
-    everyone: Sequence[Clip],
-    jobs: Jobs,
-    progress: Progress,
-) -> list[tuple[Run, CorpusResults]]:
-    """See ``runs_on_device``; ``everyone``: all clips below ``data``."""
-    jobs = jobs.with_tensorflow
-    if jobs.in_this_process(len(tests)):
-        return list(runs_on_device(protocol, tests, everyone, progress))
-    found = jobs.map(_on_device, [(protocol, test, data) for test in tests])
-    return list(_counted(found, protocol, len(tests), progress))
+    clips: Sequence[Clip],
+    features: FeatureCache,
+    notes: Sequence[str] = (),
+) -> WrittenConditions:
+    """Test the int8 models under the conditions of ``degraded`` or ``known-voice``.
+
+    clips: all below ``data``.  See ``write_conditions`` for ``folder`` and ``notes``.
+    """
+    here = features.jobs.with_tensorflow.in_this_process(len(tests))
+    at_hand = clips if here else None  # jobs find them by themselves
+    items = [(protocol, test, data, at_hand) for test in tests]
+    found = list(_of_each(items, _on_device, protocol, features))
+    notes = [*notes, *(note for each in found for note in each.notes)]
+    tested = [
+        (test.run, result)
+        for test, each in zip(tests, found, strict=True)
+        for result in each.results
+    ]
+    return write_conditions(folder, protocol, tested, list(dict.fromkeys(notes)))
 
 
-def report_noise_of_each(
-    runs: Sequence[Run], data: Path, jobs: Jobs, progress: Progress
+def report_noise(
+    runs: Sequence[Run], data: Path, features: FeatureCache
 ) -> Iterator[tuple[Path, NoiseReport]]:
-    """See ``report_noise``, for each run."""
-    jobs = jobs.with_tensorflow
-    if jobs.in_this_process(len(runs)):
-        for run in runs:
-            yield report_noise(run, data, f"{run.folder} noise", progress)
-        return
-    found = jobs.map(_noise, [(run, data) for run in runs])
-    yield from _counted(found, "noise", len(runs), progress)
+    """Count the false alarms of each run in the sounds without speech; the report and its file."""
+    return _of_each([(run, data) for run in runs], _noise, "noise", features)
 
 
-def report_noise(run: Run, data: Path, title: str, progress: Progress) -> tuple[Path, NoiseReport]:
-    """Count the false alarms of a run in the recordings of noise below ``data``."""
-    classifier = Classifier(bundle_of(run, run.info.recipe.name))
-    report = count_false_alarms(classifier, data, title, progress)
-    return report.save(run.report), report
+def _of_each(
+    items: Sequence[tuple[Any, ...]],
+    function: Callable[[tuple[Any, ...]], Result],
+    title: str,
+    features: FeatureCache,
+) -> Iterator[Result]:
+    """Results of ``function`` for each item with a Progress at its end.
+
+    That shows the steps of each; where they are jobs, one bar counts the jobs instead.
+    """
+    jobs = features.jobs.with_tensorflow
+    own, common = features.progress, silent
+    if not jobs.in_this_process(len(items)):
+        own, common = common, own
+    with common(title, len(items)) as step:
+        for result in jobs.map(function, [(*item, own) for item in items]):
+            yield result
+            step()
 
 
 def _written(
@@ -163,21 +186,12 @@ def _live(job: tuple[RunTest, BackgroundSources, dict[Background, Sound] | None]
     return list(evaluate_live(test, sounds or sources.made()))
 
 
-def _on_device(job: tuple[str, RunTest, Path]) -> tuple[Run, CorpusResults]:
-    protocol, test, data = job
-    (found,) = runs_on_device(protocol, [test], scan(data).clips)
-    return found
+def _on_device(job: tuple[Any, ...]) -> CorpusResults:
+    protocol, test, data, clips, progress = job
+    return run_on_device(protocol, test, scan(data).clips if clips is None else clips, progress)
 
 
-def _noise(job: tuple[Run, Path]) -> tuple[Path, NoiseReport]:
-    run, data = job
-    return report_noise(run, data, f"{run.folder} noise", silent)
-
-
-def _counted(
-    results: Iterable[Result], title: str, total: int, progress: Progress
-) -> Iterator[Result]:
-    with progress(title, total) as step:
-        for result in results:
-            yield result
-            step()
+def _noise(job: tuple[Any, ...]) -> tuple[Path, NoiseReport]:
+    run, data, progress = job
+    report = count_false_alarms(classifier_of(run), data, f"{run.folder} noise", progress)
+    return report.save(run.report), report

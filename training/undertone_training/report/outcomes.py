@@ -1,6 +1,5 @@
 """Reports on evaluated models: one run, all folds of a recipe together, or a bundle."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -118,9 +117,8 @@ def write_conditions(
     written = []
     for pairs in by_run.values():
         run = pairs[0][0]
-        sha256 = hashlib.sha256(run.tflite.read_bytes()).hexdigest() if run.tflite.exists() else ""
         figures = tuple(figures_of(each) for _, each in pairs)
-        report = ConditionsReport(protocol, sha256, figures, tuple(notes))
+        report = ConditionsReport(protocol, run.tflite_sha256, figures, tuple(notes))
         written.append((report.save(run.report), report))
     for (place, seed), pairs in folds.items():
         by_condition: dict[tuple[str, str], list[ConditionPredictions]] = defaultdict(list)
@@ -149,12 +147,6 @@ def _write_group(
     name = file_name(protocol)
     replicates, left_out = same_folds(group) if by_seed else ([[each] for each in group], [])
     left_out = [f"{protocol}: {reason}" for reason in left_out]
-    if by_seed:
-        speakers = {speaker for each in replicates[0] for speaker in _speakers(each)}
-        protocol += shortfall(group[0].run.info.protocol, len(replicates[0]), len(speakers))
-    kept = [each for replicate in replicates for each in replicate]
-    cost = mean_cost([each.cost for each in kept])
-    splits = sorted({each.run.info.split for each in kept})
     joined = [
         {
             form: Predictions.concatenate([each.predictions[form] for each in replicate])
@@ -162,6 +154,12 @@ def _write_group(
         }
         for replicate in replicates
     ]
+    if by_seed:
+        speakers = {*next(iter(joined[0].values())).speakers}
+        protocol += shortfall(group[0].run.info.protocol, len(replicates[0]), len(speakers))
+    kept = [each for replicate in replicates for each in replicate]
+    cost = mean_cost([each.cost for each in kept])
+    splits = sorted({each.run.info.split for each in kept})
     reports = []
     for replicate, predictions in zip(replicates, joined, strict=True) if by_seed else ():
         seed = replicate[0].run.info.seed
@@ -188,11 +186,6 @@ def _write_group(
         total([each.verdicts for each in kept if each.verdicts]),
     ).save(folder / f"{name}.json")
     return PooledReports(reports, len(group), left_out)
-
-
-def _speakers(outcome: Outcome) -> tuple[str, ...]:
-    """The speakers that a run was tested on."""
-    return next(iter(outcome.predictions.values())).speakers
 
 
 def write_bundle_report(
