@@ -90,6 +90,7 @@ def test_the_clips_that_a_fold_is_tested_on_are_not_what_it_is_calibrated_on(
     assert all(one != other for one, other in zip(after[1:], before[1:], strict=True))
 
 
+@pytest.mark.usefixtures("_eager_training")
 def test_a_final_model_can_hold_no_actor_out(
     pipeline: Pipeline,
     tmp_path: Path,

@@ -13,7 +13,7 @@ from miniature import RECIPE, Pipeline, train, voice, write
 from undertone import samples
 from undertone_training.learning.runs import Calibration, Run
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
+pytestmark = [pytest.mark.xdist_group("tensorflow"), pytest.mark.usefixtures("_eager_training")]
 
 
 def garbage(path: Path) -> None:
