@@ -15,7 +15,12 @@ from undertone_training import recipe as recipes
 from undertone_training.corpora import scan
 from undertone_training.corpora.splits import splits
 from undertone_training.features.cache import ClipFeatures
-from undertone_training.learning.calibration import calibrate, fit_on_held_out
+from undertone_training.learning.calibration import (
+    HeldOut,
+    calibrate,
+    fit_on_held_out,
+    predict_held_out,
+)
 from undertone_training.learning.fit import fit
 from undertone_training.learning.runs import Run, describe, find_runs
 from undertone_training.metrics import Confidence
@@ -23,6 +28,11 @@ from undertone_training.metrics import Confidence
 pytestmark = pytest.mark.xdist_group("tensorflow")
 
 FeaturesOf = Callable[[Run], list[ClipFeatures]]
+
+
+def predictions_with(features_of: FeaturesOf) -> HeldOut:
+    return lambda runs: [predict_held_out(run, features_of(run)) for run in runs]
+
 
 GIVEN = Confidence(1.25, 0.5, Activation(1.5, -0.25))
 
@@ -48,7 +58,7 @@ def test_a_fold_gets_its_confidence_from_the_others(
     folds: list[Run], held_out: FeaturesOf, clips: list[ClipFeatures]
 ) -> None:
     assert all(run.calibration.temperature is None for run in folds)
-    assert calibrate(folds[:1], held_out) == folds[:1]
+    assert calibrate(folds[:1], predictions_with(held_out)) == folds[:1]
     assert folds[0].calibration.confidence == (1.0, 0.0)
     asked: list[str] = []
 
@@ -56,12 +66,12 @@ def test_a_fold_gets_its_confidence_from_the_others(
         asked.extend(run.info.test)
         return held_out(run)
 
-    assert calibrate(folds, counted) == []
+    assert calibrate(folds, predictions_with(counted)) == []
     assert sorted(asked) == sorted(each.clip.clip_id for each in clips)
     found = confidences(folds)
     assert all(temperature and threshold for temperature, threshold in found)
     assert len(set(found)) == len(folds)
-    assert calibrate(folds, held_out) == []
+    assert calibrate(folds, predictions_with(held_out)) == []
     assert confidences(folds) == found
 
 
@@ -69,7 +79,7 @@ def test_the_clips_that_a_fold_is_tested_on_are_not_what_it_is_calibrated_on(
     folds: list[Run], held_out: FeaturesOf
 ) -> None:
     first = folds[0].folder
-    assert calibrate(folds, held_out) == []
+    assert calibrate(folds, predictions_with(held_out)) == []
     before = confidences(folds)
     for run in folds:
         run.save(msgspec.structs.replace(run.calibration, temperature=None, threshold=None))
@@ -84,7 +94,7 @@ def test_the_clips_that_a_fold_is_tested_on_are_not_what_it_is_calibrated_on(
             for each in features
         ]
 
-    assert calibrate(folds, spoilt) == []
+    assert calibrate(folds, predictions_with(spoilt)) == []
     after = confidences(folds)
     assert after[0] == before[0]
     assert all(one != other for one, other in zip(after[1:], before[1:], strict=True))
@@ -99,7 +109,9 @@ def test_a_final_model_can_hold_no_actor_out(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Its confidence comes from the predictions of folds for held-out actors, and of all four."""
-    temperature, threshold, activation = fit_on_held_out([pipeline.fold], held_out)
+    temperature, threshold, activation = fit_on_held_out(
+        [pipeline.fold], predictions_with(held_out)
+    )
     assert 0.05 <= temperature <= 20
     assert 0 <= threshold <= 1
     assert activation.scale > 0

@@ -10,7 +10,10 @@ import pytest
 from dask_cluster import Cluster, running_cluster
 from miniature import RECIPE, Pipeline, train
 
-from undertone_training.learning.runs import Run
+from undertone_training.cli.common import feature_cache
+from undertone_training.corpora import scan
+from undertone_training.learning import calibration
+from undertone_training.learning.runs import Run, find_runs
 from undertone_training.lease import Lease
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
@@ -82,3 +85,15 @@ def test_a_run_is_evaluated_on_a_cluster_as_here(
     assert train("evaluate", tmp_path, *where, "--scheduler", cluster.address) == 0
     ours, theirs = (run.report / "test" / "figures.json" for run in (copy, pipeline.fold))
     assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_confidence_comes_from_jobs_on_a_cluster_and_is_the_same_to_the_last_bit(
+    pipeline: Pipeline, shipping: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = scan(shipping / "data").clips
+    folds = find_runs(shipping / "ship")[:2]
+    here = calibration.from_cache(clips, feature_cache(pipeline.cache, None))
+    expected = calibration.fit_on_held_out(folds, here)
+    monkeypatch.delattr(calibration, "predict_held_out")  # nothing is predicted in this process
+    there = calibration.from_cache(clips, feature_cache(pipeline.cache, None, cluster.address))
+    assert calibration.fit_on_held_out(folds, there) == expected

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import keras
@@ -16,19 +17,26 @@ from undertone_training.metrics import Confidence, Predictions, fit_confidence
 from undertone_training.networks import keras_logits
 from undertone_training.recipe import Recipe
 
-HeldOutFeatures = Callable[[Run], Sequence[ClipFeatures]]
-"""The features of the clips that a run held out as its test."""
+HeldOut = Callable[[Sequence[Run]], list[Predictions]]
+"""Predictions of each run's network for the clips that it held out and that contain speech."""
 
 
-def from_cache(clips: Iterable[Clip], cache: FeatureCache) -> HeldOutFeatures:
-    """Held-out features from a cache; clips: all that are available."""
+def from_cache(clips: Iterable[Clip], cache: FeatureCache) -> HeldOut:
+    """With features from a cache, each run in one of its jobs; clips: all that are available."""
     by_id = {clip.clip_id: clip for clip in clips}
 
-    def features_of(run: Run) -> Sequence[ClipFeatures]:
-        test = with_labels(clips_of(by_id, run.info.test), run.info.labels)
-        return cache.compute(test, run.info.recipe, "folds")
+    def held_out(runs: Sequence[Run]) -> list[Predictions]:
+        tests = [with_labels(clips_of(by_id, run.info.test), run.info.labels) for run in runs]
+        jobs = cache.jobs.with_tensorflow
+        kept = cache
+        if not jobs.in_this_process(len(runs)):
+            kept = cache.in_a_job
+            for run, test in zip(runs, tests, strict=True):
+                cache.compute(test, run.info.recipe, "folds")
+        work = [(run, test, kept) for run, test in zip(runs, tests, strict=True)]
+        return list(jobs.map(_held_out, work))
 
-    return features_of
+    return held_out
 
 
 def confidence_of(
@@ -54,14 +62,14 @@ def confidence_of(
     return fit_on_held_out(list(folds.values()), from_cache(clips, cache))
 
 
-def fit_on_held_out(folds: Sequence[Run], features_of: HeldOutFeatures) -> Confidence:
+def fit_on_held_out(folds: Sequence[Run], held_out: HeldOut) -> Confidence:
     """Temperature and threshold, fitted on the clips that each fold held out.
 
     Every training actor is predicted once, by a network that was not trained on this actor, so
     that the final training need not hold anyone out.
     """
     return _fitted(
-        [_held_out(fold, features_of) for fold in folds],
+        held_out(folds),
         all(fold.info.protocol == LEAVE_ONE_CORPUS_OUT for fold in folds),
     )
 
@@ -77,7 +85,7 @@ def _fitted(held_out: Sequence[Predictions], elsewhere: bool) -> Confidence:
     return fit_confidence([Predictions.concatenate(held_out)])
 
 
-def calibrate(runs: Sequence[Run], features_of: HeldOutFeatures) -> list[Run]:
+def calibrate(runs: Sequence[Run], held_out: HeldOut) -> list[Run]:
     """Save temperature and threshold for each run that has none; returns those still without.
 
     They are fitted on the predictions of other folds, of the same recipe and seed, for the clips
@@ -87,11 +95,15 @@ def calibrate(runs: Sequence[Run], features_of: HeldOutFeatures) -> list[Run]:
     groups: dict[tuple[Recipe, str, int], list[Run]] = defaultdict(list)
     for run in runs:
         groups[run.info.recipe, run.info.protocol, run.info.seed].append(run)
+    lacking = [
+        group
+        for group in groups.values()
+        if any(run.calibration.temperature is None for run in group)
+    ]
+    found = iter(held_out([run for group in lacking for run in group]))
     uncalibrated = []
-    for group in groups.values():
-        if all(run.calibration.temperature is not None for run in group):
-            continue
-        predictions = [_held_out(run, features_of) for run in group]
+    for group in lacking:
+        predictions = list(islice(found, len(group)))
         for run in group:
             trained = set(run.info.train)  # not speakers: two corpora may have the same names
             others = [
@@ -107,13 +119,18 @@ def calibrate(runs: Sequence[Run], features_of: HeldOutFeatures) -> list[Run]:
     return uncalibrated
 
 
-def _held_out(fold: Run, features_of: HeldOutFeatures) -> Predictions:
-    """Predictions of a fold's network for the clips that it held out and that contain speech."""
+def predict_held_out(fold: Run, features: Iterable[ClipFeatures]) -> Predictions:
+    """Predictions of a fold's network for those of the clips that contain speech."""
     return predict(
-        (each for each in features_of(fold) if each.segments),
+        (each for each in features if each.segments),
         fold.info.labels,
         fold.info.recipe,
         fold.calibration.normalization,
         keras_logits(keras.models.load_model(fold.model, compile=False)),
         temperature=1.0,
     )
+
+
+def _held_out(job: tuple[Run, Sequence[Clip], FeatureCache]) -> Predictions:
+    run, test, features = job
+    return predict_held_out(run, features.compute(test, run.info.recipe, "folds"))
