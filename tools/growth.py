@@ -217,11 +217,11 @@ def classify(arguments: Sequence[str]) -> dict[str, float]:
 def family(pid: int) -> Iterator[int]:
     """A process, its children and theirs."""
     yield pid
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    try:  # each thread has children of its own
+        lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
     except OSError:  # ended meanwhile
         return
-    for child in children:
+    for child in " ".join(lists).split():
         yield from family(int(child))
 
 

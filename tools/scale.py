@@ -7,7 +7,9 @@ seconds of speech that no other has, and measures the real commands in separate 
 - *killed*: one of two workers is killed with SIGKILL halfway;
 - *together*: two commands with the same work at once;
 - *full*: the storage is full halfway (as root, on a small tmpfs), and then larger;
-- *fit*: memory and the time of an epoch.
+- *fit*: memory and the time of an epoch;
+- *cluster*: the whole corpus on two Dask workers, of which one is killed, with a scheduler that is
+  killed, and on a storage that is full halfway; then what they made against what processes made.
 
 The recipe makes no augmented copies, which would take most of the time, and is the same otherwise.
 Memory is that of all processes together: anonymous, which the machine must have, and with their
@@ -20,12 +22,14 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import time
 import wave
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from threading import Thread
@@ -68,7 +72,7 @@ epoch_windows = 16384
 Figures = dict[str, Any]
 
 
-STEPS = ("prepare", "whole", "again", "killed", "together", "full", "fit")
+STEPS = ("prepare", "whole", "again", "killed", "together", "full", "fit", "cluster")
 
 
 def main() -> None:
@@ -92,7 +96,7 @@ def main() -> None:
         found[name] = measurement.step(name)
         found["machine"] = machine()
         wanted.output.write_text(json.dumps(found, indent=2) + "\n")
-    if wanted.output == FIGURES and found.keys() >= {*STEPS} - {"whole", "full"}:
+    if wanted.output == FIGURES and found.keys() >= {*STEPS} - {"whole", "full", "cluster"}:
         PAGE.write_text(rewritten(PAGE.read_text(), BEGIN, page(found)))
 
 
@@ -145,7 +149,7 @@ class Measurement:
     def _full(self) -> Any:
         if os.geteuid():
             return None
-        line = self._command("prepare", "part", "full", 2, fresh=True)
+        line = self._command("prepare", "part", "full", 2)
         size = sum(path.stat().st_size for path in shards(self._folder / "part"))
         return full(line, self._folder / "full", size)
 
@@ -156,14 +160,55 @@ class Measurement:
             for size in self._data
         ]
 
+    def _cluster(self) -> Any:
+        if os.geteuid():
+            return None
+        if not shards(self._folder / "whole"):
+            run(self._command("prepare", "whole", "whole", 2))
+        with (
+            cluster(self._folder / "dask") as workers,
+            Storage(self._folder / "cluster") as storage,
+        ):
+            there = (self._folder / "whole", storage.cache)
+            of = shards(there[0])
+            storage.give(sum(path.stat().st_size for path in of) // 2)
+            line = self._command("prepare", "whole", "cluster", workers.address)
+            figures = disturbed(line, storage, workers, len(of))
+            names = [path.relative_to(there[0]) for path in of]
+            alike = sum(same(*(cache / name for cache in there)) for name in names)
+            models = [
+                self._quantized(*each) for each in (("whole", 2), ("cluster", workers.address))
+            ]
+            return {**figures, "of": len(of), "alike": alike, "bundle_alike": same(*models)}
+
+    def _quantized(self, cache: str, where: int | str) -> Path:
+        """The int8 model of a training with the whole corpus, by jobs."""
+        runs = self._folder / "runs" / f"by-{cache}"
+        shutil.rmtree(runs, ignore_errors=True)
+        run([*self._command("fit", "whole", cache, where), "--runs", str(runs)])
+        run([*self._command("quantize", "whole", cache, 1, recipe=False), str(runs)])
+        (model,) = runs.rglob("model.tflite")
+        return model
+
     def _command(
-        self, name: str, size: str, cache: str, workers: int, fresh: bool = False
+        self,
+        name: str,
+        size: str,
+        cache: str,
+        where: int | str,
+        fresh: bool = False,
+        recipe: bool = True,
     ) -> list[str]:
-        """A command of the training program; ``fresh``: with an empty cache."""
+        """A command of the training program.
+
+        where: number of processes, or a scheduler's address.  fresh: with an empty cache.
+        """
         if fresh:
             shutil.rmtree(self._folder / cache, ignore_errors=True)
         given = ("--data", self._data[size][0], "--cache", self._folder / cache)
-        more = ("--recipe", self._recipe, "--jobs", workers)
+        more: tuple[object, ...] = ("--jobs" if isinstance(where, int) else "--scheduler", where)
+        if recipe:
+            more += ("--recipe", self._recipe)
         return [sys.executable, "-m", "undertone_training.cli", name, *map(str, (*given, *more))]
 
 
@@ -310,24 +355,130 @@ def together(line: Sequence[str], cache: Path) -> Figures:
 
 def full(line: Sequence[str], cache: Path, size: int) -> Figures:
     """A storage for half of ``size`` bytes, and then for twice as much."""
-    cache.mkdir()
-    mount = ["mount", "-t", "tmpfs", "tmpfs", str(cache), "-o"]
-    subprocess.run([*mount, f"size={size // 2}"], check=True)
-    try:
+    with Storage(cache) as storage:
+        storage.give(size // 2)
         failed = subprocess.run(line, capture_output=True, text=True)
-        before, unfinished = shards(cache), computed(cache)["unfinished"]
-        subprocess.run([*mount, f"remount,size={size * 2}"], check=True)
-        run(line)
-        return {
-            "status": failed.returncode,
-            "message": failed.stderr.splitlines()[-1].replace(str(cache), "CACHE"),
-            "shards": len(before),
-            "kept": kept(before, cache),
-            "unfinished_then": unfinished,
-            **computed(cache),
-        }
+        return continued(line, storage, failed.returncode, failed.stderr, size)
+
+
+def continued(
+    line: Sequence[str], storage: "Storage", status: int, message: str, size: int
+) -> Figures:
+    """A command that has failed, with enough room for it."""
+    before, unfinished = shards(storage.cache), computed(storage.cache)["unfinished"]
+    storage.give(size * 2)
+    run(line)
+    return {
+        "status": status,
+        "message": message.splitlines()[-1].replace(str(storage.cache), "CACHE"),
+        "shards": len(before),
+        "kept": kept(before, storage.cache),
+        "unfinished_then": unfinished,
+        **computed(storage.cache),
+    }
+
+
+class Storage:
+    """A tmpfs in the folder ``cache``, with a size that changes."""
+
+    def __init__(self, cache: Path) -> None:
+        """Make the folder anew."""
+        self.cache = cache
+        shutil.rmtree(cache, ignore_errors=True)
+        cache.mkdir(parents=True)
+
+    def give(self, size: int) -> None:
+        """Let it have ``size`` bytes."""
+        options = f"{'remount,' if self.cache.is_mount() else ''}size={size}"
+        line = ["mount", "-t", "tmpfs", "tmpfs", str(self.cache), "-o", options]
+        subprocess.run(line, check=True)
+
+    def __enter__(self) -> "Storage":
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Unmount it."""
+        if self.cache.is_mount():
+            subprocess.run(["umount", str(self.cache)], check=True)
+        self.cache.rmdir()
+
+
+class Cluster:
+    """A Dask scheduler and two workers, as docs/cluster.md starts them."""
+
+    def __init__(self, log: Path) -> None:
+        """Start them; ``log``: what they say."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{port}"
+        self._log = log
+        self._lines = (
+            ["scheduler", "--host", "127.0.0.1", "--port", str(port)],
+            ["worker", self.address, "--nworkers", "2", "--nthreads", "1"],
+        )
+        self.start()
+
+    def start(self) -> None:
+        """Start the scheduler and the workers."""
+        with self._log.open("ab") as log:
+            self._scheduler, self._workers = (
+                subprocess.Popen(
+                    [sys.executable, "-m", "dask", *line, "--no-dashboard"], stdout=log, stderr=log
+                )
+                for line in self._lines
+            )
+
+    def kill_worker(self) -> None:
+        """Kill one, which is started again."""
+        os.kill(next(filter(is_worker, family(self._workers.pid))), signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Kill the scheduler; start it again, and the workers, which end with it."""
+        self._scheduler.kill()
+        self._scheduler.wait()
+        self._workers.wait(timeout=300)
+        self.start()
+
+    def stop(self) -> None:
+        """End all."""
+        for process in (self._workers, self._scheduler):
+            process.terminate()
+            process.wait(timeout=60)
+
+
+@contextmanager
+def cluster(log: Path) -> Iterator[Cluster]:
+    """A cluster that ends with the block."""
+    found = Cluster(log)
+    try:
+        yield found
     finally:
-        subprocess.run(["umount", str(cache)], check=True)
+        found.stop()
+
+
+def disturbed(line: Sequence[str], storage: Storage, workers: Cluster, total: int) -> Figures:
+    """A command that writes ``total`` shards, until the storage is full, and the same again.
+
+    A worker is killed after an eighth of them, and the scheduler after a quarter.
+    """
+    size = os.statvfs(storage.cache).f_blocks * os.statvfs(storage.cache).f_frsize
+    disturbances = [(total // 8, workers.kill_worker), (total // 4, workers.restart)]
+    with started(line) as process:
+        for number, disturb in disturbances:
+            while len(shards(storage.cache)) < number:
+                if process.poll() is not None:
+                    sys.exit("scale: there are too few clips to disturb the jobs in time")
+                time.sleep(POLL_S / 10)
+            disturb()
+        assert process.stderr is not None
+        message = process.stderr.read()
+    return continued(line, storage, process.returncode, message, 2 * size)
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether both files are there with the same content."""
+    return other.exists() and one.read_bytes() == other.read_bytes()
 
 
 def fit(line: Sequence[str]) -> Figures:
@@ -406,6 +557,17 @@ def page(figures: Figures) -> str:
             f"- A full storage: exit status {storage['status']}, “{storage['message']}” "
             f"With more room {storage['kept']} of {storage['shards']} shards were kept, and there "
             f"were {storage['rows']:,} rows of {storage['recordings']:,} recordings."
+        )
+    if jobs := figures.get("cluster"):
+        lines.append(
+            f"- {whole:,} clips on two Dask workers, of which one was killed with SIGKILL, as the "
+            f"scheduler was, on a storage that was full halfway: the command went on, and ended "
+            f"with exit status {jobs['status']} when there was no room left. With more room "
+            f"{jobs['kept']} of {jobs['shards']} shards were kept, and there were {jobs['rows']:,} "
+            f"rows of {jobs['recordings']:,} recordings. {jobs['alike']} of {jobs['of']} shards "
+            "had the bytes of those that two processes wrote, and the int8 model of a training on "
+            f"the workers {'had' if jobs['bundle_alike'] else 'did not have'} those of one in a "
+            "process."
         )
     return "\n\n".join(lines)
 
