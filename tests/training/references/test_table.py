@@ -2,17 +2,29 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import msgspec
 import pytest
 from matplotlib.colors import to_hex
 from miniature import train
 
+from undertone.recognition.bundle import load
+from undertone_training import recipe as recipes
 from undertone_training.errors import RunError
 from undertone_training.evaluation.results import Pooled
 from undertone_training.learning.runs import Run
 from undertone_training.metrics import Spread
-from undertone_training.references.costs import Costs, Latency, Measured, machine, measure
+from undertone_training.references.costs import (
+    Costs,
+    Latency,
+    Measured,
+    machine,
+    measure,
+    system_of,
+    three_seconds,
+)
 from undertone_training.references.picture import picture
 from undertone_training.references.table import (
     ProtocolFigures,
@@ -45,6 +57,21 @@ def test_a_system_is_measured_in_a_separate_process(systems: Path, dependent: Ru
     (broken := Run(systems / "nothing")).folder.mkdir(exist_ok=True)
     with pytest.raises(RunError, match=r"can't be measured: .*run\.json"):
         measure(broken, "int8", calls=1)
+
+
+def test_our_int8_models_take_samples_and_segments_of_speech() -> None:
+    bundle = load("ravdess8-compact")
+    manifest = bundle.manifest
+    run = SimpleNamespace(
+        info=SimpleNamespace(recipe=recipes.load("compact-noise")),
+        calibration=SimpleNamespace(normalization=manifest.normalization),
+        quantization=manifest.quantization,
+        tflite=bundle.folder / "model.tflite",
+    )
+    system = system_of(cast(Run, run), "int8")
+    clip = three_seconds()
+    for given in ([clip], system.detect(clip)):  # samples, or segments with their frames
+        assert system.infer(system.windows(given))
 
 
 @pytest.fixture

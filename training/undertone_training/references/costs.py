@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from undertone.audio.block import Block, Samples
 from undertone.recognition.classifier import network_input
 from undertone.recognition.interpreter import Int8Interpreter
-from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.mfcc import Mfcc, MfccConfig
 from undertone.recognition.quantization import quantize
+from undertone.recognition.speech_gate import Segment
 from undertone.recognition.windows import split_windows
 from undertone_training.errors import RunError
 from undertone_training.learning.runs import Run
@@ -163,7 +164,7 @@ def _front_end(
 ) -> tuple[Callable[[Samples], Sequence[Any]], Callable[[Any], NDArray[Any]]]:
     """From samples to pieces with speech, and from a piece to its frames.
 
-    A piece is the samples, but a Segment behind the device's gate, which computes the frames.
+    A piece is samples, or a segment behind the device's gate, which has computed its frames.
     """
     front = run.info.recipe.front_end
     if not isinstance(front, MfccConfig):
@@ -172,7 +173,11 @@ def _front_end(
         return _everything, lambda samples: _librosa_mfcc(samples, front)
     from undertone_training.features.gate import speech_of
 
-    return speech_of, lambda segment: segment.frames
+    mfcc = Mfcc(front)
+    return (
+        speech_of,
+        lambda piece: piece.frames if isinstance(piece, Segment) else mfcc.compute(piece),
+    )
 
 
 def _everything(samples: Samples) -> Sequence[Samples]:
