@@ -11,7 +11,8 @@ from miniature import Pipeline, assert_drawn, train
 from undertone_training.evaluation.conditions import load_reports
 from undertone_training.evaluation.results import Pooled
 
-pytestmark = pytest.mark.xdist_group("tensorflow")
+# the first test looks at the pictures, which the pipeline has drawn before
+pytestmark = [pytest.mark.xdist_group("tensorflow"), pytest.mark.usefixtures("_without_pictures")]
 
 
 def test_evaluate_writes_what_it_says(pipeline: Pipeline) -> None:

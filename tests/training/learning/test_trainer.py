@@ -81,6 +81,7 @@ def test_other_vocal_tracts_leave_the_weights_and_need_another_calibration(
     assert "finished already" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("_eager_training", "_conversion_here")
 def test_a_training_can_start_from_a_run_on_another_corpus(
     pipeline: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,11 +17,11 @@ from undertone_training import recipe as recipes
 from undertone_training.evaluation.results import rows_of
 from undertone_training.learning.trainer import Trainer, Training
 
-# TensorFlow is imported into one worker only.
-pytestmark = pytest.mark.xdist_group("tensorflow")
+pytestmark = [pytest.mark.xdist_group("tune"), pytest.mark.usefixtures("_eager_training")]
 
 RECIPE = """
 width = 0.25
+convolutions = [[64, 5, 2], [96, 5, 2]]
 song = false
 [window]
 frames = 32
