@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -36,8 +36,10 @@ from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.splits import PRE_TRAINING, Split
 from undertone_training.errors import RunError
 from undertone_training.features.gate import packaged_sha256
-from undertone_training.metrics import Confidence
 from undertone_training.recipe import Recipe
+
+if TYPE_CHECKING:  # metrics imports scikit-learn: not for a process whose memory is measured
+    from undertone_training.metrics import Confidence
 
 _T = TypeVar("_T")
 
@@ -87,7 +89,7 @@ class Calibration(Strict, frozen=True):
         temperature, threshold = self.temperature, self.threshold
         return 1.0 if temperature is None else temperature, 0.0 if threshold is None else threshold
 
-    def with_confidence(self, confidence: Confidence) -> "Calibration":
+    def with_confidence(self, confidence: "Confidence") -> "Calibration":
         """The same with other values for what follows from predictions."""
         return msgspec.structs.replace(
             self,
