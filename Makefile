@@ -5,7 +5,7 @@ VERSIONS := 3.11 3.12 3.13
 PYTHON ?= $(firstword $(foreach version,$(VERSIONS),$(shell \
 	python$(version) -c 'print("python$(version)")' 2>/dev/null)) python3)
 PIP := pip --disable-pip-version-check --quiet
-WORKERS ?= 2
+WORKERS ?= 3
 EXAMPLES ?= 100000
 EVENTS ?= 10000000
 CLIPS ?= 100000
