@@ -100,7 +100,7 @@ def command(
     from undertone_training.learning.trainer import Trainer
     from undertone_training.search import space as spaces
     from undertone_training.search.study import PROTOCOL, Search, Specification
-    from undertone_training.search.trials import SearchJob, digest, folds_of, write_best
+    from undertone_training.search.trials import SearchJob, digest, folds_of
 
     if scheduler and not storage:
         raise click.UsageError(
@@ -132,23 +132,9 @@ def command(
     def on_trial_end(result: "Result") -> None:
         click.echo(f"{result.name}: {_outcome(result)}; {search.finished} of {trials} trials")
 
-    at_once = trainer.features.jobs.with_tensorflow
-    number = min(at_once.at_once, trials - search.finished)
-    if at_once.in_this_process(number):
+    if search_job.is_done_here(search):
         common.load_tensorflow()
-        search_job.work(search, on_trial_end)
-    elif number > 0:
-        said = {result.name for result in search.results() if result.ended}
-
-        def report_new() -> None:
-            for result in search.results():
-                if result.ended and result.name not in said:
-                    said.add(result.name)
-                    on_trial_end(result)
-
-        search_job.work_as_jobs(number, report_new)
-        report_new()
-    write_best(search, note)  # the last trial may have ended on another machine
+    search_job.carry_out(search, on_trial_end)
     _report(search, trials)
 
 

@@ -98,6 +98,36 @@ class SearchJob:
             return ServerDatabase(self.storage, self.folder, say)
         return FileDatabase(self.folder)
 
+    def is_done_here(self, search: Search) -> bool:
+        """Whether ``carry_out`` computes in this process, in which TensorFlow must be loaded."""
+        return self.trainer.features.jobs.with_tensorflow.in_this_process(self._at_once(search))
+
+    def carry_out(self, search: Search, on_trial_end: Callable[[Result], None]) -> None:
+        """Carry out trials until there are enough, here or by several jobs; write the best recipe.
+
+        on_trial_end: called with each trial that ends meanwhile.
+        """
+        if self.is_done_here(search):
+            self.work(search, on_trial_end)
+        elif (number := self._at_once(search)) > 0:
+            said = {result.name for result in search.results() if result.ended}
+
+            def report_new() -> None:
+                for result in search.results():
+                    if result.ended and result.name not in said:
+                        said.add(result.name)
+                        on_trial_end(result)
+
+            self._work_as_jobs(number, report_new)
+            report_new()
+        write_best(search, self.note)  # the last trial may have ended on another machine
+
+    def _at_once(self, search: Search) -> int:
+        """The jobs that the missing trials are enough for."""
+        return min(
+            self.trainer.features.jobs.with_tensorflow.at_once, self.n_trials - search.finished
+        )
+
     def work(
         self,
         search: Search,
@@ -116,8 +146,8 @@ class SearchJob:
         evaluator = Evaluator(self.trainer, self.specification.seed, on_epoch)
         search.run(self.n_trials, evaluator, should_continue, report)
 
-    def work_as_jobs(self, number: int, while_waiting: Callable[[], None]) -> None:
-        """The same by so many jobs; ``while_waiting`` is called every second."""
+    def _work_as_jobs(self, number: int, while_waiting: Callable[[], None]) -> None:
+        """Work by so many jobs; ``while_waiting`` is called every second."""
         jobs = self.trainer.features.jobs.with_tensorflow
         trainer = replace(self.trainer, features=self.trainer.features.in_a_job)
         small = replace(self, trainer=trainer)
