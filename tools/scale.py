@@ -520,7 +520,7 @@ def page(figures: Figures) -> str:
         small, large = measured
         if not (small and large):
             return what, text(small[name]) if small else "–", "–", "–"
-        slope = (large[name] - small[name]) / (whole - part)
+        slope = max(0.0, (large[name] - small[name]) / (whole - part))  # or chance
         return what, *map(text, (small[name], large[name], large[name] + slope * (MILLION - whole)))
 
     prepared = two, figures.get("whole")
