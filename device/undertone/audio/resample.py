@@ -15,6 +15,9 @@ class Resampler:
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
+        """Raises ValueError if ``sample_rate_hz`` is not positive."""
+        if sample_rate_hz <= 0:
+            raise ValueError("sample_rate_hz must be positive")
         # float32 inside: soxr dithers its int16 output, which would make it depend on the pieces.
         self._stream = (
             None

@@ -75,6 +75,12 @@ def test_full_scale_is_clipped_not_wrapped() -> None:
     assert resampled.min() == -32768
 
 
+@pytest.mark.parametrize("rate_hz", [0, -8_000])
+def test_an_impossible_rate_is_refused(rate_hz: int) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        Resampler(rate_hz)
+
+
 def test_channels_are_averaged_or_picked() -> None:
     interleaved = np.array([100, 300, -32768, -32768, 32767, 32767], np.int16)
     assert to_mono(interleaved, 2).tolist() == [200, -32768, 32767]
