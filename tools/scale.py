@@ -22,7 +22,6 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -41,6 +40,7 @@ from rich.console import Console
 from rich.progress import track
 
 from growth import family
+from mqtt_broker import free_port
 from pages import rewritten, table
 from undertone import samples
 from undertone.audio.block import SAMPLE_RATE_HZ
@@ -409,8 +409,7 @@ class Cluster:
 
     def __init__(self, log: Path) -> None:
         """Start them; ``log``: what they say."""
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
+        port = free_port()
         self.address = f"tcp://127.0.0.1:{port}"
         self._log = log
         self._lines = (

@@ -25,5 +25,5 @@ def silent(description: str, total: int, done: int = 0) -> Iterator[Step]:
     yield lambda note="": None
 
 
-def unheard(message: str) -> None:
+def say_nothing(message: str) -> None:
     """Discard a message."""

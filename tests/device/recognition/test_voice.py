@@ -330,12 +330,12 @@ def listened(pipeline: Pipeline, sound: Samples) -> list[dict[str, float]]:
 
 
 def test_a_segment_is_judged_by_what_was_known_before_it(knowing: Classifier) -> None:
-    stranger = listened(Pipeline(knowing), twice())
+    unknown = listened(Pipeline(knowing), twice())
     learning = Pipeline(knowing, learns=True)
     first, second = listened(learning, twice())
-    assert len(stranger) == 2
-    assert first == stranger[0]
-    assert second != pytest.approx(stranger[1], abs=0.01)
+    assert len(unknown) == 2
+    assert first == unknown[0]
+    assert second != pytest.approx(unknown[1], abs=0.01)
     after_one = voice_in([Block(spoken(4), 0.0)], knowing)
     expected = classify([Block(twice()[len(spoken(4)) :], 0.0)], knowing, voice=after_one)
     assert second == pytest.approx(expected.segments[0].verdict.scores, abs=0.05)

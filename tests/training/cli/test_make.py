@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -250,31 +250,34 @@ def test_a_killed_making_continues_to_the_weights_of_an_uninterrupted_one(
         np.testing.assert_array_equal(one, other)
 
 
-def test_only_what_depends_on_a_lost_file_is_to_be_done(
-    place: Place, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)  # with the times of the files
-    (tmp_path / "runs/quick/final/seed0/quantization.json").unlink()
-    stages = dry_run(capsys, *place.arguments(tmp_path))
-    assert [title for title, _, state in stages if state != "done"] == [
-        "quantize quick final",
-        "evaluate quick final noise",
-        "evaluate quick final cross-corpus",
-        "promote quick final as quick",
-    ]
+FIGURES_AND_BUNDLE = [
+    "evaluate quick final noise",
+    "evaluate quick final cross-corpus",
+    "promote quick final as quick",
+]
 
 
-def test_figures_and_bundle_are_made_again_after_another_calibration(
-    place: Place, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("name", "change", "again"),
+    [
+        ("quantization.json", Path.unlink, ["quantize quick final", *FIGURES_AND_BUNDLE]),
+        ("calibration.json", Path.touch, FIGURES_AND_BUNDLE),
+    ],
+    ids=["lost", "another calibration"],
+)
+def test_only_what_depends_on_a_changed_file_is_to_be_done(
+    place: Place,
+    made: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    change: Callable[[Path], None],
+    again: list[str],
 ) -> None:
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)  # with the times of the files
-    (tmp_path / "runs/quick/final/seed0/calibration.json").touch()
+    change(tmp_path / "runs/quick/final/seed0" / name)
     stages = dry_run(capsys, *place.arguments(tmp_path))
-    assert [title for title, _, state in stages if state != "done"] == [
-        "evaluate quick final noise",
-        "evaluate quick final cross-corpus",
-        "promote quick final as quick",
-    ]
+    assert [title for title, _, state in stages if state != "done"] == again
 
 
 def test_runs_of_fit_are_taken_but_not_with_other_first_weights(

@@ -29,7 +29,7 @@ def evaluate(trial: Trial) -> Iterator[float]:
         yield 1 - trial.recipe.regularization.dropout
 
 
-def unheard(sentence: str) -> None:
+def say_nothing(sentence: str) -> None:
     raise AssertionError(sentence)
 
 
@@ -39,7 +39,7 @@ def test_several_searches_share_a_database(
     address = postgres.address(postgres.database())
 
     def search(folder: str, seed: int) -> Search:
-        database = ServerDatabase(address, tmp_path / folder, unheard)
+        database = ServerDatabase(address, tmp_path / folder, say_nothing)
         assert database.exists() == (folder in begun)
         begun.add(folder)
         seeded = msgspec.structs.replace(specification, seed=seed)
@@ -103,7 +103,7 @@ def test_two_processes_begin_one_search_at_once_and_share_it(
     assert [worker.returncode for worker in workers] == [0, 0]
     assert sorted([*said[0], *said[1]]) == [f"smoke-{number:03}" for number in range(8)]
     folder = tmp_path / "study"
-    search = Search(folder, specification, ServerDatabase(address, folder, unheard))
+    search = Search(folder, specification, ServerDatabase(address, folder, say_nothing))
     assert search.finished == 8
 
 
@@ -141,7 +141,7 @@ def test_a_connection_that_breaks_in_the_middle_of_a_statement_costs_nothing(
 ) -> None:
     address = postgres.address(postgres.database())
     search = Search(
-        tmp_path / "study", specification, ServerDatabase(address, tmp_path / "study", unheard)
+        tmp_path / "study", specification, ServerDatabase(address, tmp_path / "study", say_nothing)
     )
     broken: list[str] = []
     trained: list[str] = []
@@ -188,7 +188,7 @@ def test_a_server_that_stays_away_ends_the_search_which_continues_later(
     finally:
         postgres.start()
     tried: list[str] = []
-    again = Search(folder, specification, ServerDatabase(address, folder, unheard), 1, 1)
+    again = Search(folder, specification, ServerDatabase(address, folder, say_nothing), 1, 1)
     assert again.finished == 1
     again.run(2, evaluate, on_trial_end=lambda one: tried.append(one.name))
     assert tried == ["smoke-001"]
@@ -198,7 +198,7 @@ def test_heartbeats_survive_an_absent_server_and_kill_nobody_after_it(
     postgres: Any, tmp_path: Path, specification: Specification
 ) -> None:
     address = postgres.address(postgres.database())
-    database = ServerDatabase(address, tmp_path, unheard)
+    database = ServerDatabase(address, tmp_path, say_nothing)
     with database.locked():
         storage = database.storage(heartbeat_s=1, grace_s=60)
     study = storage.create_new_study([], "study")
@@ -225,7 +225,7 @@ def test_heartbeats_survive_an_absent_server_and_kill_nobody_after_it(
 def test_the_time_zones_of_machines_do_not_matter(
     postgres: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = ServerDatabase(postgres.address(postgres.database()), tmp_path, unheard)
+    database = ServerDatabase(postgres.address(postgres.database()), tmp_path, say_nothing)
     monkeypatch.setenv("PGTZ", "America/New_York")
     with database.locked():
         west = database.storage(heartbeat_s=1, grace_s=60)
@@ -252,7 +252,7 @@ def test_a_database_that_cannot_be_used_is_one_sentence_without_the_password(
 ) -> None:
     address = address.format(port=postgres.port)
     with pytest.raises(RunError) as error:
-        Search(tmp_path, specification, ServerDatabase(address, tmp_path, unheard))
+        Search(tmp_path, specification, ServerDatabase(address, tmp_path, say_nothing))
     sentence = str(error.value)
     assert sentence.startswith(f"{address.replace(':secret', '')} can't be used (")
     assert says in sentence
@@ -266,11 +266,11 @@ def test_a_database_that_cannot_be_used_is_one_sentence_without_the_password(
 )
 def test_only_postgresql_is_a_storage(tmp_path: Path, address: str) -> None:
     with pytest.raises(RunError, match="give postgresql://USER@HOST/DATABASE") as error:
-        ServerDatabase(address, tmp_path, unheard)
+        ServerDatabase(address, tmp_path, say_nothing)
     assert "secret" not in str(error.value)
 
 
 def test_the_folder_of_a_search_in_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "study.db").touch()
     with pytest.raises(RunError, match="contains a search without --storage"):
-        ServerDatabase("postgresql://me@host/searches", tmp_path, unheard)
+        ServerDatabase("postgresql://me@host/searches", tmp_path, say_nothing)

@@ -15,7 +15,7 @@ from undertone.recognition.classifier import Classifier
 from undertone.recognition.pipeline import voice_in
 from undertone.recognition.voice import Voice, together
 from undertone_training.corpora.clip import Clip
-from undertone_training.evaluation.conditions import ConditionPredictions
+from undertone_training.evaluation.conditions import FOUR_EMOTIONS, ConditionPredictions
 from undertone_training.evaluation.inference import through_device
 from undertone_training.evaluation.levels import clipped
 from undertone_training.progress import Progress, silent
@@ -26,9 +26,8 @@ AMOUNTS_S = (0.0, 5.0, 15.0, 60.0)
 VOICES = 4
 """People in a home of several, the tested speaker among them."""
 
-NEUTRAL = {"neutral", "calm"}
 NEUTRAL_SHARE = 0.8
-"""Of the known speech, as at home, where few sentences are emotional."""
+"""Least share of the known speech, as at home, where few sentences are emotional."""
 
 LOUDER_DB = 10.0
 
@@ -42,7 +41,7 @@ UNKNOWING = (
 
 def known_voice(
     clips: Sequence[Clip],
-    everyone: Iterable[Clip],
+    all_clips: Iterable[Clip],
     classifier: Classifier,
     progress: Progress = silent,
 ) -> Iterator[ConditionPredictions]:
@@ -52,10 +51,10 @@ def known_voice(
     Then after speech that was mostly neutral; as in a home of several people, after as much speech
     by the speaker and by others; and after speech that was recorded louder, as before somebody
     moved the microphone.
-    everyone: all clips at hand, of which those by the tested speakers can become known.
+    all_clips: all that are available, of which those by the tested speakers can become known.
     """
     by_speaker: dict[tuple[str, str], list[Clip]] = {}
-    for clip in everyone:
+    for clip in all_clips:
         if clip.channel == "speech":
             by_speaker.setdefault((clip.corpus, clip.speaker), []).append(clip)
     tested = sorted({(clip.corpus, clip.speaker) for clip in clips})
@@ -72,7 +71,7 @@ def known_voice(
 
     def mostly_neutral(clip: Clip) -> list[Clip]:
         others = by_speaker.get((clip.corpus, clip.speaker), ())
-        neutral = [other for other in others if other.emotion in NEUTRAL]
+        neutral = [other for other in others if FOUR_EMOTIONS.get(other.emotion) == "neutral"]
         seconds = AMOUNTS_S[-1]
         return [
             *drawn(clip, neutral, seconds * NEUTRAL_SHARE),

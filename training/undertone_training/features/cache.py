@@ -38,7 +38,7 @@ from undertone_training.features.shards import (
     write,
 )
 from undertone_training.jobs import Jobs
-from undertone_training.progress import Progress, silent, unheard
+from undertone_training.progress import Progress, say_nothing, silent
 from undertone_training.recipe import Recipe
 
 PARAMETERS = "parameters.json"
@@ -87,7 +87,7 @@ class FeatureCache:
     folder: Path
     jobs: Jobs = field(default_factory=Jobs)
     progress: Progress = silent
-    say: Callable[[str], None] = unheard
+    say: Callable[[str], None] = say_nothing
 
     def compute(
         self,

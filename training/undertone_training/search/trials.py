@@ -18,7 +18,7 @@ from undertone_training.evaluation.test_clips import shortfall
 from undertone_training.learning.trainer import Trainer, splits_for
 from undertone_training.lease import Lease
 from undertone_training.metrics import Predictions, figures
-from undertone_training.progress import unheard
+from undertone_training.progress import say_nothing
 from undertone_training.recipe import Recipe
 from undertone_training.report.pictures import png
 from undertone_training.report.search import history, importance
@@ -92,7 +92,7 @@ class SearchJob:
     until_s: float | None
     note: str
 
-    def database(self, say: Callable[[str], None] = unheard) -> Database:
+    def database(self, say: Callable[[str], None] = say_nothing) -> Database:
         """Where the trials are stored; ``say``: is told when it is waited for."""
         if self.storage:
             return ServerDatabase(self.storage, self.folder, say)
@@ -123,7 +123,7 @@ class SearchJob:
         write_best(search, self.note)  # the last trial may have ended on another machine
 
     def _at_once(self, search: Search) -> int:
-        """The jobs that the missing trials are enough for."""
+        """How many jobs the missing trials are enough for."""
         return min(
             self.trainer.features.jobs.with_tensorflow.at_once, self.n_trials - search.finished
         )
