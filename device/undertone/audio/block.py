@@ -12,9 +12,10 @@ from undertone.events import CaughtUp, Gap, Idle, SourceBack, SourceLost
 BLOCK_LENGTH = SAMPLE_RATE_HZ // 10
 """Samples in a block from a microphone."""
 
-REST_S = 0.5
+REST_S = 0.7
 """How long the reader of a live source may rest while nobody speaks.  A processor that has slept
-wakes with cold caches, so nearly all the cost of silence is the number of wake-ups."""
+wakes with cold caches, so nearly all the cost of silence is the number of wake-ups.  Shorter than
+the shortest segment and the pause that ends it together, so no verdict comes later for it."""
 
 Samples = NDArray[np.int16]
 

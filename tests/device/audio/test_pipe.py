@@ -406,7 +406,7 @@ def test_a_recording_that_comes_faster_than_it_lasts_is_not_dated_in_the_future(
     assert np.array_equal(world.sound(), np.concatenate(world.sent))
 
 
-def test_while_nobody_waits_for_it_sound_is_taken_twice_a_second(world: World) -> None:
+def test_while_nobody_waits_for_it_sound_is_taken_after_a_rest(world: World) -> None:
     rests = 0
     while len(world.items) < 20:
         item = next(world._source)
