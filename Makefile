@@ -105,7 +105,7 @@ deb: ## build the Debian packages into dist/, for Debian 12 (PYTHON=python3.11) 
 	PYTHONPATH=device $(PYTHON) tools/debian_package.py $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
 
 deb-check: ## install, use and purge the packages of dist/ in a bare Debian (as root); RELEASE is 12 or 13
-	PYTHONPATH=device $(PYTHON) tools/debian_check.py --release $(RELEASE) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
+	PYTHONPATH=device:training $(PYTHON) tools/debian_check.py --release $(RELEASE) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE))
 
 container: ## build the container image undertone; CONTAINER is podman or docker
 	$(CONTAINER) build --file packaging/Containerfile --tag undertone .

@@ -222,3 +222,9 @@ def test_the_container_is_built_from_what_the_packages_are_built_from() -> None:
         assert (TREE / name).exists(), name
     assert "\nUSER undertone\n" in text
     assert f"UNDERTONE_STATE=/var/lib/{unit.NAME}\n" in text
+
+
+def test_the_check_of_the_packages_needs_nothing_but_python() -> None:
+    command = ["make", "deb-check", f"PYTHON={sys.executable} -S", "RELEASE=0"]
+    done = subprocess.run(command, cwd=TREE, capture_output=True, text=True)
+    assert "invalid choice: 0 (choose from 12, 13)" in done.stderr

@@ -206,3 +206,21 @@ def test_four_microphones_fit_into_a_small_machine(
     assert sum(map(growth.pss_bytes, family)) < MOST_BYTES
     listening.end()
     assert not [pid for pid in family if Path("/proc", str(pid)).exists()]
+
+
+def test_the_doctor_checks_each_microphone_of_the_settings(server: Server) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "undertone.cli", "doctor", "--format", "json"],
+        env=server.env | {"UNDERTONE_MICROPHONE": "mic_spk\nmic_2\npiano"},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    findings = [json.loads(line) for line in done.stdout.splitlines()]
+    found = {
+        name: [(each["status"], each["sentence"]) for each in findings if each["name"] == name]
+        for name in ("microphone", "level")
+    }
+    assert [status for status, _ in found["microphone"]] == ["ok", "ok", "problem"]
+    assert [sentence.split()[0] for _, sentence in found["level"]] == ["mic_spk", "mic_2"]
+    assert done.returncode == 1

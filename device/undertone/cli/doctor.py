@@ -16,14 +16,14 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 @click.command(
     epilog="""\b
 Examples:
-  undertone doctor --microphone USB
+  undertone doctor --microphone USB --microphone Webcam
   undertone doctor --source rtsp://camera.local:554/live
 """
 )
 @options.output_format("table", "json", note="json: one object per line.")
 @options.model
 @options.sources
-@options.microphone
+@options.microphones
 @options.journal
 @click.pass_context
 def command(
@@ -31,12 +31,12 @@ def command(
     form: str,
     model: str,
     source: tuple[str, ...],
-    microphone: str | None,
+    microphone: tuple[str, ...],
     journal: Path,
 ) -> None:
     """Find what is missing on this machine and how to fix it.
 
-    Listens to the microphone for one second, and opens the streams that are sources.  The exit
+    Listens to each microphone for one second, and opens the streams that are sources.  The exit
     status is 1 if there is a problem.
     """
     from undertone.audio.address import NetworkAddress
@@ -50,7 +50,8 @@ def command(
             param_hint="'--source'",
         )
     hears_microphone = not streams or "mic" in source or options.is_by_flag("microphone")
-    findings = list(diagnose(model, hears_microphone, microphone, streams, journal))
+    microphones = (microphone or (None,)) if hears_microphone else ()
+    findings = list(diagnose(model, microphones, streams, journal))
     if form == "json":
         for finding in findings:
             click.echo(json.dumps(asdict(finding)))

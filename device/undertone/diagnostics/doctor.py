@@ -66,19 +66,18 @@ class Finding:
 
 def diagnose(
     model: str,
-    hears_microphone: bool,
-    wanted: str | None,
+    microphones: Sequence[str | None],
     streams: Iterable[NetworkAddress],
     journal: Path,
 ) -> Iterator[Finding]:
-    """Every check in turn; ``model`` names a bundle, ``wanted`` the microphone (None: default)."""
+    """Every check in turn; ``model`` names a bundle, None among ``microphones`` the default one."""
     yield check_python(sys.version_info[:2])
     runtime = check_runtime(installed_runtimes(), metadata.version("numpy"))
     yield runtime
     if runtime.status != "problem":  # otherwise the model could crash this program
         yield from check_bundle(model)
-    if hears_microphone:
-        yield from check_sound_card(wanted)
+    if microphones:
+        yield from check_sound_cards(microphones)
     for stream in streams:
         yield check_stream(partial(_stream_format, stream), stream)
     findings = check_journal_folder(journal), check_clock(run), check_power(run)
@@ -99,16 +98,17 @@ def check_bundle(name: str) -> Iterator[Finding]:
         yield check_gate(loaded[0].manifest.gate, name)
 
 
-def check_sound_card(wanted: str | None) -> Iterator[Finding]:
-    """Check all that a microphone needs."""
+def check_sound_cards(microphones: Iterable[str | None]) -> Iterator[Finding]:
+    """Check all that each of the microphones needs."""
     sound, devices = check_portaudio(list_inputs)
     yield sound
-    if sound.status == "ok":
+    for wanted in microphones if sound.status == "ok" else ():
         microphone = check_microphone(devices, wanted)
         yield microphone
         if microphone.status == "ok":
-            yield check_rate(choose_device(devices, wanted))
-            yield check_level(lambda: _listen(wanted, seconds=1.0))
+            device = choose_device(devices, wanted)
+            yield check_rate(device)
+            yield check_level(device.name, partial(_listen, wanted, seconds=1.0))
     if group := check_audio_group(_groups(), bool(devices)):
         yield group
 
@@ -225,23 +225,25 @@ def check_rate(device: InputDevice) -> Finding:
     )
 
 
-def check_level(listen: Callable[[], Samples]) -> Finding:
-    """Check that a second of sound is neither digital silence nor clipped."""
+def check_level(name: str, listen: Callable[[], Samples]) -> Finding:
+    """Check that a second of a microphone's sound is neither digital silence nor clipped."""
     try:
         samples = listen()
     except AudioSourceError as error:
         return Finding("level", "problem", str(error), _WHO_HOLDS_IT)
     if not len(samples):
-        nothing = "The microphone opens, but delivers no samples."
+        nothing = f"{name} opens, but delivers no samples."
         return Finding("level", "problem", nothing, _WHO_HOLDS_IT)
     level = measure(samples)
     shown = f"{level.rms_dbfs:.0f} dBFS, peak {level.peak_dbfs:.0f}"
     if level.peak_dbfs == -np.inf:
-        silent = "The microphone delivers only digital silence: it may be muted."
+        silent = f"{name} delivers only digital silence: it may be muted."
         return Finding("level", "warning", silent, "alsamixer")
     if level.clips:
-        return Finding("level", "warning", f"The sound is clipped ({shown}).", "alsamixer")
-    return Finding("level", "ok", f"The microphone's level is {shown}.")
+        return Finding(
+            "level", "warning", f"The sound of {name} is clipped ({shown}).", "alsamixer"
+        )
+    return Finding("level", "ok", f"The level of {name} is {shown}.")
 
 
 def check_stream(open_stream: Callable[[], StreamFormat], name: str) -> Finding:

@@ -150,13 +150,13 @@ def test_sample_rate(rates_hz: tuple[int, ...], status: str, words: str) -> None
     ],
 )
 def test_level(samples: np.ndarray, status: str, words: str) -> None:
-    finding = doctor.check_level(lambda: samples.astype(np.int16))
+    finding = doctor.check_level("Webcam", lambda: samples.astype(np.int16))
     assert finding.status == status
     assert words in finding.sentence
 
 
 def test_level_of_a_busy_microphone() -> None:
-    finding = doctor.check_level(raises(AudioSourceError("It is busy.")))  # type: ignore[arg-type]
+    finding = doctor.check_level("Webcam", raises(AudioSourceError("It is busy.")))  # type: ignore[arg-type]
     assert (finding.status, finding.sentence) == ("problem", "It is busy.")
     assert finding.remedy and "fuser" in finding.remedy
 
@@ -262,10 +262,10 @@ def test_whatever_is_found_comes_with_its_remedy(tmp_path: Path) -> None:
         doctor.check_microphone([device()], "piano"),
         doctor.check_rate(device(())),
         doctor.check_rate(device((8_000,))),
-        doctor.check_level(raises(error)),  # type: ignore[arg-type]
-        doctor.check_level(lambda: np.zeros(0, np.int16)),
-        doctor.check_level(lambda: np.zeros(9, np.int16)),
-        doctor.check_level(lambda: np.full(9, 32767, np.int16)),
+        doctor.check_level("Webcam", raises(error)),  # type: ignore[arg-type]
+        doctor.check_level("Webcam", lambda: np.zeros(0, np.int16)),
+        doctor.check_level("Webcam", lambda: np.zeros(9, np.int16)),
+        doctor.check_level("Webcam", lambda: np.full(9, 32767, np.int16)),
         doctor.check_audio_group({"users"}, False),
         doctor.check_clock(answers("no")),
         doctor.check_power(answers("throttled=0x50005")),

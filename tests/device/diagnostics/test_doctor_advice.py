@@ -193,7 +193,7 @@ def device(*rates_hz: int) -> InputDevice:
 
 
 def level(samples: np.ndarray) -> Finding:
-    return doctor.check_level(lambda: samples.astype(np.int16))
+    return doctor.check_level("Webcam", lambda: samples.astype(np.int16))
 
 
 WHO_HOLDS_IT = ["fuser -v /dev/snd/*", "undertone devices --meter"]
@@ -210,7 +210,7 @@ ADVICE: list[tuple[Callable[[], Finding | None], list[str]]] = [
     (lambda: doctor.check_microphone([device(16_000)], "piano"), ["undertone devices"]),
     (lambda: doctor.check_rate(device(8_000)), ["undertone devices"]),
     (lambda: doctor.check_rate(device()), WHO_HOLDS_IT),
-    (lambda: doctor.check_level(raises(AudioSourceError("It is busy."))), WHO_HOLDS_IT),  # type: ignore[arg-type]
+    (lambda: doctor.check_level("Webcam", raises(AudioSourceError("It is busy."))), WHO_HOLDS_IT),  # type: ignore[arg-type]
     (lambda: level(np.zeros(0)), WHO_HOLDS_IT),
     (lambda: level(np.zeros(9)), ["alsamixer"]),
     (lambda: level(np.full(9, 32767)), ["alsamixer"]),
