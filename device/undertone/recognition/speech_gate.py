@@ -10,13 +10,15 @@ them little; the level decides whether the detector is asked, and lets a pause e
 The frames of a segment are passed on with it, so that each is computed once.
 
 A segment may still be a mistake.  It therefore says whether the detector was sure of enough of its
-frames and whether its level varies as that of syllables, so that the pipeline can drop it.
-Training keeps all segments, because its clips are known to be speech.
+frames and whether its level is that of a voice, so that the pipeline can drop it: a motor that
+starts or changes its speed fools the detector for a second, but then it goes on as loud as it was,
+and its level rises or falls smoothly, without syllables.  Training keeps all segments, because its
+clips are known to be speech.
 """
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
 
@@ -57,6 +59,10 @@ class GateConfig(Strict, frozen=True):
     least_speech_s, least_deviation_db: evidence that a segment needs for a verdict: frames of which
         the detector is sure, and the standard deviation of the level of its hops behind the lead.
         Syllables give clean speech 3 to 17 dB, and speech at 5 dB SNR more than 2.
+    prominent_db: a segment is prominent if its loudest tenth is so far above the quietest quarter
+        of the half second before it, and of the pause behind it.
+    least_unevenness_db: evidence that any other segment needs as well: the standard deviation of
+        the level of its hops from a parabola.
     """
 
     version: Literal[2] = VERSION
@@ -77,6 +83,8 @@ class GateConfig(Strict, frozen=True):
     longest_s: _AtLeastATenth = 15.0
     least_speech_s: _Seconds = 0.4
     least_deviation_db: _Decibels = 1.5
+    prominent_db: _Decibels = 5.0
+    least_unevenness_db: _Decibels = 3.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,10 @@ _PIECE = 4
 _RANGE_DB = 35.0
 """How far below the loudest speech of a segment a hop is no speech of it, whatever the detector
 will say: the end of a segment need not wait for the tail of a room."""
+
+_BEFORE_S = 0.5
+_QUIET, _LOUD = 0.25, 0.9
+"""How much sound before a segment is compared with it, and the quantiles of the levels."""
 
 _SILENCE_POWER = 32768.0**2 * 10 ** (SILENCE_DBFS / 10)
 
@@ -180,6 +192,7 @@ class SpeechGate:
         self._floor_dbfs = self.config.initial_floor_dbfs
         self._rest = _NO_SAMPLES
         self._before: deque[_Hop] = deque(maxlen=self._count(self.config.lookback_s))
+        self._dropped_db: deque[float] = deque(maxlen=self._count(_BEFORE_S))
         self._sleep()
 
     def _sleep(self) -> None:
@@ -188,6 +201,7 @@ class SpeechGate:
         self._pushed = 0  # how many of them the MFCC has
         self._framed = 0  # how many have their frame
         self._answered = 0  # and an answer of the detector
+        self._dropped_db.clear()
         self._close()
 
     def _close(self) -> None:
@@ -202,7 +216,8 @@ class SpeechGate:
     def _begin(self) -> None:
         self._sent = 0  # hops of the open segment let through
         self._sure = 0  # how many of them the detector is sure of
-        self._sum_db = self._square_sum_db = 0.0  # of their levels, without those of the lead
+        self._levels_db: list[float] = []  # of these hops
+        self._quiet_before_db = -np.inf  # of the sound before them
 
     def _count(self, seconds: float) -> int:
         """So many seconds in hops, at least one."""
@@ -315,6 +330,7 @@ class SpeechGate:
         if not self.is_open and sum(self._recent) >= self._count(config.confirm_s):
             self.is_open = True
             self._drop(self._start())
+            self._quiet_before_db = _quantile(self._dropped_db, _QUIET)
         if self.is_open and speech:
             self._let_through(self._answered, parts)
         elif self.is_open and self._pause >= self._count(config.pause_s):
@@ -333,6 +349,7 @@ class SpeechGate:
     def _drop(self, count: int) -> None:
         """Forget the first hops."""
         if count > 0:
+            self._dropped_db.extend(hop.level_dbfs for hop in self._hops[:count])
             del self._hops[:count]
             self._pushed -= count
             self._framed -= count
@@ -352,23 +369,31 @@ class SpeechGate:
                 self._peak_dbfs = max(self._peak_dbfs, hop.level_dbfs)
                 self._sent += 1
                 self._sure += hop.probability >= config.sure
-                if self._sent > self._lead:
-                    self._sum_db += hop.level_dbfs
-                    self._square_sum_db += hop.level_dbfs**2
+                self._levels_db.append(hop.level_dbfs)
             self._end_s = hops[-1].time_s + self._hop_s
             parts[-1].is_speech = self._is_speech()
             if self._sent >= self._count(config.longest_s):
                 parts[-1].last = True
                 self._begin()
+                self._quiet_before_db = _quantile(self._dropped_db, _QUIET)
 
-    def _is_speech(self) -> bool:
-        """Whether there is enough evidence in the hops let through."""
-        count = max(1, self._sent - self._lead)
-        variance_db = self._square_sum_db / count - (self._sum_db / count) ** 2
-        return (
-            self._sure >= self._count(self.config.least_speech_s)
-            and variance_db >= self.config.least_deviation_db**2
-        )
+    def _is_speech(self, behind: Sequence[_Hop] = ()) -> bool:
+        """Whether there is enough evidence in the hops let through; ``behind`` are the next ones,
+        if they are known.
+        """
+        config = self.config
+        if self._sure < self._count(config.least_speech_s):
+            return False
+        levels_db = np.array(self._levels_db[self._lead :])
+        if levels_db.std() < config.least_deviation_db:
+            return False
+        quiet_behind_db = _quantile([hop.level_dbfs for hop in behind], _QUIET)
+        around_db = max(self._quiet_before_db, quiet_behind_db)
+        if _quantile(self._levels_db, _LOUD) >= around_db + config.prominent_db:
+            return True
+        hops = np.arange(len(levels_db))
+        smooth_db = np.polyval(np.polyfit(hops, levels_db, 2), hops)
+        return bool(np.std(levels_db - smooth_db) >= config.least_unevenness_db)
 
     def _end(self, parts: list[_PartMaker]) -> None:
         """Close the gate; an open segment ends without the pause that ended it, but for a tail."""
@@ -379,7 +404,7 @@ class SpeechGate:
             if not parts or parts[-1].last:
                 parts.append(_PartMaker(self._end_s, first=False))
             parts[-1].last = True
-            parts[-1].is_speech = self._is_speech()
+            parts[-1].is_speech = self._is_speech(self._hops[: self._count(self.config.pause_s)])
         self._close()
 
 
@@ -402,6 +427,11 @@ def _parts(blocks: Iterable[Block], gate: SpeechGate) -> Iterator[SpeechPart]:
     for block in blocks:
         yield from gate.process(block)
     yield from gate.flush()
+
+
+def _quantile(levels_db: Collection[float], share: float) -> float:
+    """The level that ``share`` of them are below; minus infinity if there are none."""
+    return sorted(levels_db)[int(share * len(levels_db))] if levels_db else -np.inf
 
 
 def _levels_dbfs(hops: Samples) -> list[float]:

@@ -43,6 +43,7 @@ CONFIG = GateConfig(
     longest_s=LONGEST * HOP_S,
     least_speech_s=12 * HOP_S,
     least_deviation_db=0.0,
+    least_unevenness_db=0.0,
 )
 QUIET, LOUD = -80, -20  # dBFS
 
@@ -241,6 +242,30 @@ def test_a_segment_is_speech_only_if_its_level_varies(swing_db, is_speech):
     assert found.is_speech == is_speech
     quiet_at_first = sound((1, QUIET), *syllables)
     (found,) = segments([Block(quiet_at_first, 0.0)], gate(always, listening.config))
+    assert found.is_speech == is_speech
+
+
+FAINT = LOUD - 12
+SYLLABLES = [(3, LOUD), (3, LOUD - 10)] * 5
+MOTOR = [(1, LOUD - 15 + number / 2) for number in range(30)]  # it speeds up
+
+
+@pytest.mark.parametrize(
+    ("before", "spoken", "behind", "is_speech"),
+    [
+        (FAINT, MOTOR, FAINT, True),  # prominent
+        (FAINT, MOTOR, LOUD, False),  # goes on
+        (LOUD, MOTOR, FAINT, False),  # went on before
+        (LOUD, SYLLABLES, LOUD, True),  # uneven
+    ],
+)
+def test_a_sound_that_goes_on_as_loud_is_speech_only_if_its_level_is_uneven(
+    before, spoken, behind, is_speech
+):
+    answers = [0.0] * 20 + [1.0] * 30 + [0.0] * 40
+    listening = gate(script(answers), replace(CONFIG, prominent_db=5.0, least_unevenness_db=3.5))
+    samples = sound((20, before), *spoken, (40, behind))
+    (found,) = segments([Block(samples, 0.0)], listening)
     assert found.is_speech == is_speech
 
 

@@ -92,7 +92,7 @@ def test_measure_gate_prints_what_the_packaged_gate_does(
     assert quiet[1:3] == ["8", "0"]  # clips, and those missed
     assert "made sounds" in said.out
     assert "generated sounds" not in said.out
-    assert "no recordings for tests in" in said.err
+    assert "no recordings to play in" in said.err
     assert "no clips of cremad or nemo" in said.err
     monkeypatch.setattr(measure, "mistake_recorded", lambda *args: ())  # for want of patience
     assert train(*args, "--format", "json") == 0

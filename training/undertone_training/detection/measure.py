@@ -114,6 +114,8 @@ def measure(
 ) -> GateReport:
     """Measure the gate with the detector in a folder, on the corpora and sounds below ``data``.
 
+    The recorded noise behind the speech that chooses is of the kinds that training uses, so that
+    the kind that tests chooses nothing.
     Raises RunError for a detector, CorpusError for corpora, and AudioSourceError for a recording
     that is missing or can't be read.
     """
@@ -121,10 +123,11 @@ def measure(
     make_gate = partial(gate, detector)
     every = scan(data).clips
     clips = drawn(voices.for_measuring(every, corpus), n_clips, np.random.default_rng([seed, 1]))
-    recorded, babblers = noise.for_testing(data).files, voices.for_babble(every)
+    recordings = noise.for_training if corpus == "choosing" else noise.for_testing
+    recorded, babblers = recordings(data).files, voices.for_babble(every)
     notes = []
     if not recorded:
-        notes.append(f"no recordings for tests in {data / noise.FOLDER}: not measured in noise")
+        notes.append(f"no recordings to play in {data / noise.FOLDER}: not measured in noise")
     if not babblers:
         notes.append(f"no clips of {' or '.join(voices.CORPORA)}: not measured among voices")
     behind = conditions(recorded, babblers, np.random.default_rng([seed, 2]))
