@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -155,4 +156,12 @@ def _broker(url: str | None, ca_file: Path | None, secrets: Secrets) -> Broker |
             f"paho-mqtt, which speaks to the broker, is not installed: {add_extra('publish')}."
         )
     user, password = secrets.mqtt_user, secrets.mqtt_password
-    return replace(parse_url(url), ca_file=ca_file, user=user, password=password)
+    broker = replace(parse_url(url), ca_file=ca_file, user=user, password=password)
+    if ca_file and not broker.tls:
+        raise ConfigError(f"mqtt_ca_file is for TLS, which {broker} has not: write mqtts://.")
+    try:
+        broker.tls_context()
+    except OSError as error:
+        reason = "there is none in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigError(f"Can't use the certificate in {ca_file}: {reason}.") from error
+    return broker

@@ -38,6 +38,10 @@ class Broker:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
 
+    def tls_context(self) -> ssl.SSLContext | None:
+        """How to encrypt; None without TLS.  Raises OSError if ``ca_file`` can't be read."""
+        return ssl.create_default_context(cafile=self.ca_file) if self.tls else None
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
@@ -100,8 +104,8 @@ class Connection:
         last = availability(topic, OFFLINE)
         self._client.will_set(last.topic, last.payload, qos=1, retain=last.retained)
         try:
-            if broker.tls:
-                self._client.tls_set_context(ssl.create_default_context(cafile=broker.ca_file))
+            if context := broker.tls_context():
+                self._client.tls_set_context(context)
             self._client.connect(broker.host, broker.port, _KEEP_ALIVE_S)
         except OSError as error:
             raise DisconnectedError(_reason(error, broker)) from error

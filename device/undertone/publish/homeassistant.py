@@ -5,11 +5,12 @@ no unit: Home Assistant would take it for a number and refuse it.
 """
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 from undertone import __version__
 from undertone.publish.messages import Message, availability, slug, to_json
-from undertone.publish.sources import LISTENING, Source
+from undertone.publish.sources import LISTENING, STOPPED, Source
 
 BIRTH_TOPIC = "homeassistant/status"
 BIRTH_PAYLOAD = b"online"
@@ -37,15 +38,22 @@ def discovery(topic: str, name: str, source: Source) -> Iterator[Message]:
         yield Message(f"homeassistant/{component}/{node}/{key}/config", to_json(payload), True)
 
 
-def state(topic: str, name: str, source: Source) -> Iterator[Message]:
+def state(topic: str, name: str, source: Source, *, is_up: bool, today: date) -> Iterator[Message]:
     """The present state and the counts of today's segments, which hold until they change.
 
-    They are not retained: they are sent again whenever Home Assistant starts.
+    They are retained, because Home Assistant subscribes to them only after the discovery.
+    is_up: whether a program writes the journal; one that was killed has not written that it stops.
     """
     place = f"{topic}/{slug(name)}"
-    yield Message(f"{place}/state", to_json({"state": source.state, "since": source.since}))
-    counts = {"day": source.day, "segments": sum(source.verdicts.values())}
-    yield Message(f"{place}/counts", to_json({**counts, "verdicts": source.verdicts}))
+    now: dict[str, str | None] = {"state": source.state, "since": source.since}
+    if not is_up and source.state != STOPPED:
+        now = {"state": STOPPED, "since": None}
+    yield Message(f"{place}/state", to_json(now), True)
+    # a day ahead of today is of a clock that was set back since
+    is_over = source.day < today.isoformat()
+    day, verdicts = (today.isoformat(), {}) if is_over else (source.day, source.verdicts)
+    counts = {"day": day, "segments": sum(verdicts.values()), "verdicts": verdicts}
+    yield Message(f"{place}/counts", to_json(counts), True)
 
 
 def _entities(place: str, source: Source) -> dict[str, tuple[str, dict[str, Any]]]:

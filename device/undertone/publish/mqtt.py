@@ -3,13 +3,15 @@
 import logging
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from threading import Event as Flag
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from undertone.events import Event
+from undertone.journal.lock import is_locked
 from undertone.journal.tail import JournalTail, Position
 from undertone.publish import homeassistant, messages
 from undertone.publish.broker import Broker, Connection, DisconnectedError
@@ -35,6 +37,14 @@ class MqttState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: Sources
 
 
+class Shown(NamedTuple):
+    """What the topics of state show: the sources, whether any is listened to, and the day."""
+
+    sources: Sources
+    is_up: bool
+    today: date
+
+
 class MqttPublisher:
     """Follows the journal and publishes its lines, and the state that follows from them.
 
@@ -42,7 +52,14 @@ class MqttPublisher:
     next one: if a connection is lost, one event at most is in doubt, and is sent again.
     """
 
-    def __init__(self, broker: Broker, topic: str, journal: Path, store: Store[MqttState]) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        topic: str,
+        journal: Path,
+        store: Store[MqttState],
+        today: Callable[[], date] = date.today,
+    ) -> None:
         """Raises PublishError if the stored cursor can't be read, JournalError for the journal.
 
         Without a stored cursor only what is written from now on is published.
@@ -50,10 +67,11 @@ class MqttPublisher:
         self.broker = broker
         self._topic = topic
         self._store = store
+        self._today = today
         stored = store.load()
         self._tail = JournalTail(journal, stored.positions if stored else {})
         self.sources = stored.sources if stored else Sources()
-        self._problem: str | None = None
+        self._problem: str | None = "it was not tried yet"
         if not stored:
             for entry in self._tail.catch_up():
                 if entry.event is not None:
@@ -97,11 +115,11 @@ class MqttPublisher:
                 stopped_s = clock()
             return stopped_s is not None and clock() > stopped_s + _GRACE_S
 
-        sent = Sources()
+        sent: Shown | None = None
         while not stop.is_set():
             if connection.born:
                 connection.born = False
-                sent = Sources()
+                sent = None
                 self._introduce(connection, self.sources, *self.sources.by_name)
             entries = self._tail.read(_BATCH)
             for entry in entries:
@@ -113,9 +131,10 @@ class MqttPublisher:
                     break
             if entries:
                 self._save()
-            if sent != self.sources:
-                self._send_state(connection, sent)
-                sent = self.sources
+            shown = Shown(self.sources, is_locked(self._tail.folder), self._today())
+            if shown != sent:
+                self._send_state(connection, shown, sent)
+                sent = shown
             if not entries:
                 connection.wait(_POLL_S)
 
@@ -134,10 +153,15 @@ class MqttPublisher:
             for message in homeassistant.discovery(self._topic, name, sources.by_name[name]):
                 connection.send(message)
 
-    def _send_state(self, connection: Connection, sent: Sources) -> None:
-        for name, source in self.sources.by_name.items():
-            if source != sent.by_name.get(name):
-                for message in homeassistant.state(self._topic, name, source):
+    def _send_state(self, connection: Connection, shown: Shown, sent: Shown | None) -> None:
+        """Send the state of each source that is not shown as it was ``sent``."""
+        sources, is_up, today = shown
+        known = sent.sources.by_name if sent and sent[1:] == (is_up, today) else {}
+        for name, source in sources.by_name.items():
+            if source != known.get(name):
+                for message in homeassistant.state(
+                    self._topic, name, source, is_up=is_up, today=today
+                ):
                     connection.send(message)
 
     def _save(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from undertone.events import Event, SegmentEnded, Verdict
 from undertone.journal.format import placed
+from undertone.journal.lock import is_locked
 from undertone.journal.tail import JournalTail
 from undertone.publish import homeassistant, messages
 from undertone.publish.messages import ONLINE, Message
@@ -27,11 +28,12 @@ def mqtt_messages(topic: str, journal: Path, now: datetime) -> Iterator[Message]
             sources = sources.after(entry.event)
         if isinstance(entry.event, SegmentEnded):
             newest, id_ = entry.event, entry.id
+    is_up = is_locked(journal) or not sources.by_name
     if not sources.by_name:
         sources = sources.after(newest)
     yield messages.availability(topic, ONLINE)
     for name, source in sources.by_name.items():
         yield from homeassistant.discovery(topic, name, source)
     for name, source in sources.by_name.items():
-        yield from homeassistant.state(topic, name, source)
+        yield from homeassistant.state(topic, name, source, is_up=is_up, today=now.date())
     yield messages.event(topic, sources.of(newest), newest, id_)

@@ -1,5 +1,6 @@
 """Rules, the alerts that they raise, and the webhook and Apprise that get them."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -284,7 +285,9 @@ class Hook:
     def __init__(self) -> None:
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.answers: list[int] = []
-        """Status codes of the next answers; 0: none while the test lasts; else 204."""
+        """Status codes of the next answers; 0: none while the test lasts, -1: one without an end;
+        else 204.
+        """
         self.ending = threading.Event()
         self.arrived = threading.Semaphore(0)
         hook = self
@@ -295,6 +298,11 @@ class Hook:
                 status = hook.answers.pop(0) if hook.answers else 204
                 if not status:
                     hook.ending.wait(PATIENCE_S)
+                    return
+                if status < 0:
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+                    while not hook.ending.wait(0.05):
+                        self.wfile.write(b"x")
                     return
                 if status == 204:
                     hook.requests.append((dict(self.headers), body))
@@ -349,10 +357,33 @@ def test_any_other_answer_is_a_failure(hook: Hook, status: int) -> None:
 
 def test_a_webhook_that_hangs_or_is_absent_is_a_failure(hook: Hook) -> None:
     hook.answers = [0]
-    with pytest.raises(DeliveryError, match="timed out"):
+    with pytest.raises(DeliveryError, match="it does not answer in time"):
         Webhook(hook.url, patience_s=0.2).deliver(ALERT)
     with pytest.raises(DeliveryError, match="refused"):
         Webhook("http://127.0.0.1:1/").deliver(ALERT)
+
+
+def test_a_webhook_that_never_ends_its_answer_is_a_failure_and_gets_no_second_alert(
+    hook: Hook,
+) -> None:
+    hook.answers = [-1]
+    webhook = Webhook(hook.url, patience_s=0.2)
+    with pytest.raises(DeliveryError, match="it does not answer in time"):
+        webhook.deliver(ALERT)
+    with pytest.raises(DeliveryError, match="it has not answered yet"):
+        webhook.deliver(ALERT)
+    assert hook.requests == []
+
+
+def test_a_login_in_the_address_of_a_webhook_is_sent_and_not_shown(hook: Hook) -> None:
+    webhook = Webhook(hook.url.replace("://", "://me:hunter%402@"))
+    webhook.deliver(ALERT)
+    ((headers, _),) = hook.requests
+    encoded = base64.b64encode(b"me:hunter@2").decode()
+    assert headers["Authorization"] == f"Basic {encoded}"
+    shown = f"{webhook} {webhook!r} {webhook.preview(ALERT)}"
+    assert "hunter" not in shown
+    assert encoded not in shown
 
 
 def test_an_alert_gets_through_a_webhook_that_fails_and_hangs_first(
@@ -377,6 +408,22 @@ def test_an_alert_gets_through_a_webhook_that_fails_and_hangs_first(
 def test_a_webhook_must_be_a_web_address(url: str) -> None:
     with pytest.raises(ValueError, match="http:// or https://"):
         Webhook(url)
+
+
+@pytest.mark.parametrize(
+    ("rest", "told"),
+    [
+        (":0/secret", "no port"),
+        (":secret/x", "no port"),
+        (":70000/secret", "no port"),
+        ("/a secret", "has a space"),
+        ("/sécret", "must be written with %"),
+    ],
+)
+def test_an_address_that_can_never_work_is_refused_without_showing_it(rest: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told) as error:
+        Webhook(f"http://host{rest}")
+    assert "cret" not in str(error.value)
 
 
 def test_no_secret_of_an_address_is_shown(hook: Hook) -> None:

@@ -63,7 +63,7 @@ def test_a_test_shows_every_topic_and_payload_and_stores_nothing(
     assert json.loads(shown["homeassistant/sensor/home_pi_usb/emotion/config"])
     retained = {block[0].split()[0] for block in blocks if block[0].endswith("(retained)")}
     assert "home/pi/usb/segment" not in retained
-    assert "home/pi/status" in retained
+    assert {f"home/pi/{kind}" for kind in ("status", "usb/state", "usb/counts")} <= retained
     assert not (tmp_path / "state").exists()
 
 
@@ -96,6 +96,9 @@ def test_a_test_needs_no_journal_and_shows_alerts_without_their_secrets(publish:
         (["--mqtt", "mqtt://pi:x@host"], "", "can't contain a user or a password"),
         (["--mqtt", "host"], "", "write mqtt://host"),
         (["--publish-secrets-file", "none.toml"], "", "Can't read the secrets in none.toml"),
+        (["--mqtt", "mqtts://h", "--mqtt-ca-file", "none.crt"], "", "No such file"),
+        (["--mqtt", "mqtts://h", "--mqtt-ca-file", __file__], "", "there is none in it"),
+        (["--mqtt", "mqtt://h", "--mqtt-ca-file", __file__], "", "write mqtts://"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_and_status_2(
@@ -168,7 +171,10 @@ def test_a_signal_ends_it_with_status_0_and_the_cursor_stored(
     program.send_signal(number)
     _, told = program.communicate(timeout=PATIENCE_S)
     assert program.returncode == 0
-    assert told == f"undertone: publishing {journal.folder} to {broker.url} below home/pi\n"
+    assert told.splitlines() == [
+        f"undertone: publishing {journal.folder} to {broker.url} below home/pi",
+        f"connected to the broker {broker.url}",
+    ]
     stored = json.loads((tmp_path / "state/publish/mqtt.json").read_text())
     size = (journal.folder / "2026-11-21.jsonl").stat().st_size
     assert stored["positions"]["2026-11-21.jsonl"]["offset"] == size

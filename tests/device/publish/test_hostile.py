@@ -55,10 +55,11 @@ def test_every_line_that_is_read_can_be_published(
             sent.append(messages.event("home/pi", name, entry.event, entry.id))
             assert json.loads(sent[-1].payload)["id"] == entry.id
             list(alerts.take(entry.event, entry.id))
-    list(alerts.tick(datetime(2026, 11, 21, tzinfo=UTC), 0.0))
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    list(alerts.tick(now, 0.0))
     for name, source in sources.by_name.items():
         sent += homeassistant.discovery("home/pi", name, source)
-        sent += homeassistant.state("home/pi", name, source)
+        sent += homeassistant.state("home/pi", name, source, is_up=False, today=now.date())
     for message in sent:
         assert not set("+#\0") & set(message.topic)
         assert json.loads(message.payload.encode(errors="replace"))

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from undertone.publish.store import Store, locked
 from .conftest import Journal, back, gap, lost, refused, running, segment, started, stopped
 
 TOPIC = "undertone/pi"
+TODAY: list[date] = []
 
 
 @pytest.fixture
@@ -31,9 +33,15 @@ def publisher(journal: Journal, tmp_path: Path) -> Callable[..., MqttPublisher]:
         store = Store(tmp_path / "mqtt.json", MqttState)
         where = parse_url(url)
         broker = Broker(where.host, where.port, where.tls, **login)
-        return MqttPublisher(broker, TOPIC, journal.folder, store)
+        return MqttPublisher(broker, TOPIC, journal.folder, store, lambda: TODAY[0])
 
     return begin
+
+
+@pytest.fixture(autouse=True)
+def _today() -> None:
+    """The day of :func:`segment`, until a test says otherwise."""
+    TODAY[:] = [date(2026, 11, 21)]
 
 
 def numbers(messages: Sequence[Received]) -> list[int]:
@@ -45,7 +53,7 @@ def payloads(messages: Sequence[Received], topic: str) -> list[Any]:
     return [json.loads(m.payload) for m in messages if m.topic == topic]
 
 
-def test_a_segment_is_published_once_with_an_id_and_not_retained(
+def test_a_segment_is_published_once_with_an_id_and_not_retained_but_the_state_is(
     broker: Mosquitto, subscriber: Subscriber, journal: Journal, publisher: Any
 ) -> None:
     with running(publisher(broker.url).run):
@@ -61,9 +69,10 @@ def test_a_segment_is_published_once_with_an_id_and_not_retained(
     assert payloads(messages, f"{TOPIC}/usb/state")[-1]["state"] == LISTENING
 
     later = Subscriber(broker.port)
-    kept = later.wait_for(lambda got: [m for m in got if m.topic == f"{TOPIC}/status"])
+    lasting = {f"{TOPIC}/status", f"{TOPIC}/usb/state", f"{TOPIC}/usb/counts"}
+    kept = later.wait_for(lambda got: lasting <= {m.topic for m in got})
     later.close()
-    assert {m.topic for m in kept if m.topic.startswith(TOPIC)} == {f"{TOPIC}/status"}
+    assert {m.topic for m in kept if m.topic.startswith(TOPIC)} == lasting
 
 
 def lines_of(journal: Journal) -> list[Any]:
@@ -142,6 +151,34 @@ def test_the_state_follows_the_microphone_and_the_journal_has_its_own_topic(
             )
         journal.write(refused())
         subscriber.wait_for(lambda got: payloads(got, f"{TOPIC}/disk-refused"))
+
+
+def test_a_listener_that_was_killed_is_stopped(
+    broker: Mosquitto, subscriber: Subscriber, journal: Journal, publisher: Any
+) -> None:
+    state = f"{TOPIC}/usb/state"
+    with running(publisher(broker.url).run):
+        journal.write(started())
+        subscriber.wait_for(lambda got: payloads(got, state))
+        journal.close()  # with its lock, and without a line that says so
+        messages = subscriber.wait_for(lambda got: len(payloads(got, state)) > 1)
+    assert [each["state"] for each in payloads(messages, state)] == [LISTENING, STOPPED]
+    assert payloads(messages, state)[-1]["since"] is None
+
+
+def test_a_new_day_begins_without_segments(
+    broker: Mosquitto, subscriber: Subscriber, journal: Journal, publisher: Any
+) -> None:
+    def shown(got: Sequence[Received]) -> list[tuple[str, int]]:
+        return [(each["day"], each["segments"]) for each in payloads(got, f"{TOPIC}/usb/counts")]
+
+    with running(publisher(broker.url).run):
+        journal.write(started(), segment())
+        subscriber.wait_for(lambda got: ("2026-11-21", 1) in shown(got))
+        TODAY[:] = [date(2026, 11, 22)]
+        subscriber.wait_for(lambda got: shown(got)[-1] == ("2026-11-22", 0))
+        TODAY[:] = [date(2026, 11, 20)]  # the clock was set back
+        subscriber.wait_for(lambda got: shown(got)[-1] == ("2026-11-21", 1))
 
 
 def test_only_what_is_written_from_the_first_start_on_is_published(
