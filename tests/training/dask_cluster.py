@@ -111,6 +111,20 @@ def killed_once(path: Path) -> str:
     return path.name
 
 
+def die_once_beside_another(path: Path) -> None:
+    """One is killed once, while the other waits; each writes a letter whenever it begins."""
+    with path.open("a") as file:
+        file.write("x")
+    folder = path.parent
+    if path.name == "stays":
+        wait_for(folder / "again")
+        return
+    wait_for(folder / "stays")
+    if path.read_text() == "x":
+        os.kill(os.getpid(), 9)
+    (folder / "again").touch()
+
+
 def always_killed(path: Path) -> None:
     with path.open("a") as file:
         file.write("x")

@@ -12,6 +12,7 @@ from dask_cluster import (
     Cluster,
     always_killed,
     begin_and_wait,
+    die_once_beside_another,
     fail_or_wait,
     killed_once,
     nothing,
@@ -73,6 +74,11 @@ def test_the_first_exception_stops_the_jobs_that_run_and_cancels_the_others(
 def test_a_job_whose_process_is_killed_is_run_again(jobs: Jobs, tmp_path: Path) -> None:
     names = [tmp_path / "a", tmp_path / "b"] if not jobs.scheduler else [tmp_path / "a"]
     assert list(jobs.map(killed_once, names)) == [each.name for each in names]
+
+
+def test_a_killed_process_costs_its_own_job_only(jobs: Jobs, tmp_path: Path) -> None:
+    list(jobs.map(die_once_beside_another, [tmp_path / "dies", tmp_path / "stays"]))
+    assert [(tmp_path / name).read_text() for name in ("dies", "stays")] == ["xx", "x"]
 
 
 @pytest.mark.parametrize("jobs", ["pool", "processes"], indirect=True)

@@ -1,4 +1,4 @@
-"""Calls a job: in a process of a pool, or in a process of its own.
+"""Calls jobs in other processes, one after another, and again if such a process is killed.
 
 The jobs of a Dask worker have processes of their own: its other threads draw random numbers from
 the same generators, so that no augmented copy and no training would come out alike twice.
@@ -11,47 +11,85 @@ import signal
 import subprocess
 import sys
 import traceback
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO, Self
 
 from threadpoolctl import threadpool_limits
 
 from undertone.errors import UndertoneError, WorkerError
 
 TRIES = 3
-"""How often in succession a job's process, or all of them, may be lost."""
+"""How often in succession a job's process may be lost."""
 
 _PR_SET_PDEATHSIG = 1
 
 
-def call(job: bytes) -> Any:
-    """The result of a job: pickles of what must be called before, and of the rest."""
-    setup, content = pickle.loads(job)
-    setup()
-    function, specification = pickle.loads(content)
-    with threadpool_limits(1):
-        return function(specification)
+class JobProcesses:
+    """As many processes as there are threads that call jobs; they end with the ``with`` block."""
 
+    def __init__(self) -> None:
+        """Start none yet."""
+        self._idle: deque[subprocess.Popen[bytes]] = deque()
 
-def call_apart(job: bytes) -> Any:
-    """``call`` in a process of its own, again if that is killed; raises WorkerError.
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
 
-    The process is killed if the thread that called this ends.
-    """
-    for _ in range(TRIES):
-        with without_interrupts():
-            child = subprocess.Popen(
-                [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
-        with child:
-            outcome, _ = child.communicate(job)
-        if child.returncode == 0:
-            succeeded, result = pickle.loads(outcome)
+    def __exit__(self, *_: object) -> None:
+        """End the processes, which are idle."""
+        while self._idle:
+            with self._idle.pop():  # closes its stdin and waits
+                pass
+
+    def call(self, job: bytes) -> Any:
+        """The result of a job, or its exception, from a process that others may have run in.
+
+        job: pickles of what must be called before, and of a function with its specification.
+        Raises WorkerError if the job's process is killed again and again.
+        """
+        for _ in range(TRIES):
+            try:
+                child = self._idle.pop()
+            except IndexError:
+                child = _started()
+            assert child.stdin is not None and child.stdout is not None
+            try:
+                pickle.dump(job, child.stdin)
+                child.stdin.flush()
+                succeeded, result = pickle.load(child.stdout)
+            except (OSError, EOFError, pickle.UnpicklingError):  # it was killed
+                child.kill()
+                child.communicate()
+                continue
+            self._idle.append(child)
             if succeeded:
                 return result
             raise result
-    raise WorkerError
+        raise WorkerError
+
+
+_of_this_worker = JobProcesses()
+
+
+def call_in_worker(job: bytes) -> Any:
+    """``JobProcesses.call`` in a Dask worker, whose processes are there for later jobs, too."""
+    return _of_this_worker.call(job)
+
+
+def call_apart(job: bytes) -> Any:
+    """``JobProcesses.call`` in a process for this job alone."""
+    with JobProcesses() as processes:
+        return processes.call(job)
+
+
+def _started() -> subprocess.Popen[bytes]:
+    """A process that is killed if this thread ends."""
+    with without_interrupts():
+        return subprocess.Popen(
+            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
 
 
 @contextmanager
@@ -65,17 +103,37 @@ def without_interrupts() -> Iterator[None]:
 
 
 def _main() -> None:
-    """Call the job on stdin, and answer on what was stdout."""
+    """Call the jobs on stdin, and answer on what was stdout."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    with os.fdopen(os.dup(1), "wb") as answer:
+    with os.fdopen(os.dup(0), "rb") as jobs, os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(2, 1)
-        try:
-            outcome = True, call(sys.stdin.buffer.read())
-        except Exception as error:
-            if not isinstance(error, UndertoneError):
-                error.add_note(traceback.format_exc())
-            outcome = False, error
-        answer.write(pickle.dumps(outcome))
+        while (job := _next(jobs)) is not None:
+            try:
+                outcome = True, _call(job)
+            except Exception as error:
+                if not isinstance(error, UndertoneError):
+                    error.add_note(traceback.format_exc())
+                outcome = False, error
+            answers.write(pickle.dumps(outcome))
+            answers.flush()
+
+
+def _next(jobs: BinaryIO) -> bytes | None:
+    """The next job; None if there are no more."""
+    try:
+        job: bytes = pickle.load(jobs)
+    except EOFError:
+        return None
+    return job
+
+
+def _call(job: bytes) -> Any:
+    setup, content = pickle.loads(job)
+    setup()
+    function, specification = pickle.loads(content)
+    with threadpool_limits(1):
+        return function(specification)
 
 
 if __name__ == "__main__":

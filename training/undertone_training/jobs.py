@@ -9,27 +9,23 @@ import os
 import pickle
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import (
-    BrokenExecutor,
-    CancelledError,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-)
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from multiprocessing import get_context
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from undertone.errors import WorkerError
 from undertone_training import cluster
 from undertone_training.errors import RunError
-from undertone_training.job_process import TRIES, call, call_apart, without_interrupts
+from undertone_training.job_process import (
+    JobProcesses,
+    call_apart,
+    call_in_worker,
+    without_interrupts,
+)
 from undertone_training.tensorflow_loader import load_tensorflow
 
 Specification = TypeVar("Specification")
@@ -107,18 +103,16 @@ class Jobs:
                     result = function(each)
                 yield result
             return
-        how = call_apart if self.isolated or self.scheduler else call
         to_do = {
             number: pickle.dumps((self.setup, pickle.dumps((function, each))))
             for number, each in enumerate(specifications)
         }
         results: dict[int, Result] = {}
-        passed_on = broken = 0
+        passed_on = 0
         lost = False
         while to_do:
-            before = len(to_do)
             try:
-                with self._executor(before, lost) as (executor, check):
+                with self._executor(len(to_do), lost) as (executor, how, check):
                     done = _completed(executor, how, to_do, check, while_waiting, stop)
                     for number, result in done:
                         del to_do[number]
@@ -128,27 +122,21 @@ class Jobs:
                             passed_on += 1
             except CancelledError:  # by Dask, which has lost the scheduler
                 lost = True
-            except BrokenExecutor as error:
-                broken = 1 if len(to_do) < before else broken + 1
-                if broken == TRIES:
-                    raise WorkerError from error
 
     @contextmanager
-    def _executor(self, number: int, lost: bool) -> Iterator[tuple[Executor, Callable[[], None]]]:
-        """An executor, and what to call every second."""
+    def _executor(
+        self, number: int, lost: bool
+    ) -> Iterator[tuple[Executor, Callable[[bytes], Any], Callable[[], None]]]:
+        """An executor, what calls a job in it, and what to call every second."""
         if self.scheduler:
             patience_s = self.patience_s if lost else 0.0
             with cluster.connected(self.scheduler, self.say, patience_s) as found:
-                yield found.executor, found.check
+                how = call_apart if self.isolated else call_in_worker
+                yield found.executor, how, found.check
             return
-        # "spawn": a forked child of a program with native threads (TensorFlow) can hang
-        processes = min(self.at_once, number)
-        with (
-            ThreadPoolExecutor(processes)
-            if self.isolated
-            else ProcessPoolExecutor(processes, get_context("spawn"))
-        ) as pool:
-            yield pool, _nothing
+        # each thread has a process: not forked, since a child of one with TensorFlow can hang
+        with JobProcesses() as processes, ThreadPoolExecutor(min(self.at_once, number)) as pool:
+            yield pool, call_apart if self.isolated else processes.call, _nothing
 
 
 def _completed(
@@ -177,14 +165,12 @@ def _completed(
                     check()
                     while_waiting()
             yield futures[future], future.result()
-    except (BrokenExecutor, CancelledError):
-        raise
-    except BaseException:
-        stop()
-        raise
-    finally:
+    except BaseException as error:
         for future in futures:
             future.cancel()
+        if not isinstance(error, CancelledError):
+            stop()
+        raise
 
 
 def _run(wanted: str, how: Callable[[bytes], Any], job: bytes) -> Any:
