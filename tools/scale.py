@@ -3,7 +3,9 @@
 ``make scale`` runs it, with CLIPS clips.  It makes a corpus of one's own recordings, each with two
 seconds of speech that no other has, and measures the real commands in separate processes:
 
-- *prepare* with one worker and with two, again with nothing changed, and of the whole corpus;
+- *prepare* with two workers, *whole*: of the whole corpus, and *again* with nothing changed;
+- *workers*: one worker and two in turns, and in between, as many processes that have nothing to
+  do with each other: what this machine can do at most.  Nothing else must run meanwhile;
 - *killed*: one of two workers is killed with SIGKILL halfway;
 - *together*: two commands with the same work at once;
 - *full*: the storage is full halfway (as root, on a small tmpfs), and then larger;
@@ -11,9 +13,10 @@ seconds of speech that no other has, and measures the real commands in separate 
 - *cluster*: the whole corpus on two Dask workers, of which one is killed, with a scheduler that is
   killed, and on a storage that is full halfway; then what they made against what processes made.
 
-The recipe makes no augmented copies, which would take most of the time, and is the same otherwise.
-Memory is that of all processes together: anonymous, which the machine must have, and with their
-shares of mapped files, which it may drop.  Writes one JSON object after every step, and a page.
+Where work may be lost, tools/counting counts the clips that jobs compute.  The recipe makes no
+augmented copies, which would take most of the time, and is the same otherwise.  Memory is that of
+all processes together: anonymous, which the machine must have, and with their shares of mapped
+files, which it may drop.  Writes one JSON object after every step, and a page.
 """
 
 import argparse
@@ -22,22 +25,25 @@ import os
 import resource
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import time
 import wave
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from threading import Thread
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import soundfile
 from rich.console import Console
 from rich.progress import track
+from threadpoolctl import threadpool_limits
 
 from growth import family
 from mqtt_broker import free_port
@@ -46,7 +52,11 @@ from undertone import samples
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.bench.machine import Sensors
 from undertone.emotions import EMOTIONS
+from undertone.recognition.bundle import manifest_json
+from undertone_training.export.bundle import bundle_of
+from undertone_training.features.gate import speech_of
 from undertone_training.features.shards import manifest
+from undertone_training.learning.runs import find_runs
 
 ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "docs" / "bench" / "scale.json"
@@ -56,6 +66,10 @@ BEGIN = "<!-- figures: written by tools/scale.py -->"
 SECONDS = 2
 MILLION = 1_000_000
 POLL_S = 0.1
+ROUNDS = 2
+"""Of one worker and two."""
+WORK = 4_000
+"""How often a process computes the features of one clip, to measure the machine."""
 RECIPE = """width = 0.25
 song = false
 corpus = "made"
@@ -72,7 +86,11 @@ epoch_windows = 16384
 Figures = dict[str, Any]
 
 
-STEPS = ("prepare", "whole", "again", "killed", "together", "full", "fit", "cluster")
+STEPS = ("prepare", "whole", "workers", "again", "killed", "together", "full", "fit", "cluster")
+
+OPTIONAL = {"whole", "workers", "full", "cluster"}
+TIMED = {"prepare", "whole", "workers", "again", "fit"}
+SIZES = ("part", "whole")
 
 
 def main() -> None:
@@ -94,9 +112,10 @@ def main() -> None:
     for name in wanted.steps or STEPS:
         found.pop("remark", None)
         found[name] = measurement.step(name)
-        found["machine"] = machine()
+        if name in TIMED or "machine" not in found:
+            found["machine"] = machine()
         wanted.output.write_text(json.dumps(found, indent=2) + "\n")
-    if wanted.output == FIGURES and found.keys() >= {*STEPS} - {"whole", "full", "cluster"}:
+    if wanted.output == FIGURES and found.keys() >= {*STEPS} - OPTIONAL:
         PAGE.write_text(rewritten(PAGE.read_text(), BEGIN, page(found)))
 
 
@@ -111,14 +130,14 @@ class Measurement:
     """The steps, on corpora and caches in one folder."""
 
     def __init__(self, folder: Path, clips: int) -> None:
-        """Make the corpora, as far as they are not there."""
+        """Make no corpus yet: each when a command needs it, as far as it is not there."""
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._data = {
             "part": (folder / "corpus-part", clips // 10),
+            "workers": (folder / "corpus-workers", clips * 3 // 10),
             "whole": (folder / "corpus", clips),
         }
-        for data, number in self._data.values():
-            write_corpus(data, number)
         self._recipe = folder / "scale.toml"
         self._recipe.write_text(RECIPE)
 
@@ -127,37 +146,55 @@ class Measurement:
         return getattr(self, f"_{name}")()
 
     def _prepare(self) -> Any:
-        return [
-            run(self._command("prepare", "part", cache, workers, fresh=True))
-            for workers, cache in ((1, "one"), (2, "part"))
-        ]
+        return run(self._command("prepare", "part", "part", 2, fresh=True))
 
     def _whole(self) -> Any:
         return run(self._command("prepare", "whole", "whole", 2, fresh=True))
 
+    def _workers(self) -> Any:
+        numbers = (1, 2)
+        measured: dict[str, list[list[Figures]]] = {"prepare": [], "apart": []}
+        for _ in range(ROUNDS):
+            lines = [
+                self._command("prepare", "workers", "workers", each, fresh=True) for each in numbers
+            ]
+            measured["apart"].append([timed([WORKER] * each) for each in numbers])
+            found = []
+            for line in lines:
+                shutil.rmtree(self._folder / "workers", ignore_errors=True)
+                found.append(timed([line]))
+            measured["prepare"].append(found)
+        return {"clips": self._data["workers"][1], **measured}
+
     def _again(self) -> Any:
-        return [run(self._command("prepare", size, size, 2)) for size in self._data]
+        return [run(self._command("prepare", size, size, 2)) for size in SIZES]
 
     def _killed(self) -> Any:
         line = self._command("prepare", "part", "killed", 2, fresh=True)
-        return killed(line, self._folder / "killed", len(shards(self._folder / "part")))
+        with counted(self._folder) as computed:
+            figures = killed(line, self._folder / "killed", len(shards(self._folder / "part")))
+        return {**figures, **computed}
 
     def _together(self) -> Any:
         line = self._command("prepare", "part", "together", 1, fresh=True)
-        return together(line, self._folder / "together")
+        with counted(self._folder) as computed:
+            figures = together(line, self._folder / "together")
+        return {**figures, **computed}
 
     def _full(self) -> Any:
         if os.geteuid():
             return None
         line = self._command("prepare", "part", "full", 2)
         size = sum(path.stat().st_size for path in shards(self._folder / "part"))
-        return full(line, self._folder / "full", size)
+        with counted(self._folder) as computed:
+            figures = full(line, self._folder / "full", size)
+        return {**figures, **computed}
 
     def _fit(self) -> Any:
         shutil.rmtree(self._folder / "runs", ignore_errors=True)
         return [
             fit([*self._command("fit", size, size, 1), "--runs", str(self._folder / "runs" / size)])
-            for size in self._data
+            for size in SIZES
         ]
 
     def _cluster(self) -> Any:
@@ -166,6 +203,7 @@ class Measurement:
         if not shards(self._folder / "whole"):
             run(self._command("prepare", "whole", "whole", 2))
         with (
+            counted(self._folder) as computed,
             cluster(self._folder / "dask") as workers,
             Storage(self._folder / "cluster") as storage,
         ):
@@ -176,19 +214,21 @@ class Measurement:
             figures = disturbed(line, storage, workers, len(of))
             names = [path.relative_to(there[0]) for path in of]
             alike = sum(same(*(cache / name for cache in there)) for name in names)
-            models = [
-                self._quantized(*each) for each in (("whole", 2), ("cluster", workers.address))
-            ]
-            return {**figures, "of": len(of), "alike": alike, "bundle_alike": same(*models)}
+            one, other = (
+                self._bundle(*each) for each in (("whole", 2), ("cluster", workers.address))
+            )
+        return {**figures, "of": len(of), "alike": alike, "bundle_alike": one == other, **computed}
 
-    def _quantized(self, cache: str, where: int | str) -> Path:
-        """The int8 model of a training with the whole corpus, by jobs."""
+    def _bundle(self, cache: str, where: int | str) -> tuple[bytes, ...]:
+        """The files of the bundle of a training with the whole corpus, by jobs."""
         runs = self._folder / "runs" / f"by-{cache}"
         shutil.rmtree(runs, ignore_errors=True)
         run([*self._command("fit", "whole", cache, where), "--runs", str(runs)])
         run([*self._command("quantize", "whole", cache, 1, recipe=False), str(runs)])
-        (model,) = runs.rglob("model.tflite")
-        return model
+        (trained,) = find_runs(runs)
+        bundle = bundle_of(trained, trained.info.recipe.name)
+        weights = trained.model.read_bytes()
+        return weights, bundle.model, bundle.detector, manifest_json(bundle.manifest)
 
     def _command(
         self,
@@ -205,7 +245,9 @@ class Measurement:
         """
         if fresh:
             shutil.rmtree(self._folder / cache, ignore_errors=True)
-        given = ("--data", self._data[size][0], "--cache", self._folder / cache)
+        data, clips = self._data[size]
+        write_corpus(data, clips)
+        given = ("--data", data, "--cache", self._folder / cache)
         more: tuple[object, ...] = ("--jobs" if isinstance(where, int) else "--scheduler", where)
         if recipe:
             more += ("--recipe", self._recipe)
@@ -231,6 +273,52 @@ def write_corpus(data: Path, clips: int) -> None:
         with wave.open(str(path), "wb") as file:
             file.setparams((1, 2, SAMPLE_RATE_HZ, 0, "NONE", ""))
             file.writeframes(content)
+
+
+@contextmanager
+def counted(folder: Path) -> Iterator[Figures]:
+    """After the block: how many clips the jobs of its processes computed, and which of them again.
+
+    again: clips that were computed more than once.  repetitions: how often, all together.
+    """
+    log = folder / "computed"
+    log.unlink(missing_ok=True)
+    found: Figures = {}
+    path = os.pathsep.join([str(ROOT / "tools" / "counting"), *sys.path])
+    with patch.dict(os.environ, COMPUTED=str(log), PYTHONPATH=path):
+        yield found
+    times = Counter(log.read_text().splitlines())
+    found["computed"] = len(times)
+    found["again"] = sum(number > 1 for number in times.values())
+    found["repetitions"] = times.total() - len(times)
+
+
+def timed(lines: Sequence[Sequence[str]]) -> Figures:
+    """The times of commands that run at once, which nobody watches."""
+    used, start = processor_s(), time.monotonic()
+    processes = [started(line) for line in lines]
+    for process in processes:
+        process.communicate()
+        succeeded(process)
+    return {
+        "wall_s": round(time.monotonic() - start, 2),
+        "processor_s": round(processor_s() - used, 2),
+    }
+
+
+def work() -> None:
+    """What keeps a core busy as `prepare` does, without files and other processes."""
+    sound, _ = soundfile.read(samples.clips()[0], SECONDS * SAMPLE_RATE_HZ, dtype="int16")
+    with threadpool_limits(1):
+        for _ in range(WORK):
+            speech_of(sound)
+
+
+WORKER = [
+    sys.executable,
+    "-c",
+    f"import sys; sys.path[:0] = {sys.path}; import scale; scale.work()",
+]
 
 
 def started(line: Sequence[str]) -> subprocess.Popen[str]:
@@ -314,7 +402,7 @@ def kept(before: dict[Path, int], cache: Path) -> int:
     return sum(now[path] == number for path, number in before.items())
 
 
-def computed(cache: Path) -> Figures:
+def contents(cache: Path) -> Figures:
     """Rows of all shards, and how many recordings they are of; what is left of unfinished ones."""
     files = [row.file for path in shards(cache) for row in manifest(path)]
     left = len(list(cache.glob("*/*.part")))
@@ -329,19 +417,20 @@ def killed(line: Sequence[str], cache: Path, total: int) -> Figures:
                 sys.exit("scale: there are too few clips to kill a worker in time")
             time.sleep(POLL_S / 10)
         os.kill(next(filter(is_worker, family(process.pid))), signal.SIGKILL)
-        under_way = computed(cache)["unfinished"]
+        under_way = contents(cache)["unfinished"]
         succeeded(process)
     return {
         "shards": len(before),
         "kept": kept(before, cache),
         "jobs_under_way": under_way,
-        **computed(cache),
+        **contents(cache),
     }
 
 
 def is_worker(pid: int) -> bool:
-    """Whether a process runs jobs."""
-    return "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
+    """Whether a process runs jobs, or is a worker of Dask's."""
+    line = Path(f"/proc/{pid}/cmdline").read_text()
+    return "job_process" in line or "spawn_main" in line
 
 
 def together(line: Sequence[str], cache: Path) -> Figures:
@@ -350,7 +439,7 @@ def together(line: Sequence[str], cache: Path) -> Figures:
     with started(line) as one, started(line) as other:
         succeeded(one)
         succeeded(other)
-    return {"processor_s": round(processor_s() - used, 1), **computed(cache)}
+    return {"processor_s": round(processor_s() - used, 1), **contents(cache)}
 
 
 def full(line: Sequence[str], cache: Path, size: int) -> Figures:
@@ -365,7 +454,7 @@ def continued(
     line: Sequence[str], storage: "Storage", status: int, message: str, size: int
 ) -> Figures:
     """A command that has failed, with enough room for it."""
-    before, unfinished = shards(storage.cache), computed(storage.cache)["unfinished"]
+    before, unfinished = shards(storage.cache), contents(storage.cache)["unfinished"]
     storage.give(size * 2)
     run(line)
     return {
@@ -374,7 +463,7 @@ def continued(
         "shards": len(before),
         "kept": kept(before, storage.cache),
         "unfinished_then": unfinished,
-        **computed(storage.cache),
+        **contents(storage.cache),
     }
 
 
@@ -501,7 +590,7 @@ def fit(line: Sequence[str]) -> Figures:
     epochs_s = [after - before for before, after in pairwise(ends)]
     return {
         "first_epoch_after_s": round(ends[0] - start, 1),
-        "epoch_s": round(statistics.median(epochs_s), 2),
+        "epoch_s": round(median(epochs_s), 2),
         **memory.figures(),
     }
 
@@ -510,7 +599,6 @@ def page(figures: Figures) -> str:
     """The tables of docs/scale.md."""
     corpus, machine = figures["corpus"], figures["machine"]
     part, whole = corpus["part"], corpus["clips"]
-    one, two = figures["prepare"]
     again, fits = figures["again"], figures["fit"]
 
     def row(
@@ -522,7 +610,7 @@ def page(figures: Figures) -> str:
         slope = max(0.0, (large[name] - small[name]) / (whole - part))  # or chance
         return what, *map(text, (small[name], large[name], large[name] + slope * (MILLION - whole)))
 
-    prepared = two, figures.get("whole")
+    prepared = figures["prepare"], figures.get("whole")
     rows = [
         row("`prepare`, 2 workers", "wall_s", prepared, seconds),
         row("its processor time", "processor_s", prepared, seconds),
@@ -541,21 +629,20 @@ def page(figures: Figures) -> str:
         f"afterwards: {machine['load']}. Clips of {corpus['seconds']} s without augmented copies."
         f"{figures.get('remark', '')}",
         table(["", f"{part:,} clips", f"{whole:,} clips", "a million, extrapolated"], rows),
-        f"Two workers prepare {part:,} clips {one['wall_s'] / two['wall_s']:.2f} times as fast as "
-        f"one ({two['wall_s']:.0f} s and {one['wall_s']:.0f} s, with {two['processor_s']:.0f} s "
-        f"and {one['processor_s']:.0f} s of processor time).",
+        *([speed(figures["workers"])] if "workers" in figures else []),
         f"- A worker killed with SIGKILL when {dead['shards']} shards were there and "
         f"{dead['jobs_under_way']} jobs under way: the command went on, {dead['kept']} shards "
         f"stayed as they were, and at the end there were {dead['rows']:,} rows of "
-        f"{dead['recordings']:,} recordings.",
-        f"- Two commands at once: {both['rows']:,} rows of {both['recordings']:,} recordings, in "
-        f"{both['processor_s']:.0f} s of processor time together.",
+        f"{dead['recordings']:,} recordings. {repeated(dead)}",
+        f"- Two commands at once: {both['rows']:,} rows of {both['recordings']:,} recordings. "
+        f"{repeated(both)}",
     ]
     if storage := figures.get("full"):
         lines.append(
             f"- A full storage: exit status {storage['status']}, “{storage['message']}” "
             f"With more room {storage['kept']} of {storage['shards']} shards were kept, and there "
-            f"were {storage['rows']:,} rows of {storage['recordings']:,} recordings."
+            f"were {storage['rows']:,} rows of {storage['recordings']:,} recordings. "
+            f"{repeated(storage)}"
         )
     if jobs := figures.get("cluster"):
         lines.append(
@@ -563,12 +650,39 @@ def page(figures: Figures) -> str:
             f"scheduler was, on a storage that was full halfway: the command went on, and ended "
             f"with exit status {jobs['status']} when there was no room left. With more room "
             f"{jobs['kept']} of {jobs['shards']} shards were kept, and there were {jobs['rows']:,} "
-            f"rows of {jobs['recordings']:,} recordings. {jobs['alike']} of {jobs['of']} shards "
-            "had the bytes of those that two processes wrote, and the int8 model of a training on "
-            f"the workers {'had' if jobs['bundle_alike'] else 'did not have'} those of one in a "
-            "process."
+            f"rows of {jobs['recordings']:,} recordings. {repeated(jobs)} {jobs['alike']} of "
+            f"{jobs['of']} shards had the bytes of those that two processes wrote, and the bundle "
+            "and the weights of a training on the workers "
+            f"{'had' if jobs['bundle_alike'] else 'did not have'} those of a training in a process."
         )
     return "\n\n".join(lines)
+
+
+def speed(workers: Figures) -> str:
+    """How much faster two workers are than one."""
+
+    def times(what: str) -> tuple[list[float], float]:
+        one, two = (
+            [median(each[at][unit] for each in workers[what]) for unit in ("wall_s", "processor_s")]
+            for at in (0, 1)
+        )
+        return [*one, *two], one[0] / two[0]
+
+    (one_s, one_processor_s, two_s, two_processor_s), factor = times("prepare")
+    _, apart = times("apart")
+    return (
+        f"Two workers prepare {workers['clips']:,} clips {factor:.2f} times as fast as one, in "
+        f"{two_s:.0f} s and {two_processor_s:.0f} s of processor time instead of {one_s:.0f} s and "
+        f"{one_processor_s:.0f} s (medians of {len(workers['prepare'])} runs in turns). Two "
+        "processes that have nothing to do with each other are together "
+        f"{2 * apart:.2f} times as fast as one."
+    )
+
+
+def repeated(figures: Figures) -> str:
+    """How many clips the jobs computed, and which of them again."""
+    again = figures["again"]
+    return f"The jobs computed {figures['computed']:,} clips, {again or 'none'} of them again."
 
 
 def seconds(value: float) -> str:

@@ -7,6 +7,7 @@ own functions, and every frame is computed once, as its last sample arrives.
 """
 
 import sys
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -101,6 +102,21 @@ class MfccConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         }
 
 
+@lru_cache(maxsize=4)
+def _tables(config: MfccConfig) -> tuple[NDArray[np.float64], ...]:
+    """What a frame is multiplied with, one after another; made once for each configuration."""
+    window = np.hamming(config.frame_length)
+    # from a power spectrum to the energies in the filters, and (last column) of the frame
+    filters = base.get_filterbanks(
+        config.n_filters, config.fft_length, config.sample_rate_hz, config.low_hz, config.high_hz
+    ).T
+    filters = np.column_stack([filters, np.ones(len(filters))]) / config.fft_length
+    # from logarithmic energies to liftered cepstra: both are linear
+    cosines = dct(np.eye(config.n_filters), type=2, axis=1, norm="ortho")
+    cepstra = base.lifter(cosines[:, : config.n_coefficients], config.lifter)
+    return window, filters, cepstra
+
+
 class Mfcc:
     """MFCC frames of a signal that arrives in pieces of any length.
 
@@ -112,21 +128,8 @@ class Mfcc:
     """
 
     def __init__(self, config: MfccConfig) -> None:
-        """Make the tables once."""
         self.config = config
-        self._window = np.hamming(config.frame_length)
-        # from a power spectrum to the energies in the filters, and (last column) of the frame
-        filters = base.get_filterbanks(
-            config.n_filters,
-            config.fft_length,
-            config.sample_rate_hz,
-            config.low_hz,
-            config.high_hz,
-        ).T
-        self._filters = np.column_stack([filters, np.ones(len(filters))]) / config.fft_length
-        # from logarithmic energies to liftered cepstra: both are linear
-        cosines = dct(np.eye(config.n_filters), type=2, axis=1, norm="ortho")
-        self._cepstra = base.lifter(cosines[:, : config.n_coefficients], config.lifter)
+        self._window, self._filters, self._cepstra = _tables(config)
         self.reset()
 
     def reset(self) -> None:

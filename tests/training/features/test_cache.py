@@ -365,3 +365,8 @@ def test_copies_made_alike_are_kept_apart_from_others(
     (other,) = kept.compute(clips[:1], alike, noise=NO_NOISE)
     assert not np.array_equal(own.copies[0], other.copies[0])
     np.testing.assert_array_equal(own.segments[0], other.segments[0])
+
+
+def test_no_clips_leave_no_folder(tmp_path: Path) -> None:
+    assert not FeatureCache(tmp_path / "cache").compute((), RECIPE)
+    assert not (tmp_path / "cache").exists()

@@ -283,11 +283,9 @@ def examples(
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = piece_files(material, config, count, seed, folder)
-    missing = [
-        (material, config, seed, number, file)
-        for number, file in enumerate(files)
-        if not _is_whole(file)
-    ]
+    stored = [_stored(file) for file in files]
+    missing = [number for number, piece in enumerate(stored) if piece is None]
+    pieces = [(material, config, seed, number, files[number]) for number in missing]
     try:
         with (
             progress("mixtures", len(files), len(files) - len(missing)) as step,
@@ -298,24 +296,27 @@ def examples(
                 initargs=(1,),
             ) as pool,
         ):
-            for _ in pool.map(_write_piece, missing):
+            for _ in pool.map(_write_piece, pieces):
                 step()
     except BrokenProcessPool as error:
         raise WorkerError() from error
-    stored = [np.load(file, allow_pickle=False) for file in files]
+    for number in missing:
+        stored[number] = _stored(files[number])
+    whole = [piece for piece in stored if piece is not None]
     return Examples(
-        np.concatenate([piece["frames"] for piece in stored]),
-        np.concatenate([piece["speech"] for piece in stored]),
+        np.concatenate([piece.frames for piece in whole]),
+        np.concatenate([piece.speech for piece in whole]),
     )
 
 
-def _is_whole(file: Path) -> bool:
-    """Whether the file is there, and not damaged by a power cut."""
+def _stored(file: Path) -> Examples | None:
+    """The mixtures in a file; None if it is not there, or was damaged by a power cut."""
     try:
         with np.load(file, allow_pickle=False) as piece:
-            return len(piece["frames"]) == len(piece["speech"])
+            found = Examples(piece["frames"], piece["speech"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return False
+        return None
+    return found if len(found.frames) == len(found.speech) else None
 
 
 def piece_files(

@@ -107,6 +107,8 @@ class FeatureCache:
         Raises AudioSourceError for a recording that cannot be read, RunError if the cache cannot
         be read or written.
         """
+        if not clips:
+            return ()
         extraction = Extraction.of(recipe, noise)
         folder = self._folder(extraction)
         index = Index(folder, self.say)
