@@ -201,7 +201,11 @@ def _live(line: bytes) -> Event | None:
 
 
 def _signature(path: Path) -> tuple[int, ...]:
-    now = path.stat()
+    """What changes with ``path``; nothing if it does not exist (any more)."""
+    try:
+        now = path.stat()
+    except FileNotFoundError:
+        return ()
     return now.st_ino, now.st_size, now.st_mtime_ns
 
 

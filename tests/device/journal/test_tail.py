@@ -150,6 +150,16 @@ def test_a_journal_that_is_deleted_and_begun_again_is_read_from_its_beginning(
         assert numbers(other) == list(range(20, 22 + more))
 
 
+def test_a_journal_that_is_deleted_and_begun_again_on_another_day_is_read(
+    tail: JournalTail, day: Callable[[int], Path]
+) -> None:
+    append(day(21), line(1))
+    assert numbers(tail) == [1]
+    day(21).unlink()
+    append(day(22), line(2, 22))
+    assert numbers(tail) == [2]
+
+
 def test_a_folder_that_comes_back_is_not_read_again(
     tail: JournalTail, day: Callable[[int], Path]
 ) -> None:
