@@ -32,19 +32,16 @@ class Extraction:
 
     @classmethod
     def of(cls, recipe: Recipe, noise: NoiseRecordings | None) -> "Extraction":
-        """As ``recipe`` says, with copies if there is ``noise`` for them.
+        """As ``recipe`` says, with copies if it makes any and there is ``noise`` for them.
 
         Raises RunError if the speech detector was trained with other features.
         """
         front_end = recipe.front_end
         if isinstance(front_end, MfccConfig):
             require_fitting(front_end)
-        return cls(
-            front_end,
-            recipe.coefficients,
-            None if noise is None else recipe.augmentation,
-            noise or NoiseRecordings(()),
-        )
+        if noise is None or not recipe.augmentation.copies:
+            return cls(front_end, recipe.coefficients, None, NoiseRecordings(()))
+        return cls(front_end, recipe.coefficients, recipe.augmentation, noise)
 
     @property
     def parameters(self) -> Mapping[str, object]:
