@@ -48,7 +48,7 @@ _FEWEST, _MOST = 8, 256
 _PARTS = 64
 """Shards that clips are spread over, as far as that allows."""
 
-_MAPPED_BYTES = 2**28
+_MAPPED_BYTES = 2**27
 """Of a feature set that are mapped at a time, in whole shards."""
 
 
