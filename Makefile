@@ -49,8 +49,9 @@ attack: .venv-dev/.ready ## kill a listening program 300 times, and other attack
 soak: .venv-dev/.ready ## listen for a long time with injected faults: HOURS of a file, MINUTES of a microphone (as root)
 	.venv-dev/bin/python tools/soak.py --hours $(HOURS) --minutes $(MINUTES) $(if $(OUTPUT),--output $(OUTPUT))
 
-publish-cost: .venv-dev/.ready ## measure what it costs to publish a day of 10,000 events, and to wait
-	.venv-dev/bin/python tools/publish_cost.py $(if $(OUTPUT),--output $(OUTPUT))
+publish-cost: .venv-dev/.ready ## measure what it costs to publish a day, and what kills of the broker lose, into docs/
+	.venv-dev/bin/python tools/publish_cost.py --output docs/bench/publish.json
+	.venv-dev/bin/python tools/bench_figures.py
 
 journal-scale: .venv-dev/.ready ## summarise a journal of EVENTS events
 	.venv-dev/bin/python tools/journal_scale.py --events $(EVENTS) $(if $(OUTPUT),--output $(OUTPUT))

@@ -504,7 +504,9 @@ def test_the_page_of_the_benchmark_has_the_endurance() -> None:
         "summary": measured,
         "summary_without_stored_ones": measured,
     }
-    lines = bench_figures.figures([], bench_figures.growth(), soak).splitlines()
+    lines = bench_figures.figures(
+        [], bench_figures.growth(), bench_figures.publish(), soak
+    ).splitlines()
     assert (
         "| a file, as fast as possible | 24.0 h | 1 lost, 0 repeated, of 17,000 | 11 of 12 "
         "| 70.2 MB, then at most +0.3 MB |" in lines

@@ -1,7 +1,8 @@
 """Write the figures and charts of docs/benchmark.md.
 
-``make bench``, ``make growth`` and ``make figures`` run it.  The figures come from the measurements
-in docs/bench/, and from docs/soak/, written by ``make soak`` and ``make journal-scale``.
+``make bench``, ``make growth``, ``make publish-cost`` and ``make figures`` run it.  The figures
+come from the measurements in docs/bench/, and from docs/soak/, written by ``make soak`` and
+``make journal-scale``.
 """
 
 import json
@@ -28,18 +29,21 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def figures(
-    benchmarks: Iterable[Benchmark], growth: Mapping[str, Any], soak: Mapping[str, Any]
+    benchmarks: Iterable[Benchmark],
+    growth: Mapping[str, Any],
+    publish: Mapping[str, Any],
+    soak: Mapping[str, Any],
 ) -> str:
     """The page's part, without its markers.
 
-    growth: as tools/growth.py printed it.
+    growth, publish: as tools/growth.py and tools/publish_cost.py printed them.
     soak: ``file``, ``microphone`` and ``summary``, as tools/soak.py and tools/journal_scale.py
         printed them, as far as they were run.
     """
     blocks = []
     for benchmark in benchmarks:
         blocks += [*_cost(benchmark), report.markdown(report.tables(benchmark)).rstrip("\n")]
-    return "\n\n".join([*blocks, *of_growth(growth), *_endurance(soak)])
+    return "\n\n".join([*blocks, *of_growth(growth), *of_publish(publish), *_endurance(soak)])
 
 
 def of_growth(growth: Mapping[str, Any]) -> Iterator[str]:
@@ -82,6 +86,32 @@ def of_growth(growth: Mapping[str, Any]) -> Iterator[str]:
             "memory, all processes": lambda one: mb(one["memory_bytes"]),
         },
     )
+
+
+def of_publish(publish: Mapping[str, Any]) -> Iterator[str]:
+    """The table of publishing."""
+    machine, cost = publish["machine"], publish["cost"]
+    yield (
+        f"### Publishing\n\n[`undertone publish`](publish.md) with a real broker, measured on "
+        f"{machine['processor']}; load average before: {machine['load_before']}."
+    )
+    rows = [
+        (
+            f"{cost['events']:,} events, for MQTT and alerts",
+            f"{cost['cpu_events_s']:.1f} s of processor time",
+        ),
+        (f"{cost['idle_s']:.0f} s of waiting", f"{cost['idle_cpu_percent']:.2f} % of one core"),
+        ("memory", f"{cost['resident_mb']:.1f} MB"),
+    ]
+    for name in ("broker", "program"):
+        of, times = publish[name], publish[name]["kills"]
+        rows.append(
+            (
+                f"the {name} killed {times} times, under {of['events']:,} events",
+                f"{of['lost']} lost, {of['doubled']} sent again",
+            )
+        )
+    yield table(["", "measured"], rows)
 
 
 def _cost(benchmark: Benchmark) -> Iterator[str]:
@@ -195,6 +225,12 @@ def growth() -> dict[str, Any]:
     return found
 
 
+def publish() -> dict[str, Any]:
+    """The measurements of tools/publish_cost.py."""
+    found: dict[str, Any] = json.loads((FOLDER / "publish.json").read_bytes())
+    return found
+
+
 def soak() -> dict[str, Any]:
     """The results of the endurance runs."""
     found: dict[str, Any] = {}
@@ -205,7 +241,7 @@ def soak() -> dict[str, Any]:
 
 def current() -> str:
     """The page with the measurements in this tree."""
-    return rewritten(PAGE.read_text(), BEGIN, figures(benchmarks(), growth(), soak()))
+    return rewritten(PAGE.read_text(), BEGIN, figures(benchmarks(), growth(), publish(), soak()))
 
 
 def main() -> None:

@@ -1,15 +1,17 @@
-"""Measure what ``undertone publish`` costs: a day of 10,000 events at once, and waiting.
+"""Measure what ``undertone publish`` costs: a day of 10,000 events at once, waiting, and kills.
 
-``make publish-cost`` runs it.  The journal has real lines, the broker is a Mosquitto of its own.
-Prints one JSON object, and writes it to the file ``--output``.
+``make publish-cost`` runs it.  The journal has real lines, the broker is a Mosquitto of its own,
+which is killed and started again, as is the program then.  Prints one JSON object, and writes it to
+the file ``--output``.
 """
 
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from typing import Any
 from journal_scale import lines_of
 from mqtt_broker import Mosquitto, Subscriber
 from pages import parser_with_output, print_figures
+from publish_kills import kill_broker, kill_program
+from undertone.bench.machine import Sensors
 from undertone.bench.memory import status_bytes
 from undertone.bench.process import processor_s
 from undertone.events import Started, moment
@@ -34,7 +38,7 @@ within = "1m"
 """
 
 
-def measure(folder: Path, events: int, idle_s: float) -> dict[str, Any]:
+def measure(folder: Path, events: int, idle_s: float) -> dict[str, float]:
     """Run the program on a journal to which ``events`` are added, and then let it wait."""
     (folder / "config.toml").write_text(RULE)
     path = folder / "journal" / f"{DAY}.jsonl"
@@ -74,7 +78,6 @@ def measure(folder: Path, events: int, idle_s: float) -> dict[str, Any]:
         program.wait()
         broker.kill()
     return {
-        "machine": platform.machine(),
         "events": events,
         "cpu_start_s": round(at_start_s, 2),
         "cpu_events_s": round(caught_up_s - at_start_s, 2),
@@ -90,10 +93,26 @@ def main() -> None:
     parser = parser_with_output(__doc__)
     parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--idle", type=float, default=120, help="seconds of waiting")
+    parser.add_argument("--kills", type=int, default=50, help="of the broker and of the program")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), arguments.events, arguments.idle)
+    sensors = Sensors()
+    before = sensors.state()
+    figures: dict[str, Any] = {}
+    with temporary() as folder:
+        figures["cost"] = measure(folder, arguments.events, arguments.idle)
+    for name, kill in (("broker", kill_broker), ("program", kill_program)):
+        with temporary() as folder:
+            figures[name] = kill(folder, arguments.kills).figures()
+    machine = sensors.machine(before)
+    figures["machine"] = {"processor": machine.processor, "load_before": before.load}
     print_figures(figures, arguments.output)
+
+
+@contextmanager
+def temporary() -> Iterator[Path]:
+    """A new folder, which is deleted at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 if __name__ == "__main__":
