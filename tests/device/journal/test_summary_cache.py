@@ -17,6 +17,7 @@ from undertone.journal import JournalLimits, JournalReader, JournalWriter, summa
 START_S = datetime(2026, 11, 21, 8, tzinfo=UTC).timestamp()
 DAY_S = 86_400
 DAYS = 3
+PATIENCE_S = 60.0
 
 
 def heard(number):
@@ -32,7 +33,9 @@ def journal(tmp_path):
         for hour in range(12):
             writer.write(heard(24 * day + hour))
     writer.close()
+    deadline_s = time.monotonic() + PATIENCE_S
     while len(list(tmp_path.glob(".*.summary"))) < DAYS - 1:  # they are made in the background
+        assert time.monotonic() < deadline_s
         time.sleep(0.001)
     return tmp_path
 
@@ -79,7 +82,9 @@ def test_a_file_is_summed_up_while_the_journal_is_written(tmp_path, monkeypatch)
     writer.close()
     assert summed == []
     done.set()
+    deadline_s = time.monotonic() + PATIENCE_S
     while not summed:
+        assert time.monotonic() < deadline_s
         time.sleep(0.001)
 
 

@@ -17,6 +17,7 @@ from undertone.web.sessions import LeavingVisitors
 from undertone.web.uploads import LARGEST_MB, PATH, TOGETHER_MB, UploadLimit, keep_in_memory
 
 PASSWORD = "correct horse"
+PATIENCE_S = 60.0
 
 
 class Inside:
@@ -279,7 +280,7 @@ def test_an_upload_waits_for_one_that_is_on_its_way() -> None:
         first_may_end.set()
         return [status for status, _, _ in await asyncio.gather(*tasks)]
 
-    assert asyncio.run(together()) == [200] * 3
+    assert asyncio.run(asyncio.wait_for(together(), PATIENCE_S)) == [200] * 3
     assert log == ["begins", "ends"] * 3
 
 
