@@ -29,6 +29,7 @@ import subprocess
 import sys
 import time
 import wave
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -220,15 +221,12 @@ class Measurement:
         return {**figures, "of": len(of), "alike": alike, "bundle_alike": one == other, **computed}
 
     def _bundle(self, cache: str, where: int | str) -> tuple[bytes, ...]:
-        """The files of the bundle of a training with the whole corpus, by jobs."""
+        """``bundle_files`` of a training with the whole corpus, by jobs."""
         runs = self._folder / "runs" / f"by-{cache}"
         shutil.rmtree(runs, ignore_errors=True)
         run([*self._command("fit", "whole", cache, where), "--runs", str(runs)])
         run([*self._command("quantize", "whole", cache, 1, recipe=False), str(runs)])
-        (trained,) = find_runs(runs)
-        bundle = bundle_of(trained, trained.info.recipe.name)
-        weights = trained.model.read_bytes()
-        return weights, bundle.model, bundle.detector, manifest_json(bundle.manifest)
+        return bundle_files(runs)
 
     def _command(
         self,
@@ -416,6 +414,8 @@ def killed(line: Sequence[str], cache: Path, total: int) -> Figures:
             if process.poll() is not None:
                 sys.exit("scale: there are too few clips to kill a worker in time")
             time.sleep(POLL_S / 10)
+        time.sleep(POLL_S)  # in the middle of a job
+        before = shards(cache)
         os.kill(next(filter(is_worker, family(process.pid))), signal.SIGKILL)
         under_way = contents(cache)["unfinished"]
         succeeded(process)
@@ -564,6 +564,15 @@ def disturbed(line: Sequence[str], storage: Storage, workers: Cluster, total: in
     return continued(line, storage, process.returncode, message, 2 * size)
 
 
+def bundle_files(runs: Path) -> tuple[bytes, ...]:
+    """The contents of the bundle of the only run in a folder, and the weights before int8."""
+    (trained,) = find_runs(runs)
+    bundle = bundle_of(trained, trained.info.recipe.name)
+    with zipfile.ZipFile(trained.model) as archive:  # which has the time of writing, too
+        weights = archive.read("model.weights.h5")
+    return weights, bundle.model, bundle.detector, manifest_json(bundle.manifest)
+
+
 def same(one: Path, other: Path) -> bool:
     """Whether both files are there with the same content."""
     return other.exists() and one.read_bytes() == other.read_bytes()
@@ -633,15 +642,15 @@ def page(figures: Figures) -> str:
         f"- A worker killed with SIGKILL when {dead['shards']} shards were there and "
         f"{dead['jobs_under_way']} jobs under way: the command went on, {dead['kept']} shards "
         f"stayed as they were, and at the end there were {dead['rows']:,} rows of "
-        f"{dead['recordings']:,} recordings. {repeated(dead)}",
-        f"- Two commands at once: {both['rows']:,} rows of {both['recordings']:,} recordings. "
+        f"{dead['recordings']:,} recordings.{repeated(dead)}",
+        f"- Two commands at once: {both['rows']:,} rows of {both['recordings']:,} recordings."
         f"{repeated(both)}",
     ]
     if storage := figures.get("full"):
         lines.append(
             f"- A full storage: exit status {storage['status']}, “{storage['message']}” "
             f"With more room {storage['kept']} of {storage['shards']} shards were kept, and there "
-            f"were {storage['rows']:,} rows of {storage['recordings']:,} recordings. "
+            f"were {storage['rows']:,} rows of {storage['recordings']:,} recordings."
             f"{repeated(storage)}"
         )
     if jobs := figures.get("cluster"):
@@ -650,7 +659,7 @@ def page(figures: Figures) -> str:
             f"scheduler was, on a storage that was full halfway: the command went on, and ended "
             f"with exit status {jobs['status']} when there was no room left. With more room "
             f"{jobs['kept']} of {jobs['shards']} shards were kept, and there were {jobs['rows']:,} "
-            f"rows of {jobs['recordings']:,} recordings. {repeated(jobs)} {jobs['alike']} of "
+            f"rows of {jobs['recordings']:,} recordings.{repeated(jobs)} {jobs['alike']} of "
             f"{jobs['of']} shards had the bytes of those that two processes wrote, and the bundle "
             "and the weights of a training on the workers "
             f"{'had' if jobs['bundle_alike'] else 'did not have'} those of a training in a process."
@@ -681,8 +690,10 @@ def speed(workers: Figures) -> str:
 
 def repeated(figures: Figures) -> str:
     """How many clips the jobs computed, and which of them again."""
+    if "again" not in figures:  # not counted by earlier versions
+        return ""
     again = figures["again"]
-    return f"The jobs computed {figures['computed']:,} clips, {again or 'none'} of them again."
+    return f" The jobs computed {figures['computed']:,} clips, {again or 'none'} of them again."
 
 
 def seconds(value: float) -> str:
