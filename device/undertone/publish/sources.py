@@ -50,10 +50,14 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Sources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All sources by name; ``latest`` is the one that began last."""
+    """All sources by name; ``latest`` is the one that began last.
+
+    is_beginning: whether the last event was a ``start``; the others of the same run follow it.
+    """
 
     by_name: dict[str, Source] = {}
     latest: str | None = None
+    is_beginning: bool = False
 
     def of(self, event: Event) -> str | None:
         """The source that an event is about; None for one about the journal itself."""
@@ -72,10 +76,16 @@ class Sources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             source = replace(source, model=event.model, version=event.version)
         elif isinstance(event, SegmentEnded):
             source = _counted(source, time[:10], event)
+        begins = isinstance(event, Started)
         others = {key: other for key, other in self.by_name.items() if key != name}
+        if begins and not self.is_beginning:  # the run before it may have been killed
+            others = {key: _ended(other, time) for key, other in others.items()}
         newest = list(others.items())[1 - _MOST :]
-        latest = name if isinstance(event, Started) else self.latest
-        return Sources({**dict(newest), name: source}, latest)
+        return Sources({**dict(newest), name: source}, name if begins else self.latest, begins)
+
+
+def _ended(source: Source, time: str) -> Source:
+    return source if source.state == STOPPED else replace(source, state=STOPPED, since=time)
 
 
 def _counted(source: Source, day: str, segment: SegmentEnded) -> Source:

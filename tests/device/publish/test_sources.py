@@ -37,6 +37,15 @@ def test_the_end_is_a_state_and_the_journals_own_events_are_nobodys() -> None:
     assert ended.of(refused()) is None
 
 
+def test_what_a_killed_listener_heard_and_its_successor_does_not_is_stopped() -> None:
+    before = after(started("USB"), started("Webcam"), segment())
+    assert {one.state for one in before.by_name.values()} == {LISTENING}
+    sources = before.after(started("USB", at_s=60)).after(started("Line in", at_s=60))
+    states = {name: one.state for name, one in sources.by_name.items()}
+    assert states == {"USB": LISTENING, "Webcam": STOPPED, "Line in": LISTENING}
+    assert sources.by_name["Webcam"].since == "2026-11-21T12:01:00.000+00:00"
+
+
 def test_a_segment_without_a_beginning_has_a_source_too() -> None:
     assert after(segment("sad")).by_name["microphone"].verdicts == {"sad": 1}
 
