@@ -73,6 +73,7 @@ EXTRAS = {
     ],
     "cluster": [
         "distributed>=2026.3",  # Dask: jobs on many machines; its versions are dates
+        "fsspec>=2026.2",  # object storage; Dask brings it as well
         "psycopg[binary]>=3.2,<4",  # a search on many machines, in PostgreSQL
     ],
     # features of the reference systems; named here, though audiomentations brings it as well
@@ -84,6 +85,7 @@ EXTRAS = {
         "hypothesis>=6.100,<7",
         "pyarrow>=15,<25",
         "distributed>=2026.3",
+        "fsspec>=2026.2",
         "psycopg[binary]>=3.2,<4",
         "jsonschema>=4.20,<5",  # the benchmark's JSON against its schema
         "ruff>=0.17,<0.18",

@@ -21,6 +21,7 @@ bundles                             the bundles that ship, with the recipe of ea
 recipe, metrics                     what makes a model; how good its predictions are
 jobs                                where jobs run: processes of this machine, or a Dask cluster
 cluster, job_process, lease         what jobs need: a scheduler, a process, somebody who waits
+object_storage                      local copies of what is in a bucket
 errors, progress, tensorflow_loader what everything uses
 ==================================  ===========================================================
 """

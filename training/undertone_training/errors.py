@@ -19,6 +19,10 @@ class RunError(UndertoneError):
     """A training run that is missing, unfinished or damaged."""
 
 
+class StorageError(UndertoneError):
+    """Object storage that is not there, or can't be used."""
+
+
 class PromotionError(UndertoneError):
     """A model that is not good enough to become a bundle."""
 

@@ -14,11 +14,12 @@ import traceback
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from threadpoolctl import threadpool_limits
 
 from undertone.errors import UndertoneError, WorkerError
+from undertone_training import object_storage
 
 TRIES = 3
 """How often in succession a job's process may be lost."""
@@ -43,9 +44,10 @@ class JobProcesses:
             with self._idle.pop():  # closes its stdin and waits
                 pass
 
-    def call(self, job: bytes) -> Any:
-        """The result of a job, or its exception, from a process that others may have run in.
+    def call(self, job: bytes) -> bytes:
+        """The result of a job as a pickle, from a process that others may have run in.
 
+        Raises what the job has raised.
         job: pickles of what must be called before, and of a function with its specification.
         Raises WorkerError if the job's process is killed again and again.
         """
@@ -65,7 +67,8 @@ class JobProcesses:
                 continue
             self._idle.append(child)
             if succeeded:
-                return result
+                done: bytes = result
+                return done
             raise result
         raise WorkerError
 
@@ -73,12 +76,12 @@ class JobProcesses:
 _of_this_worker = JobProcesses()
 
 
-def call_in_worker(job: bytes) -> Any:
+def call_in_worker(job: bytes) -> bytes:
     """``JobProcesses.call`` in a Dask worker, whose processes are there for later jobs, too."""
     return _of_this_worker.call(job)
 
 
-def call_apart(job: bytes) -> Any:
+def call_apart(job: bytes) -> bytes:
     """``JobProcesses.call`` in a process for this job alone."""
     with JobProcesses() as processes:
         return processes.call(job)
@@ -110,7 +113,7 @@ def _main() -> None:
         os.dup2(2, 1)
         while (job := _next(jobs)) is not None:
             try:
-                outcome = True, _call(job)
+                outcome: tuple[bool, bytes | Exception] = True, _call(job)
             except Exception as error:
                 if not isinstance(error, UndertoneError):
                     error.add_note(traceback.format_exc())
@@ -128,12 +131,14 @@ def _next(jobs: BinaryIO) -> bytes | None:
     return job
 
 
-def _call(job: bytes) -> Any:
+def _call(job: bytes) -> bytes:
     setup, content = pickle.loads(job)
     setup()
     function, specification = pickle.loads(content)
     with threadpool_limits(1):
-        return function(specification)
+        result = function(specification)
+    object_storage.push()
+    return pickle.dumps(result)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ class Jobs:
                     done = _completed(executor, how, to_do, check, while_waiting, stop)
                     for number, result in done:
                         del to_do[number]
-                        results[number] = result
+                        results[number] = pickle.loads(result)
                         while passed_on in results:
                             yield results.pop(passed_on)
                             passed_on += 1

@@ -4,13 +4,14 @@ The command renews a file on the shared storage.  Once the file is gone, or has 
 a minute, the jobs end: after Ctrl-C as after the death of the command.
 """
 
-import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
 
-from undertone_training.errors import RunError
+from undertone_training import object_storage
+from undertone_training.errors import RunError, StorageError
 
 _RENEWED_S, _VALID_S = 5, 60
 
@@ -43,26 +44,25 @@ class Lease:
         """``end``."""
         self.end()
 
-    def renew(self) -> None:
-        """Say that somebody is waiting; to be called every few seconds."""
-        if time.monotonic() - self._renewed_s > _RENEWED_S:
+    def renew(self) -> bool:
+        """Say that somebody is waiting, to be called every second; whether it was time to."""
+        if is_time := time.monotonic() - self._renewed_s > _RENEWED_S:
             self._path.touch()
+            object_storage.put(self._path, self._path)
             self._renewed_s = time.monotonic()
+        return is_time
 
     def end(self) -> None:
         """Let the jobs end."""
-        self._path.unlink(missing_ok=True)
+        with suppress(StorageError):  # then they end when it has not been renewed
+            object_storage.remove(self._path)
 
     def require(self) -> None:
         """Raise RunError if nobody is waiting; to be called from time to time.
 
         Another machine's clock may differ, so only that the file's time changes says something.
         """
-        try:
-            with self._path.open("rb") as file:  # network file systems look anew when they open
-                renewed_ns = os.fstat(file.fileno()).st_mtime_ns
-        except FileNotFoundError:
-            renewed_ns = -1
+        renewed_ns = object_storage.renewed_ns(self._path)
         now_s = time.monotonic()
         if renewed_ns not in (-1, self._seen_ns):
             self._seen_ns, self._seen_s = renewed_ns, now_s

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import platformdirs
 
+from undertone.errors import UndertoneError
+from undertone_training import object_storage
+
 if TYPE_CHECKING:
     from undertone_training.corpora.clip import Clip
     from undertone_training.features.cache import FeatureCache
@@ -18,32 +21,59 @@ Item = TypeVar("Item")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 SEED = click.IntRange(0, 2**32 - 1)  # the range that NumPy and Keras accept
-FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+class _Folder(click.Path):
+    """A folder, or the URL of one in object storage, which becomes the folder of its copy.
+
+    kept: as in ``object_storage.copy_of``; None refuses URLs.
+    """
+
+    def __init__(self, kept: bool | None) -> None:
+        super().__init__(file_okay=False, path_type=Path)
+        self._kept = kept
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path; raises StorageError."""
+        if isinstance(value, str) and "://" in value:
+            if self._kept is None:
+                self.fail(f"{value} is in object storage; here, only a folder will do.", param, ctx)
+            return object_storage.copy_of(value, self._kept)
+        return super().convert(value, param, ctx)
+
+
+FOLDER, STORED_FOLDER, _KEPT_FOLDER = _Folder(None), _Folder(kept=False), _Folder(kept=True)
 
 data: Decorator = click.option(
     "--data",
-    type=FOLDER,
+    type=_KEPT_FOLDER,
     envvar="UNDERTONE_DATA",
     required=True,
     show_envvar=True,
-    help="Folder of the corpora.",
+    help="Folder of the corpora, or the URL of one in object storage, s3://BUCKET/FOLDER.",
 )
 cache: Decorator = click.option(
     "--cache",
-    type=FOLDER,
+    type=_KEPT_FOLDER,
     envvar="UNDERTONE_CACHE",
     default=lambda: platformdirs.user_cache_path("undertone") / "features",
     show_default="features in the user's cache folder",
     show_envvar=True,
-    help="Folder of computed features.",
+    help="Folder or URL of computed features.",
 )
-runs: Decorator = click.option(
-    "--runs",
-    type=FOLDER,
-    default=Path("runs"),
-    show_default=True,
-    help="Folder of the runs; each gets a folder of its own.",
-)
+
+
+def _runs(kind: click.Path) -> Decorator:
+    return click.option(
+        "--runs",
+        type=kind,
+        default=Path("runs"),
+        show_default=True,
+        help="Folder of the runs; each gets a folder of its own.",
+    )
+
+
+runs, stored_runs = _runs(FOLDER), _runs(STORED_FOLDER)
 recipe: Decorator = click.option(
     "--recipe",
     "recipe_name",
@@ -76,6 +106,7 @@ scheduler: Decorator = click.option(
 @contextmanager
 def progress(description: str, total: int, done: int = 0) -> "Iterator[Step]":
     """A bar on a terminal, otherwise a plain line after every tenth of the steps."""
+    description = object_storage.readable(description)
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import (
@@ -116,9 +147,14 @@ def feature_cache(folder: Path, jobs: int | None, scheduler: str | None = None) 
     return FeatureCache(folder, where, progress, say)
 
 
+def echo(what: str, err: bool = False) -> None:
+    """Print a line that may name folders; copies are named by their URLs."""
+    click.echo(object_storage.readable(what), err=err)
+
+
 def say(what: str) -> None:
     """Tell the user what is not a result."""
-    click.echo(what, err=True)
+    echo(what, err=True)
 
 
 _SHARED = {"data", "cache", "runs", "study"}
@@ -137,7 +173,13 @@ class Command(click.Command):
                 if ctx.params[name]:
                     ctx.params[name] = ctx.params[name].absolute()
         register_features()
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except UndertoneError as error:
+            error.args = (object_storage.readable(str(error)),)
+            raise
+        finally:
+            object_storage.push()
 
 
 def register_features() -> None:

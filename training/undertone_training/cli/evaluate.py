@@ -32,7 +32,7 @@ Examples:
   undertone-train evaluate ravdess8-compact --protocol cross-corpus --corpus casia --corpus ased
 """,
 )
-@click.argument("folder", type=common.FOLDER)
+@click.argument("folder", type=common.STORED_FOLDER)
 @common.data
 @common.cache
 @common.jobs_at_once
@@ -251,7 +251,7 @@ def _print_conditions(path: Path, report: "ConditionsReport") -> None:
     common.column_table(report.conditions, COLUMNS, left=2)
     for note in report.notes:
         click.echo(note, err=True)
-    click.echo(f"{path}: written")
+    common.echo(f"{path}: written")
 
 
 def _evaluate_in_noise(runs: "Sequence[Run]", data: Path, features: "FeatureCache") -> None:
@@ -271,7 +271,7 @@ def _print_false_alarms(name: str, path: Path, report: "NoiseReport") -> None:
         )
     trained_with = ", ".join(each.sound for each in report.sounds if each.trained_with)
     click.echo(f"Added to the training copies: {trained_with or 'none of them'}.")
-    click.echo(f"{path}: written")
+    common.echo(f"{path}: written")
 
 
 def _print_live(outcome: "Outcome") -> None:
@@ -305,8 +305,8 @@ def _print_figures(
                 f", {counts.missed_clips} of {counts.clips} clips missed, "
                 f"{counts.false_segments} segments of noise in {counts.recording_s / 60:.0f} min"
             )
-        click.echo(line)
+        common.echo(line)
 
 
 def _print_path(folder: Path) -> None:
-    click.echo(f"{folder / 'report.html'}: written")
+    common.echo(f"{folder / 'report.html'}: written")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from undertone_training.cli import common
+
 if TYPE_CHECKING:
     from undertone_training.corpora.fetch import Progress
 
@@ -25,7 +27,7 @@ The same command continues an interrupted download where it stopped.
 @click.option(
     "--to",
     "folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=common.FOLDER,
     envvar="UNDERTONE_DATA",
     default=Path("corpora"),
     show_default=True,

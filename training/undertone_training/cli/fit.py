@@ -25,7 +25,7 @@ and its temperature and threshold are fitted again.
 )
 @common.data
 @common.cache
-@common.runs
+@common.stored_runs
 @common.recipe
 @common.jobs_at_once
 @common.scheduler
@@ -49,7 +49,7 @@ and its temperature and threshold are fitted again.
 @click.option(
     "--confidence",
     "folds_folder",
-    type=common.FOLDER,
+    type=common.STORED_FOLDER,
     help="For `final`: hold no actor out, and take temperature and threshold from the development "
     "folds in this folder, each of which held some of the actors out.",
 )
@@ -100,7 +100,7 @@ def command(
             run, state = training.run, "would train on"
             if run.finished:
                 state = "finished already," if training.done else "would be recalibrated,"
-            click.echo(
+            common.echo(
                 f"{run.folder}: {state} {len(split.train)} clips, "
                 f"validation {len(split.validation)}, test {len(split.test)}"
             )
@@ -118,6 +118,6 @@ def command(
     for training, weights_stay in zip(done, recalibrated, strict=True):
         run = training.run
         if weights_stay:
-            click.echo(f"{run.folder}: has the recipe's vocal tracts now; quantize it again")
+            common.echo(f"{run.folder}: has the recipe's vocal tracts now; quantize it again")
         else:
-            click.echo(f"{run.folder}: trained in {run.calibration.fit_s:.0f} s")
+            common.echo(f"{run.folder}: trained in {run.calibration.fit_s:.0f} s")

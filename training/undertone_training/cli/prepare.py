@@ -55,7 +55,7 @@ def command(
             f"speaker{'s' * (len(speakers) > 1)}"
         )
     for complaint in found.complaints():
-        click.echo(f"left out: {complaint}", err=True)
+        common.say(f"left out: {complaint}")
     if csv:
         try:
             table(found.clips).to_csv(csv, index=False)
@@ -67,7 +67,7 @@ def command(
         return
 
     def announce(work: "Estimate") -> None:
-        click.echo(
+        common.echo(
             f"{work.n_clips} clips, about {_rounded(work.duration_s)} of sound: about "
             f"{_rounded(work.wait_s)} and {work.size_bytes / 1e6:.0f} MB in {cache}"
         )
@@ -76,7 +76,7 @@ def command(
         found.clips, recipe, noise=for_training(data), on_estimate=announce
     )
     silent = [each.clip.clip_id for each in features if not each.segments]
-    click.echo(f"{len(features)} clips prepared in {cache}")
+    common.echo(f"{len(features)} clips prepared in {cache}")
     if silent:
         click.echo(f"no speech detected in {len(silent)}: {', '.join(silent[:10])}", err=True)
 

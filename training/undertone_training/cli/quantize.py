@@ -15,7 +15,7 @@ Examples:
   undertone-train quantize runs/compact/final/seed0
 """,
 )
-@click.argument("folder", type=common.FOLDER)
+@click.argument("folder", type=common.STORED_FOLDER)
 @common.data
 @common.cache
 @common.jobs
@@ -35,6 +35,6 @@ def command(folder: Path, data: Path, cache: Path, jobs: int | None) -> None:
     )
     for run, reason in quantize_runs(trained):
         if reason:
-            click.echo(f"{run.folder}: stays a float model: {reason}")
+            common.echo(f"{run.folder}: stays a float model: {reason}")
         else:
-            click.echo(f"{run.tflite}: {run.tflite.stat().st_size / 1024:.1f} KB")
+            common.echo(f"{run.tflite}: {run.tflite.stat().st_size / 1024:.1f} KB")

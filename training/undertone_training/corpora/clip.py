@@ -15,6 +15,7 @@ from undertone.audio.block import Samples, to_int16
 from undertone.audio.resample import Resampler
 from undertone.errors import AudioSourceError
 from undertone.support.printable import printable
+from undertone_training import object_storage
 
 T = TypeVar("T")
 
@@ -40,7 +41,8 @@ class AudioRef:
         return printable(str(self.path) if self.member is None else f"{self.path}:{self.member}")
 
     def content(self) -> bytes:
-        """The bytes of the recording as stored; raises AudioSourceError."""
+        """The bytes of the recording as stored; raises AudioSourceError or StorageError."""
+        object_storage.fetch([self.path])
         try:
             if self.member is None:
                 return self.path.read_bytes()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from undertone.audio.files import AUDIO_SUFFIXES
+from undertone_training import object_storage
 
 FOLDER = "noise"
 """The folder of the recordings, inside the folder of the corpora."""
@@ -25,6 +26,7 @@ class NoiseRecordings:
     def digest(self) -> str:
         """SHA-256 over the files' content, in their order."""
         whole = hashlib.sha256()
+        object_storage.fetch(self.files)
         for file in self.files:
             whole.update(hashlib.sha256(file.read_bytes()).digest())
         return whole.hexdigest()
@@ -51,5 +53,6 @@ def kind(file: Path) -> str:
 def every(data: Path) -> tuple[Path, ...]:
     """All recordings, for testing what is not trained, such as the speech gate."""
     folder = data / FOLDER
+    object_storage.expect(folder)
     files = folder.iterdir() if folder.is_dir() else ()
     return tuple(sorted(file for file in files if file.suffix.lower() in AUDIO_SUFFIXES))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from undertone.emotions import EMOTIONS
 from undertone.support.suggestion import suggestion
+from undertone_training import object_storage
 from undertone_training.corpora.clip import AudioRef, Clip
 from undertone_training.errors import CorpusError
 
@@ -72,6 +73,7 @@ def from_folder(corpus: str, folder: Path, recordings: Iterable[Path]) -> Iterat
 def from_table(corpus: str, path: Path) -> Iterator[Clip]:
     """The clips that a table lists; raises CorpusError, with the line, for what can't be used."""
     first_lines: dict[str, int] = {}
+    object_storage.fetch([path])
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file, strict=True)

@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from undertone.audio.files import AUDIO_SUFFIXES
+from undertone_training import object_storage
 from undertone_training.corpora import (
     ased,
     casia,
@@ -77,6 +78,7 @@ def scan(folder: Path, corpora: Collection[str] | None = None) -> Scan:
     Raises CorpusError if ``folder`` does not exist, if a name in ``corpora`` is unknown, if one of
     ``corpora`` (if none are given, every corpus) has no clip there, or for a mistake in one's own.
     """
+    object_storage.expect(folder)
     if not folder.exists():
         raise CorpusError(f"There is no folder {folder}: name the one that contains the corpora.")
     places = own.find(folder, CORPORA)
@@ -146,6 +148,7 @@ def _sources(folder: Path, problems: list[Problem]) -> Iterator[AudioRef]:
             if not _is_document(path.name):
                 yield AudioRef(path)
             continue
+        object_storage.fetch([path])
         try:
             with zipfile.ZipFile(path) as archive:
                 names = archive.namelist()

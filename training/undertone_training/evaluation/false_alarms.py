@@ -12,6 +12,7 @@ from undertone.audio.files import read_blocks
 from undertone.events import UNCERTAIN
 from undertone.recognition.classifier import Classifier
 from undertone.support.strict import Strict
+from undertone_training import object_storage
 from undertone_training.corpora import noise
 from undertone_training.corpora.synthetic_sounds import NAMES, Sound, synthesise
 from undertone_training.evaluation.levels import at_level, in_noise
@@ -131,4 +132,5 @@ def _together(name: str, parts: list[FalseAlarms]) -> FalseAlarms:
 
 
 def _read(path: Path) -> Sound:
+    object_storage.fetch([path])
     return np.concatenate([block.samples for block in read_blocks(path)]).astype(np.float64)

@@ -45,7 +45,8 @@ def quantize_runs(
     pool = _pool()
 
     def in_child(path: Path, windows: Windows) -> bytes:
-        return pool.submit(convert_file, path, windows).result()
+        # as text: in this process's own copy, if the run is in object storage
+        return pool.submit(convert_file, str(path), windows).result()
 
     try:
         for run, train in jobs:
@@ -72,7 +73,7 @@ class ConversionError(Exception):
     """The converter's reason why it cannot convert a network."""
 
 
-def convert_file(path: Path, windows: Windows) -> bytes:
+def convert_file(path: Path | str, windows: Windows) -> bytes:
     """``convert`` for a Keras file; raises ConversionError."""
     load_tensorflow()
     import keras

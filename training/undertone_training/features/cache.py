@@ -22,6 +22,7 @@ from typing import NamedTuple
 import msgspec
 
 from undertone.audio.block import SAMPLE_RATE_HZ
+from undertone_training import object_storage
 from undertone_training.corpora.clip import AudioRef, Clip
 from undertone_training.corpora.noise import NoiseRecordings
 from undertone_training.features.extraction import Extraction
@@ -139,6 +140,7 @@ class FeatureCache:
             folder.mkdir(parents=True, exist_ok=True)
             if not (folder / PARAMETERS).exists():
                 (folder / PARAMETERS).write_bytes(text)
+                object_storage.put(folder / PARAMETERS, folder / PARAMETERS)
         return folder
 
     def _renamed(self, missing: Sequence["_Wanted"], index: Index) -> dict[FileState, bytes]:
@@ -232,6 +234,7 @@ def _jobs(
 
 def _digests(sources: Sequence[AudioRef]) -> list[bytes]:
     """SHA-256 of the recordings; raises AudioSourceError."""
+    object_storage.fetch(each.path for each in sources)
     return [hashlib.sha256(each.content()).digest() for each in sources]
 
 
@@ -243,6 +246,7 @@ def _write(job: _Job) -> Path:
     path = job.path
     partial = path.with_suffix(".part")
     with storing(job.folder):
+        job.folder.mkdir(parents=True, exist_ok=True)  # a copy, on this machine
         lock = partial.open("ab")
     with lock:
         with storing(job.folder):
@@ -250,14 +254,17 @@ def _write(job: _Job) -> Path:
         if not os.fstat(lock.fileno()).st_nlink:  # which failed
             return _write(job)
         try:
+            object_storage.fetch([path], missing_ok=True)  # from another machine
             if path.exists():
                 return path
+            object_storage.fetch(each.clip.source.path for each in job.items)
             entries = [job.entry(each) for each in job.items]
             with storing(job.folder):
                 with partial.open("wb") as file:
                     write(file, entries, job.extraction.coefficients)
                     file.flush()
                     os.fsync(file.fileno())
+                object_storage.put(partial, path)
                 partial.replace(path)  # a killed job leaves nothing under the final name
             return path
         finally:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from undertone_training import object_storage
 from undertone_training.features.shards import (
     SUFFIX,
     DamagedShardError,
@@ -26,13 +27,14 @@ class Index:
         self.shards: list[Path] = []
         self._digests: dict[FileState, bytes] = {}
         self._places: dict[tuple[bytes, str], Place] = {}
+        object_storage.bring(folder)
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             try:
                 self.add(path)
             except DamagedShardError:
                 say(f"{path} is damaged: what was in it is computed again")
                 with storing(folder):
-                    path.unlink(missing_ok=True)
+                    object_storage.remove(path)
 
     def __bool__(self) -> bool:
         """Whether there are any features."""
@@ -40,6 +42,7 @@ class Index:
 
     def add(self, path: Path) -> None:
         """Read one more; raises DamagedShardError."""
+        object_storage.fetch([path])
         for row, known in enumerate(manifest(path)):
             self._digests[known.file] = known.digest
             if known.here:

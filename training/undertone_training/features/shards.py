@@ -20,6 +20,7 @@ import pyarrow as pa
 from numpy.typing import DTypeLike, NDArray
 
 from undertone.errors import AudioSourceError
+from undertone_training import object_storage
 from undertone_training.corpora.clip import AudioRef
 from undertone_training.errors import RunError
 
@@ -31,8 +32,8 @@ SUFFIX = ".arrow"
 class FileState(NamedTuple):
     """A recording as the file system describes it; with equal ones its content is the same.
 
-    path: absolute.  member: its name in the zip archive ``path``, whose size and time these are.
-    size: in bytes.  mtime_ns: when it was last changed.
+    path: absolute, or a URL.  member: its name in the zip archive ``path``, whose size and time
+    these are.  size: in bytes.  mtime_ns: when it was last changed.
     """
 
     path: str
@@ -49,8 +50,7 @@ def state_of(source: AudioRef) -> FileState:
         raise AudioSourceError(
             f"{source} can't be read ({error.strerror}): scan the folder again."
         ) from error
-    # as text, since the path may have parts that are links
-    path = os.path.abspath(source.path)  # noqa: PTH100
+    path = object_storage.url_of(source.path)
     return FileState(path, source.member, found.st_size, found.st_mtime_ns)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples, to_int16
 from undertone.audio.resample import Resampler
+from undertone_training import object_storage
 from undertone_training.corpora.noise import NoiseRecordings
 from undertone_training.features.reverberation import impulse_responses
 from undertone_training.recipe import Augmentation
@@ -62,6 +63,7 @@ def augmenter(config: Augmentation, noise: NoiseRecordings) -> Any:
     white = AddGaussianSNR(min_snr_db=lowest_db, max_snr_db=highest_db, p=1.0)
     noises, weights = [white], [1]
     if noise.files:
+        object_storage.fetch(noise.files)
         room = AddBackgroundNoise(
             sounds_path=list(noise.files),
             min_snr_db=lowest_db,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from undertone.recognition.bundle import Normalization
+from undertone_training import object_storage
 from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.features.lazy import joined
@@ -112,7 +113,7 @@ def recalibrate(
         confidence = _confidence(model, info, validation, calibration.normalization)
     undefined = Calibration(calibration.normalization, None, None, calibration.fit_s)
     run.save(calibration.with_confidence(confidence) if confidence else undefined)
-    run.tflite.unlink(missing_ok=True)
+    object_storage.remove(run.tflite)
     run.save(info)  # last, so that an interrupted call is repeated
 
 
@@ -267,6 +268,7 @@ class _Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
         for path in self._run.checkpoint_files():
             if path.stem != checkpoint.stem:
                 path.unlink()
+        object_storage.push(self._run.folder)
         self._saved_s = time.monotonic()
 
 

@@ -32,6 +32,7 @@ from undertone.recognition.bundle import Activation, Normalization
 from undertone.recognition.quantization import Quantization
 from undertone.recognition.speech_gate import GateConfig
 from undertone.support.strict import Strict
+from undertone_training import object_storage
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.splits import PRE_TRAINING, Split
 from undertone_training.errors import RunError
@@ -113,6 +114,11 @@ class Run:
         self.quantization_file = folder / "quantization.json"
         self.best = folder / "best.npz"
         self.report = folder / "report"
+
+    def __setstate__(self, state: dict[str, Path]) -> None:
+        """Bring the files of a run that another process has sent."""
+        self.__dict__.update(state)
+        object_storage.bring(self.folder)
 
     @property
     def finished(self) -> bool:
@@ -196,7 +202,11 @@ class Run:
 
     @contextmanager
     def alone(self, info: RunInfo, wait: Callable[[], None]) -> Iterator[None]:
-        """Keep other processes from training here; ``wait`` is called again and again meanwhile."""
+        """Keep other processes from training here; ``wait`` is called again and again meanwhile.
+
+        In object storage there are no locks; there, what has changed is put into the bucket after.
+        """
+        object_storage.bring(self.folder)
         path = self.folder / "run.json"
         if not path.exists():
             self.save(info)
@@ -207,7 +217,10 @@ class Run:
                     break
                 except BlockingIOError:
                     wait()
-            yield
+            try:
+                yield
+            finally:
+                object_storage.push(self.folder)
 
     @property
     def latest_epoch(self) -> tuple[int, dict[str, float]]:
@@ -288,6 +301,7 @@ def describe(
 
 def find_runs(folder: Path) -> list[Run]:
     """The finished runs in and below ``folder``, ordered by path; raises RunError for none."""
+    object_storage.bring(folder)
     runs = [Run(path.parent) for path in sorted(folder.rglob("calibration.json"))]
     if not runs:
         raise RunError(f"There is no finished run in {folder}: run `undertone-train fit` first.")

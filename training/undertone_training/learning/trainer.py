@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace as replaced
 
+from undertone_training import object_storage
 from undertone_training.corpora import scan
 from undertone_training.corpora.clip import Clip, with_labels
 from undertone_training.corpora.noise import NoiseRecordings, for_training
@@ -90,6 +91,7 @@ class Trainer:
             )[0]
         info = describe(recipe, split, seed, teachers, initial)
         run = Run((folder or self.runs / recipe.name) / place)
+        object_storage.bring(run.folder)
         run.require_same(info)
         unlabelled = [clip for clip in self.clips if clip.corpus in recipe.distillation.corpora]
         return Training(run, info, split, unlabelled, teachers, initial)
@@ -120,11 +122,15 @@ class Trainer:
             ]
 
             def while_waiting() -> None:
-                lease.renew()
+                if lease.renew():
+                    for training in trainings:
+                        if not training.run.finished:
+                            object_storage.bring(training.run.history)
                 count()
 
             done = jobs.map(_train, specifications, while_waiting, lease.end)
             for training, _ in zip(trainings, done, strict=True):
+                object_storage.bring(training.run.folder)
                 count()
                 yield training
 
