@@ -217,6 +217,7 @@ class SpeechGate:
         self._sent = 0  # hops of the open segment let through
         self._sure = 0  # how many of them the detector is sure of
         self._levels_db: list[float] = []  # of these hops
+        self._sum_db = self._square_sum_db = 0.0  # of their levels, without those of the lead
         self._quiet_before_db = -np.inf  # of the sound before them
 
     def _count(self, seconds: float) -> int:
@@ -242,6 +243,8 @@ class SpeechGate:
         parts: list[_PartMaker] = []
         for index, level in enumerate(_levels_dbfs(hops)):
             self._take(hops[index], start_s + index * self._hop_s, level, parts)
+        if parts and not parts[-1].last:
+            parts[-1].is_speech = self._is_speech()
         return [part.make(self._no_frames) for part in parts]
 
     def flush(self) -> list[SpeechPart]:
@@ -370,10 +373,13 @@ class SpeechGate:
                 self._sent += 1
                 self._sure += hop.probability >= config.sure
                 self._levels_db.append(hop.level_dbfs)
+                if self._sent > self._lead:
+                    self._sum_db += hop.level_dbfs
+                    self._square_sum_db += hop.level_dbfs**2
             self._end_s = hops[-1].time_s + self._hop_s
-            parts[-1].is_speech = self._is_speech()
             if self._sent >= self._count(config.longest_s):
                 parts[-1].last = True
+                parts[-1].is_speech = self._is_speech()
                 self._begin()
                 self._quiet_before_db = _quantile(self._dropped_db, _QUIET)
 
@@ -382,15 +388,18 @@ class SpeechGate:
         if they are known.
         """
         config = self.config
-        if self._sure < self._count(config.least_speech_s):
-            return False
-        levels_db = np.array(self._levels_db[self._lead :])
-        if levels_db.std() < config.least_deviation_db:
+        count = max(1, self._sent - self._lead)
+        variance_db = self._square_sum_db / count - (self._sum_db / count) ** 2
+        if (
+            self._sure < self._count(config.least_speech_s)
+            or variance_db < config.least_deviation_db**2
+        ):
             return False
         quiet_behind_db = _quantile([hop.level_dbfs for hop in behind], _QUIET)
         around_db = max(self._quiet_before_db, quiet_behind_db)
         if _quantile(self._levels_db, _LOUD) >= around_db + config.prominent_db:
             return True
+        levels_db = np.array(self._levels_db[self._lead :])
         hops = np.arange(len(levels_db))
         smooth_db = np.polyval(np.polyfit(hops, levels_db, 2), hops)
         return bool(np.std(levels_db - smooth_db) >= config.least_unevenness_db)

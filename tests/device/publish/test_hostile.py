@@ -25,11 +25,11 @@ VALUES = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
-    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False),
     st.text(max_size=20),
     st.sampled_from(["2026-11-21T12:00:00z", "1900-01-01T00:00:00Z", "8999-12-31T23:59:59-23:59"]),
     st.lists(st.integers(), max_size=2),
-    st.dictionaries(st.text(max_size=3), st.floats(0, 1), max_size=3),
+    st.dictionaries(st.text(max_size=3), st.floats(0, 1, allow_subnormal=False), max_size=3),
 )
 CHANGES = st.dictionaries(
     st.sampled_from(["event", "time", "source", "verdict", "label", "scores", "confidence"])

@@ -17,8 +17,10 @@ from undertone.recognition.pipeline import classify
 from undertone.samples import clips
 
 UNCHANGED = Activation()
-rows = st.lists(st.floats(-30, 30), min_size=len(EMOTIONS), max_size=len(EMOTIONS)).map(np.array)
-scales = st.builds(Activation, st.floats(1e-6, 1e6), st.floats(-1e6, 1e6))
+rows = st.lists(
+    st.floats(-30, 30, allow_subnormal=False), min_size=len(EMOTIONS), max_size=len(EMOTIONS)
+).map(np.array)
+scales = st.builds(Activation, st.floats(1e-6, 1e6), st.floats(-1e6, 1e6, allow_subnormal=False))
 
 
 def test_the_odds_are_those_of_the_excited_emotions_against_the_quiet_ones() -> None:
@@ -46,7 +48,7 @@ def test_activation_is_a_share_whatever_the_bundle_says(
     row=rows,
     label=st.sampled_from(EMOTIONS),
     more=st.floats(0.1, 10),
-    scale=st.builds(Activation, st.floats(0.01, 10), st.floats(-5, 5)),
+    scale=st.builds(Activation, st.floats(0.01, 10), st.floats(-5, 5, allow_subnormal=False)),
 )
 def test_activation_rises_with_the_excited_emotions_and_falls_with_the_quiet_ones(
     row: np.ndarray, label: str, more: float, scale: Activation
@@ -91,7 +93,11 @@ def test_labels_of_one_side_only_tell_nothing_of_activation(labels: tuple[str, .
     assert decide([logs], labels, 0.5).activation is None
 
 
-@given(odds=st.floats(-8, 8), scale=st.floats(0.05, 4), offset=st.floats(-4, 4))
+@given(
+    odds=st.floats(-8, 8, allow_subnormal=False),
+    scale=st.floats(0.05, 4),
+    offset=st.floats(-4, 4, allow_subnormal=False),
+)
 def test_scale_and_offset_are_those_of_a_logistic_regression(
     odds: float, scale: float, offset: float
 ) -> None:
