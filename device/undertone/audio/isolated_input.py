@@ -4,11 +4,10 @@ import json
 import signal
 import subprocess
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any
 
 from undertone.audio import child_process
-from undertone.audio.microphone_reader import HEAD, Kind, identity_from
+from undertone.audio.microphone_reader import HEAD, Kind, identity_as_json, identity_from
 from undertone.audio.portaudio import Deliver, PortAudioInput
 from undertone.errors import AudioSourceError, NoMicrophoneError, RuntimeMissingError
 
@@ -51,7 +50,7 @@ class IsolatedInput(PortAudioInput):
         return self._stream
 
     def _start_reader(self) -> "subprocess.Popen[bytes]":
-        identity = asdict(self.identity) if self.identity else None
+        identity = identity_as_json(self.identity) if self.identity else None
         request = {"wanted": self._wanted, "channel": self._channel, "identity": identity}
         return child_process.start("microphone_reader", request)
 

@@ -16,7 +16,6 @@ import os
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict
 from enum import IntEnum
 from struct import Struct
 from threading import Event, Lock, Thread
@@ -126,7 +125,7 @@ def main() -> None:
     answer = {
         "rate_hz": stream.sample_rate_hz,
         "channels": stream.channels,
-        "identity": asdict(identity),
+        "identity": identity_as_json(identity),
     }
     with suppress(BrokenPipeError):
         output.begin(answer, identity.source)
@@ -137,8 +136,13 @@ def main() -> None:
     os._exit(0)  # whatever PortAudio would still do
 
 
+def identity_as_json(identity: Identity) -> dict[str, Any]:
+    """What JSON can hold of an Identity."""
+    return identity._asdict() | {"device": identity.device._asdict()}
+
+
 def identity_from(values: dict[str, Any] | None) -> Identity | None:
-    """An Identity from what ``asdict`` made of it."""
+    """An Identity from what ``identity_as_json`` made of it."""
     if values is None:
         return None
     device = values["device"]

@@ -3,8 +3,7 @@
 import atexit
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from undertone.audio.pulse import RecordedSource
 from undertone.audio.rate import SAMPLE_RATE_HZ
@@ -23,11 +22,13 @@ Deliver = Callable[[bytes, int, bool], None]
 """Takes interleaved int16 bytes, the number of frames, and whether the driver lost some before."""
 
 
-@dataclass(frozen=True, slots=True)
-class InputDevice:
-    """A sound input as PortAudio lists it; rates in Hz, empty if they were not probed."""
+class InputDevice(NamedTuple):
+    """A sound input as PortAudio lists it; rates in Hz, empty if they were not probed.
 
-    index: int
+    No data class: importing ``dataclasses`` takes 1 MB in each process that reads a microphone.
+    """
+
+    index: int  # type: ignore[assignment]  # not that of a tuple
     name: str
     host_api: str
     channels: int
@@ -36,8 +37,7 @@ class InputDevice:
     supported_rates_hz: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """The microphone that was opened first, so that no other takes its place after a loss.
 
     alone: whether it was the only one of its kind.
@@ -80,8 +80,7 @@ def list_inputs() -> list[InputDevice]:
         return True
 
     return [
-        replace(
-            device,
+        device._replace(
             supported_rates_hz=tuple(r for r in PROBED_RATES_HZ if supports(device, r)),
         )
         for device in _inputs(sounddevice)
@@ -192,7 +191,7 @@ class PortAudioInput:
         """The name of another microphone that a sound server now delivers instead, or None."""
         source = self.source
         if source and self.identity and self.identity.source is None:  # it answered late
-            self.identity = replace(self.identity, source=source)
+            self.identity = self.identity._replace(source=source)
         return source if self.identity and source != self.identity.source else None
 
     def refresh(self) -> None:

@@ -3,7 +3,6 @@
 import json
 import sys
 from contextlib import nullcontext
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -52,7 +51,7 @@ def command(
     devices = list_inputs()
     if form == "json":
         for device in devices:
-            click.echo(json.dumps(asdict(device)))
+            click.echo(json.dumps(device._asdict()))
     elif not devices:
         raise NoMicrophoneError
     elif sys.stdout.isatty():
