@@ -218,7 +218,7 @@ class SpeechGate:
         self._sure = 0  # how many of them the detector is sure of
         self._levels_db: list[float] = []  # of these hops
         self._sum_db = self._square_sum_db = 0.0  # of their levels, without those of the lead
-        self._quiet_before_db = -np.inf  # of the sound before them
+        self._quiet_before_db = _quantile(self._dropped_db, _QUIET)  # of the sound before them
 
     def _count(self, seconds: float) -> int:
         """So many seconds in hops, at least one."""
@@ -381,7 +381,6 @@ class SpeechGate:
                 parts[-1].last = True
                 parts[-1].is_speech = self._is_speech()
                 self._begin()
-                self._quiet_before_db = _quantile(self._dropped_db, _QUIET)
 
     def _is_speech(self, behind: Sequence[_Hop] = ()) -> bool:
         """Whether there is enough evidence in the hops let through; ``behind`` are the next ones,
