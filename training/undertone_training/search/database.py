@@ -99,7 +99,7 @@ class FileDatabase:
             yield
 
     def storage(self, heartbeat_s: int, grace_s: int) -> RDBStorage:
-        """See ``Database``."""
+        """See ``Database``; SQLite, since Optuna's journal file has no heartbeat."""
         # not by a URL, which does not allow every folder name
         connect = partial(sqlite3.connect, self._path, timeout=60, check_same_thread=False)
         return RDBStorage(
