@@ -1,8 +1,11 @@
 """The only module that uses sounddevice: lists the inputs and opens one."""
 
 import atexit
+import os
 import re
+import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
 from undertone.audio.pulse import RecordedSource
@@ -66,7 +69,8 @@ class Stream(Protocol):
 def list_inputs() -> list[InputDevice]:
     """The sound inputs of this machine, each with those of ``PROBED_RATES_HZ`` that it supports.
 
-    A device in use elsewhere may have no rates.  Raises RuntimeMissingError without PortAudio.
+    A device in use elsewhere may have no rates.  Raises RuntimeMissingError without PortAudio, or
+    if ALSA can't be used.
     """
     sounddevice = _sounddevice()
 
@@ -326,6 +330,14 @@ def _inputs(sounddevice: Any) -> list[InputDevice]:
 
 def _sounddevice() -> Any:
     mute_c_stderr()  # ALSA and PortAudio print from their threads too; errors are exceptions
+    if "ALSA_CONFIG_PATH" in os.environ and "sounddevice" not in sys.modules:
+        from undertone.support.sandbox import crash_of
+
+        if crash_of(lambda: import_module("sounddevice")):  # PortAudio aborts
+            raise RuntimeMissingError(
+                "ALSA can't use the file that ALSA_CONFIG_PATH names "
+                f"({os.environ['ALSA_CONFIG_PATH']}): correct that variable, or unset it."
+            )
     try:
         import sounddevice
     except OSError:

@@ -180,9 +180,9 @@ def check_portaudio(
     """Check that PortAudio loads; also return the inputs that it lists."""
     try:
         return Finding("portaudio", "ok", "PortAudio is installed."), inputs()
-    except RuntimeMissingError:
-        missing = "PortAudio, which reads the microphone, is missing."
-        return Finding("portaudio", "problem", missing, "sudo apt install libportaudio2"), []
+    except RuntimeMissingError as error:
+        problem, advice = str(error).removesuffix(".").rsplit(": ", 1)
+        return Finding("portaudio", "problem", f"{problem}.", advice.removeprefix("run ")), []
 
 
 def check_microphone(devices: Sequence[InputDevice], wanted: str | None) -> Finding:

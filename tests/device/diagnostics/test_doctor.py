@@ -111,8 +111,11 @@ def test_the_command_warns_of_another_speech_gate_and_the_model_works(older: Pat
 
 def test_portaudio() -> None:
     assert doctor.check_portaudio(lambda: [device()])[0].status == "ok"
-    finding, devices = doctor.check_portaudio(raises(RuntimeMissingError("gone")))  # type: ignore[arg-type]
+    finding, devices = doctor.check_portaudio(
+        raises(RuntimeMissingError("It is gone: run sudo apt install libportaudio2."))
+    )  # type: ignore[arg-type]
     assert finding.status == "problem"
+    assert finding.sentence == "It is gone."
     assert finding.remedy == "sudo apt install libportaudio2"
     assert not devices
 
@@ -257,7 +260,9 @@ def test_whatever_is_found_comes_with_its_remedy(tmp_path: Path) -> None:
         doctor.check_runtime([], "1.26.4"),
         doctor.check_model(raises(BundleError("It is damaged.")), "small"),  # type: ignore[arg-type]
         doctor.check_gate(GateConfig(pause_s=9.0), "small"),
-        doctor.check_portaudio(raises(RuntimeMissingError("gone")))[0],  # type: ignore[arg-type]
+        doctor.check_portaudio(
+            raises(RuntimeMissingError("It is gone: run sudo apt install libportaudio2."))
+        )[0],  # type: ignore[arg-type]
         doctor.check_microphone([], None),
         doctor.check_microphone([device()], "piano"),
         doctor.check_rate(device(())),

@@ -203,7 +203,9 @@ ADVICE: list[tuple[Callable[[], Finding | None], list[str]]] = [
         ["undertone doctor --model ravdess8-compact"],
     ),
     (
-        lambda: doctor.check_portaudio(raises(RuntimeMissingError("gone")))[0],  # type: ignore[arg-type]
+        lambda: doctor.check_portaudio(
+            raises(RuntimeMissingError("It is gone: run sudo apt install libportaudio2."))
+        )[0],  # type: ignore[arg-type]
         ["apt install libportaudio2"],
     ),
     (lambda: doctor.check_microphone([], None), ["arecord -l"]),
