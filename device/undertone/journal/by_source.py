@@ -2,7 +2,7 @@
 
 import msgspec
 
-from undertone.events import DaysRemoved, DiskRefused, Event, EventsLost, Started
+from undertone.events import DaysRemoved, DiskRefused, Event, EventsLost, Started, Time
 from undertone.journal.summary import Summary
 
 UNNAMED = ""
@@ -21,10 +21,16 @@ def source_of(event: Event, latest: str) -> str | None:
 
 
 class BySource(msgspec.Struct, forbid_unknown_fields=True):
-    """The totals of lines by source; ``latest``: the source of the last ``start``."""
+    """The totals of lines by source; a program that starts ends what a killed one listened to.
+
+    latest: the source of the last ``start``; first_start: the time of the first one.
+    is_starting: whether the last event is a ``start``; those of the program's other sources follow.
+    """
 
     sources: dict[str, Summary] = msgspec.field(default_factory=dict)
     latest: str = UNNAMED
+    first_start: Time | None = None
+    is_starting: bool = False
 
     @property
     def is_consistent(self) -> bool:
@@ -36,15 +42,28 @@ class BySource(msgspec.Struct, forbid_unknown_fields=True):
         source = source_of(event, self.latest)
         if source is None or event.demonstration:
             return
-        if isinstance(event, Started):
+        starts = isinstance(event, Started)
+        if starts:
+            if not self.is_starting:
+                self._end(event.time)
+            self.first_start = self.first_start or event.time
             self.latest = source
+        self.is_starting = starts
         self._of(source).add(event)
 
     def follow(self, later: "BySource") -> None:
         """Add the totals of the lines that come next."""
+        if later.first_start:
+            self._end(later.first_start)
         for source, summary in later.sources.items():
             self._of(source or self.latest).follow(summary)
         self.latest = later.latest or self.latest
+        self.first_start = self.first_start or later.first_start
+
+    def _end(self, time: Time) -> None:
+        for summary in self.sources.values():
+            if summary.state is None or summary.state[0] != "stop":
+                summary.state = "stop", time
 
     def _of(self, source: str) -> Summary:
         return self.sources.setdefault(source, Summary())

@@ -23,7 +23,7 @@ _LARGEST_BYTES = 2**20
 class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The stored content; a file of the same size and modification time has not changed."""
 
-    version: Literal[4]
+    version: Literal[5]
     size_bytes: int
     changed_ns: int
     heard: Summary
@@ -75,7 +75,7 @@ def store(file: Path) -> None:
                     summary.add(event)
             if event and not event.recording:
                 by_source.add(event)
-        stored = _Stored(4, before.st_size, before.st_mtime_ns, heard, recordings, by_source)
+        stored = _Stored(5, before.st_size, before.st_mtime_ns, heard, recordings, by_source)
         replace_file(path_of(file), msgspec.json.encode(stored))
 
 

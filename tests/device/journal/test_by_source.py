@@ -103,3 +103,31 @@ def test_the_state_is_that_of_the_last_event_that_changes_it(tmp_path: Path) -> 
     write(tmp_path, 1, [stop])
     summary = JournalReader(tmp_path).by_source().sources["USB"]
     assert summary.state == ("stop", stop.time)
+
+
+@pytest.mark.parametrize("days", [(0, 0), (0, 1)])
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_start_ends_what_a_killed_program_listened_to(
+    tmp_path: Path, days: tuple[int, int], stored: bool
+) -> None:
+    before, after = days
+    killed = [started("hall", before), started("USB", before), segment("calm", before, 5)]
+    restarted = [
+        started("kitchen", after, 60),
+        started("USB", after, 60),
+        segment("sad", after, 65),
+    ]
+    if before == after:
+        write(tmp_path, before, killed + restarted)
+    else:
+        write(tmp_path, before, killed)
+        write(tmp_path, after, restarted)
+    for file in tmp_path.glob("*.jsonl") if stored else ():
+        summary_cache.store(file)
+    sources = JournalReader(tmp_path).by_source().sources
+    began = moment(NOON_S + after * DAY_S + 60)
+    assert {name: summary.state for name, summary in sources.items()} == {
+        "hall": ("stop", began),
+        "USB": ("start", began),
+        "kitchen": ("start", began),
+    }

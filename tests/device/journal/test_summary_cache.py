@@ -134,7 +134,7 @@ def test_of_a_file_that_was_changed_it_is_not_used(journal, closed):
         lambda stored: stored.replace(b"12", b"13", 1),
         lambda stored: stored.replace(b"2026-11-21T08", b"2026-11-21T99", 1),
         lambda stored: stored.replace(b"2026-11-21T08", b"tomorrow", 1),
-        lambda stored: stored.replace(b'"version":4', b'"version":1'),
+        lambda stored: stored.replace(b'"version":5', b'"version":4'),
         lambda stored: stored.replace(b'"gaps":0', b'"gaps":-1'),
         lambda stored: stored.replace(b'"gaps":0', b'"gaps":"many"'),
         lambda stored: json.dumps(json.loads(stored) | {"new": 1}).encode(),

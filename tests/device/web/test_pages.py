@@ -235,8 +235,9 @@ def test_the_first_page_shows_what_is_heard_now_and_was_heard_before(
     page.get_by_text("The last 14 days").wait_for()
     page.get_by_test_id("stVegaLiteChart").nth(2).wait_for()
     assert page.get_by_label("Microphone").count() == 0  # there is only one
-    writer.write(SourceLost(moment(now - 40), "the kitchen", "no samples"))
-    writer.write(Started(moment(now - 35), "the attic", "m", "0" * 64, "1"))
+    for source in ("the kitchen", "the attic"):  # another run, with both
+        writer.write(Started(moment(now - 40), source, "m", "0" * 64, "1"))
+    writer.write(SourceLost(moment(now - 35), "the kitchen", "no samples"))
     excited = Verdict.of({"happy": 0.9, "sad": 0.1}, activation=0.75)
     writer.write(SegmentEnded.of(now - 30, 2.0, -20.0, excited, "m", "0" * 64))
     writer.flush()
