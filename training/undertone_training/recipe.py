@@ -20,6 +20,7 @@ from undertone.emotions import EMOTIONS
 from undertone.errors import ConfigError
 from undertone.recognition.bandwidth import NEEDED_SHARE
 from undertone.recognition.mfcc import MfccConfig
+from undertone.recognition.speech_gate import GateConfig
 from undertone.recognition.windows import WindowConfig
 from undertone.support.strict import Strict
 from undertone.support.suggestion import suggestion
@@ -221,6 +222,7 @@ class Recipe(Strict, frozen=True):
     voice_prior_frames: see ``undertone.recognition.bundle.Normalization``.
     song: adds the training actors' RAVDESS song to their speech.
     level, steady_noise: see ``undertone.recognition.bundle.Normalization``.
+    lead_s, tail_s: see ``undertone.recognition.speech_gate.GateConfig``.
     features: "device", or those of a reference system (``EXTRACTORS``), which have windows and
         coefficients of their own: ``mfcc`` and ``window`` are then ignored.
     vggish: for these, a file of VGGish weights whose embeddings are appended; "" for none.
@@ -247,6 +249,8 @@ class Recipe(Strict, frozen=True):
     song: bool = True
     level: Literal["energy-mean", "none"] = "energy-mean"
     steady_noise: Literal["kept", "subtracted"] = "kept"
+    lead_s: Annotated[float, Meta(ge=0, le=1)] = GateConfig().lead_s
+    tail_s: Annotated[float, Meta(ge=0, le=1)] = GateConfig().tail_s
     features: str = "device"
     vggish: str = ""
     validation_speakers: Count = 2
@@ -302,6 +306,11 @@ class Recipe(Strict, frozen=True):
                 "steady_noise is subtracted from the device's MFCC only: with features = "
                 f'"{self.features}", leave it out'
             )
+
+    @property
+    def gate(self) -> GateConfig:
+        """The speech gate that cuts the segments."""
+        return GateConfig(lead_s=self.lead_s, tail_s=self.tail_s)
 
     @property
     def needed_share(self) -> float:

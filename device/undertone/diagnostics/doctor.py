@@ -159,9 +159,11 @@ def check_model(open_model: Callable[[], str], name: str) -> Finding:
 def check_gate(gate: GateConfig, name: str) -> Finding:
     """Check that the bundle's speech gate has the settings of this program.
 
-    It works with its own in any case, because they cut the segments that it was trained on.
+    It works with its own in any case, because they cut the segments that it was trained on; lead
+    and tail are what its network wants.
     """
-    own, usual = (msgspec.to_builtins(each) for each in (gate, GateConfig()))
+    expected = GateConfig(lead_s=gate.lead_s, tail_s=gate.tail_s)
+    own, usual = (msgspec.to_builtins(each) for each in (gate, expected))
     differing = [f"{key} is {own[key]}, not {usual[key]}" for key in own if own[key] != usual[key]]
     if not differing:
         return Finding("speech gate", "ok", f"{name} uses this program's settings.")

@@ -32,8 +32,9 @@ from undertone.recognition.mfcc import Frames, Mfcc, MfccConfig
 from undertone.recognition.speech_detector import Detector
 from undertone.support.strict import Strict
 
-VERSION: Final = 2
-"""Increased when the same settings cut other segments.  1 was the gate with pymicro-vad."""
+VERSION: Final = 3
+"""Increased when the same settings cut other segments.  1 was the gate with pymicro-vad; up to 2,
+``shortest_s`` included lead and tail."""
 
 _Share = Annotated[float, Meta(ge=0, le=1)]
 _Level = Annotated[float, Meta(ge=-200, le=0)]
@@ -51,21 +52,22 @@ class GateConfig(Strict, frozen=True):
     floor_rise_db_per_s: how fast the floor rises after silence.
     threshold: probability from which a frame is speech. sure: from which it is evidence.
     confirm_s: amount of speech within ``confirm_within_s`` that opens the gate.
-    lead_s, tail_s: sound before and after the speech that belongs to the segment.
+    lead_s, tail_s: sound before and, at most, after the speech that belongs to the segment; a
+        bundle has those that its network was trained with.
     lookback_s: how much sound is kept while speech is not confirmed yet.
     pause_s: time without speech that ends a segment.
-    shortest_s, longest_s: shorter sounds are dropped, longer speech is cut; the rest after a cut
-        is treated like any other sound.
+    shortest_s: shorter speech, without lead and tail, is dropped.
+    longest_s: longer segments are cut; the rest after a cut is treated like any other sound.
     least_speech_s, least_deviation_db: evidence that a segment needs for a verdict: frames of which
-        the detector is sure, and the standard deviation of the level of its hops behind the lead.
-        Syllables give clean speech 3 to 17 dB, and speech at 5 dB SNR more than 2.
-    prominent_db: a segment is prominent if its loudest tenth is so far above the quietest quarter
-        of the half second before it, and of the pause behind it.
-    least_unevenness_db: evidence that any other segment needs as well: the standard deviation of
+        the detector is sure, and the standard deviation of the level of its hops, without lead and
+        tail.  Syllables give clean speech 3 to 17 dB, and speech at 5 dB SNR more than 2.
+    prominent_db: speech is prominent if its loudest tenth is so far above the quietest quarter of
+        the half second before it, and of the pause behind it.
+    least_unevenness_db: evidence that any other speech needs as well: the standard deviation of
         the level of its hops from a parabola.
     """
 
-    version: Literal[2] = VERSION
+    version: Literal[3] = VERSION
     margin_db: _Decibels = 6.0
     lowest_dbfs: _Level = -72.0
     initial_floor_dbfs: _Level = -75.0
@@ -79,7 +81,7 @@ class GateConfig(Strict, frozen=True):
     tail_s: _Seconds = 0.03
     lookback_s: _Seconds = 1.5
     pause_s: _AtLeastATenth = 0.32
-    shortest_s: _Seconds = 0.5
+    shortest_s: _Seconds = 0.42
     longest_s: _AtLeastATenth = 15.0
     least_speech_s: _Seconds = 0.4
     least_deviation_db: _Decibels = 1.5
@@ -214,10 +216,11 @@ class SpeechGate:
         self._begin()
 
     def _begin(self) -> None:
-        self._sent = 0  # hops of the open segment let through
+        self._led = 0  # hops of the open segment that are its lead
+        self._sent = 0  # hops let through
         self._sure = 0  # how many of them the detector is sure of
-        self._levels_db: list[float] = []  # of these hops
-        self._sum_db = self._square_sum_db = 0.0  # of their levels, without those of the lead
+        self._levels_db: list[float] = []  # of those behind the lead
+        self._sum_db = self._square_sum_db = 0.0  # of these levels
         self._quiet_before_db = _quantile(self._dropped_db, _QUIET)  # of the sound before them
 
     def _count(self, seconds: float) -> int:
@@ -332,22 +335,24 @@ class SpeechGate:
         self._pause = 0 if speech else self._pause + 1
         if not self.is_open and sum(self._recent) >= self._count(config.confirm_s):
             self.is_open = True
-            self._drop(self._start())
-            self._quiet_before_db = _quantile(self._dropped_db, _QUIET)
+            self._open()
         if self.is_open and speech:
             self._let_through(self._answered, parts)
         elif self.is_open and self._pause >= self._count(config.pause_s):
             self._end(parts)
 
-    def _start(self) -> int:
-        """The number of the hop with which the speech that opens the gate begins, with its lead."""
+    def _open(self) -> None:
+        """Forget what precedes the speech that opens the gate, and its lead."""
         longest_pause = self._count(self.config.pause_s)
         first = latest = self._answered - 1 - self._pause
         while latest >= 0 and first - latest < longest_pause:
             if self._hops[latest].probability >= self.config.threshold:
                 first = latest
             latest -= 1
-        return first - self._lead
+        self._led = min(first, self._lead)
+        self._drop(first - self._led)
+        before = [*self._dropped_db, *(hop.level_dbfs for hop in self._hops[: self._led])]
+        self._quiet_before_db = _quantile(before[-self._count(_BEFORE_S) :], _QUIET)
 
     def _drop(self, count: int) -> None:
         """Forget the first hops."""
@@ -359,9 +364,9 @@ class SpeechGate:
             self._answered -= count
 
     def _let_through(self, count: int, parts: list[_PartMaker]) -> None:
-        """The first ``count`` of the hops; a segment begins when it is long enough."""
+        """The first ``count`` of the hops; a segment begins when its speech is long enough."""
         config = self.config
-        while count > 0 and self._sent + count >= self._count(config.shortest_s):
+        while count > 0 and self._sent + count >= self._led + self._count(config.shortest_s):
             hops = self._hops[: min(count, self._count(config.longest_s) - self._sent)]
             self._drop(len(hops))
             count -= len(hops)
@@ -372,8 +377,8 @@ class SpeechGate:
                 self._peak_dbfs = max(self._peak_dbfs, hop.level_dbfs)
                 self._sent += 1
                 self._sure += hop.probability >= config.sure
-                self._levels_db.append(hop.level_dbfs)
-                if self._sent > self._lead:
+                if self._sent > self._led:
+                    self._levels_db.append(hop.level_dbfs)
                     self._sum_db += hop.level_dbfs
                     self._square_sum_db += hop.level_dbfs**2
             self._end_s = hops[-1].time_s + self._hop_s
@@ -387,7 +392,7 @@ class SpeechGate:
         if they are known.
         """
         config = self.config
-        count = max(1, self._sent - self._lead)
+        count = max(1, len(self._levels_db))
         variance_db = self._square_sum_db / count - (self._sum_db / count) ** 2
         if (
             self._sure < self._count(config.least_speech_s)
@@ -398,21 +403,21 @@ class SpeechGate:
         around_db = max(self._quiet_before_db, quiet_behind_db)
         if _quantile(self._levels_db, _LOUD) >= around_db + config.prominent_db:
             return True
-        levels_db = np.array(self._levels_db[self._lead :])
-        hops = np.arange(len(levels_db))
-        smooth_db = np.polyval(np.polyfit(hops, levels_db, 2), hops)
-        return bool(np.std(levels_db - smooth_db) >= config.least_unevenness_db)
+        hops = np.arange(len(self._levels_db))
+        smooth_db = np.polyval(np.polyfit(hops, self._levels_db, 2), hops)
+        return bool(np.std(self._levels_db - smooth_db) >= config.least_unevenness_db)
 
     def _end(self, parts: list[_PartMaker]) -> None:
         """Close the gate; an open segment ends without the pause that ended it, but for a tail."""
-        speech = self._answered - self._pause
-        tail = round(self.config.tail_s / self._hop_s)
-        self._let_through(min(speech + tail, self._framed), parts)
+        self._let_through(self._answered - self._pause, parts)
         if self._sent:
-            if not parts or parts[-1].last:
+            is_speech = self._is_speech(self._hops[: self._count(self.config.pause_s)])
+            tail = round(self.config.tail_s / self._hop_s)
+            longest = self._count(self.config.longest_s) - self._sent
+            self._let_through(min(tail, longest, self._framed), parts)
+            if not parts or (parts[-1].last and self._sent):  # the longest tail closes it
                 parts.append(_PartMaker(self._end_s, first=False))
-            parts[-1].last = True
-            parts[-1].is_speech = self._is_speech(self._hops[: self._count(self.config.pause_s)])
+            parts[-1].last, parts[-1].is_speech = True, is_speech
         self._close()
 
 

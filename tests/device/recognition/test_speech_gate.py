@@ -24,7 +24,7 @@ MFCC = MfccConfig()
 HOP = MFCC.hop_length
 HOP_S = HOP / SAMPLE_RATE_HZ
 
-LEAD, TAIL, PAUSE, SHORTEST, LONGEST, LOOKBACK = 2, 1, 14, 16, 64, 40  # hops
+LEAD, TAIL, PAUSE, SHORTEST, LONGEST, LOOKBACK = 2, 1, 14, 13, 64, 40  # hops
 CONFIG = GateConfig(
     margin_db=6.0,
     lowest_dbfs=-72.0,
@@ -192,10 +192,12 @@ def test_hits_that_did_not_open_the_gate_are_forgotten():
 
 @pytest.mark.parametrize(("loud", "count"), [(5, 0), (11, 0), (13, 1)])
 def test_a_short_sound_is_no_segment(loud, count):
-    """11 hops open the gate, but with lead, tail and the frame before they are only 15."""
+    """11 hops open the gate, but with the frame before they are only 12, whatever the lead."""
     samples = sound((50, QUIET), (loud, LOUD), (50, QUIET))
     assert len(found_in(samples, gate(if_loud))) == count
     assert len(found_in(samples[: (50 + loud) * HOP], gate(if_loud))) == (loud > 12)
+    wider = replace(CONFIG, lead_s=8 * HOP_S, tail_s=9 * HOP_S)
+    assert len(found_in(samples, gate(if_loud, wider))) == count
 
 
 def test_what_was_too_short_does_not_lengthen_the_next():
@@ -203,14 +205,14 @@ def test_what_was_too_short_does_not_lengthen_the_next():
     assert found_in(samples, gate(if_loud)) == []
 
 
-@pytest.mark.parametrize("rest", [0, 1, 2, SHORTEST - 1, SHORTEST, 20])
+@pytest.mark.parametrize("rest", [0, 1, 2, SHORTEST, SHORTEST + TAIL, 20])
 def test_long_speech_is_cut_and_the_rest_is_a_segment_where_it_is_long_enough(rest):
     loud = 2 * LONGEST + rest - (1 + LEAD + TAIL)
     samples = sound((50, QUIET), (loud, LOUD), (50, QUIET))
     listening = gate(if_loud)
     cuts = [49 - LEAD + LONGEST * number for number in range(3)]
     expected = [*pairwise(cuts), (cuts[-1], cuts[-1] + rest)]
-    assert found_in(samples, listening) == expected[: 2 + (rest >= SHORTEST)]
+    assert found_in(samples, listening) == expected[: 2 + (rest >= SHORTEST + TAIL)]
     assert not listening.is_open
 
 
@@ -241,8 +243,22 @@ def test_a_segment_is_speech_only_if_its_level_varies(swing_db, is_speech):
     (found,) = segments([Block(sound(*syllables), 0.0)], listening)
     assert found.is_speech == is_speech
     quiet_at_first = sound((1, QUIET), *syllables)
-    (found,) = segments([Block(quiet_at_first, 0.0)], gate(always, listening.config))
+    speech = script([0.0] + [1.0] * 48)
+    (found,) = segments([Block(quiet_at_first, 0.0)], gate(speech, listening.config))
+    assert len(found.frames) == 49
     assert found.is_speech == is_speech
+
+
+@pytest.mark.parametrize("sound_around", [(40, QUIET), (40, LOUD + 6)])
+def test_a_wider_segment_needs_the_same_evidence(sound_around):
+    """Lead and tail have another level; the speech between them has one, and no syllables."""
+    answers = script([0.0] * 40 + [1.0] * 30 + [0.0] * 40)
+    wider = replace(CONFIG, lead_s=8 * HOP_S, tail_s=9 * HOP_S, least_deviation_db=1.5)
+    (found,) = segments(
+        [Block(sound((40, LOUD + 6), (30, LOUD), sound_around), 0.0)], gate(answers, wider)
+    )
+    assert len(found.frames) == 30 + 8 + 9
+    assert not found.is_speech
 
 
 FAINT = LOUD - 12

@@ -60,6 +60,21 @@ def test_a_segment_comes_with_the_frames_that_training_gets(tmp_path: Path) -> N
     np.testing.assert_array_equal(features.segments[0], segment.frames.astype(np.float32))
 
 
+def test_a_recipe_may_want_wider_segments(tmp_path: Path) -> None:
+    path = samples.clips()[4]
+    usual = recipes.load("smoke")
+    wide = msgspec.structs.replace(usual, lead_s=usual.lead_s + 0.1, tail_s=usual.tail_s + 0.1)
+    (segment,) = speech_of(AudioRef(path).read(), wide.gate)
+    shutil.copy(path, tmp_path / "03-01-05-01-01-01-01.flac")
+    cache = FeatureCache(tmp_path / "cache", Jobs(1))
+    clips = scan(tmp_path).clips
+    ((narrower,), (features,)) = (
+        cache.compute(clips, recipe)[0].segments for recipe in (usual, wide)
+    )
+    np.testing.assert_array_equal(features, segment.frames.astype(np.float32))
+    np.testing.assert_array_equal(features[3:-3], narrower)
+
+
 def test_one_recording_leaves_nothing_behind_in_the_gate() -> None:
     first, second = (AudioRef(path).read() for path in samples.clips()[:2])
     alone = speech_of(second)

@@ -22,7 +22,6 @@ from undertone.recognition.bundle import (
     manifest_json,
 )
 from undertone.recognition.classifier import Classifier
-from undertone.recognition.speech_gate import GateConfig
 from undertone_training.corpora.licences import licence_of_weights
 from undertone_training.errors import PromotionError, RunError
 from undertone_training.features.gate import detector_in, packaged
@@ -47,7 +46,7 @@ def bundle_of(run: Run, name: str) -> Bundle:
     quantization = run.quantization
     model = run.tflite.read_bytes()
     detector, network = detector_in(packaged())
-    if (info.gate, info.detector) != (GateConfig(), detector.model_sha256):
+    if (info.gate, info.detector) != (info.recipe.gate, detector.model_sha256):
         raise RunError(
             f"{run.folder} was trained behind another speech gate than the device's: train it "
             "again, into another folder of --runs."

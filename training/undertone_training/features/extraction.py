@@ -26,6 +26,7 @@ class Extraction:
     """What is computed of every clip; augmentation: None makes no copies."""
 
     front_end: MfccConfig | FeatureExtractor
+    gate: GateConfig
     coefficients: int
     augmentation: Augmentation | None
     noise: NoiseRecordings
@@ -40,15 +41,15 @@ class Extraction:
         if isinstance(front_end, MfccConfig):
             require_fitting(front_end)
         if noise is None or not recipe.augmentation.copies:
-            return cls(front_end, recipe.coefficients, None, NoiseRecordings(()))
-        return cls(front_end, recipe.coefficients, recipe.augmentation, noise)
+            return cls(front_end, recipe.gate, recipe.coefficients, None, NoiseRecordings(()))
+        return cls(front_end, recipe.gate, recipe.coefficients, recipe.augmentation, noise)
 
     @property
     def parameters(self) -> Mapping[str, object]:
         """Everything that determines the frames, beside the clip; reads the noise."""
         front_end = (
             {
-                "gate": msgspec.to_builtins(GateConfig()),
+                "gate": msgspec.to_builtins(self.gate),
                 "detector": packaged_sha256(),
                 "mfcc": msgspec.to_builtins(self.front_end),
             }
@@ -92,4 +93,6 @@ class Extraction:
         front_end = self.front_end
         if not isinstance(front_end, MfccConfig):
             return lambda samples: [front_end.compute(samples)]
-        return lambda samples: [segment.frames.astype(np.float32) for segment in speech_of(samples)]
+        return lambda samples: [
+            segment.frames.astype(np.float32) for segment in speech_of(samples, self.gate)
+        ]

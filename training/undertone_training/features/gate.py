@@ -70,7 +70,7 @@ def require_fitting(mfcc: MfccConfig) -> None:
         )
 
 
-def speech_of(samples: Samples) -> list[Segment]:
+def speech_of(samples: Samples, config: GateConfig | None = None) -> list[Segment]:
     """The segments that the device's gate finds in one recording, whatever came before it."""
     detector = _packaged_detector()
-    return list(segments([Block(samples, 0.0)], SpeechGate(detector.config.mfcc, detector)))
+    return list(segments([Block(samples, 0.0)], SpeechGate(detector.config.mfcc, detector, config)))

@@ -292,7 +292,7 @@ def describe(
         commit=commit(),
         tools=tool_versions(),
         machine=machine(),
-        gate=GateConfig(),
+        gate=recipe.gate,
         detector=packaged_sha256(),
         teachers=tuple(teacher.model_sha256 for teacher in teachers),
         begun_with=initial.model_sha256 if initial else None,
