@@ -68,7 +68,7 @@ def measure(folder: Path, runtime: RuntimeName, threads: int, runs: int) -> Time
         stages=_stages(classifier, SpeechDetector(loaded.manifest.detector, detector), runs, path),
         operator_ms=_operators(loaded, runtime, threads, runs),
         real_time_factor=round(sum(path.block_ms) / 1e3 / path.duration_s, 6),
-        event_delay_s=round(max(path.delays_s), 3),
+        event_delay_s=round(max(path.delays_s) + loaded.manifest.gate.tail_s, 3),
     )
 
 
@@ -139,7 +139,7 @@ class _Path:
     """The whole path over speech and pauses, block by block.
 
     block_ms: processing time of each block; event_ms: of those in which a segment ended.
-    delays_s: from the end of each segment's speech to the end of the block that ended it.
+    delays_s: from the end of each segment, with its tail, to the end of the block that ended it.
     """
 
     duration_s: float
@@ -171,7 +171,7 @@ def _path(classifier: Classifier, runs: int) -> _Path:
 
 
 class _SegmentEnds(Sink):
-    """A sink that records the number of the block that ended each segment, and its speech's end."""
+    """A sink that records the number of the block that ended each segment, and where that ends."""
 
     def __init__(self, block_ms: list[float]) -> None:
         """``block_ms`` has an entry for each block that has been processed."""

@@ -98,7 +98,7 @@ def test_the_end_of_speech_is_reported_after_the_pause_that_ends_a_segment(measu
     hop_s, block_s = detector.mfcc.hop_length / SAMPLE_RATE_HZ, 0.1
     # the detector answers a piece at a time, and after the frames ahead of it
     awaited_s = block_s + (detector.ahead + 2 * detector.piece) * hop_s
-    assert 0 <= one.event_delay_s - (gate.pause_s - gate.tail_s - hop_s) <= awaited_s
+    assert 0 <= one.event_delay_s - (gate.pause_s - hop_s) <= awaited_s
     # what ends a segment is part of the path, and more than the median of it
     assert one.stages.path.p50_ms < one.stages.event.p50_ms <= one.stages.path.max_ms
 
