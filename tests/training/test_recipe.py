@@ -19,6 +19,8 @@ from undertone_training import recipe as recipes
         ('[schedule]\nepochs = "many"', "Expected `int`, got `str` - at `$.schedule.epochs`"),
         ("[schedule]\nearly_stopping = 5", "set one of them to 0"),
         ("width = 0", "at `$.width`"),
+        ("lead_s = 9", "at `$.lead_s`"),
+        ("tail_s = 0.9", "tail_s can't be longer than pause_s, which is 0.32"),
         ("width = ", "is not valid TOML"),
         ('features = "mfcc"', "features must be one of device, mfcc-mean"),
         ('[distillation]\ncorpora = ["tess"]', "name distillation.teachers"),

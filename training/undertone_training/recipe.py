@@ -263,6 +263,7 @@ class Recipe(Strict, frozen=True):
 
     def __post_init__(self) -> None:
         """Raise ValueError for settings that exclude each other, and for unknown names."""
+        _ = self.gate  # which refuses what is impossible
         if unknown := set(self.labels) - set(EMOTIONS):
             raise ValueError(f"labels must be among {', '.join(EMOTIONS)}, not {min(unknown)}")
         if self.beside and (self.regularization.mixup or not self.schedule.epoch_windows):

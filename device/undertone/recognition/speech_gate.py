@@ -88,6 +88,11 @@ class GateConfig(Strict, frozen=True):
     prominent_db: _Decibels = 5.0
     least_unevenness_db: _Decibels = 3.5
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a tail that the segment would have to wait for."""
+        if self.tail_s > self.pause_s:
+            raise ValueError(f"tail_s can't be longer than pause_s, which is {self.pause_s}")
+
 
 @dataclass(frozen=True, slots=True)
 class SpeechPart:

@@ -493,7 +493,15 @@ def test_a_signal_of_hardly_a_hop_has_no_segment(length):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"version": 1}, {"margin_db": -1.0}, {"pause_s": 0.0}, {"longest_s": 1e9}, {"x": 1}]
+    "changes",
+    [
+        {"version": 1},
+        {"margin_db": -1.0},
+        {"pause_s": 0.0},
+        {"tail_s": 0.33},
+        {"longest_s": 1e9},
+        {"x": 1},
+    ],
 )
 def test_settings_out_of_bounds_are_refused_by_name(changes):
     stored = msgspec.to_builtins(GateConfig()) | changes
