@@ -1,6 +1,7 @@
 """``undertone devices`` and ``doctor`` on a microphone, and on a machine without one."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,22 @@ def test_the_microphone_is_listed(virtual_microphone: VirtualMicrophone) -> None
         json.loads, run(virtual_microphone.env, "devices", "--format", "json").stdout.splitlines()
     )
     assert device["supported_rates_hz"] == [8_000, 16_000, 32_000, 44_100, 48_000]
+
+
+@pytest.mark.parametrize("content", [None, ""])
+def test_a_configuration_with_which_portaudio_aborts_is_named(
+    content: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "asound.conf"
+    if content is not None:
+        path.write_text(content)
+    env = os.environ | {"ALSA_CONFIG_PATH": str(path)}
+    said = f"ALSA can't use the file that ALSA_CONFIG_PATH names ({path})"
+    plain = run(env, "devices")
+    assert plain.stderr == f"undertone: {said}: correct that variable, or unset it.\n"
+    assert plain.returncode == 1
+    found = map(json.loads, run(env, "doctor", "--format", "json").stdout.splitlines())
+    assert [one["sentence"] for one in found if one["name"] == "portaudio"] == [f"{said}."]
 
 
 def test_the_meter_shows_the_level_and_clipping(

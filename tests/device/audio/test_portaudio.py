@@ -170,15 +170,6 @@ def test_a_machine_without_portaudio_gets_the_command(
         list_inputs()
 
 
-def test_a_configuration_with_which_portaudio_aborts_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
-    monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "absent"))
-    with pytest.raises(RuntimeMissingError, match=r"ALSA_CONFIG_PATH names \(.*absent\): correct"):
-        list_inputs()
-
-
 def test_a_refresh_restarts_portaudio(sound: MadeSoundDevice) -> None:
     PortAudioInput().refresh()
     assert sound.restarts == 1

@@ -441,9 +441,9 @@ def test_why_a_lost_stream_can_not_be_reopened_is_logged_once(
 def test_closing_ends_a_decoder_that_waits_for_a_server_in_vain() -> None:
     with Radio(encoded("wav", CLIP[:SAMPLE_RATE_HZ])) as radio, opened(radio.url()) as microphone:
         radio.sound, radio.hangs = b"", True
-        (first,) = decoders()
+        first = decoders().keys()  # none if it has played its second already
         items = iter(microphone)
-        while not decoders().keys() - {first}:
+        while not decoders().keys() - first:
             next(items)
         microphone.close()
         assert not [item for item in items if isinstance(item, Block)]
