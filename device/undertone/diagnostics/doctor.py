@@ -159,8 +159,8 @@ def check_model(open_model: Callable[[], str], name: str) -> Finding:
 def check_gate(gate: GateConfig, name: str) -> Finding:
     """Check that the bundle's speech gate has the settings of this program.
 
-    It works with its own in any case, because they cut the segments that it was trained on; lead
-    and tail are what its network wants.
+    It works with its own in any case, because they cut the segments that it was trained on. Lead
+    and tail may differ: its recipe chooses them.
     """
     expected = GateConfig(lead_s=gate.lead_s, tail_s=gate.tail_s)
     own, usual = (msgspec.to_builtins(each) for each in (gate, expected))

@@ -123,7 +123,7 @@ class Summary(msgspec.Struct, forbid_unknown_fields=True):
     ``hours``: segments by verdict in each hour, ``2026-11-21T18``; ``activations``: of those hours
     in which a segment has an activation.
     ``state``: the kind and the time of the last event that starts, ends or interrupts listening;
-    ``stop`` also for what a program was killed with, once the next one has started (BySource).
+    also ``stop`` where a killed program wrote none, once the next one has started (BySource).
     """
 
     first: Time | None = None

@@ -347,7 +347,7 @@ class SpeechGate:
             self._end(parts)
 
     def _open(self) -> None:
-        """Forget what precedes the speech that opens the gate, and its lead."""
+        """Forget what precedes the lead of the speech that opens the gate."""
         longest_pause = self._count(self.config.pause_s)
         first = latest = self._answered - 1 - self._pause
         while latest >= 0 and first - latest < longest_pause:
