@@ -150,7 +150,10 @@ class MqttPublisher:
 
     def _introduce(self, connection: Connection, sources: Sources, *names: str) -> None:
         for name in names:
-            for message in homeassistant.discovery(self._topic, name, sources.by_name[name]):
+            source = sources.by_name[name]
+            if source.is_former:  # its device may have been deleted in Home Assistant
+                continue
+            for message in homeassistant.discovery(self._topic, name, source):
                 connection.send(message)
 
     def _send_state(self, connection: Connection, shown: Shown, sent: Shown | None) -> None:

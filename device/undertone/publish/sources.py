@@ -33,6 +33,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     since, day: RFC 3339 time and date, as in the journal; verdicts: of this day's segments.
     has_activation: whether its segments have that key.
+    is_former: whether a program that started later listens to others.
     """
 
     state: State
@@ -42,11 +43,12 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     day: str = ""
     verdicts: dict[str, int] = {}
     has_activation: bool = False
+    is_former: bool = False
 
     @property
     def described(self) -> tuple[object, ...]:
-        """What the discovery contains; it is sent again when this changes."""
-        return self.model, self.version, self.has_activation
+        """What the discovery depends on; it is sent again when this changes."""
+        return self.model, self.version, self.has_activation, self.is_former
 
 
 class Sources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,7 +75,7 @@ class Sources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if state := _AFTER.get(event.kind):
             source = replace(source, state=state, since=time)
         if isinstance(event, Started):
-            source = replace(source, model=event.model, version=event.version)
+            source = replace(source, model=event.model, version=event.version, is_former=False)
         elif isinstance(event, SegmentEnded):
             source = _counted(source, time[:10], event)
         begins = isinstance(event, Started)
@@ -85,7 +87,8 @@ class Sources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _ended(source: Source, time: str) -> Source:
-    return source if source.state == STOPPED else replace(source, state=STOPPED, since=time)
+    since = source.since if source.state == STOPPED else time
+    return replace(source, state=STOPPED, since=since, is_former=True)
 
 
 def _counted(source: Source, day: str, segment: SegmentEnded) -> Source:

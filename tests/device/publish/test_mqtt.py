@@ -265,6 +265,25 @@ def test_discovery_is_sent_again_after_a_reconnect_and_after_home_assistants_bir
     assert payloads(subscriber.messages, f"{TOPIC}/usb/segment") == []  # no news
 
 
+def test_a_microphone_that_is_listened_to_no_more_is_not_announced_again(
+    broker: Mosquitto, subscriber: Subscriber, journal: Journal, publisher: Any
+) -> None:
+    def announced(got: Sequence[Received]) -> list[str]:
+        found = [m.topic.split("/")[2] for m in got if m.topic.endswith("/emotion/config")]
+        return [node.removeprefix("undertone_pi_") for node in found]
+
+    with running(publisher(broker.url).run):
+        journal.write(started("USB"), segment())
+        subscriber.wait_for(lambda got: announced(got) == ["usb"])
+        journal.write(started("Webcam"), segment())
+        subscriber.wait_for(lambda got: announced(got) == ["usb", "webcam"])
+        subscriber.wait_for(lambda got: payloads(got, f"{TOPIC}/usb/state")[-1:] != [])
+        subscriber.client.publish("homeassistant/status", "online")
+        subscriber.wait_for(lambda got: announced(got) == ["usb", "webcam", "webcam"])
+        journal.write(started("USB"), segment())
+        subscriber.wait_for(lambda got: announced(got)[3:] == ["usb"])
+
+
 def test_a_program_that_is_killed_is_offline(
     broker: Mosquitto, subscriber: Subscriber, journal: Journal, publisher: Any
 ) -> None:

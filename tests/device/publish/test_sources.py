@@ -46,6 +46,17 @@ def test_what_a_killed_listener_heard_and_its_successor_does_not_is_stopped() ->
     assert sources.by_name["Webcam"].since == "2026-11-21T12:01:00.000+00:00"
 
 
+def test_what_a_later_program_does_not_listen_to_is_former_until_one_does_again() -> None:
+    def former(sources: Sources) -> set[str]:
+        return {name for name, one in sources.by_name.items() if one.is_former}
+
+    both = after(started("USB"), started("Webcam"), stopped())
+    assert former(both) == set(), "a program that has ended may start again"
+    alone = both.after(started("USB", at_s=60))
+    assert former(alone) == {"Webcam"}
+    assert former(alone.after(started("Webcam", at_s=60))) == set()
+
+
 def test_a_segment_without_a_beginning_has_a_source_too() -> None:
     assert after(segment("sad")).by_name["microphone"].verdicts == {"sad": 1}
 
