@@ -10,7 +10,7 @@ import termios
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, NamedTuple, Self
 
 import numpy as np
 
@@ -40,20 +40,30 @@ def model_options(folder: Path, runtime: str, threads: int) -> list[str]:
     return ["--model", str(folder), "--runtime", runtime, "--threads", str(threads)]
 
 
-def cold_start(options: Sequence[str], runs: int) -> ColdStart:
-    """Run ``undertone classify`` on one clip ``runs`` times, with the files in the page cache."""
-    clip = str(clips()[0])
-    taken = [run_to_end(["classify", *options, "--", clip]) for _ in range(runs)]
-    wall_ms = [1e3 * wall_s for wall_s, _ in taken]
+class Start(NamedTuple):
+    """One cold start: its wall-clock seconds, and its peak memory in bytes."""
+
+    wall_s: float
+    peak_memory_bytes: int
+
+
+def cold_start(options: Sequence[str]) -> Start:
+    """Run ``undertone classify`` on one clip, with the files in the page cache."""
+    return run_to_end(["classify", *options, "--", str(clips()[0])])
+
+
+def summarised(starts: Sequence[Start]) -> ColdStart:
+    """Several cold starts of the same program, at least one."""
+    wall_ms = [1e3 * start.wall_s for start in starts]
     return ColdStart(
         p50_ms=round(float(np.median(wall_ms)), 1),
         max_ms=round(max(wall_ms), 1),
-        peak_memory_bytes=max(peak for _, peak in taken),
+        peak_memory_bytes=max(start.peak_memory_bytes for start in starts),
     )
 
 
-def run_to_end(arguments: Sequence[str]) -> tuple[float, int]:
-    """Run ``undertone`` with ``arguments``; its wall-clock seconds and its peak memory in bytes."""
+def run_to_end(arguments: Sequence[str]) -> Start:
+    """Run ``undertone`` with ``arguments`` to its end."""
     start = time.perf_counter()
     with subprocess.Popen(
         [*PROGRAM, *arguments],
@@ -67,7 +77,7 @@ def run_to_end(arguments: Sequence[str]) -> tuple[float, int]:
             time.sleep(_POLL_S)
         wall_s = time.perf_counter() - start
         _check_end(process)
-    return wall_s, peak
+    return Start(wall_s, peak)
 
 
 class ListeningProgram:

@@ -8,12 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from undertone import __version__
 from undertone.bench import memory, model, process, stages
 from undertone.bench.machine import Sensors
-from undertone.bench.result import SCHEMA_VERSION, Benchmark, Measurement, Memory, Model
+from undertone.bench.result import (
+    SCHEMA_VERSION,
+    Benchmark,
+    ColdStart,
+    Measurement,
+    Memory,
+    Model,
+)
 from undertone.errors import BenchmarkError
 from undertone.files.workers import in_new_process
 from undertone.recognition import bundle
@@ -26,7 +33,7 @@ from undertone.recognition.interpreter import (
     package_version,
 )
 
-_COLD_STARTS = 5
+_COLD_STARTS = 7
 
 Step = Callable[[str], None]
 """Called with the name of each part before it is measured."""
@@ -59,11 +66,39 @@ class Plan:
     @property
     def steps(self) -> int:
         """How often :func:`run` calls its ``step``."""
-        measurements = len(self.bundles) * len(self.runtimes) * len(self.threads)
-        return len(self.bundles) + _STEPS * measurements
+        return len(self.bundles) + _STEPS * len(self.cases) + self.cold_starts
+
+    @property
+    def cold_starts(self) -> int:
+        """Of each case."""
+        return min(_COLD_STARTS, self.runs)
+
+    @property
+    def cases(self) -> list["Case"]:
+        """Every bundle with every runtime and number of threads."""
+        return [Case(*one) for one in product(self.bundles, self.runtimes, self.threads)]
 
 
-_STEPS = 4
+class Case(NamedTuple):
+    """What one measurement is of."""
+
+    bundle: Bundle
+    runtime: InstalledRuntime
+    threads: int
+
+    @property
+    def title(self) -> str:
+        """How progress names it."""
+        return f"{self.bundle.manifest.name}, {self.runtime}, threads: {self.threads}"
+
+    @property
+    def options(self) -> list[str]:
+        """The options of ``classify`` and ``listen`` that select it."""
+        folder = self.bundle.folder.absolute()
+        return process.model_options(folder, self.runtime, self.threads)
+
+
+_STEPS = 3
 
 
 def plan_of(
@@ -89,9 +124,10 @@ def run(plan: Plan, step: Step, sensors: Sensors | None = None) -> Benchmark:
     began = datetime.now().astimezone()
     before = sensors.state()
     models = [_model(one, plan.runtimes[0], step) for one in plan.bundles]
+    started = _cold_starts(plan, step)
     measurements = [
-        _measure(one, runtime, threads, plan, step)
-        for one, runtime, threads in product(plan.bundles, plan.runtimes, plan.threads)
+        _measure(case, cold_start, plan, step)
+        for case, cold_start in zip(plan.cases, started, strict=True)
     ]
     return Benchmark(
         schema_version=SCHEMA_VERSION,
@@ -110,22 +146,25 @@ def _model(loaded: Bundle, runtime: InstalledRuntime, step: Step) -> Model:
     return in_new_process(model.describe, loaded.folder, runtime)
 
 
-def _measure(
-    loaded: Bundle, runtime: InstalledRuntime, threads: int, plan: Plan, step: Step
-) -> Measurement:
-    title = f"{loaded.manifest.name}, {runtime}, threads: {threads}"
-    folder = loaded.folder.absolute()
-    options = process.model_options(folder, runtime, threads)
-    step(f"{title}: stages")
+def _cold_starts(plan: Plan, step: Step) -> list[ColdStart]:
+    """Of each case, in turns: if the machine is slower for a while, it is so for all of them."""
+    rounds = []
+    for number in range(1, plan.cold_starts + 1):
+        step(f"cold starts: round {number} of {plan.cold_starts}")
+        rounds.append([process.cold_start(case.options) for case in plan.cases])
+    return [process.summarised(starts) for starts in zip(*rounds, strict=True)]
+
+
+def _measure(case: Case, cold_start: ColdStart, plan: Plan, step: Step) -> Measurement:
+    folder, runtime, threads = case.bundle.folder.absolute(), case.runtime, case.threads
+    step(f"{case.title}: stages")
     timed = in_new_process(stages.measure, folder, runtime, threads, plan.runs)
-    step(f"{title}: memory")
+    step(f"{case.title}: memory")
     resident = Memory(**in_new_process(memory.measure, folder, runtime, threads))
-    step(f"{title}: cold start")
-    started = process.cold_start(options, min(_COLD_STARTS, plan.runs))
-    step(f"{title}: listening")
-    silence, speech = process.listening(options, plan.listened_s)
+    step(f"{case.title}: listening")
+    silence, speech = process.listening(case.options, plan.listened_s)
     return Measurement(
-        bundle=loaded.manifest.name,
+        bundle=case.bundle.manifest.name,
         runtime=runtime,
         runtime_version=package_version(runtime),
         xnnpack=timed.xnnpack,
@@ -134,7 +173,7 @@ def _measure(
         operator_ms=timed.operator_ms,
         real_time_factor=timed.real_time_factor,
         event_delay_s=timed.event_delay_s,
-        cold_start=started,
+        cold_start=cold_start,
         memory=resident,
         silence=silence,
         speech=speech,
