@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from undertone.recognition.bundle import Normalization
-from undertone.recognition.cepstrum import Floats
-from undertone.recognition.voice import MOST_FRAMES, Voice
+from undertone.recognition.voice import Voice, together
 
 FAR = 1.0
 """From this ``distance`` on, a recording is probably of another speaker or microphone.  At most 1 %
@@ -22,9 +21,7 @@ class KnownVoice:
     def __init__(self, recordings: Iterable[tuple[Path, Voice]]) -> None:
         """``recordings``: at least one, each with what is known of the voice from it alone."""
         self._alone = {_identity(path): voice for path, voice in recordings}
-        self._coefficients = len(next(iter(self._alone.values())).mean)
-        self._frames = sum(voice.frames for voice in self._alone.values())
-        self._total: Floats = np.sum([_total(voice) for voice in self._alone.values()], axis=0)
+        self._all = together(list(self._alone.values()))
 
     def alone(self, path: Path) -> Voice | None:
         """What the recording ``path`` alone tells; None if it is none of them."""
@@ -32,14 +29,10 @@ class KnownVoice:
 
     def without(self, path: Path) -> Voice | None:
         """What all recordings but ``path`` tell; None if there is no other."""
-        frames, total = self._frames, self._total
-        if alone := self.alone(path):
-            frames -= alone.frames
-            total = total - _total(alone)
-        if not frames:
-            return None
-        mean, bias = np.split(total / frames, [self._coefficients])
-        return Voice(tuple(mean.tolist()), min(frames, MOST_FRAMES), tuple(bias.tolist()))
+        own = _identity(path)
+        if own not in self._alone:
+            return self._all
+        return together([voice for other, voice in self._alone.items() if other != own])
 
 
 def distance(one: Voice, other: Voice, normalization: Normalization) -> float:
@@ -49,11 +42,6 @@ def distance(one: Voice, other: Voice, normalization: Normalization) -> float:
     """
     differences = np.subtract(one.mean, other.mean) / np.array(normalization.deviation)
     return float(np.sqrt(np.mean(np.square(differences[1:]))))
-
-
-def _total(voice: Voice) -> Floats:
-    """Its mean frame and its bias, as often as it has frames."""
-    return np.array([*voice.mean, *voice.bias], np.float64) * voice.frames
 
 
 def _identity(path: Path) -> tuple[int, int] | Path:
