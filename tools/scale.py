@@ -271,6 +271,7 @@ def write_corpus(data: Path, clips: int) -> None:
         with wave.open(str(path), "wb") as file:
             file.setparams((1, 2, SAMPLE_RATE_HZ, 0, "NONE", ""))
             file.writeframes(content)
+    os.sync()  # so that the disk is not busy with it while something is measured
 
 
 @contextmanager
