@@ -232,7 +232,13 @@ def golden(root: Path) -> None:
     there = copy_tests(root)
     inside(root, *IN_CHECK, "tools/update_golden.py")
     path = "tests/device/recognition/golden.json"
-    outputs = (json.loads((tree / path).read_bytes()) for tree in (there, TREE))
+    outputs = [json.loads((tree / path).read_bytes()) for tree in (there, TREE)]
+    installed, own = ({name: one["model_sha256"] for name, one in each.items()} for each in outputs)
+    if installed != own:
+        raise ArmError(
+            "other bundles are installed there than this tree has: run the steps `wheels` and "
+            "`install` first"
+        )
     arm_figures.update(golden_deviation=arm_figures.largest_deviation(*outputs))
 
 
