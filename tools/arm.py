@@ -26,6 +26,7 @@ from typing import Any
 import arm_figures
 from debian_package import compile_all
 from undertone import __version__
+from undertone.recognition.bundle import MANIFEST_FILE
 
 HERE = Path(__file__).parent
 TREE = HERE.parent
@@ -213,6 +214,18 @@ def install(root: Path) -> None:
     compile_all(root, root / PACKAGES_FOLDER)
 
 
+def check_bundles(root: Path) -> None:
+    """ArmError if the root has other bundles than this tree: what is measured would be theirs."""
+    installed, own = (
+        {path.parent.name: path.read_bytes() for path in folder.glob(f"*/{MANIFEST_FILE}")}
+        for folder in (root / PACKAGES_FOLDER / "undertone_models", TREE / "models")
+    )
+    if installed != own:
+        raise ArmError(
+            "the root has other bundles than this tree: run the steps `wheels` and `install` first"
+        )
+
+
 def copy_tests(root: Path) -> Path:
     """The tests and what they need beside the wheels; returns the folder."""
     there = root / "opt/check"
@@ -232,13 +245,7 @@ def golden(root: Path) -> None:
     there = copy_tests(root)
     inside(root, *IN_CHECK, "tools/update_golden.py")
     path = "tests/device/recognition/golden.json"
-    outputs = [json.loads((tree / path).read_bytes()) for tree in (there, TREE)]
-    installed, own = ({name: one["model_sha256"] for name, one in each.items()} for each in outputs)
-    if installed != own:
-        raise ArmError(
-            "other bundles are installed there than this tree has: run the steps `wheels` and "
-            "`install` first"
-        )
+    outputs = (json.loads((tree / path).read_bytes()) for tree in (there, TREE))
     arm_figures.update(golden_deviation=arm_figures.largest_deviation(*outputs))
 
 
@@ -304,6 +311,9 @@ STEPS: dict[str, Callable[[Path], None]] = {
     "page": page,
 }
 
+MEASURING = {"golden", "test", "count"}
+"""The steps whose figures are of the bundles in the root."""
+
 
 def main() -> int:
     """Do the steps asked for; the exit status."""
@@ -323,6 +333,8 @@ def main() -> int:
             if steps[0] != "root" and not root.exists():
                 raise ArmError(f"there is no root at {root}: run the step `root` first")
         for name in steps:
+            if name in MEASURING:
+                check_bundles(root)
             STEPS[name](root)
     except ArmError as error:
         sys.stderr.write(f"arm: {error}\n")

@@ -49,24 +49,9 @@ class Start(NamedTuple):
 
 def cold_start(options: Sequence[str]) -> Start:
     """Run ``undertone classify`` on one clip, with the files in the page cache."""
-    return run_to_end(["classify", *options, "--", str(clips()[0])])
-
-
-def summarised(starts: Sequence[Start]) -> ColdStart:
-    """Several cold starts of the same program, at least one."""
-    wall_ms = [1e3 * start.wall_s for start in starts]
-    return ColdStart(
-        p50_ms=round(float(np.median(wall_ms)), 1),
-        max_ms=round(max(wall_ms), 1),
-        peak_memory_bytes=max(start.peak_memory_bytes for start in starts),
-    )
-
-
-def run_to_end(arguments: Sequence[str]) -> Start:
-    """Run ``undertone`` with ``arguments`` to its end."""
     start = time.perf_counter()
     with subprocess.Popen(
-        [*PROGRAM, *arguments],
+        [*PROGRAM, "classify", *options, "--", str(clips()[0])],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -78,6 +63,16 @@ def run_to_end(arguments: Sequence[str]) -> Start:
         wall_s = time.perf_counter() - start
         _check_end(process)
     return Start(wall_s, peak)
+
+
+def summarised(starts: Sequence[Start]) -> ColdStart:
+    """Several cold starts of the same program, at least one."""
+    wall_ms = [1e3 * start.wall_s for start in starts]
+    return ColdStart(
+        p50_ms=round(float(np.median(wall_ms)), 1),
+        max_ms=round(max(wall_ms), 1),
+        peak_memory_bytes=max(start.peak_memory_bytes for start in starts),
+    )
 
 
 class ListeningProgram:

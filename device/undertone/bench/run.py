@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from undertone import __version__
@@ -34,9 +35,34 @@ from undertone.recognition.interpreter import (
 )
 
 _COLD_STARTS = 7
+_STEPS = 3
+"""Of a case, beside its cold starts."""
 
 Step = Callable[[str], None]
 """Called with the name of each part before it is measured."""
+
+
+class Case(NamedTuple):
+    """What one measurement is of."""
+
+    bundle: Bundle
+    runtime: InstalledRuntime
+    threads: int
+
+    @property
+    def title(self) -> str:
+        """How progress names it."""
+        return f"{self.bundle.manifest.name}, {self.runtime}, threads: {self.threads}"
+
+    @property
+    def folder(self) -> Path:
+        """Of the bundle, absolute: processes of their own open it."""
+        return self.bundle.folder.absolute()
+
+    @property
+    def options(self) -> list[str]:
+        """The options of ``classify`` and ``listen`` that select it."""
+        return process.model_options(self.folder, self.runtime, self.threads)
 
 
 @dataclass(frozen=True)
@@ -70,35 +96,13 @@ class Plan:
 
     @property
     def cold_starts(self) -> int:
-        """Of each case."""
+        """How many of each case are measured."""
         return min(_COLD_STARTS, self.runs)
 
     @property
-    def cases(self) -> list["Case"]:
+    def cases(self) -> list[Case]:
         """Every bundle with every runtime and number of threads."""
         return [Case(*one) for one in product(self.bundles, self.runtimes, self.threads)]
-
-
-class Case(NamedTuple):
-    """What one measurement is of."""
-
-    bundle: Bundle
-    runtime: InstalledRuntime
-    threads: int
-
-    @property
-    def title(self) -> str:
-        """How progress names it."""
-        return f"{self.bundle.manifest.name}, {self.runtime}, threads: {self.threads}"
-
-    @property
-    def options(self) -> list[str]:
-        """The options of ``classify`` and ``listen`` that select it."""
-        folder = self.bundle.folder.absolute()
-        return process.model_options(folder, self.runtime, self.threads)
-
-
-_STEPS = 3
 
 
 def plan_of(
@@ -148,15 +152,15 @@ def _model(loaded: Bundle, runtime: InstalledRuntime, step: Step) -> Model:
 
 def _cold_starts(plan: Plan, step: Step) -> list[ColdStart]:
     """Of each case, in turns: if the machine is slower for a while, it is so for all of them."""
-    rounds = []
+    cases, rounds = plan.cases, []
     for number in range(1, plan.cold_starts + 1):
         step(f"cold starts: round {number} of {plan.cold_starts}")
-        rounds.append([process.cold_start(case.options) for case in plan.cases])
+        rounds.append([process.cold_start(case.options) for case in cases])
     return [process.summarised(starts) for starts in zip(*rounds, strict=True)]
 
 
 def _measure(case: Case, cold_start: ColdStart, plan: Plan, step: Step) -> Measurement:
-    folder, runtime, threads = case.bundle.folder.absolute(), case.runtime, case.threads
+    folder, runtime, threads = case.folder, case.runtime, case.threads
     step(f"{case.title}: stages")
     timed = in_new_process(stages.measure, folder, runtime, threads, plan.runs)
     step(f"{case.title}: memory")
