@@ -26,7 +26,6 @@ from typing import Any
 import arm_figures
 from debian_package import compile_all
 from undertone import __version__
-from undertone.recognition.bundle import MANIFEST_FILE
 
 HERE = Path(__file__).parent
 TREE = HERE.parent
@@ -216,6 +215,9 @@ def install(root: Path) -> None:
 
 def check_bundles(root: Path) -> None:
     """ArmError if the root has other bundles than this tree: what is measured would be theirs."""
+    # deb-check takes this module, too, and has nothing but Python
+    from undertone.recognition.bundle import MANIFEST_FILE
+
     installed, own = (
         {path.parent.name: path.read_bytes() for path in folder.glob(f"*/{MANIFEST_FILE}")}
         for folder in (root / PACKAGES_FOLDER / "undertone_models", TREE / "models")
