@@ -4,7 +4,7 @@ An event is one line of the journal: its fields are the line's keys, and their t
 accepted when a line is read.  The key ``event`` names the kind.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Protocol
@@ -59,10 +59,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
         threshold: float = 0.0,
         reason: str | None = None,
         activation: float | None = None,
+        unnamed: Collection[str] = (),
     ) -> "Verdict":
-        """The verdict on ``scores``; a confidence below ``threshold`` is ``uncertain``."""
+        """The verdict on ``scores``.
+
+        It is ``uncertain`` if the confidence is below ``threshold`` or ``unnamed`` has the label.
+        """
         label = max(scores, key=scores.__getitem__)
-        certain = reason is None and scores[label] >= threshold
+        certain = reason is None and scores[label] >= threshold and label not in unnamed
         return cls(
             label=label,
             verdict=label if certain else UNCERTAIN,

@@ -18,6 +18,7 @@ from undertone_training.metrics import (
     coverage_curve,
     expected_calibration_error,
     figures,
+    fit_confidence,
     fit_temperature,
     mean_and_deviation,
     reliability,
@@ -235,6 +236,42 @@ def test_any_chosen_threshold_keeps_its_promise(predictions: Predictions, least:
 
     assert 0 <= threshold <= 1
     assert (predictions.confidence >= threshold).mean() >= least
+
+
+def test_a_label_that_one_corpus_lacks_gets_no_verdict() -> None:
+    def corpus(name: str, rows: list[tuple[list[float], int]]) -> Predictions:
+        return Predictions(
+            clip_ids=tuple(f"{name}{index}" for index in range(len(rows))),
+            speakers=(name,) * len(rows),
+            truth=np.array([truth for _, truth in rows]),
+            probabilities=np.array([row for row, _ in rows]),
+            labels=("happy", "sad", "disgust"),
+        )
+
+    first = corpus(
+        "a",
+        [([0.5, 0.3, 0.2], 0), ([0.3, 0.4, 0.3], 1), ([0.1, 0.1, 0.8], 2), ([0.8, 0.1, 0.1], 1)],
+    )
+    second = corpus("b", [([0.1, 0.2, 0.7], 1), ([0.6, 0.2, 0.2], 0), ([0.2, 0.5, 0.3], 1)])
+    both = Predictions.concatenate([first, second])
+
+    assert fit_confidence([both]).unnamed == ()  # one corpus, which has all
+    found = fit_confidence([first, second], least_coverage=1.0)
+    assert found.unnamed == ("disgust",)
+    # five of the seven can have a verdict, and all of them do
+    given = both.at_temperature(found.temperature).with_verdict(found.threshold, found.unnamed)
+    assert given.tolist() == [True, True, False, True, False, True, True]
+    curve = coverage_curve(both, unnamed=found.unnamed)
+    assert curve.coverage.tolist() == pytest.approx([5 / 7, 4 / 7, 2 / 7, 1 / 7])
+    assert curve.accuracy.tolist() == pytest.approx([4 / 5, 3 / 4, 1 / 2, 0])
+
+
+def test_no_label_is_left_out_if_nothing_else_is_predicted() -> None:
+    parts = [two_classes([0.9, 0.8], [True, True]) for _ in "ab"]
+    parts = [dataclasses.replace(part, clip_ids=(f"{n}0", f"{n}1")) for n, part in enumerate(parts)]
+    lacking = [dataclasses.replace(part, truth=1 - part.predicted) for part in parts]
+
+    assert fit_confidence(lacking).unnamed == ()
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])

@@ -81,6 +81,14 @@ class Predictions:
         same: NDArray[np.bool_] = self.predicted == self.truth
         return same
 
+    def with_verdict(self, threshold: float, unnamed: Sequence[str] = ()) -> NDArray[np.bool_]:
+        """Whether each clip gets a verdict, as ``undertone.events.Verdict.of`` decides."""
+        without = [self.labels.index(label) for label in unnamed]
+        given: NDArray[np.bool_] = (self.confidence >= threshold) & ~np.isin(
+            self.predicted, without
+        )
+        return given
+
     def at_temperature(self, temperature: float) -> Self:
         """The predictions with logits divided by ``temperature``; these are at 1.
 
@@ -225,7 +233,7 @@ def expected_calibration_error(predictions: Predictions) -> float:
 class CoverageCurve:
     """Coverage and accuracy at each confidence threshold; arrays of one length, in its order.
 
-    coverage: share of clips with a verdict, those with ``confidence >= threshold``.
+    coverage: share of clips with a verdict, see ``Predictions.with_verdict``.
     accuracy: share of these verdicts that are correct.
     """
 
@@ -234,33 +242,42 @@ class CoverageCurve:
     accuracy: Floats
 
 
-def coverage_curve(predictions: Predictions, weights: Floats | None = None) -> CoverageCurve:
+def coverage_curve(
+    predictions: Predictions, weights: Floats | None = None, unnamed: Sequence[str] = ()
+) -> CoverageCurve:
     """One point for each confidence that occurs; at the first, every clip has a verdict.
 
     weights: how much each clip counts, shape (clips,); None for all alike.
+    unnamed: labels that never get a verdict; their confidences are no points.
     """
-    order = np.argsort(predictions.confidence)
+    if weights is None:
+        weights = np.ones(len(predictions.truth))
+    named = np.flatnonzero(predictions.with_verdict(0.0, unnamed))
+    order = named[np.argsort(predictions.confidence[named])]
     confidence, correct = predictions.confidence[order], predictions.correct[order]
-    counted = np.ones(len(order)) if weights is None else weights[order]
+    counted = weights[order]
     threshold, first = np.unique(confidence, return_index=True)
     left, right = (each[::-1].cumsum()[::-1][first] for each in (counted, counted * correct))
-    return CoverageCurve(threshold, left / counted.sum(), right / left)
+    return CoverageCurve(threshold, left / weights.sum(), right / left)
 
 
 def choose_threshold(
-    predictions: Predictions, least_coverage: float = 0.65, weights: Floats | None = None
+    predictions: Predictions,
+    least_coverage: float = 0.65,
+    weights: Floats | None = None,
+    unnamed: Sequence[str] = (),
 ) -> float:
     """The confidence threshold with the highest accuracy that keeps enough verdicts.
 
     ``predictions`` must be of validation clips, never of test clips.  ``least_coverage``:
     share of clips that keep a verdict, from 0 to 1; somewhat more than the 60 % that a new
-    speaker should get.  weights: as for ``coverage_curve``.  The lowest of equally good
-    thresholds is returned.
+    speaker should get; all verdicts that there are, if they are fewer.  weights, unnamed: as for
+    ``coverage_curve``.  The lowest of equally good thresholds is returned.
     """
     if not 0 <= least_coverage <= 1:
         raise ValueError("least_coverage must be from 0 to 1")
-    curve = coverage_curve(predictions, weights)
-    allowed = curve.coverage >= least_coverage - 1e-9
+    curve = coverage_curve(predictions, weights, unnamed)
+    allowed = curve.coverage >= min(least_coverage, curve.coverage[0]) - 1e-9
     return float(curve.threshold[allowed][curve.accuracy[allowed].argmax()])
 
 
@@ -287,22 +304,36 @@ class Confidence(NamedTuple):
     temperature: float
     threshold: float
     activation: Activation = Activation()
+    unnamed: tuple[str, ...] = ()
 
 
 def fit_confidence(parts: Sequence[Predictions], least_coverage: float = 0.65) -> Confidence:
     """Temperature, threshold and activation for predictions at temperature 1.
 
     parts: of validation clips as above, of the same labels.  For the threshold, with
-        ``least_coverage``, each part counts alike.
+        ``least_coverage``, each part counts alike.  Of several parts, a label that one of them
+        lacks gets no verdict: it would be found there all the same.
     """
     whole = Predictions.concatenate(parts)
     temperature = fit_temperature(np.log(whole.probabilities), whole.truth)
     weights = np.repeat(
         [1 / len(each.truth) for each in parts], [len(each.truth) for each in parts]
     )
-    threshold = choose_threshold(whole.at_temperature(temperature), least_coverage, weights)
+    unnamed = _lacking(parts) if len(parts) > 1 else ()
+    threshold = choose_threshold(
+        whole.at_temperature(temperature), least_coverage, weights, unnamed
+    )
     scale = fit_activation(whole.at_temperature(temperature))
-    return Confidence(temperature, threshold, Activation(*scale) if scale else Activation())
+    activation = Activation(*scale) if scale else Activation()
+    return Confidence(temperature, threshold, activation, unnamed)
+
+
+def _lacking(parts: Sequence[Predictions]) -> tuple[str, ...]:
+    """The labels that one of the parts has no clips of; none if nothing else is predicted."""
+    labels = parts[0].labels
+    present = set.intersection(*(set(each.truth.tolist()) for each in parts))
+    found = tuple(label for index, label in enumerate(labels) if index not in present)
+    return found if any(each.with_verdict(0.0, found).any() for each in parts) else ()
 
 
 def fit_activation(predictions: Predictions) -> tuple[float, float] | None:

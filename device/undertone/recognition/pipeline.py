@@ -127,7 +127,14 @@ class Pipeline:
 
     def _decide(self, windows: Sequence[LogProbabilities], reason: str | None) -> Verdict:
         manifest = self._classifier.manifest
-        return decide(windows, manifest.labels, self._threshold, reason, manifest.activation)
+        return decide(
+            windows,
+            manifest.labels,
+            self._threshold,
+            reason,
+            manifest.activation,
+            manifest.unnamed,
+        )
 
     def overall(self, segments: Sequence[ClassifiedSegment]) -> Verdict:
         """One verdict on one or more segments, without those that have a reason unless all do."""

@@ -174,6 +174,24 @@ def test_below_the_threshold_the_verdict_is_uncertain(classifier):
     assert never.overall.scores == certain.overall.scores
 
 
+def test_an_unnamed_label_is_uncertain_whatever_the_confidence():
+    windows = [log_softmax(np.log([0.9, 0.1]))]
+    named = decide(windows, ("happy", "sad"), 0.5, unnamed=("sad",))
+    unnamed = decide(windows, ("happy", "sad"), 0.5, unnamed=("happy",))
+    assert (named.verdict, unnamed.verdict) == ("happy", "uncertain")
+    assert (unnamed.label, unnamed.reason, unnamed.scores) == ("happy", None, named.scores)
+
+
+def test_what_the_bundle_leaves_unnamed_is_uncertain(classifier, monkeypatch):
+    def found():
+        return classify(read_blocks(clips()[4]), classifier, threshold=0.0).overall
+
+    label = found().label
+    changed = replace(classifier.manifest, unnamed=(label,))
+    monkeypatch.setattr(classifier, "manifest", changed)
+    assert (found().label, found().verdict) == (label, "uncertain")
+
+
 def test_the_verdict_is_on_the_normalised_geometric_mean():
     windows = [log_softmax(np.log([0.5, 0.5])), log_softmax(np.log([0.8, 0.2]))]
     probabilities = np.exp(combine(windows))

@@ -37,7 +37,7 @@ def evaluate(test: RunTest, features: FeatureCache) -> Outcome:
         test.protocol,
         predictions,
         cost_of(run),
-        verdicts=Verdicts.of(shipped, run.calibration.confidence[1]),
+        verdicts=Verdicts.of(shipped, run.calibration.confidence[1], run.calibration.unnamed),
         clips=test.clips,
         map=embed_run(run, clips),
     )
@@ -50,14 +50,15 @@ def cross_corpus_result(test: RunTest, outcome: Outcome) -> ConditionPredictions
     a part of the spectrum.
     """
     *_, predictions = outcome.predictions.values()
-    _, threshold = test.run.calibration.confidence
+    calibration = test.run.calibration
+    _, threshold = calibration.confidence
     (corpus,) = {clip.corpus for clip in test.clips}
     left_out = {clip.clip_id for clip in test.clips} & {*test.run.info.test}
     return ConditionPredictions(
         corpus,
         LEAVE_ONE_CORPUS_OUT if left_out else "zero-shot",
         predictions,
-        predictions.confidence >= threshold,
+        predictions.with_verdict(threshold, calibration.unnamed),
     )
 
 

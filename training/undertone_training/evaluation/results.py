@@ -72,9 +72,11 @@ class Verdicts(Strict, frozen=True):
     right: int
 
     @classmethod
-    def of(cls, predictions: Predictions, threshold: float) -> "Verdicts":
-        """The counts at a confidence threshold, from 0 to 1."""
-        given = predictions.confidence >= threshold
+    def of(
+        cls, predictions: Predictions, threshold: float, unnamed: Sequence[str] = ()
+    ) -> "Verdicts":
+        """The counts at a confidence threshold, from 0 to 1; see ``Predictions.with_verdict``."""
+        given = predictions.with_verdict(threshold, unnamed)
         return cls(len(given), int(given.sum()), int((given & predictions.correct).sum()))
 
 

@@ -148,16 +148,19 @@ def curves(history: Mapping[str, Sequence[float]], note: str) -> Figure:
 
 
 def coverage(
-    by_form: Mapping[str, Predictions], note: str, threshold: float | None = None
+    by_form: Mapping[str, Predictions],
+    note: str,
+    threshold: float | None = None,
+    unnamed: Sequence[str] = (),
 ) -> Figure:
     """Accuracy of the verdicts against the share of clips that get one.
 
     ``threshold``: the confidence below which the device reports ``uncertain``, marked on the last
-    form's curve.
+    form's curve. ``unnamed``: labels for which it always does.
     """
     picture, axes = canvas("Accuracy and share of verdicts", note, 6.6, 4.8)
     for form, predictions in by_form.items():
-        curve, style = coverage_curve(predictions), _style(form)
+        curve, style = coverage_curve(predictions, unnamed=unnamed), _style(form)
         axes.plot(
             curve.coverage,
             curve.accuracy,
@@ -167,7 +170,7 @@ def coverage(
             linewidth=1.8,
         )
     if threshold is not None:
-        verdict = predictions.confidence >= threshold
+        verdict = predictions.with_verdict(threshold, unnamed)
         if verdict.any():
             axes.plot(
                 verdict.mean(), predictions.correct[verdict].mean(), "o", color=VERMILION,

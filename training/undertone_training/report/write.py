@@ -113,7 +113,9 @@ def _draw(
     )
     drawn["coverage.png"] = (
         "Accuracy of the verdicts when the least confident clips get none.",
-        pictures.coverage(predictions_by_form, note, extra.get("confidence_threshold")),
+        pictures.coverage(
+            predictions_by_form, note, extra.get("confidence_threshold"), extra.get("unnamed", ())
+        ),
     )
     drawn["reliability.png"] = (
         f"Confidence against accuracy of the {shipped} model.",

@@ -63,6 +63,8 @@ def _figures(model: Model) -> None:
         st.metric("uncertain below", f"{manifest.confidence_threshold:.0%}")
         if known:
             st.metric("UAR", f"{known.uar:.1%}")
+    if manifest.unnamed:
+        st.caption(f"Always uncertain, whatever the confidence: {', '.join(manifest.unnamed)}.")
     if known:
         st.caption(
             f"UAR (mean of the recalls) of models trained with the same recipe, protocol "
