@@ -37,6 +37,7 @@ MANIFEST: dict[str, Any] = {
     "window": {"frames": 96, "hop": 32, "vocal_tracts": [0.92, 1.08]},
     "temperature": 1.23,
     "confidence_threshold": 0.42,
+    "unnamed": [],
     "needed_share": 0.6,
     "normalization": {"voice_prior_frames": 0.0},
     "training": {
@@ -193,6 +194,7 @@ def test_the_card_of_several_corpora_says_what_is_different(
         report,
         training={**training, "recipe": {"name": "everyday", "beside": ["nemo"]}},
         needed_share=0.4,
+        unnamed=["disgust"],
         normalization={"voice_prior_frames": 200.0},
     )
     for sentence in (
@@ -200,6 +202,7 @@ def test_the_card_of_several_corpora_says_what_is_different(
         "the mean frame of at most a minute of its speech, is subtracted",
         "the predictions for each corpus by networks that were trained on the others",
         "It learnt from nEMO",
+        "and always where the most probable label is disgust:",
     ):
         assert sentence in of_several
         assert sentence not in plain
