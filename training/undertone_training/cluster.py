@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -108,11 +108,14 @@ def connected(
             if time.monotonic() > deadline_s:
                 raise RunError(_absent(address, patience_s)) from error
         time.sleep(1)
-    with client:
-        try:
-            yield Cluster(address, client, say)
-        except distributed.KilledWorker as error:  # several, one after another
-            raise WorkerError from error
+    try:
+        yield Cluster(address, client, say)
+    except distributed.KilledWorker as error:  # several, one after another
+        raise WorkerError from error
+    finally:
+        # Dask's own, where it was just connecting again; it would hide why the work ended
+        with suppress(RuntimeError):
+            client.close()
 
 
 def _require_fitting_tls(security: Callable[[], Any], address: str) -> None:
