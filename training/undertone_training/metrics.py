@@ -245,7 +245,7 @@ class CoverageCurve:
 def coverage_curve(
     predictions: Predictions, weights: Floats | None = None, unnamed: Sequence[str] = ()
 ) -> CoverageCurve:
-    """One point for each confidence that occurs; at the first, every clip has a verdict.
+    """One point for each confidence that occurs; the first has all verdicts that there can be.
 
     weights: how much each clip counts, shape (clips,); None for all alike.
     unnamed: labels that never get a verdict; their confidences are no points.
@@ -308,7 +308,7 @@ class Confidence(NamedTuple):
 
 
 def fit_confidence(parts: Sequence[Predictions], least_coverage: float = 0.65) -> Confidence:
-    """Temperature, threshold and activation for predictions at temperature 1.
+    """Temperature, threshold, activation and unnamed labels for predictions at temperature 1.
 
     parts: of validation clips as above, of the same labels.  For the threshold, with
         ``least_coverage``, each part counts alike.  Of several parts, a label that one of them
@@ -320,10 +320,9 @@ def fit_confidence(parts: Sequence[Predictions], least_coverage: float = 0.65) -
         [1 / len(each.truth) for each in parts], [len(each.truth) for each in parts]
     )
     unnamed = _lacking(parts) if len(parts) > 1 else ()
-    threshold = choose_threshold(
-        whole.at_temperature(temperature), least_coverage, weights, unnamed
-    )
-    scale = fit_activation(whole.at_temperature(temperature))
+    calibrated = whole.at_temperature(temperature)
+    threshold = choose_threshold(calibrated, least_coverage, weights, unnamed)
+    scale = fit_activation(calibrated)
     activation = Activation(*scale) if scale else Activation()
     return Confidence(temperature, threshold, activation, unnamed)
 
