@@ -30,8 +30,7 @@ from undertone.events import (
     Verdict,
     moment,
 )
-from undertone.journal import parse_line, to_line
-from undertone.journal.format import placed
+from undertone.journal.format import parse_line, placed, to_line
 from undertone.recognition import bundle
 from undertone.recognition.interpreter import InstalledRuntime
 from undertone.recognition.mfcc import MfccConfig

@@ -20,8 +20,10 @@ from typing import Any
 from pages import parser_with_output, print_figures
 from undertone.emotions import EMOTIONS
 from undertone.events import SegmentEnded, Verdict
-from undertone.journal import JournalLimits, summary_cache, to_line
+from undertone.journal import summary_cache
 from undertone.journal.files import JournalFile
+from undertone.journal.format import to_line
+from undertone.journal.limits import JournalLimits
 
 FIRST_DAY = date(2026, 1, 1)
 EVENTS_A_DAY = 100_000

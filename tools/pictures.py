@@ -22,7 +22,7 @@ from undertone.audio.block import SAMPLE_RATE_HZ, Block
 from undertone.cli.view import LiveView
 from undertone.emotions import EMOTIONS
 from undertone.events import SegmentEnded, Verdict
-from undertone.journal import JournalWriter
+from undertone.journal.writer import JournalWriter
 from undertone.listener import Listener
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier

@@ -24,7 +24,7 @@ from undertone.bench.machine import Sensors
 from undertone.bench.memory import status_bytes
 from undertone.bench.process import processor_s
 from undertone.events import Started, moment
-from undertone.journal import to_line
+from undertone.journal.format import to_line
 
 TOPIC = "undertone/cost"
 DAY = date(2026, 11, 21)

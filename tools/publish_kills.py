@@ -15,7 +15,8 @@ from typing import Any
 
 from mqtt_broker import Gate, Mosquitto, Received, Subscriber
 from undertone.events import Gap, moment
-from undertone.journal import JournalLimits, JournalWriter
+from undertone.journal.limits import JournalLimits
+from undertone.journal.writer import JournalWriter
 
 TOPIC = "undertone/kills"
 _PAUSE_S = 0.005

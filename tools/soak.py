@@ -39,7 +39,7 @@ from pages import parser_with_output, print_figures
 from undertone.audio.block import SAMPLE_RATE_HZ, Block
 from undertone.bench.memory import status_bytes
 from undertone.events import DiskRefused, Event, Gap, SegmentEnded, SourceBack, SourceLost, Started
-from undertone.journal import JournalReader
+from undertone.journal.reader import JournalReader
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.pipeline import Pipeline

@@ -18,7 +18,8 @@ import soundfile
 
 from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.events import SegmentEnded, Started
-from undertone.journal import JournalReader, parse_line
+from undertone.journal.format import parse_line
+from undertone.journal.reader import JournalReader
 from undertone.samples import clips
 
 KILLS = int(os.environ.get("UNDERTONE_ATTACKS", "3"))

@@ -21,8 +21,10 @@ from undertone.events import (
     Stopped,
     moment,
 )
-from undertone.journal import JournalLimits, JournalReader, JournalWriter
+from undertone.journal.limits import JournalLimits
+from undertone.journal.reader import JournalReader
 from undertone.journal.sink import JournalSink
+from undertone.journal.writer import JournalWriter
 from undertone.listener import OVERLOADED_S, Listener
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier

@@ -45,8 +45,10 @@ from undertone.events import (
     Verdict,
     moment,
 )
-from undertone.journal import JournalReader, summary_cache, to_line
+from undertone.journal import summary_cache
+from undertone.journal.format import to_line
 from undertone.journal.plot import svg
+from undertone.journal.reader import JournalReader
 from undertone.journal.writer import cut_partial_line
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier

@@ -12,11 +12,12 @@ from undertone.cli import options
 from undertone.cli.output import count, notice, opened, to_file, writing
 from undertone.emotions import colour
 from undertone.events import Event, SegmentEnded
-from undertone.journal import JournalReader, Summary, to_line
 from undertone.journal.export import FORMATS, write_csv, write_json, write_parquet
-from undertone.journal.format import values_of
+from undertone.journal.format import to_line, values_of
 from undertone.journal.plot import in_order, svg
+from undertone.journal.reader import JournalReader
 from undertone.journal.remove import remove_day
+from undertone.journal.summary import Summary
 from undertone.support.duration import time_in
 from undertone.support.printable import printable
 

@@ -19,7 +19,7 @@ from undertone.support.printable import printable
 
 if TYPE_CHECKING:
     from undertone.events import Sink
-    from undertone.journal.writer import JournalLimits
+    from undertone.journal.limits import JournalLimits
     from undertone.recognition.interpreter import RuntimeName
     from undertone.sources import LiveSource, Source
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from undertone import paths
-from undertone.journal import JournalLimits
+from undertone.journal.limits import JournalLimits
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

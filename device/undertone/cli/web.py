@@ -13,7 +13,7 @@ from undertone.errors import RuntimeMissingError
 from undertone.support.installation import add_extra
 
 if TYPE_CHECKING:
-    from undertone.journal.writer import JournalLimits
+    from undertone.journal.limits import JournalLimits
     from undertone.recognition.interpreter import RuntimeName
     from undertone.web.server import Address
 

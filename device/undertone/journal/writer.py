@@ -18,6 +18,7 @@ from undertone.events import DaysRemoved, DiskRefused, Event, EventsLost, moment
 from undertone.journal import summary_cache
 from undertone.journal.files import JournalFile, journal_files, last_line_end
 from undertone.journal.format import placed, to_line
+from undertone.journal.limits import JournalLimits
 from undertone.journal.lock import acquire, is_held
 from undertone.journal.retention import RunningDays, StoredFile, clock_is_trusted, due
 from undertone.support.regular_file import open_regular, regular_descriptor
@@ -36,21 +37,6 @@ _RETRY_S = 1.0
 
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 """Errors of the disk, which may pass; any other error at the start is a mistake of the user's."""
-
-
-@dataclass(frozen=True)
-class JournalLimits:
-    """Limits on the size of a journal and on what it may lose.
-
-    flush_s: age of the oldest event that a power cut may lose; pending_events: events kept in
-    memory while the disk refuses them; the others limit one file and the whole folder.
-    """
-
-    flush_s: float = 5.0
-    max_mb: float = 50.0
-    keep_days: int = 400
-    keep_mb: float = 1024.0
-    pending_events: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from undertone.errors import JournalError
 from undertone.files.results import to_line
-from undertone.journal import JournalReader
-from undertone.journal import to_line as event_line
+from undertone.journal.format import to_line as event_line
+from undertone.journal.reader import JournalReader
 from undertone.support.duration import time_in
 from undertone.web.app_state import AppState
 from undertone.web.health import check_health

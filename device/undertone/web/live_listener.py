@@ -10,8 +10,8 @@ from threading import Lock, Thread
 from undertone import sources
 from undertone.audio.block import SourceItem
 from undertone.events import Event, LiveStatus, Sink, Verdict
-from undertone.journal import JournalWriter
 from undertone.journal.sink import JournalSink
+from undertone.journal.writer import JournalWriter
 from undertone.listener import Listener
 from undertone.recognition.pipeline import Pipeline
 from undertone.recognition.stored_voice import Origin, VoiceSink, voice_path

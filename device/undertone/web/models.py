@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from undertone.errors import BundleError
-from undertone.journal import JournalLimits
+from undertone.journal.limits import JournalLimits
 from undertone.recognition import bundle
 from undertone.recognition.bundle import Bundle
 from undertone.recognition.classifier import Classifier

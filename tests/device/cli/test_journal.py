@@ -14,8 +14,9 @@ from undertone import cli
 from undertone.emotions import colour
 from undertone.errors import RuntimeMissingError
 from undertone.events import Gap, SegmentEnded, Started, Stopped, Verdict, moment
-from undertone.journal import JournalReader, JournalWriter
 from undertone.journal.plot import svg
+from undertone.journal.reader import JournalReader
+from undertone.journal.writer import JournalWriter
 from undertone.support.installation import add_extra
 from undertone.support.printable import printable
 

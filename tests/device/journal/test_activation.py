@@ -11,8 +11,10 @@ from click.testing import CliRunner
 
 from undertone import cli
 from undertone.events import SegmentEnded, Verdict
-from undertone.journal import JournalReader, parse_line, summary_cache, to_line
+from undertone.journal import summary_cache
+from undertone.journal.format import parse_line, to_line
 from undertone.journal.plot import activation_over_time, svg
+from undertone.journal.reader import JournalReader
 from undertone.journal.summary import Summary
 
 NOON_S = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()

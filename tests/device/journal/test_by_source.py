@@ -16,8 +16,10 @@ from undertone.events import (
     Verdict,
     moment,
 )
-from undertone.journal import JournalReader, summary_cache, to_line
+from undertone.journal import summary_cache
 from undertone.journal.by_source import UNNAMED
+from undertone.journal.format import to_line
+from undertone.journal.reader import JournalReader
 
 DAY_S = 86_400
 NOON_S = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()

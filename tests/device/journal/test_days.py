@@ -7,9 +7,11 @@ import pytest
 
 from undertone.errors import JournalError
 from undertone.events import Event, SegmentEnded, Started, Verdict, moment
-from undertone.journal import JournalReader, summary_cache, to_line
 from undertone.journal import days as days_module
+from undertone.journal import summary_cache
 from undertone.journal.days import Days, together
+from undertone.journal.format import to_line
+from undertone.journal.reader import JournalReader
 
 DAY_S = 86_400
 NOON_S = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()

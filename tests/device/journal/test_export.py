@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from undertone import cli
-from undertone.journal import parse_line, to_line
+from undertone.journal.format import parse_line, to_line
 
 SEGMENT = {
     "event": "segment",

@@ -13,7 +13,9 @@ import pytest
 
 from undertone.errors import JournalError
 from undertone.events import DiskRefused, EventsLost, Gap, moment
-from undertone.journal import JournalLimits, JournalReader, JournalWriter
+from undertone.journal.limits import JournalLimits
+from undertone.journal.reader import JournalReader
+from undertone.journal.writer import JournalWriter
 
 START_S = datetime(2026, 11, 21, 8, tzinfo=UTC).timestamp()
 LINE_BYTES = 1000
@@ -103,7 +105,9 @@ FILE_LIMIT = """
 import resource, sys
 from pathlib import Path
 from undertone.events import Gap, moment
-from undertone.journal import JournalLimits, JournalReader, JournalWriter
+from undertone.journal.limits import JournalLimits
+from undertone.journal.reader import JournalReader
+from undertone.journal.writer import JournalWriter
 
 folder = Path(sys.argv[1])
 writer = JournalWriter(folder, JournalLimits(flush_s=0), report=lambda told: print(told))

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from undertone import events
 from undertone.emotions import EMOTIONS
-from undertone.journal import parse_line, to_line
-from undertone.journal.format import placed
+from undertone.journal.format import parse_line, placed, to_line
 
 CET = timezone(timedelta(hours=1))
 

@@ -17,8 +17,7 @@ from undertone.events import (
     Verdict,
     moment,
 )
-from undertone.journal import parse_line, to_line
-from undertone.journal.format import placed
+from undertone.journal.format import parse_line, placed, to_line
 
 GOLDEN = Path(__file__).with_name("lines.jsonl").read_text().splitlines()
 INDIA = timezone(timedelta(hours=5, minutes=30))

@@ -15,15 +15,11 @@ from undertone.events import (
     Verdict,
     moment,
 )
-from undertone.journal import (
-    JournalLimits,
-    JournalReader,
-    JournalWriter,
-    Summary,
-    parse_line,
-    to_line,
-)
-from undertone.journal.format import placed
+from undertone.journal.format import parse_line, placed, to_line
+from undertone.journal.limits import JournalLimits
+from undertone.journal.reader import JournalReader
+from undertone.journal.summary import Summary
+from undertone.journal.writer import JournalWriter
 
 DAY_S = 86_400
 START_S = datetime(2026, 11, 21, 8, tzinfo=UTC).timestamp()

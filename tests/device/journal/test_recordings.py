@@ -17,10 +17,11 @@ from click.testing import CliRunner
 from undertone import cli
 from undertone.audio.realtime import Recording
 from undertone.events import Gap, SegmentEnded, Started, Stopped, Verdict, moment
-from undertone.journal import JournalReader, JournalWriter, parse_line, summary_cache, to_line
+from undertone.journal import summary_cache
 from undertone.journal.days import Days, together
-from undertone.journal.format import placed
-from undertone.journal.writer import SUMMARY_THREAD
+from undertone.journal.format import parse_line, placed, to_line
+from undertone.journal.reader import JournalReader
+from undertone.journal.writer import SUMMARY_THREAD, JournalWriter
 from undertone.samples import clips, demonstration
 
 BEGAN = datetime(2026, 3, 1, 18, tzinfo=UTC)

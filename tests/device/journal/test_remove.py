@@ -11,8 +11,10 @@ from click.testing import CliRunner
 from undertone import cli
 from undertone.errors import JournalError
 from undertone.events import Gap, moment
-from undertone.journal import JournalWriter, summary_cache, to_line
+from undertone.journal import summary_cache
+from undertone.journal.format import to_line
 from undertone.journal.remove import remove_day
+from undertone.journal.writer import JournalWriter
 
 
 def line(number: int, day: int = 21) -> str:

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from undertone.events import DaysRemoved, Gap, moment
-from undertone.journal import JournalLimits, JournalReader, JournalWriter
 from undertone.journal.files import JournalFile
+from undertone.journal.limits import JournalLimits
+from undertone.journal.reader import JournalReader
 from undertone.journal.retention import RunningDays, StoredFile, clock_is_trusted, due
+from undertone.journal.writer import JournalWriter
 
 DAY_S = 86_400
 MB = 2**20

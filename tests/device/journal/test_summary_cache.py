@@ -12,7 +12,10 @@ from threading import Event
 import pytest
 
 from undertone.events import SegmentEnded, Verdict
-from undertone.journal import JournalLimits, JournalReader, JournalWriter, summary_cache
+from undertone.journal import summary_cache
+from undertone.journal.limits import JournalLimits
+from undertone.journal.reader import JournalReader
+from undertone.journal.writer import JournalWriter
 
 START_S = datetime(2026, 11, 21, 8, tzinfo=UTC).timestamp()
 DAY_S = 86_400

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from undertone.errors import JournalError
 from undertone.events import Event, Gap, Started, moment
-from undertone.journal import JournalLimits, JournalWriter, parse_line, to_line
-from undertone.journal.format import values_of
+from undertone.journal.format import parse_line, to_line, values_of
+from undertone.journal.limits import JournalLimits
 from undertone.journal.tail import JournalTail, Position
+from undertone.journal.writer import JournalWriter
 
 
 def line(number: int, day: int = 21, recording: bool = False) -> str:

@@ -11,8 +11,10 @@ import pytest
 
 from undertone.errors import JournalError
 from undertone.events import Gap, moment
-from undertone.journal import JournalLimits, JournalReader, JournalWriter
+from undertone.journal.limits import JournalLimits
+from undertone.journal.reader import JournalReader
 from undertone.journal.sink import JournalSink
+from undertone.journal.writer import JournalWriter
 
 DAY_S = 86_400
 PATIENCE_S = 60.0
@@ -270,7 +272,7 @@ def test_a_second_process_is_told_who_holds_the_journal(open_writer, folder):
     code = f"""
 import os, pathlib
 from undertone.errors import JournalError
-from undertone.journal import JournalWriter
+from undertone.journal.writer import JournalWriter
 try:
     JournalWriter(pathlib.Path({str(folder)!r}))
 except JournalError as error:

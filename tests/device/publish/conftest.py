@@ -21,7 +21,8 @@ from undertone.events import (
     Verdict,
     moment,
 )
-from undertone.journal import JournalLimits, JournalWriter
+from undertone.journal.limits import JournalLimits
+from undertone.journal.writer import JournalWriter
 
 NOON_S = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
 PATIENCE_S = 60.0

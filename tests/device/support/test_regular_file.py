@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from undertone.journal import JournalReader, summary_cache
+from undertone.journal import summary_cache
+from undertone.journal.reader import JournalReader
 from undertone.recognition import bundle
 from undertone.samples import clips
 from undertone.support.regular_file import open_regular, regular_descriptor

@@ -24,7 +24,7 @@ pytest.importorskip("streamlit", reason="no streamlit: pip install -e '.[web]'")
 from hostile_uploads import NAMES, RUBBISH, sound
 from undertone import __version__, cli
 from undertone.events import Gap, SegmentEnded, Verdict, moment
-from undertone.journal import to_line
+from undertone.journal.format import to_line
 from undertone.journal.lock import locked
 from undertone.samples import clips
 from undertone.web import api

@@ -12,7 +12,9 @@ from undertone import sources
 from undertone.audio.block import Block
 from undertone.audio.files import read_blocks
 from undertone.errors import JournalError, UndertoneError
-from undertone.journal import JournalLimits, JournalWriter, to_line
+from undertone.journal.format import to_line
+from undertone.journal.limits import JournalLimits
+from undertone.journal.writer import JournalWriter
 from undertone.recognition import bundle
 from undertone.recognition.stored_voice import read, voice_path, voices_dir
 from undertone.samples import clips

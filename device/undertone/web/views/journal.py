@@ -11,11 +11,12 @@ import streamlit as st
 
 from undertone.errors import UndertoneError
 from undertone.events import SegmentEnded
-from undertone.journal import JournalReader, Summary
 from undertone.journal.export import write_csv, write_json, write_parquet
 from undertone.journal.files import JournalFile, journal_files
 from undertone.journal.plot import activation_over_time, in_order, over_time
+from undertone.journal.reader import JournalReader
 from undertone.journal.remove import remove_day
+from undertone.journal.summary import Summary
 from undertone.web import charts
 from undertone.web.app_state import AppState, app_state
 from undertone.web.theme import chosen_source, plain, segment_row, table, totals
