@@ -59,14 +59,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
         threshold: float = 0.0,
         reason: str | None = None,
         activation: float | None = None,
-        unnamed: Collection[str] = (),
+        without_verdict: Collection[str] = (),
     ) -> "Verdict":
         """The verdict on ``scores``.
 
-        It is ``uncertain`` if the confidence is below ``threshold`` or ``unnamed`` has the label.
+        It is ``uncertain`` if the confidence is below ``threshold``, or if ``without_verdict``
+        has the label.
         """
         label = max(scores, key=scores.__getitem__)
-        certain = reason is None and scores[label] >= threshold and label not in unnamed
+        certain = reason is None and scores[label] >= threshold and label not in without_verdict
         return cls(
             label=label,
             verdict=label if certain else UNCERTAIN,

@@ -255,15 +255,40 @@ def test_a_label_that_one_corpus_lacks_gets_no_verdict() -> None:
     second = corpus("b", [([0.1, 0.2, 0.7], 1), ([0.6, 0.2, 0.2], 0), ([0.2, 0.5, 0.3], 1)])
     both = Predictions.concatenate([first, second])
 
-    assert fit_confidence([both]).unnamed == ()  # one corpus, which has all
+    assert fit_confidence([both]).without_verdict == ()  # one corpus, which has all
     found = fit_confidence([first, second], least_coverage=1.0)
-    assert found.unnamed == ("disgust",)
+    assert found.without_verdict == ("disgust",)
     # five of the seven can have a verdict, and all of them do
-    given = both.at_temperature(found.temperature).with_verdict(found.threshold, found.unnamed)
+    given = both.at_temperature(found.temperature).with_verdict(
+        found.threshold, found.without_verdict
+    )
     assert given.tolist() == [True, True, False, True, False, True, True]
-    curve = coverage_curve(both, unnamed=found.unnamed)
+    curve = coverage_curve(both, without_verdict=found.without_verdict)
     assert curve.coverage.tolist() == pytest.approx([5 / 7, 4 / 7, 2 / 7, 1 / 7])
     assert curve.accuracy.tolist() == pytest.approx([4 / 5, 3 / 4, 1 / 2, 0])
+
+
+def test_a_corpus_counts_alike_whatever_its_size() -> None:
+    def corpus(name: str, confidences: list[float], correct: list[bool], times: int) -> Predictions:
+        part = two_classes(confidences * times, correct * times)
+        return dataclasses.replace(
+            part,
+            clip_ids=tuple(f"{name}{number}" for number in range(len(part.truth))),
+            labels=("angry", "sad"),
+        )
+
+    sure = ([0.95, 0.9, 0.9, 0.7, 0.6], [True, True, False, True, True])
+    unsure = ([0.9, 0.8, 0.6, 0.55], [False, True, False, True])
+    small = fit_confidence([corpus("a", *sure, 1), corpus("b", *unsure, 1)], 0.5)
+    large = fit_confidence([corpus("a", *sure, 7), corpus("b", *unsure, 1)], 0.5)
+
+    assert large.temperature == pytest.approx(small.temperature, rel=1e-4)
+    assert large.threshold == pytest.approx(small.threshold, rel=1e-4)
+    assert large.activation.scale == pytest.approx(small.activation.scale, rel=1e-3)
+    assert large.activation.offset == pytest.approx(small.activation.offset, abs=1e-3)
+    # else the larger one would decide
+    alone = fit_confidence([corpus("a", *sure, 7)], 0.5)
+    assert abs(alone.temperature / small.temperature - 1) > 0.1
 
 
 def test_no_label_is_left_out_if_nothing_else_is_predicted() -> None:
@@ -271,7 +296,7 @@ def test_no_label_is_left_out_if_nothing_else_is_predicted() -> None:
     parts = [dataclasses.replace(part, clip_ids=(f"{n}0", f"{n}1")) for n, part in enumerate(parts)]
     lacking = [dataclasses.replace(part, truth=1 - part.predicted) for part in parts]
 
-    assert fit_confidence(lacking).unnamed == ()
+    assert fit_confidence(lacking).without_verdict == ()
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])

@@ -81,9 +81,11 @@ class Predictions:
         same: NDArray[np.bool_] = self.predicted == self.truth
         return same
 
-    def with_verdict(self, threshold: float, unnamed: Sequence[str] = ()) -> NDArray[np.bool_]:
+    def with_verdict(
+        self, threshold: float, without_verdict: Sequence[str] = ()
+    ) -> NDArray[np.bool_]:
         """Whether each clip gets a verdict, as ``undertone.events.Verdict.of`` decides."""
-        without = [self.labels.index(label) for label in unnamed]
+        without = [self.labels.index(label) for label in without_verdict]
         given: NDArray[np.bool_] = (self.confidence >= threshold) & ~np.isin(
             self.predicted, without
         )
@@ -243,17 +245,17 @@ class CoverageCurve:
 
 
 def coverage_curve(
-    predictions: Predictions, weights: Floats | None = None, unnamed: Sequence[str] = ()
+    predictions: Predictions, weights: Floats | None = None, without_verdict: Sequence[str] = ()
 ) -> CoverageCurve:
     """One point for each confidence that occurs; the first has all verdicts that there can be.
 
     weights: how much each clip counts, shape (clips,); None for all alike.
-    unnamed: labels that never get a verdict; their confidences are no points.
+    without_verdict: labels that never get a verdict; their confidences are no points.
     """
     if weights is None:
         weights = np.ones(len(predictions.truth))
-    named = np.flatnonzero(predictions.with_verdict(0.0, unnamed))
-    order = named[np.argsort(predictions.confidence[named])]
+    possible = np.flatnonzero(predictions.with_verdict(0.0, without_verdict))
+    order = possible[np.argsort(predictions.confidence[possible])]
     confidence, correct = predictions.confidence[order], predictions.correct[order]
     counted = weights[order]
     threshold, first = np.unique(confidence, return_index=True)
@@ -265,34 +267,36 @@ def choose_threshold(
     predictions: Predictions,
     least_coverage: float = 0.65,
     weights: Floats | None = None,
-    unnamed: Sequence[str] = (),
+    without_verdict: Sequence[str] = (),
 ) -> float:
     """The confidence threshold with the highest accuracy that keeps enough verdicts.
 
     ``predictions`` must be of validation clips, never of test clips.  ``least_coverage``:
     share of clips that keep a verdict, from 0 to 1; somewhat more than the 60 % that a new
-    speaker should get; all verdicts that there are, if they are fewer.  weights, unnamed: as for
-    ``coverage_curve``.  The lowest of equally good thresholds is returned.
+    speaker should get; all verdicts that there are, if they are fewer.  weights,
+    without_verdict: as for ``coverage_curve``.  The lowest of equally good thresholds is returned.
     """
     if not 0 <= least_coverage <= 1:
         raise ValueError("least_coverage must be from 0 to 1")
-    curve = coverage_curve(predictions, weights, unnamed)
+    curve = coverage_curve(predictions, weights, without_verdict)
     allowed = curve.coverage >= min(least_coverage, curve.coverage[0]) - 1e-9
     return float(curve.threshold[allowed][curve.accuracy[allowed].argmax()])
 
 
-def fit_temperature(logits: Floats, truth: Ints) -> float:
+def fit_temperature(logits: Floats, truth: Ints, weights: Floats | None = None) -> float:
     """The temperature with the lowest negative log-likelihood (Guo et al. 2017).
 
     ``logits``: shape (clips, labels), of validation clips, never of test clips; they may be
-    log-probabilities.  ``truth``: index, shape (clips,).  The result is from 0.05 to 20.
+    log-probabilities.  ``truth``: index, shape (clips,).  weights: as for ``coverage_curve``.
+    The result is from 0.05 to 20.
     """
     if not np.isfinite(logits).all():
         raise ValueError("logits must be finite")
     clips = np.arange(len(truth))
 
     def loss(log_temperature: float) -> float:
-        return -float(log_softmax(logits, np.exp(log_temperature))[clips, truth].mean())
+        likelihood = log_softmax(logits, np.exp(log_temperature))[clips, truth]
+        return -float(np.average(likelihood, weights=weights))
 
     bounds = np.log([_LOWEST_TEMPERATURE, _HIGHEST_TEMPERATURE])
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
@@ -304,27 +308,27 @@ class Confidence(NamedTuple):
     temperature: float
     threshold: float
     activation: Activation = Activation()
-    unnamed: tuple[str, ...] = ()
+    without_verdict: tuple[str, ...] = ()
 
 
 def fit_confidence(parts: Sequence[Predictions], least_coverage: float = 0.65) -> Confidence:
-    """Temperature, threshold, activation and unnamed labels for predictions at temperature 1.
+    """All of it for predictions at temperature 1; ``least_coverage`` is for the threshold.
 
-    parts: of validation clips as above, of the same labels.  For the threshold, with
-        ``least_coverage``, each part counts alike.  Of several parts, a label that one of them
-        lacks gets no verdict: it would be found there all the same.
+    parts: of validation clips, never of test clips, of the same labels.  Each counts alike,
+        whatever its size.  Of several parts, a label that one of them lacks gets no verdict: it
+        would be found there all the same.
     """
     whole = Predictions.concatenate(parts)
-    temperature = fit_temperature(np.log(whole.probabilities), whole.truth)
     weights = np.repeat(
         [1 / len(each.truth) for each in parts], [len(each.truth) for each in parts]
     )
-    unnamed = _lacking(parts) if len(parts) > 1 else ()
+    temperature = fit_temperature(np.log(whole.probabilities), whole.truth, weights)
+    without_verdict = _lacking(parts) if len(parts) > 1 else ()
     calibrated = whole.at_temperature(temperature)
-    threshold = choose_threshold(calibrated, least_coverage, weights, unnamed)
-    scale = fit_activation(calibrated)
+    threshold = choose_threshold(calibrated, least_coverage, weights, without_verdict)
+    scale = fit_activation(calibrated, weights)
     activation = Activation(*scale) if scale else Activation()
-    return Confidence(temperature, threshold, activation, unnamed)
+    return Confidence(temperature, threshold, activation, without_verdict)
 
 
 def _lacking(parts: Sequence[Predictions]) -> tuple[str, ...]:
@@ -335,10 +339,14 @@ def _lacking(parts: Sequence[Predictions]) -> tuple[str, ...]:
     return found if any(each.with_verdict(0.0, found).any() for each in parts) else ()
 
 
-def fit_activation(predictions: Predictions) -> tuple[float, float] | None:
+def fit_activation(
+    predictions: Predictions, weights: Floats | None = None
+) -> tuple[float, float] | None:
     """Scale and offset of ``undertone.recognition.bundle.Activation``, by logistic regression.
 
-    ``predictions``: of validation clips as above.  None unless they are of both sides.
+    ``predictions``: of validation clips, never of test clips.  weights: as for
+    ``coverage_curve``; clips with high and with low activation count alike, as a whole.  None
+    unless there are both.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -346,9 +354,12 @@ def fit_activation(predictions: Predictions) -> tuple[float, float] | None:
     high, low = np.isin(emotions, HIGH_ACTIVATION), np.isin(emotions, LOW_ACTIVATION)
     if not (high.any() and low.any()):
         return None
-    logs = np.log(np.maximum(predictions.probabilities[high | low], 1e-12))
+    counted = np.ones(len(emotions)) if weights is None else weights
+    balanced = counted / np.where(high, counted[high].sum(), counted[low].sum()) * high.size
+    used = high | low
+    logs = np.log(np.maximum(predictions.probabilities[used], 1e-12))
     odds = [[log_odds(row, predictions.labels)] for row in logs]
-    fitted = LogisticRegression(C=np.inf, class_weight="balanced").fit(odds, high[high | low])
+    fitted = LogisticRegression(C=np.inf).fit(odds, high[used], sample_weight=balanced[used])
     scale, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
     return (scale, offset) if scale > 0 else None
 

@@ -103,8 +103,8 @@ class Manifest(Strict, frozen=True, kw_only=True):
     labels: in the order of the model's outputs, which are logits.
     temperature: logits are divided by it before the softmax.
     confidence_threshold: below it the verdict is ``uncertain``.
-    unnamed: labels that are ``uncertain`` whatever the confidence: one of the corpora has no clips
-        of them, and a network that did not hear it finds them there all the same.
+    without_verdict: labels that are ``uncertain`` whatever the confidence: one of the corpora has
+        no clips of them, and a network that did not hear it finds them there all the same.
     activation: how activation follows from the probabilities.
     needed_share: share of the MFCC's highest frequency above which a segment needs sound, or else
         is ``uncertain``.
@@ -123,7 +123,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
     quantization: Quantization
     temperature: Positive
     confidence_threshold: Probability
-    unnamed: tuple[Label, ...] = ()
+    without_verdict: tuple[Label, ...] = ()
     activation: Activation = Activation()
     needed_share: Probability = NEEDED_SHARE
     gate: GateConfig
@@ -137,8 +137,8 @@ class Manifest(Strict, frozen=True, kw_only=True):
         """Raises ValueError if fields contradict each other."""
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must differ from each other")
-        if not set(self.unnamed) < set(self.labels):
-            raise ValueError("unnamed must hold some of the labels, and not all")
+        if not set(self.without_verdict) < set(self.labels):
+            raise ValueError("without_verdict must hold some of the labels, and not all")
         n = self.mfcc.n_coefficients
         if len(self.normalization.mean) != n or len(self.normalization.deviation) != n:
             raise ValueError(f"normalization must have {n} means and deviations")

@@ -33,19 +33,19 @@ def decide(
     threshold: float,
     reason: str | None = None,
     scale: Activation | None = None,
-    unnamed: Sequence[str] = (),
+    without_verdict: Sequence[str] = (),
 ) -> Verdict:
     """The verdict on one or more windows; ``windows`` are their log-probabilities, (labels,) each.
 
     threshold: a confidence below it is ``uncertain``.
     reason: why the verdict is ``uncertain`` whatever the confidence, or None.
     scale: the bundle's; None as if its probabilities were right.
-    unnamed: labels that are ``uncertain`` whatever the confidence.
+    without_verdict: labels that are ``uncertain`` whatever the confidence.
     """
     logs = combine(windows)
     scores = dict(zip(labels, np.exp(logs).tolist(), strict=True))
     activation = activation_of(logs, labels, scale or Activation())
-    return Verdict.of(scores, threshold, reason, activation, unnamed)
+    return Verdict.of(scores, threshold, reason, activation, without_verdict)
 
 
 def activation_of(logs: LogProbabilities, labels: Sequence[str], scale: Activation) -> float | None:

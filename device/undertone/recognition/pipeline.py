@@ -133,7 +133,7 @@ class Pipeline:
             self._threshold,
             reason,
             manifest.activation,
-            manifest.unnamed,
+            manifest.without_verdict,
         )
 
     def overall(self, segments: Sequence[ClassifiedSegment]) -> Verdict:

@@ -116,7 +116,7 @@ def test_a_manifest_survives_its_own_json():
         ({"temperature": -1}, "temperature"),
         ({"temperature": None}, "temperature"),
         ({"confidence_threshold": 1.5}, "confidence_threshold"),
-        ({"unnamed": ["joyous"]}, "unnamed must hold some of the labels"),
+        ({"without_verdict": ["joyous"]}, "without_verdict must hold some of the labels"),
         ({"labels": ["happy"] * 8}, "labels must differ"),
         ({"labels": "happy"}, "labels"),
         ({"labels": ["happy", "sad\x1b[2J"]}, "labels"),

@@ -174,20 +174,20 @@ def test_below_the_threshold_the_verdict_is_uncertain(classifier):
     assert never.overall.scores == certain.overall.scores
 
 
-def test_an_unnamed_label_is_uncertain_whatever_the_confidence():
+def test_a_label_without_verdict_is_uncertain_whatever_the_confidence():
     windows = [log_softmax(np.log([0.9, 0.1]))]
-    named = decide(windows, ("happy", "sad"), 0.5, unnamed=("sad",))
-    unnamed = decide(windows, ("happy", "sad"), 0.5, unnamed=("happy",))
-    assert (named.verdict, unnamed.verdict) == ("happy", "uncertain")
-    assert (unnamed.label, unnamed.reason, unnamed.scores) == ("happy", None, named.scores)
+    given = decide(windows, ("happy", "sad"), 0.5, without_verdict=("sad",))
+    refused = decide(windows, ("happy", "sad"), 0.5, without_verdict=("happy",))
+    assert (given.verdict, refused.verdict) == ("happy", "uncertain")
+    assert (refused.label, refused.reason, refused.scores) == ("happy", None, given.scores)
 
 
-def test_what_the_bundle_leaves_unnamed_is_uncertain(classifier, monkeypatch):
+def test_what_the_bundle_leaves_without_verdict_is_uncertain(classifier, monkeypatch):
     def found():
         return classify(read_blocks(clips()[4]), classifier, threshold=0.0).overall
 
     label = found().label
-    changed = replace(classifier.manifest, unnamed=(label,))
+    changed = replace(classifier.manifest, without_verdict=(label,))
     monkeypatch.setattr(classifier, "manifest", changed)
     assert (found().label, found().verdict) == (label, "uncertain")
 

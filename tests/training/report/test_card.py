@@ -37,7 +37,7 @@ MANIFEST: dict[str, Any] = {
     "window": {"frames": 96, "hop": 32, "vocal_tracts": [0.92, 1.08]},
     "temperature": 1.23,
     "confidence_threshold": 0.42,
-    "unnamed": [],
+    "without_verdict": [],
     "needed_share": 0.6,
     "normalization": {"voice_prior_frames": 0.0},
     "training": {
@@ -194,7 +194,7 @@ def test_the_card_of_several_corpora_says_what_is_different(
         report,
         training={**training, "recipe": {"name": "everyday", "beside": ["nemo"]}},
         needed_share=0.4,
-        unnamed=["disgust"],
+        without_verdict=["disgust"],
         normalization={"voice_prior_frames": 200.0},
     )
     for sentence in (

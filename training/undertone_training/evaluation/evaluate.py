@@ -37,7 +37,9 @@ def evaluate(test: RunTest, features: FeatureCache) -> Outcome:
         test.protocol,
         predictions,
         cost_of(run),
-        verdicts=Verdicts.of(shipped, run.calibration.confidence[1], run.calibration.unnamed),
+        verdicts=Verdicts.of(
+            shipped, run.calibration.confidence[1], run.calibration.without_verdict
+        ),
         clips=test.clips,
         map=embed_run(run, clips),
     )
@@ -58,7 +60,7 @@ def cross_corpus_result(test: RunTest, outcome: Outcome) -> ConditionPredictions
         corpus,
         LEAVE_ONE_CORPUS_OUT if left_out else "zero-shot",
         predictions,
-        predictions.with_verdict(threshold, calibration.unnamed),
+        predictions.with_verdict(threshold, calibration.without_verdict),
     )
 
 

@@ -73,10 +73,10 @@ class Verdicts(Strict, frozen=True):
 
     @classmethod
     def of(
-        cls, predictions: Predictions, threshold: float, unnamed: Sequence[str] = ()
+        cls, predictions: Predictions, threshold: float, without_verdict: Sequence[str] = ()
     ) -> "Verdicts":
         """The counts at a confidence threshold, from 0 to 1; see ``Predictions.with_verdict``."""
-        given = predictions.with_verdict(threshold, unnamed)
+        given = predictions.with_verdict(threshold, without_verdict)
         return cls(len(given), int(given.sum()), int((given & predictions.correct).sum()))
 
 

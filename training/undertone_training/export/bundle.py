@@ -64,7 +64,7 @@ def bundle_of(run: Run, name: str) -> Bundle:
         quantization=quantization,
         temperature=temperature,
         confidence_threshold=threshold,
-        unnamed=calibration.unnamed,
+        without_verdict=calibration.without_verdict,
         activation=calibration.activation,
         needed_share=info.recipe.needed_share,
         gate=info.gate,

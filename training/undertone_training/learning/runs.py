@@ -74,8 +74,9 @@ class RunInfo(Strict, frozen=True):
 class Calibration(Strict, frozen=True):
     """What was fitted on training actors in addition to the weights, and the training time.
 
-    temperature, threshold, activation, unnamed: None (the last two: without effect) while there are
-        no predictions for held-out training speakers to fit them on (see ``calibration``).
+    temperature, threshold, activation, without_verdict: None (the last two: without effect) while
+        there are no predictions for held-out training speakers to fit them on (see
+        ``calibration``).
     """
 
     normalization: Normalization
@@ -83,7 +84,7 @@ class Calibration(Strict, frozen=True):
     threshold: float | None
     fit_s: float
     activation: Activation = Activation()
-    unnamed: tuple[str, ...] = ()
+    without_verdict: tuple[str, ...] = ()
 
     @property
     def confidence(self) -> tuple[float, float]:
@@ -98,7 +99,7 @@ class Calibration(Strict, frozen=True):
             temperature=confidence.temperature,
             threshold=confidence.threshold,
             activation=confidence.activation,
-            unnamed=confidence.unnamed,
+            without_verdict=confidence.without_verdict,
         )
 
 

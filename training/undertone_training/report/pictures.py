@@ -151,16 +151,16 @@ def coverage(
     by_form: Mapping[str, Predictions],
     note: str,
     threshold: float | None = None,
-    unnamed: Sequence[str] = (),
+    without_verdict: Sequence[str] = (),
 ) -> Figure:
     """Accuracy of the verdicts against the share of clips that get one.
 
     ``threshold``: the confidence below which the device reports ``uncertain``, marked on the last
-    form's curve. ``unnamed``: labels for which it always does.
+    form's curve. ``without_verdict``: labels for which it always does.
     """
     picture, axes = canvas("Accuracy and share of verdicts", note, 6.6, 4.8)
     for form, predictions in by_form.items():
-        curve, style = coverage_curve(predictions, unnamed=unnamed), _style(form)
+        curve, style = coverage_curve(predictions, without_verdict=without_verdict), _style(form)
         axes.plot(
             curve.coverage,
             curve.accuracy,
@@ -170,7 +170,7 @@ def coverage(
             linewidth=1.8,
         )
     if threshold is not None:
-        verdict = predictions.with_verdict(threshold, unnamed)
+        verdict = predictions.with_verdict(threshold, without_verdict)
         if verdict.any():
             axes.plot(
                 verdict.mean(), predictions.correct[verdict].mean(), "o", color=VERMILION,

@@ -114,7 +114,10 @@ def _draw(
     drawn["coverage.png"] = (
         "Accuracy of the verdicts when the least confident clips get none.",
         pictures.coverage(
-            predictions_by_form, note, extra.get("confidence_threshold"), extra.get("unnamed", ())
+            predictions_by_form,
+            note,
+            extra.get("confidence_threshold"),
+            extra.get("without_verdict", ()),
         ),
     )
     drawn["reliability.png"] = (

@@ -63,8 +63,10 @@ def _figures(model: Model) -> None:
         st.metric("uncertain below", f"{manifest.confidence_threshold:.0%}")
         if known:
             st.metric("UAR", f"{known.uar:.1%}")
-    if manifest.unnamed:
-        st.caption(f"Always uncertain, whatever the confidence: {', '.join(manifest.unnamed)}.")
+    if manifest.without_verdict:
+        st.caption(
+            f"Always uncertain, whatever the confidence: {', '.join(manifest.without_verdict)}."
+        )
     if known:
         st.caption(
             f"UAR (mean of the recalls) of models trained with the same recipe, protocol "
