@@ -17,7 +17,7 @@ from sklearn import metrics
 
 from undertone.emotions import HIGH_ACTIVATION, LOW_ACTIVATION
 from undertone.recognition.bundle import Activation
-from undertone.recognition.decision import log_odds, log_softmax
+from undertone.recognition.decision import activation_of, log_odds, log_softmax
 from undertone.support.strict import Strict
 
 Floats = NDArray[np.float64]
@@ -27,6 +27,7 @@ Interval = tuple[float, float]
 CALIBRATION_BINS = 15
 """Bins of the expected calibration error, as in Guo et al. 2017."""
 
+_LEAST_PROBABILITY = 1e-12
 _LOWEST_TEMPERATURE, _HIGHEST_TEMPERATURE = 0.05, 20.0
 
 
@@ -90,6 +91,11 @@ class Predictions:
             self.predicted, without
         )
         return given
+
+    def activation(self, scale: Activation) -> Floats:
+        """How excited each voice is, as the device says it; NaN without labels of both sides."""
+        logs = np.log(np.maximum(self.probabilities, _LEAST_PROBABILITY))
+        return np.array([activation_of(row, self.labels, scale) for row in logs], dtype=float)
 
     def at_temperature(self, temperature: float) -> Self:
         """The predictions with logits divided by ``temperature``; these are at 1.
@@ -357,7 +363,7 @@ def fit_activation(
     counted = np.ones(len(emotions)) if weights is None else weights
     balanced = counted / np.where(high, counted[high].sum(), counted[low].sum()) * high.size
     used = high | low
-    logs = np.log(np.maximum(predictions.probabilities[used], 1e-12))
+    logs = np.log(np.maximum(predictions.probabilities[used], _LEAST_PROBABILITY))
     odds = [[log_odds(row, predictions.labels)] for row in logs]
     fitted = LogisticRegression(C=np.inf).fit(odds, high[used], sample_weight=balanced[used])
     scale, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from undertone.emotions import EMOTIONS
+from undertone.recognition.bundle import Activation
 from undertone_training.evaluation.conditions import (
     ACTIVATION,
     FOUR_EMOTIONS,
@@ -42,7 +43,11 @@ def predicted(
         labels=EMOTIONS,
     )
     return ConditionPredictions(
-        "x", "zero-shot", predictions, np.array([label is not None for label in said])
+        "x",
+        "zero-shot",
+        predictions,
+        np.array([label is not None for label in said]),
+        predictions.activation(Activation()),
     )
 
 
@@ -97,6 +102,15 @@ def test_a_clip_without_speech_is_wrong_in_every_group(
             elif group_of.get(said[int(clip_id)] or "") == group_of[truth[int(clip_id)]]:
                 assert correct
     assert figures_of(one).missed == said.count(None)
+
+
+def test_the_activation_is_tested_that_the_device_says() -> None:
+    """Not the sums of the labels' probabilities, which a bundle's scale and offset correct."""
+    one = predicted(["angry", "sad", "disgust", "neutral"], ["sad", "sad", "angry", None])
+    assert one.predictions.probabilities[0, EMOTIONS.index("sad")] == 0.5
+    found = figures_of(replace(one, activation=np.array([0.5001, 0.4999, 0.9, np.nan]))).activation
+    assert found is not None
+    assert (found.uar, found.n_clips) == (pytest.approx((1 + 1 / 2) / 2), 3)
 
 
 def test_what_a_corpus_can_not_show_is_missing() -> None:

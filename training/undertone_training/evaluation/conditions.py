@@ -4,7 +4,7 @@ Each condition is a row of a protocol's report, ``report/cross-corpus.json`` and
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +35,14 @@ class ConditionPredictions:
 
     given: whether a clip got a verdict, shape (clips,).  A clip without detected speech has none,
         and ``missed`` as its row of probabilities.
+    activation: as the device says it, from 0 to 1, shape (clips,); NaN where it says nothing.
     """
 
     corpus: str
     condition: str
     predictions: Predictions
     given: NDArray[np.bool_]
+    activation: NDArray[np.float64]
 
 
 class GroupFigures(Strict, frozen=True):
@@ -60,6 +62,7 @@ class ConditionFigures(Strict, frozen=True):
 
     shared_labels: each label that the clips and the model share; ``groups`` has them.  The groups
         of labels are None if the clips do not have at least two, all four or both.
+    activation: whether the activation that the device says is at least 0.5.
     missed: clips without detected speech, which count as wrong.
     verdicts: number of clips with one; ``right``: number of correct ones.
     ece: expected calibration error over all labels of the model.
@@ -127,7 +130,7 @@ def figures_of(tested: ConditionPredictions) -> ConditionFigures:
         n_speakers=whole.n_speakers,
         shared_labels=_group_figures(predictions, shared),
         four_emotions=_group_figures(predictions, FOUR_EMOTIONS),
-        activation=_group_figures(predictions, ACTIVATION),
+        activation=_activation_figures(tested),
         missed=int(_missed(predictions).sum()),
         verdicts=int(tested.given.sum()),
         right=int((tested.given & predictions.correct).sum()),
@@ -167,8 +170,23 @@ def grouped(predictions: Predictions, group_of: Mapping[str, str]) -> Prediction
 
 def _group_figures(predictions: Predictions, group_of: Mapping[str, str]) -> GroupFigures | None:
     part = grouped(predictions, group_of)
+    return None if part is None else _figures_of_groups(part)
+
+
+def _activation_figures(tested: ConditionPredictions) -> GroupFigures | None:
+    """Of high and low, as ``tested.activation`` tells them apart."""
+    part = grouped(tested.predictions, ACTIVATION)
     if part is None:
         return None
+    kept = np.isin(tested.predictions.clip_ids, part.clip_ids)
+    high = tested.activation[kept, None]
+    rows = np.where([label == "high" for label in part.labels], high, 1 - high)
+    silent = _missed(tested.predictions)[kept, None]
+    rows = np.where(silent, part.probabilities, rows)
+    return _figures_of_groups(replace(part, probabilities=rows))
+
+
+def _figures_of_groups(part: Predictions) -> GroupFigures:
     found = figures(part)
     return GroupFigures(part.labels, found.n_clips, found.uar, found.uar_interval95)
 
@@ -187,4 +205,5 @@ def joined(parts: Sequence[ConditionPredictions]) -> ConditionPredictions:
         parts[0].condition,
         Predictions.concatenate([part.predictions for part in parts]),
         np.concatenate([part.given for part in parts]),
+        np.concatenate([part.activation for part in parts]),
     )

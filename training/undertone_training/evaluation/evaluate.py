@@ -61,6 +61,7 @@ def cross_corpus_result(test: RunTest, outcome: Outcome) -> ConditionPredictions
         LEAVE_ONE_CORPUS_OUT if left_out else "zero-shot",
         predictions,
         predictions.with_verdict(threshold, calibration.without_verdict),
+        predictions.activation(calibration.activation),
     )
 
 

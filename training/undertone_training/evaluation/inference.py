@@ -38,8 +38,13 @@ def through_device(
         progress()
     rows = [row_of(verdict.scores, labels) if verdict else None for verdict in verdicts]
     given = [verdict is not None and verdict.verdict != UNCERTAIN for verdict in verdicts]
+    activation = [verdict.activation if verdict else None for verdict in verdicts]
     return ConditionPredictions(
-        clips[0].corpus, condition, predictions_of(clips, rows, labels), np.array(given)
+        clips[0].corpus,
+        condition,
+        predictions_of(clips, rows, labels),
+        np.array(given),
+        np.array(activation, dtype=float),
     )
 
 
