@@ -352,7 +352,9 @@ class _EvaluateOtherCorpora(_EvaluateShipped):
         tests, notes = sampled_tests(
             cross_corpus_tests([self._run], trainer.clips, self._corpora), CROSS_CORPUS_CLIPS
         )
-        report_cross_corpus(self._run.folder.parent, tests, trainer.features, notes)
+        report_cross_corpus(
+            self._run.folder.parent, tests, trainer.data, trainer.clips, trainer.features, notes
+        )
         return f"{self._name} cross-corpus: {', '.join(self._corpora)}"
 
 

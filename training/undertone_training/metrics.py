@@ -17,7 +17,7 @@ from sklearn import metrics
 
 from undertone.emotions import HIGH_ACTIVATION, LOW_ACTIVATION
 from undertone.recognition.bundle import Activation
-from undertone.recognition.decision import activation_of, log_odds, log_softmax
+from undertone.recognition.decision import log_odds, log_softmax
 from undertone.support.strict import Strict
 
 Floats = NDArray[np.float64]
@@ -91,11 +91,6 @@ class Predictions:
             self.predicted, without
         )
         return given
-
-    def activation(self, scale: Activation) -> Floats:
-        """How excited each voice is, as the device says it; NaN without labels of both sides."""
-        logs = np.log(np.maximum(self.probabilities, _LEAST_PROBABILITY))
-        return np.array([activation_of(row, self.labels, scale) for row in logs], dtype=float)
 
     def at_temperature(self, temperature: float) -> Self:
         """The predictions with logits divided by ``temperature``; these are at 1.

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from undertone.emotions import EMOTIONS
 from undertone.recognition.bundle import Activation
+from undertone.recognition.decision import activation_of
 from undertone_training.evaluation.conditions import (
     ACTIVATION,
     FOUR_EMOTIONS,
@@ -42,12 +43,13 @@ def predicted(
         probabilities=np.array(rows),
         labels=EMOTIONS,
     )
+    logs = np.log(np.maximum(predictions.probabilities, 1e-12))
     return ConditionPredictions(
         "x",
         "zero-shot",
         predictions,
         np.array([label is not None for label in said]),
-        predictions.activation(Activation()),
+        np.array([activation_of(row, EMOTIONS, Activation()) for row in logs], dtype=float),
     )
 
 

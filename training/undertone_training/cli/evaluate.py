@@ -170,7 +170,7 @@ def _evaluate_runs(
         pooled_reports = evaluations.report_live(folder, tests, sources, features, _print_live)
     elif protocol == "cross-corpus":
         conditions, pooled_reports = evaluations.report_cross_corpus(
-            folder, tests, features, notes, _print_report
+            folder, tests, data, list(clips.values()), features, notes, _print_report
         )
     elif protocol == "own":
         pooled_reports = evaluations.report_whole_clips(folder, tests, features, _print_run)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from undertone.recognition.classifier import Classifier
 from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.splits import LEAVE_ONE_CORPUS_OUT
 from undertone_training.evaluation import degraded, known_voice
 from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.evaluation.inference import through_device
@@ -17,6 +18,9 @@ from undertone_training.evaluation.test_clips import (
 from undertone_training.export.bundle import classifier_of
 from undertone_training.progress import Progress, silent
 from undertone_training.recipe import EVALUATED_CORPUS
+
+ZERO_SHOT = "zero-shot"
+"""The condition of a corpus of which the model heard nothing, nor its recipe's other folds."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,19 @@ class CorpusResults:
 def run_on_device(
     protocol: str, test: RunTest, all_clips: Sequence[Clip], progress: Progress = silent
 ) -> CorpusResults:
-    """The int8 model of a run under the conditions of ``degraded`` or ``known-voice``.
+    """The int8 model of a run under the conditions of a protocol of ``_under_conditions``.
 
     all_clips: all that are available, of which those by the tested speakers can become known.
     """
-    return _under_conditions(protocol, classifier_of(test.run), test.clips, all_clips, progress)
+    left_out = {clip.clip_id for clip in test.clips} & {*test.run.info.test}
+    return _under_conditions(
+        protocol,
+        classifier_of(test.run),
+        test.clips,
+        all_clips,
+        progress,
+        LEAVE_ONE_CORPUS_OUT if left_out else ZERO_SHOT,
+    )
 
 
 def bundle_on_device(
@@ -49,7 +61,7 @@ def bundle_on_device(
     sample: int | None = None,
     progress: Progress = silent,
 ) -> Iterator[CorpusResults]:
-    """A bundle under the conditions of ``cross-corpus``, ``degraded`` or ``known-voice``.
+    """A bundle under the conditions of a protocol of ``_under_conditions``.
 
     corpora, sample: only these, and at most so many clips of each.  Raises SplitError where the
     bundle was trained on what is left.
@@ -59,13 +71,8 @@ def bundle_on_device(
         by_corpus = unlisted_speakers(manifest, all_clips, corpora or (EVALUATED_CORPUS,))
     else:
         by_corpus = unseen_corpora(all_clips, manifest.training.corpora, manifest.labels, corpora)
-    for corpus, whole in by_corpus.items():
+    for whole in by_corpus.values():
         clips, notes = sampled(whole, sample)
-        if protocol == "cross-corpus":
-            with progress(f"cross-corpus ({corpus})", len(clips)) as step:
-                result = through_device(clips, classifier, step, "zero-shot")
-            yield CorpusResults(clips, [result], notes)
-            continue
         found = _under_conditions(protocol, classifier, clips, all_clips, progress)
         yield CorpusResults(clips, found.results, [*notes, *found.notes])
 
@@ -76,7 +83,12 @@ def _under_conditions(
     clips: Sequence[Clip],
     all_clips: Sequence[Clip],
     progress: Progress,
+    unseen: str = ZERO_SHOT,
 ) -> CorpusResults:
+    """``cross-corpus``, ``degraded`` or ``known-voice``; unseen: the condition of the first."""
+    if protocol == "cross-corpus":
+        with progress(f"cross-corpus ({clips[0].corpus})", len(clips)) as step:
+            return CorpusResults(clips, [through_device(clips, classifier, step, unseen)], [])
     if protocol == "degraded":
         notes = [] if degraded.enough_voices(clips) else [degraded.NO_BABBLE]
         return CorpusResults(clips, list(degraded.degraded(clips, classifier, progress)), notes)

@@ -6,9 +6,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone_training.corpora.splits import LEAVE_ONE_CORPUS_OUT
 from undertone_training.evaluation.backgrounds import Background
-from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.evaluation.embeddings import embed_run
 from undertone_training.evaluation.results import Cost, LiveCounts, Outcome, Verdicts
 from undertone_training.evaluation.streaming import CONDITIONS, stream
@@ -42,26 +40,6 @@ def evaluate(test: RunTest, features: FeatureCache) -> Outcome:
         ),
         clips=test.clips,
         map=embed_run(run, clips),
-    )
-
-
-def cross_corpus_result(test: RunTest, outcome: Outcome) -> ConditionPredictions:
-    """What the form that ships predicted for another corpus.
-
-    Only the threshold decides which clips get a verdict; the device also refuses sound that lacks
-    a part of the spectrum.
-    """
-    *_, predictions = outcome.predictions.values()
-    calibration = test.run.calibration
-    _, threshold = calibration.confidence
-    (corpus,) = {clip.corpus for clip in test.clips}
-    left_out = {clip.clip_id for clip in test.clips} & {*test.run.info.test}
-    return ConditionPredictions(
-        corpus,
-        LEAVE_ONE_CORPUS_OUT if left_out else "zero-shot",
-        predictions,
-        predictions.with_verdict(threshold, calibration.without_verdict),
-        predictions.activation(calibration.activation),
     )
 
 

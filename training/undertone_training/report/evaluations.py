@@ -12,7 +12,7 @@ from undertone_training.detection.clips import for_babble
 from undertone_training.evaluation.backgrounds import Background, Sound, backgrounds
 from undertone_training.evaluation.conditions import ConditionsReport
 from undertone_training.evaluation.device_protocols import CorpusResults, run_on_device
-from undertone_training.evaluation.evaluate import cross_corpus_result, evaluate, evaluate_live
+from undertone_training.evaluation.evaluate import evaluate, evaluate_live
 from undertone_training.evaluation.false_alarms import NoiseReport, count_false_alarms
 from undertone_training.evaluation.results import Outcome
 from undertone_training.evaluation.test_clips import RunTest
@@ -49,20 +49,19 @@ def report_whole_clips(
 def report_cross_corpus(
     folder: Path,
     tests: Sequence[RunTest],
+    data: Path,
+    clips: Sequence[Clip],
     features: FeatureCache,
     notes: Sequence[str],
     on_run: Callable[[Report], None] = lambda report: None,
 ) -> tuple[WrittenConditions, list[PooledReports]]:
-    """Test every run on corpora that it was not trained on; see ``write_conditions`` for ``notes``.
+    """Test every run on corpora that it was not trained on, on whole clips and on the device path.
 
+    The other arguments are those of ``report_on_device``.
     on_run: called with the report of each run on each corpus as soon as it is written.
     """
     outcomes = _written(tests, features, on_run)
-    tested = [
-        (test.run, cross_corpus_result(test, outcome))
-        for test, outcome in zip(tests, outcomes, strict=True)
-    ]
-    conditions = write_conditions(folder, "cross-corpus", tested, notes)
+    conditions = report_on_device(folder, "cross-corpus", tests, data, clips, features, notes)
     return conditions, write_pooled(folder, outcomes, by_seed=False)
 
 
@@ -115,7 +114,7 @@ def report_on_device(
     features: FeatureCache,
     notes: Sequence[str] = (),
 ) -> WrittenConditions:
-    """Test the int8 models under the conditions of ``degraded`` or ``known-voice``.
+    """Test the int8 models under the conditions of a protocol that has some.
 
     clips: all below ``data``.  See ``write_conditions`` for ``folder`` and ``notes``.
     """
