@@ -27,7 +27,6 @@ Interval = tuple[float, float]
 CALIBRATION_BINS = 15
 """Bins of the expected calibration error, as in Guo et al. 2017."""
 
-_LEAST_PROBABILITY = 1e-12
 _LOWEST_TEMPERATURE, _HIGHEST_TEMPERATURE = 0.05, 20.0
 
 
@@ -313,11 +312,12 @@ class Confidence(NamedTuple):
 
 
 def fit_confidence(parts: Sequence[Predictions], least_coverage: float = 0.65) -> Confidence:
-    """All of it for predictions at temperature 1; ``least_coverage`` is for the threshold.
+    """A ``Confidence`` fitted on predictions at temperature 1.
 
     parts: of validation clips, never of test clips, of the same labels.  Each counts alike,
         whatever its size.  Of several parts, a label that one of them lacks gets no verdict: it
         would be found there all the same.
+    least_coverage: as for ``choose_threshold``.
     """
     whole = Predictions.concatenate(parts)
     weights = np.repeat(
@@ -340,14 +340,12 @@ def _lacking(parts: Sequence[Predictions]) -> tuple[str, ...]:
     return found if any(each.with_verdict(0.0, found).any() for each in parts) else ()
 
 
-def fit_activation(
-    predictions: Predictions, weights: Floats | None = None
-) -> tuple[float, float] | None:
+def fit_activation(predictions: Predictions, weights: Floats) -> tuple[float, float] | None:
     """Scale and offset of ``undertone.recognition.bundle.Activation``, by logistic regression.
 
-    ``predictions``: of validation clips, never of test clips.  weights: as for
-    ``coverage_curve``; clips with high and with low activation count alike, as a whole.  None
-    unless there are both.
+    ``predictions``: of validation clips, never of test clips.  weights: how much each clip counts
+    among those of its side, high or low activation; both sides count alike.  None unless there
+    are both.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -355,10 +353,9 @@ def fit_activation(
     high, low = np.isin(emotions, HIGH_ACTIVATION), np.isin(emotions, LOW_ACTIVATION)
     if not (high.any() and low.any()):
         return None
-    counted = np.ones(len(emotions)) if weights is None else weights
-    balanced = counted / np.where(high, counted[high].sum(), counted[low].sum()) * high.size
+    balanced = weights / np.where(high, weights[high].sum(), weights[low].sum()) * high.size
     used = high | low
-    logs = np.log(np.maximum(predictions.probabilities[used], _LEAST_PROBABILITY))
+    logs = np.log(np.maximum(predictions.probabilities[used], 1e-12))
     odds = [[log_odds(row, predictions.labels)] for row in logs]
     fitted = LogisticRegression(C=np.inf).fit(odds, high[used], sample_weight=balanced[used])
     scale, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])

@@ -106,7 +106,7 @@ def test_a_clip_without_speech_is_wrong_in_every_group(
     assert figures_of(one).missed == said.count(None)
 
 
-def test_the_activation_is_tested_that_the_device_says() -> None:
+def test_the_uar_of_activation_is_that_of_what_the_device_reports() -> None:
     """Not the sums of the labels' probabilities, which a bundle's scale and offset correct."""
     one = predicted(["angry", "sad", "disgust", "neutral"], ["sad", "sad", "angry", None])
     assert one.predictions.probabilities[0, EMOTIONS.index("sad")] == 0.5

@@ -35,7 +35,7 @@ class ConditionPredictions:
 
     given: whether a clip got a verdict, shape (clips,).  A clip without detected speech has none,
         and ``missed`` as its row of probabilities.
-    activation: as the device says it, from 0 to 1, shape (clips,); NaN where it says nothing.
+    activation: as the device reports it, from 0 to 1, shape (clips,); NaN where it reports none.
     """
 
     corpus: str
@@ -62,7 +62,7 @@ class ConditionFigures(Strict, frozen=True):
 
     shared_labels: each label that the clips and the model share; ``groups`` has them.  The groups
         of labels are None if the clips do not have at least two, all four or both.
-    activation: whether the activation that the device says is at least 0.5.
+    activation: of high and low, by whether the activation that the device reports is at least 0.5.
     missed: clips without detected speech, which count as wrong.
     verdicts: number of clips with one; ``right``: number of correct ones.
     ece: expected calibration error over all labels of the model.

@@ -20,7 +20,7 @@ from undertone_training.progress import Progress, silent
 from undertone_training.recipe import EVALUATED_CORPUS
 
 ZERO_SHOT = "zero-shot"
-"""The condition of a corpus of which the model heard nothing, nor its recipe's other folds."""
+"""The condition of a corpus that the recipe does not train on."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _under_conditions(
     progress: Progress,
     unseen: str = ZERO_SHOT,
 ) -> CorpusResults:
-    """``cross-corpus``, ``degraded`` or ``known-voice``; unseen: the condition of the first."""
+    """``cross-corpus``, whose only condition is ``unseen``, ``degraded`` or ``known-voice``."""
     if protocol == "cross-corpus":
         with progress(f"cross-corpus ({clips[0].corpus})", len(clips)) as step:
             return CorpusResults(clips, [through_device(clips, classifier, step, unseen)], [])
