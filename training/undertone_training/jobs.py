@@ -8,11 +8,12 @@ was killed is simply run again.
 import os
 import pickle
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -30,6 +31,9 @@ from undertone_training.tensorflow_loader import load_tensorflow
 
 Specification = TypeVar("Specification")
 Result = TypeVar("Result")
+
+_AHEAD = 2
+"""Jobs that are handed to an executor, for each that it runs at once; the others wait here."""
 
 _PATIENCE_S = 300.0
 """How long a scheduler that has gone away is waited for."""
@@ -103,17 +107,21 @@ class Jobs:
                     result = function(each)
                 yield result
             return
-        to_do = {
-            number: pickle.dumps((self.setup, pickle.dumps((function, each))))
-            for number, each in enumerate(specifications)
-        }
+        to_do = dict.fromkeys(range(len(specifications)))
         results: dict[int, Result] = {}
         passed_on = 0
         lost = False
         while to_do:
+            jobs = (
+                (
+                    number,
+                    pickle.dumps((self.setup, pickle.dumps((function, specifications[number])))),
+                )
+                for number in list(to_do)
+            )
             try:
-                with self._executor(len(to_do), lost) as (executor, how, check):
-                    done = _completed(executor, how, to_do, check, while_waiting, stop)
+                with self._executor(len(to_do), lost) as (executor, at_once, how, check):
+                    done = _completed(executor, how, jobs, at_once, check, while_waiting, stop)
                     for number, result in done:
                         del to_do[number]
                         results[number] = pickle.loads(result)
@@ -126,23 +134,25 @@ class Jobs:
     @contextmanager
     def _executor(
         self, number: int, lost: bool
-    ) -> Iterator[tuple[Executor, Callable[[bytes], Any], Callable[[], None]]]:
-        """An executor, what calls a job in it, and what to call every second."""
+    ) -> Iterator[tuple[Executor, Callable[[], int], Callable[[bytes], Any], Callable[[], None]]]:
+        """An executor, how many jobs it runs at once, what calls one, what to call every second."""
         if self.scheduler:
             patience_s = self.patience_s if lost else 0.0
             with cluster.connected(self.scheduler, self.say, patience_s) as found:
                 how = call_apart if self.isolated else call_in_worker
-                yield found.executor, how, found.check
+                yield found.executor, lambda: max(1, found.at_once), how, found.check
             return
         # each thread has a process: not forked, since a child of one with TensorFlow can hang
-        with JobProcesses() as processes, ThreadPoolExecutor(min(self.at_once, number)) as pool:
-            yield pool, call_apart if self.isolated else processes.call, _nothing
+        n = min(self.at_once, number)
+        with JobProcesses() as processes, ThreadPoolExecutor(n) as pool:
+            yield pool, lambda: n, call_apart if self.isolated else processes.call, _nothing
 
 
 def _completed(
     executor: Executor,
     how: Callable[[bytes], Any],
-    jobs: Mapping[int, bytes],
+    jobs: Iterator[tuple[int, bytes]],
+    at_once: Callable[[], int],
     check: Callable[[], None],
     while_waiting: Callable[[], None],
     stop: Callable[[], None],
@@ -150,21 +160,25 @@ def _completed(
     """The number and the result of each job, as soon as it is there."""
     futures: dict[Future[Any], int] = {}
     done: SimpleQueue[Future[Any]] = SimpleQueue()
-    try:
+
+    def submit() -> None:
         with without_interrupts():
-            for number, job in jobs.items():
-                futures[executor.submit(_run, version("undertone"), how, job)] = number
-        for future in futures:
-            future.add_done_callback(done.put)
-        for _ in range(len(futures)):
-            while True:
-                try:
-                    future = done.get(timeout=1)
-                    break
-                except Empty:
-                    check()
-                    while_waiting()
-            yield futures[future], future.result()
+            for number, job in islice(jobs, max(0, _AHEAD * at_once() - len(futures))):
+                future = executor.submit(_run, version("undertone"), how, job)
+                futures[future] = number
+                future.add_done_callback(done.put)
+
+    try:
+        submit()
+        while futures:
+            try:
+                future = done.get(timeout=1)
+            except Empty:
+                check()
+                while_waiting()
+            else:
+                yield futures.pop(future), future.result()
+            submit()
     except BaseException as error:
         for future in futures:
             future.cancel()

@@ -13,7 +13,8 @@ import msgspec
 
 from undertone.recognition.bundle import Bundle
 from undertone_training.bundles import ships_as
-from undertone_training.corpora.clip import Clip, with_labels
+from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.clips import with_labels
 from undertone_training.corpora.licences import unlicensed
 from undertone_training.corpora.splits import LEAVE_ONE_CORPUS_OUT
 from undertone_training.errors import PromotionError, RunError

@@ -117,7 +117,7 @@ def test_a_final_model_can_hold_no_actor_out(
     assert activation.scale > 0
     recipe = recipes.load(pipeline.recipe)
     everyone = splits(scan(pipeline.home).clips, "final", recipe.song, n_validation_actors=0)[0]
-    assert everyone.validation == ()
+    assert not everyone.validation
     quick = msgspec.structs.replace(
         recipe, schedule=msgspec.structs.replace(recipe.schedule, epochs=1)
     )

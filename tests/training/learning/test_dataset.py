@@ -26,8 +26,8 @@ from undertone.recognition.voice import (
 from undertone.recognition.windows import WindowConfig
 from undertone_training.corpora.clip import AudioRef, Clip
 from undertone_training.features.cache import ClipFeatures
-from undertone_training.features.lazy import Lazy, joined
 from undertone_training.features.windows import fit_normalization, windows_of
+from undertone_training.lazy import Lazy, joined
 from undertone_training.learning import dataset
 from undertone_training.learning.dataset import TrainingBatches, _mix_styles
 from undertone_training.learning.distillation import targets_of

@@ -241,8 +241,9 @@ def write_output(path: Path, content: bytes) -> None:
         ) from error
 
 
-def clips_by_id(data: Path) -> "dict[str, Clip]":
+def clips_by_id(data: Path) -> "Mapping[str, Clip]":
     """Every clip below ``data`` by its id."""
     from undertone_training.corpora import scan
+    from undertone_training.corpora.clips import ById
 
-    return {clip.clip_id: clip for clip in scan(data).clips}
+    return ById(scan(data).clips)

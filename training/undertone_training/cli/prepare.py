@@ -1,6 +1,7 @@
 """``undertone-train prepare``: find the corpora, compute and cache their features."""
 
 from collections import Counter
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,10 +47,10 @@ def command(
 
     recipe = recipes.load(recipe_name)
     found = scan(data, corpora or None)
-    for (corpus, channel), count in sorted(
-        Counter((clip.corpus, clip.channel) for clip in found.clips).items()
-    ):
-        speakers = {clip.speaker for clip in found.clips if clip.corpus == corpus}
+    counts = Counter((clip.corpus, clip.channel, clip.speaker) for clip in found.clips)
+    for (corpus, channel), group in groupby(sorted(counts), key=lambda each: each[:2]):
+        speakers = list(group)
+        count = sum(counts[each] for each in speakers)
         click.echo(
             f"{corpus} {channel}: {count} clip{'s' * (count > 1)} of {len(speakers)} "
             f"speaker{'s' * (len(speakers) > 1)}"

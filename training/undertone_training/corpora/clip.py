@@ -4,8 +4,8 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeVar
 
@@ -105,21 +105,6 @@ class Clip:
     statement: str | None = None
     repetition: int | None = None
     source: AudioRef
-
-
-def with_labels(clips: Iterable[Clip], labels: Collection[str]) -> list[Clip]:
-    """The clips whose emotion is one of ``labels``; calm ones count as neutral without calm."""
-    found = []
-    for clip in clips:
-        if clip.emotion not in labels and clip.emotion in COUNTED_AS:
-            clip = replace(clip, emotion=COUNTED_AS[clip.emotion])
-        if clip.emotion in labels:
-            found.append(clip)
-    return found
-
-
-COUNTED_AS = {"calm": "neutral"}
-"""Only RAVDESS has calm voices, so that a network can tell them from neutral ones by the studio."""
 
 
 class UnusableNameError(ValueError):

@@ -2,9 +2,9 @@
 
 import os
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path, PurePosixPath
 
 from undertone.audio.files import AUDIO_SUFFIXES
@@ -25,7 +25,9 @@ from undertone_training.corpora import (
     urdu,
 )
 from undertone_training.corpora.clip import AudioRef, Clip, Corpus, UnusableNameError
+from undertone_training.corpora.clips import Clips
 from undertone_training.errors import CorpusError
+from undertone_training.lazy import ordered
 
 CORPORA: dict[str, Corpus] = {
     module.CORPUS.name: module.CORPUS
@@ -54,14 +56,14 @@ class Problem:
 class Scan:
     """The clips that were found, ordered by corpus and clip_id, and what was left out."""
 
-    clips: tuple[Clip, ...]
+    clips: Sequence[Clip]
     problems: tuple[Problem, ...]
 
     def complaints(self) -> list[str]:
         """A line for each kind of problem: the first file, how many more, and why."""
         lines = []
-        ordered = sorted(self.problems, key=lambda problem: problem.reason)
-        for _, group in groupby(ordered, key=lambda problem: problem.reason):
+        by_reason = sorted(self.problems, key=lambda problem: problem.reason)
+        for _, group in groupby(by_reason, key=lambda problem: problem.reason):
             first, *others = group
             more = f" (and {len(others)} more)" if others else ""
             lines.append(f"{first.source}{more}: {first.reason}")
@@ -72,8 +74,9 @@ def scan(folder: Path, corpora: Collection[str] | None = None) -> Scan:
     """Find the clips of ``corpora`` (by default of every one) in a folder or zip archive.
 
     Folders and the zip archives in them are searched. Of two copies of a clip, a file takes
-    precedence over an archive, otherwise the first by path. Unknown files, second copies and
-    names with impossible codes are listed in ``problems``; see ``own`` for one's own recordings.
+    precedence over an archive, one in a folder over one in a folder inside it, otherwise the first
+    by path. Unknown files, second copies and names with impossible codes are listed in
+    ``problems``; see ``own`` for one's own recordings.
 
     Raises CorpusError if ``folder`` does not exist, if a name in ``corpora`` is unknown, if one of
     ``corpora`` (if none are given, every corpus) has no clip there, or for a mistake in one's own.
@@ -89,45 +92,56 @@ def scan(folder: Path, corpora: Collection[str] | None = None) -> Scan:
             f"There is no corpus called {sorted(unknown)[0]}: known are {', '.join(order)}."
         )
     problems: list[Problem] = []
-    clips: dict[tuple[str, str], Clip] = {}
-    sources = sorted(_sources(folder, problems), key=lambda ref: (ref.member is not None, str(ref)))
-    for source in sources:
-        try:
-            clip = _recognise(source)
-        except UnusableNameError as error:
-            problems.append(Problem(source, str(error)))
-            continue
-        if corpora and clip.corpus not in corpora:
-            continue
-        if clips.setdefault((clip.corpus, clip.clip_id), clip) is not clip:
-            problems.append(Problem(source, "a second copy of a clip"))
-    for name, place in places.items():
-        if not corpora or name in corpora:
-            clips |= {(name, clip.clip_id): clip for clip in _own(name, place, problems)}
-    found = {clip.corpus for clip in clips.values()}
-    missing = sorted(set(corpora or ()) - found)
+    wanted = set(corpora or order)
+    clips = Clips(
+        chain(
+            _published(folder, wanted, problems),
+            *(_own(name, place, problems) for name, place in places.items() if name in wanted),
+        )
+    )
+    missing = sorted(set(corpora or ()) - {clip.corpus for clip in clips})
     if missing or not clips:
         raise CorpusError(
             f"There are no clips of {missing[0] if missing else 'a known corpus'} in {folder}: "
             f"name the folder that contains the corpora under their published file names."
         )
     return Scan(
-        tuple(sorted(clips.values(), key=lambda each: (order.index(each.corpus), each.clip_id))),
-        tuple(problems),
+        ordered(clips, lambda each: (order.index(each.corpus), each.clip_id)), tuple(problems)
     )
+
+
+def _published(folder: Path, wanted: Collection[str], problems: list[Problem]) -> Iterator[Clip]:
+    """The clips of the ``wanted`` corpora, known by their published names, each once."""
+    seen: set[tuple[str, str]] = set()
+    for source in _sources(folder, problems):
+        try:
+            clip = _recognise(source)
+        except UnusableNameError as error:
+            problems.append(Problem(source, str(error)))
+            continue
+        if clip.corpus not in wanted:
+            continue
+        if (clip.corpus, clip.clip_id) in seen:
+            problems.append(Problem(source, "a second copy of a clip"))
+            continue
+        seen.add((clip.corpus, clip.clip_id))
+        yield clip
 
 
 def _own(name: str, place: Path, problems: list[Problem]) -> Iterator[Clip]:
     """The clips of one's own corpus; raises CorpusError."""
     if place.suffix == ".csv":
         return own.from_table(name, place)
-    recordings = []
-    for path in sorted(_walk(place, problems)):
+    return own.from_folder(name, place, _recordings(place, problems))
+
+
+def _recordings(place: Path, problems: list[Problem]) -> Iterator[Path]:
+    """Every audio file below ``place``."""
+    for path in _walk(place, problems):
         if path.suffix.lower() in AUDIO_SUFFIXES:
-            recordings.append(path)
+            yield path
         elif not _is_document(path.name):
             problems.append(Problem(AudioRef(path), "not an audio file"))
-    return own.from_folder(name, place, recordings)
 
 
 def _recognise(source: AudioRef) -> Clip:
@@ -142,16 +156,18 @@ def _recognise(source: AudioRef) -> Clip:
 
 
 def _sources(folder: Path, problems: list[Problem]) -> Iterator[AudioRef]:
-    """Every file below ``folder`` and every member of its archives that may be a recording."""
+    """Every file below ``folder``, then every member of its archives, that may be a recording."""
+    archives = []
     for path in [folder] if folder.is_file() else _walk(folder, problems):
-        if path.suffix.lower() != ".zip":
-            if not _is_document(path.name):
-                yield AudioRef(path)
-            continue
+        if path.suffix.lower() == ".zip":
+            archives.append(path)
+        elif not _is_document(path.name):
+            yield AudioRef(path)
+    for path in archives:
         object_storage.fetch([path])
         try:
             with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
+                names = sorted(archive.namelist())
         except (zipfile.BadZipFile, OSError):
             problems.append(Problem(AudioRef(path), "not a readable zip archive"))
             continue
@@ -163,7 +179,10 @@ def _sources(folder: Path, problems: list[Problem]) -> Iterator[AudioRef]:
 
 
 def _walk(folder: Path, problems: list[Problem]) -> Iterator[Path]:
-    """Every visible file below ``folder``, following links to folders, but no folder twice."""
+    """Every visible file below ``folder``, following links to folders, but no folder twice.
+
+    By name, those of a folder before those of the folders in it.
+    """
     seen: set[str] = set()
 
     def closed(error: OSError) -> None:
@@ -178,7 +197,7 @@ def _walk(folder: Path, problems: list[Problem]) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if parent == str(folder):  # neither is a published corpus
             folders[:] = [name for name in folders if name not in (noise.FOLDER, own.FOLDER)]
-        yield from (Path(parent, name) for name in names if not name.startswith("."))
+        yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
 
 
 def _is_document(name: str) -> bool:

@@ -8,11 +8,12 @@ from the training actors, as many women as men.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import combinations
+from itertools import chain, combinations
 
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.licences import licence_of
 from undertone_training.errors import SplitError
+from undertone_training.lazy import joined, ordered, where
 
 TRAINING_ACTORS = range(1, 21)
 """RAVDESS actors for development: everything is chosen on these."""
@@ -58,26 +59,26 @@ class Split:
 
     name: str
     protocol: str
-    train: tuple[Clip, ...]
-    validation: tuple[Clip, ...]
-    test: tuple[Clip, ...]
+    train: Sequence[Clip]
+    validation: Sequence[Clip]
+    test: Sequence[Clip]
     missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what would make the figures of this split wrong."""
         sides = {"train": self.train, "validation": self.validation, "test": self.test}
         for (one, first), (other, second) in combinations(sides.items(), 2):
-            self._refuse("clip", one, other, _ids(first) & _ids(second))
+            self._refuse("clip", one, other, _shared(first, second, lambda clip: clip.clip_id))
             if self.speaker_independent:
-                self._refuse("speaker", one, other, _speakers(first) & _speakers(second))
+                self._refuse("speaker", one, other, _shared(first, second, lambda c: c.speaker))
         if self.speaker_independent and any(
-            clip.channel == "song" for clip in (*self.validation, *self.test)
+            clip.channel == "song" for clip in chain(self.validation, self.test)
         ):
             raise SplitError(
                 f"The split {self.name} validates or tests on song: only speech may be there."
             )
         trained = {clip.emotion for clip in self.train}
-        for clip in (*self.validation, *self.test):
+        for clip in chain(self.validation, self.test):
             if clip.emotion not in trained:
                 raise SplitError(
                     f"The split {self.name} has no training clip that is {clip.emotion}, and "
@@ -118,7 +119,7 @@ class Split:
 
 
 def splits(
-    clips: Iterable[Clip],
+    clips: Sequence[Clip],
     protocol: str,
     song: bool = False,
     n_validation_actors: int = 2,
@@ -148,46 +149,42 @@ def splits(
             f"are not possible, choose an even number."
         )
     # sorted, so that neither the layout of a folder nor the order of a scan changes the split
-    ordered = tuple(sorted(clips, key=lambda clip: (clip.corpus, clip.clip_id)))
+    usable = ordered(clips, lambda clip: (clip.corpus, clip.clip_id))
     if not beside:
-        return _PROTOCOLS[protocol](ordered, song, n_validation_actors, seed)
-    there = {clip.corpus for clip in ordered}
+        return _PROTOCOLS[protocol](usable, song, n_validation_actors, seed)
+    there = {clip.corpus for clip in usable}
     for corpus in beside:
         if corpus not in there:
             raise SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
-    ordered = tuple(clip for clip in ordered if clip.corpus in ("ravdess", *beside))
-    found = _PROTOCOLS[protocol](ordered, song, n_validation_actors, seed)
+    usable = where(usable, lambda clip: clip.corpus in ("ravdess", *beside))
+    found = _PROTOCOLS[protocol](usable, song, n_validation_actors, seed)
     if protocol == LEAVE_ONE_CORPUS_OUT:
         return found
-    others = [clip for clip in ordered if clip.corpus != "ravdess"]
+    others = where(usable, lambda clip: clip.corpus != "ravdess")
     return [
-        replace(split, train=(*split.train, *_without_some(others, number, len(found))))
+        replace(split, train=joined(split.train, _without_some(others, number, len(found))))
         for number, split in enumerate(found)
     ]
 
 
-def _without_some(clips: Sequence[Clip], number: int, of: int) -> list[Clip]:
+def _without_some(clips: Sequence[Clip], number: int, of: int) -> Sequence[Clip]:
     """``clips`` without every ``of``-th speaker of each corpus, from the ``number``-th on."""
     if of == 1:
-        return list(clips)
-    speakers = sorted(_speakers(clips))
+        return clips
+    speakers = sorted({(clip.corpus, clip.speaker) for clip in clips})
     kept = {
         one
         for corpus in {corpus for corpus, _ in speakers}
         for place, one in enumerate(each for each in speakers if each[0] == corpus)
         if place % of != number
     }
-    return [clip for clip in clips if (clip.corpus, clip.speaker) in kept]
+    return where(clips, lambda clip: (clip.corpus, clip.speaker) in kept)
 
 
-def whole(clips: Iterable[Clip], corpus: str) -> Split:
+def whole(clips: Sequence[Clip], corpus: str) -> Split:
     """A split that trains on all clips of a corpus; raises SplitError if there are none."""
-    train = tuple(
-        sorted(
-            (clip for clip in clips if clip.corpus == corpus),
-            key=lambda clip: clip.clip_id,
-        )
-    )
+    of_corpus = where(clips, lambda clip: clip.corpus == corpus)
+    train = ordered(of_corpus, lambda clip: clip.clip_id)
     if not train:
         raise SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
     return Split(PRE_TRAINING, PRE_TRAINING, train, (), ())
@@ -229,56 +226,69 @@ def _leave_one_corpus_out(
     Of RAVDESS only the training actors; some of them validate, unless RAVDESS is the test.
     """
     actors = {f"{actor:02}" for actor in TRAINING_ACTORS}
-    usable = [
-        clip
-        for clip in clips
-        if licence_of(clip.corpus) and (clip.corpus != "ravdess" or clip.speaker in actors)
-    ]
+    usable = where(
+        clips,
+        lambda clip: (
+            bool(licence_of(clip.corpus)) and (clip.corpus != "ravdess" or clip.speaker in actors)
+        ),
+    )
     corpora = sorted({clip.corpus for clip in usable})
     if len(corpora) < 2:
         raise SplitError(
             "Leaving a corpus out takes two in the data folder that weights may be trained on: add "
             "another one, such as CREMA-D or nEMO."
         )
-    found = []
-    for number, left_out in enumerate(corpora):
-        name = f"without-{left_out}"
-        others = [clip for clip in usable if clip.corpus != left_out]
-        spoken = [clip for clip in others if (clip.corpus, clip.channel) == ("ravdess", "speech")]
-        validating = _validation_actors(
-            name, spoken, actors, n_validation if spoken else 0, seed + number
-        )
-        validation = tuple(clip for clip in spoken if clip.speaker in validating)
-        train = tuple(
-            clip
-            for clip in others
-            if (song or clip.channel == "speech")
+    return [
+        _without_corpus(left_out, usable, actors, song, n_validation, seed + number)
+        for number, left_out in enumerate(corpora)
+    ]
+
+
+def _without_corpus(
+    left_out: str,
+    clips: Sequence[Clip],
+    actors: set[str],
+    song: bool,
+    n_validation: int,
+    turn: int,
+) -> Split:
+    """The split that tests on one corpus; ``turn`` decides which of ``actors`` validate."""
+    name = f"without-{left_out}"
+    others = where(clips, lambda clip: clip.corpus != left_out)
+    spoken = where(others, lambda clip: (clip.corpus, clip.channel) == ("ravdess", "speech"))
+    validating = _validation_actors(name, spoken, actors, n_validation if spoken else 0, turn)
+    train = where(
+        others,
+        lambda clip: (
+            (song or clip.channel == "speech")
             and (clip.corpus != "ravdess" or clip.speaker not in validating)
+        ),
+    )
+    trained = {clip.emotion for clip in train}
+    test = where(
+        clips,
+        lambda clip: (
+            (clip.corpus, clip.channel) == (left_out, "speech") and clip.emotion in trained
+        ),
+    )
+    if not test:
+        raise SplitError(
+            f"The split {name} has nothing to test: {left_out} has none of the emotions of the "
+            "other corpora."
         )
-        trained = {clip.emotion for clip in train}
-        test = tuple(
-            clip
-            for clip in usable
-            if clip.corpus == left_out and clip.channel == "speech" and clip.emotion in trained
-        )
-        if not test:
-            raise SplitError(
-                f"The split {name} has nothing to test: {left_out} has none of the emotions of the "
-                "other corpora."
-            )
-        found.append(Split(name, LEAVE_ONE_CORPUS_OUT, train, validation, test))
-    return found
+    validation = where(spoken, lambda clip: clip.speaker in validating)
+    return Split(name, LEAVE_ONE_CORPUS_OUT, train, validation, test)
 
 
 def _speaker_dependent(
     clips: Sequence[Clip], song: bool, n_validation: int, seed: int
 ) -> list[Split]:
-    ravdess = [clip for clip in clips if clip.corpus == "ravdess"]
-    speech = [clip for clip in ravdess if clip.channel == "speech"]
+    ravdess = where(clips, lambda clip: clip.corpus == "ravdess")
+    speech = where(ravdess, lambda clip: clip.channel == "speech")
     variants = {
         "speech, song, 8 emotions": ravdess,
         "speech, 8 emotions": speech,
-        "speech, 5 emotions": [clip for clip in speech if clip.emotion in FIVE_EMOTIONS],
+        "speech, 5 emotions": where(speech, lambda clip: clip.emotion in FIVE_EMOTIONS),
     }
     return [_random(variant, chosen, seed) for variant, chosen in variants.items()]
 
@@ -289,7 +299,9 @@ def _random(variant: str, clips: Sequence[Clip], seed: int) -> Split:
 
     def parted(clips: Sequence[Clip], share: float) -> tuple[list[Clip], list[Clip]]:
         emotions = [clip.emotion for clip in clips]
-        rest, part = train_test_split(clips, test_size=share, stratify=emotions, random_state=seed)
+        rest, part = train_test_split(
+            list(clips), test_size=share, stratify=emotions, random_state=seed
+        )
         return rest, part
 
     try:
@@ -304,9 +316,9 @@ def _random(variant: str, clips: Sequence[Clip], seed: int) -> Split:
     return Split(
         f"{SPEAKER_DEPENDENT}-{name}",
         f"{SPEAKER_DEPENDENT} ({variant}, split seed {seed})",
-        tuple(train),
-        tuple(validation),
-        tuple(test),
+        train,
+        validation,
+        test,
     )
 
 
@@ -322,8 +334,8 @@ def _by_actor(
     test_needed: bool = True,
 ) -> Split:
     """A split of RAVDESS by actor; ``turn`` decides which training actors validate."""
-    ravdess = [clip for clip in clips if clip.corpus == "ravdess"]
-    speech = [clip for clip in ravdess if clip.channel == "speech"]
+    ravdess = where(clips, lambda clip: clip.corpus == "ravdess")
+    speech = where(ravdess, lambda clip: clip.channel == "speech")
     at_hand = {clip.speaker for clip in speech}
     train_names, test_names = ([f"{a:02}" for a in side] for side in (train_actors, test_actors))
     for side, names, needed in (
@@ -342,9 +354,9 @@ def _by_actor(
     return Split(
         name,
         protocol,
-        tuple(clip for clip in (ravdess if song else speech) if clip.speaker in training),
-        tuple(clip for clip in speech if clip.speaker in validating),
-        tuple(clip for clip in speech if clip.speaker in test_names),
+        where(ravdess if song else speech, lambda clip: clip.speaker in training),
+        where(speech, lambda clip: clip.speaker in validating),
+        where(speech, lambda clip: clip.speaker in test_names),
         tuple(sorted({*train_names, *test_names} - at_hand)),
     )
 
@@ -365,12 +377,13 @@ def _validation_actors(
     return chosen
 
 
-def _ids(clips: Iterable[Clip]) -> set[tuple[str, str]]:
-    return {(clip.corpus, clip.clip_id) for clip in clips}
-
-
-def _speakers(clips: Iterable[Clip]) -> set[tuple[str, str]]:
-    return {(clip.corpus, clip.speaker) for clip in clips}
+def _shared(
+    first: Sequence[Clip], second: Sequence[Clip], name: Callable[[Clip], str]
+) -> set[tuple[str, str]]:
+    """The corpora and names that are on both sides; those of the smaller one are in memory."""
+    fewer, more = sorted((first, second), key=len)
+    known = {(clip.corpus, name(clip)) for clip in fewer}
+    return {one for clip in more if (one := (clip.corpus, name(clip))) in known} if known else set()
 
 
 def _listed(actors: Sequence[str]) -> str:

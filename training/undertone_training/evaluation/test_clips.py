@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from undertone.recognition.bundle import Manifest, Training
-from undertone_training.corpora.clip import Clip, with_labels
+from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.clips import with_labels
 from undertone_training.corpora.splits import (
     DEVELOPMENT_FOLDS,
     PUBLISHED_FOLDS,
@@ -80,7 +81,8 @@ def held_out_tests(
             if side == "test":
                 found, protocol = held_out(run.info, clips)
             else:
-                found = with_labels(clips_of(clips, run.info.validation), run.info.labels)
+                validation = clips_of(clips, run.info.validation)
+                found = with_labels(validation, run.info.labels)
                 protocol = f"{run.info.protocol} (validation actors)"
         except SplitError as error:
             failure = error
@@ -139,7 +141,7 @@ def new_speaker_tests(
         for corpus in corpora:
             own = [
                 clip
-                for clip in with_labels(clips.values(), run.info.labels)
+                for clip in with_labels(tuple(clips.values()), run.info.labels)
                 if clip.corpus == corpus and clip.channel == "speech"
             ]
             if not own:
@@ -166,7 +168,7 @@ def bundle_test(manifest: Manifest, clips: Iterable[Clip]) -> tuple[list[Clip], 
 
 def unlisted_speakers(
     manifest: Manifest, clips: Iterable[Clip], corpora: Sequence[str] = (EVALUATED_CORPUS,)
-) -> dict[str, list[Clip]]:
+) -> dict[str, Sequence[Clip]]:
     """By corpus, the speech of all speakers whom a bundle's manifest does not list.
 
     A corpus that the weights learnt from without listing its speakers, before the training proper,
@@ -174,8 +176,10 @@ def unlisted_speakers(
     """
     training = manifest.training
     listed = {*training.train_speakers, *training.validation_speakers}
-    spoken = [clip for clip in with_labels(clips, manifest.labels) if clip.channel == "speech"]
-    found: dict[str, list[Clip]] = {}
+    spoken = [
+        clip for clip in with_labels(tuple(clips), manifest.labels) if clip.channel == "speech"
+    ]
+    found: dict[str, Sequence[Clip]] = {}
     for corpus in corpora:
         own = [clip for clip in spoken if clip.corpus == corpus]
         if not own:
@@ -216,7 +220,7 @@ def sampled_tests(tests: Iterable[RunTest], most: int | None) -> tuple[list[RunT
     return found, notes
 
 
-def held_out(info: RunInfo, clips: Mapping[str, Clip]) -> tuple[list[Clip], str]:
+def held_out(info: RunInfo, clips: Mapping[str, Clip]) -> tuple[Sequence[Clip], str]:
     """The test clips of a run and the name of its protocol.
 
     clips: all that are available, by their ids. Raises RunError and SplitError if those of the
@@ -235,7 +239,7 @@ def final_test(clips: Iterable[Clip], labels: Sequence[str]) -> tuple[list[Clip]
     actors = {f"{actor:02}" for actor in TEST_ACTORS}
     found = [
         clip
-        for clip in with_labels(clips, labels)
+        for clip in with_labels(tuple(clips), labels)
         if (clip.corpus, clip.channel) == (EVALUATED_CORPUS, "speech") and clip.speaker in actors
     ]
     first, last = min(actors), max(actors)
@@ -254,7 +258,7 @@ def unseen_corpora(
     trained: Sequence[str],
     labels: Sequence[str],
     corpora: Sequence[str] = (),
-) -> dict[str, list[Clip]]:
+) -> dict[str, Sequence[Clip]]:
     """By corpus, the clips with known labels of every corpus except the ``trained`` ones.
 
     corpora: only these; by default all.  Raises SplitError if there are none, or if one of

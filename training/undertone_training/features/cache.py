@@ -12,22 +12,22 @@ import hashlib
 import os
 import random
 import time
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from undertone.audio.block import SAMPLE_RATE_HZ
+from undertone.errors import AudioSourceError
 from undertone_training import object_storage
 from undertone_training.corpora.clip import AudioRef, Clip
 from undertone_training.corpora.noise import NoiseRecordings
 from undertone_training.features.extraction import Extraction
-from undertone_training.features.index import Index
-from undertone_training.features.lazy import Lazy
+from undertone_training.features.index import Index, Rows, key
 from undertone_training.features.shards import (
     SUFFIX,
     Entry,
@@ -39,6 +39,7 @@ from undertone_training.features.shards import (
     write,
 )
 from undertone_training.jobs import Jobs
+from undertone_training.lazy import Lazy
 from undertone_training.progress import Progress, say_nothing, silent
 from undertone_training.recipe import Recipe
 
@@ -113,19 +114,30 @@ class FeatureCache:
         extraction = Extraction.of(recipe, noise)
         folder = self._folder(extraction)
         index = Index(folder, self.say)
-        wanted = [_Wanted(clip, state_of(clip.source), extraction.alike(clip)) for clip in clips]
-        missing = [each for each in wanted if index.of_file(each.file, each.alike) is None]
-        if missing:
-            renamed = self._renamed(missing, index)
-            if on_estimate and (new := [each for each in missing if each.file not in renamed]):
-                on_estimate(self._estimate([each.clip for each in new], extraction))
-            jobs = _jobs(wanted, renamed, index, folder, extraction)
+        files = b"".join(key(state_of(clip.source), extraction.alike(clip)) for clip in clips)
+        rows = index.of_files(files)
+        missing = np.flatnonzero(rows < 0)
+        if len(missing):
+            renamed = self._renamed(clips, missing, extraction, index)
+            if on_estimate and (new := [each for each in missing if each not in renamed]):
+                on_estimate(self._estimate(Lazy(clips.__getitem__, new), extraction))
+            parts = _parts(missing, len(clips))
+
+            def job(number: int) -> _Job:
+                return _job(clips, parts[number], renamed, folder, extraction)
+
+            jobs = Lazy(job, range(len(parts)))
             with self.progress(description, len(clips), len(clips) - len(missing)) as step:
-                for job, path in zip(jobs, self.jobs.map(_write, jobs), strict=True):
+                for part, path in zip(parts, self.jobs.map(_write, jobs), strict=True):
                     index.add(path)
-                    for _ in job.items:
+                    for _ in part:
                         step()
-        return _features(wanted, index)
+            rows = index.of_files(files)
+        if len(changed := np.flatnonzero(rows < 0)):
+            raise AudioSourceError(
+                f"{clips[changed[0]].source} was changed meanwhile: run the command again."
+            )
+        return _features(clips, *index.places(rows), index.shards)
 
     @property
     def in_a_job(self) -> "FeatureCache":
@@ -143,19 +155,25 @@ class FeatureCache:
                 object_storage.put(folder / PARAMETERS, folder / PARAMETERS)
         return folder
 
-    def _renamed(self, missing: Sequence["_Wanted"], index: Index) -> dict[FileState, bytes]:
+    def _renamed(
+        self, clips: Sequence[Clip], missing: Rows, extraction: Extraction, index: Index
+    ) -> dict[int, bytes]:
         """The digests of those whose content is known from another file, or another time."""
         if not index:
             return {}
-        renamed: dict[FileState, bytes] = {}
-        parts = [missing[start : start + _MOST] for start in range(0, len(missing), _MOST)]
-        sources = [[each.clip.source for each in part] for part in parts]
+        renamed: dict[int, bytes] = {}
+        parts = _parts(missing, len(clips))
+        sources = Lazy(lambda i: [clips[number].source for number in parts[i]], range(len(parts)))
         with self.progress("comparing recordings", len(missing)) as step:
             for part, digests in zip(parts, self.jobs.map(_digests, sources), strict=True):
-                for each, digest in zip(part, digests, strict=True):
+                alike = (extraction.alike(clips[number]) for number in part)
+                keys = b"".join(map(key, digests, alike))
+                for number, digest, row in zip(
+                    part, digests, index.with_contents(keys), strict=True
+                ):
                     step()
-                    if index.with_content(digest, each.alike):
-                        renamed[each.file] = digest
+                    if row >= 0:
+                        renamed[number] = digest
         return renamed
 
     def _estimate(self, clips: Sequence[Clip], extraction: Extraction, sample: int = 5) -> Estimate:
@@ -206,30 +224,33 @@ class _Job:
         return Entry(item.file, digest, item.alike, *self.extraction(item.clip))
 
 
-def _jobs(
-    wanted: Sequence[_Wanted],
-    renamed: dict[FileState, bytes],
-    index: Index,
+def _parts(missing: Rows, clips: int) -> list[list[int]]:
+    """The numbers of missing clips, of which each part is one job.
+
+    They are cut at the same places whatever else is there already, and in random order, so that two
+    processes seldom wait for each other's jobs.
+    """
+    size = max(_FEWEST, min(_MOST, clips // _PARTS))
+    cuts = np.flatnonzero(np.diff(missing // size)) + 1
+    parts = [part.tolist() for part in np.split(missing, cuts)]
+    random.SystemRandom().shuffle(parts)
+    return parts
+
+
+def _job(
+    clips: Sequence[Clip],
+    numbers: Sequence[int],
+    renamed: Mapping[int, bytes],
     folder: Path,
     extraction: Extraction,
-) -> list[_Job]:
-    """What is missing, cut at the same places whatever else is there already.
-
-    In random order, so that two processes seldom wait for each other's jobs.
-    """
-    size = max(_FEWEST, min(_MOST, len(wanted) // _PARTS))
-    jobs = []
-    for start in range(0, len(wanted), size):
-        missing = tuple(
-            each
-            for each in dict.fromkeys(wanted[start : start + size])
-            if index.of_file(each.file, each.alike) is None
-        )
-        if missing:
-            known = {each.file: renamed[each.file] for each in missing if each.file in renamed}
-            jobs.append(_Job(folder, extraction, missing, known))
-    random.SystemRandom().shuffle(jobs)
-    return jobs
+) -> _Job:
+    """The job for the clips with these numbers."""
+    wanted = {}
+    for number in numbers:
+        clip = clips[number]
+        wanted[_Wanted(clip, state_of(clip.source), extraction.alike(clip))] = number
+    known = {each.file: renamed[one] for each, one in wanted.items() if one in renamed}
+    return _Job(folder, extraction, tuple(wanted), known)
 
 
 def _digests(sources: Sequence[AudioRef]) -> list[bytes]:
@@ -271,16 +292,10 @@ def _write(job: _Job) -> Path:
             partial.unlink(missing_ok=True)
 
 
-def _features(wanted: Sequence[_Wanted], index: Index) -> Sequence[ClipFeatures]:
-    """The features of clips that are all there."""
-    shard_of, row_of = array("i"), array("i")
-    for each in wanted:
-        place = index.of_file(each.file, each.alike)
-        assert place is not None
-        shard_of.append(place[0])
-        row_of.append(place[1])
-    clips = [each.clip for each in wanted]
-    paths = index.shards
+def _features(
+    clips: Sequence[Clip], shard_of: Sequence[int], row_of: Sequence[int], paths: Sequence[Path]
+) -> Sequence[ClipFeatures]:
+    """The features of clips, each of which has a row of a shard."""
     largest = max((path.stat().st_size for path in paths), default=1)
     mapped = lru_cache(max(1, _MAPPED_BYTES // largest))(lambda number: Shard(paths[number]))
 

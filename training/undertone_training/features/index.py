@@ -1,7 +1,12 @@
 """What the shards of a folder contain."""
 
-from collections.abc import Callable
+import hashlib
+from array import array
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from undertone_training import object_storage
 from undertone_training.features.shards import (
@@ -12,21 +17,29 @@ from undertone_training.features.shards import (
     storing,
 )
 
-Place = tuple[int, int]
-"""The number of a shard in ``Index.shards``, and a row in it."""
+Rows = NDArray[np.intp]
+
+_KEY = "S16"
+"""Keys of this length are equal only for equal things; NumPy sorts them."""
+
+
+def key(what: FileState | bytes, alike: str) -> bytes:
+    """What features are found by: the recording's file or its digest, and how it is changed."""
+    text = repr((tuple(what) if isinstance(what, FileState) else what, alike))
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 class Index:
-    """The manifests of all shards in ``folder``.
+    """The manifests of all shards in ``folder``, in 40 bytes for each row.
 
-    shards: their files; one that is damaged is removed.
+    Rows are numbered through all shards.  shards: their files; one that is damaged is removed.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
         """Read the manifests; ``say`` is told of damage.  Raises RunError."""
         self.shards: list[Path] = []
-        self._digests: dict[FileState, bytes] = {}
-        self._places: dict[tuple[bytes, str], Place] = {}
+        self._ends: list[int] = []
+        self._files, self._contents, self._here = bytearray(), bytearray(), bytearray()
         object_storage.bring(folder)
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             try:
@@ -38,22 +51,48 @@ class Index:
 
     def __bool__(self) -> bool:
         """Whether there are any features."""
-        return bool(self._places)
+        return bool(self._here)
 
     def add(self, path: Path) -> None:
         """Read one more; raises DamagedShardError."""
         object_storage.fetch([path])
-        for row, known in enumerate(manifest(path)):
-            self._digests[known.file] = known.digest
-            if known.here:
-                self._places[known.digest, known.alike] = len(self.shards), row
+        for known in manifest(path):
+            self._files += key(known.file, known.alike)
+            self._contents += key(known.digest, known.alike)
+            self._here.append(known.here)
         self.shards.append(path)
+        self._ends.append(len(self._here))
 
-    def with_content(self, digest: bytes, alike: str) -> Place | None:
-        """Where the features of a recording with this content are."""
-        return self._places.get((digest, alike))
+    def of_files(self, keys: bytes) -> Rows:
+        """The row with the features of each recording, which is not read; -1 if not known.
 
-    def of_file(self, file: FileState, alike: str) -> Place | None:
-        """Where the features of a recording are, which is not read; None if it is not known."""
-        digest = self._digests.get(file)
-        return None if digest is None else self.with_content(digest, alike)
+        keys: one after another, as ``key`` makes them of files.
+        """
+        rows = _find(keys, self._files)
+        known = np.flatnonzero(rows >= 0)
+        contents = np.frombuffer(self._contents, _KEY)[rows[known]]
+        rows[known] = self.with_contents(contents.tobytes())
+        return rows
+
+    def with_contents(self, keys: bytes) -> Rows:
+        """The same for recordings with known content; ``keys``: made of digests."""
+        here = np.flatnonzero(np.frombuffer(self._here, np.bool_))
+        rows = _find(keys, np.frombuffer(self._contents, _KEY)[here].tobytes())
+        return np.where(rows >= 0, here[rows], -1) if len(here) else rows
+
+    def places(self, rows: Rows) -> tuple[Sequence[int], Sequence[int]]:
+        """The number of each row's shard in ``shards``, and its number in it."""
+        ends = np.array(self._ends)
+        shards = np.searchsorted(ends, rows, side="right")
+        starts = np.concatenate([[0], ends])
+        return array("i", shards.tolist()), array("i", (rows - starts[shards]).tolist())
+
+
+def _find(keys: bytes, known: bytes | bytearray) -> Rows:
+    """Where each of ``keys`` is among ``known``, or -1."""
+    wanted, there = np.frombuffer(keys, _KEY), np.frombuffer(known, _KEY)
+    if not len(there):
+        return np.full(len(wanted), -1)
+    order = np.argsort(there)
+    rows = order[np.searchsorted(there, wanted, sorter=order) % len(there)]
+    return np.where(there[rows] == wanted, rows, -1)

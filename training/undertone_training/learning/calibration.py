@@ -7,7 +7,8 @@ from pathlib import Path
 
 import keras
 
-from undertone_training.corpora.clip import Clip, with_labels
+from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.clips import with_labels
 from undertone_training.corpora.splits import DEVELOPMENT_FOLDS, LEAVE_ONE_CORPUS_OUT
 from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures, FeatureCache

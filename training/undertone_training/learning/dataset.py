@@ -4,6 +4,7 @@ An epoch is drawn from the seed and its number, some thousand windows at a time;
 these are in memory.
 """
 
+from array import array
 from collections.abc import Sequence
 
 import keras
@@ -52,17 +53,15 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         """
         super().__init__()
         self._features = features
-        lengths = [variant_lengths(clip) for clip in features]
-        self._counts = np.array([len(each) for each in lengths])
-        self._first = np.cumsum(self._counts) - self._counts
         # of each variant
-        self._clips = np.repeat(np.arange(len(features)), self._counts)
-        self._numbers, self._lengths = np.array([one for each in lengths for one in each]).T
+        self._clips, self._numbers, self._lengths = _variants(features)
+        self._counts = np.bincount(self._clips, minlength=len(features))
+        self._first = np.cumsum(self._counts) - self._counts
         usable = np.flatnonzero(self._counts)
         labelled = usable < targets.n_labelled
         self._labelled, self._unlabelled = usable[labelled], usable[~labelled]
         self._n_unlabelled = min(targets.n_unlabelled, len(self._unlabelled))
-        self._targets: Array = np.concatenate(list(targets.probabilities)).astype(np.float32)
+        self._targets = targets.probabilities
         self._weights = targets.weights
         self._normalization = normalization
         self._recipe = recipe
@@ -206,6 +205,16 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
     def _frames_of(self, number: np.intp) -> Array:
         """The frames of one variant."""
         return variant(self._features[self._clips[number]], self._numbers[number])
+
+
+def _variants(features: Sequence[ClipFeatures]) -> tuple[Indices, Indices, Indices]:
+    """The clip, the number and the length of each variant with speech."""
+    found = array("q")
+    for clip, each in enumerate(features):
+        for number, length in variant_lengths(each):
+            found.extend((clip, number, length))
+    clips, numbers, lengths = np.array(found, np.intp).reshape(-1, 3).T.copy()
+    return clips, numbers, lengths
 
 
 class _Voices:

@@ -14,8 +14,8 @@ from undertone.recognition.windows import split_windows
 from undertone_training.corpora.splits import PRE_TRAINING
 from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures
-from undertone_training.features.lazy import joined
 from undertone_training.features.windows import Array, classes_of, variant_lengths, variants_of
+from undertone_training.lazy import joined
 from undertone_training.learning.runs import Run, RunInfo
 from undertone_training.networks import keras_logits
 
@@ -27,15 +27,15 @@ ABSENT = -1.0
 class Targets:
     """The targets of some clips: first the labelled ones, then the unlabelled.
 
-    probabilities: for each variant of each clip, shape (variants, labels); ``ABSENT`` for a label
-        that the clip's corpus lacks.
+    probabilities: for each variant of one clip after the other, shape (variants, labels);
+        ``ABSENT`` for a label that the clip's corpus lacks.
     weights: of each clip in the loss, shape (clips,).
     drawn_by: how often a labelled clip is drawn, in relation to others, shape (clips,).
     n_labelled: number of labelled clips; all of them are in every epoch.
     n_unlabelled: number of unlabelled clips in an epoch.
     """
 
-    probabilities: Sequence[Array]
+    probabilities: Array
     weights: Array
     drawn_by: Array
     n_labelled: int
@@ -62,20 +62,17 @@ def targets_of(
         of_corpus = corpora == corpus
         absent = np.setdiff1d(np.arange(n_labels), classes[of_corpus])
         rows[np.ix_(of_corpus, absent)] = ABSENT
-    probabilities: list[Array] = [
-        np.repeat(row[np.newaxis], len(variant_lengths(clip)), axis=0)
-        for row, clip in zip(rows, train, strict=True)
-    ]
+    counts = np.fromiter((len(variant_lengths(clip)) for clip in train), np.intp, len(train))
+    probabilities = np.repeat(rows, counts, axis=0)
     weights = np.ones(len(train) + len(unlabelled), np.float32)
     if recipe.schedule.class_weights and not recipe.schedule.epoch_windows:
         weights[: len(train)] = _class_weights(classes, train, n_labels)
     if recipe.distillation.teachers:
         share = recipe.distillation.weight
         soft = _soft_targets(joined(train, unlabelled), teachers)
-        probabilities = [
-            (1 - share) * hard + share * taught
-            for hard, taught in zip(probabilities, soft[: len(train)], strict=True)
-        ] + soft[len(train) :]
+        n = len(probabilities)
+        mixed = (1 - share) * probabilities + share * soft[:n]
+        probabilities = np.concatenate([mixed, soft[n:]])
     n_unlabelled = round(recipe.distillation.turn * len(train)) if unlabelled else 0
     drawn_by = _drawn_by(corpora, classes)
     return Targets(probabilities, weights, drawn_by, len(train), n_unlabelled)
@@ -126,11 +123,12 @@ def _drawn_by(corpora: NDArray[np.str_], classes: NDArray[np.int64]) -> Array:
     return drawn_by
 
 
-def _soft_targets(features: Sequence[ClipFeatures], teachers: Sequence[Run]) -> list[Array]:
-    """The mean of the teachers' probabilities for each variant of each clip."""
-    mean = np.mean([_probabilities(features, each) for each in teachers], axis=0)
-    counts = [len(variant_lengths(clip)) for clip in features]
-    return np.split(mean.astype(np.float32), np.cumsum(counts)[:-1])
+def _soft_targets(features: Sequence[ClipFeatures], teachers: Sequence[Run]) -> Array:
+    """The mean of the teachers' probabilities for each variant, shape (variants, labels)."""
+    mean: NDArray[np.float64] = np.mean(
+        [_probabilities(features, each) for each in teachers], axis=0
+    )
+    return mean.astype(np.float32)
 
 
 def _probabilities(features: Iterable[ClipFeatures], teacher: Run) -> NDArray[np.float64]:

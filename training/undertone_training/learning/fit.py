@@ -14,8 +14,8 @@ from undertone.recognition.bundle import Normalization
 from undertone_training import object_storage
 from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures
-from undertone_training.features.lazy import joined
 from undertone_training.features.windows import classes_of, fit_normalization, windows_of
+from undertone_training.lazy import joined
 from undertone_training.learning.dataset import TrainingBatches
 from undertone_training.learning.distillation import require_usable, targets_of
 from undertone_training.learning.loss import MaskedCrossentropy

@@ -37,6 +37,7 @@ from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.splits import PRE_TRAINING, Split
 from undertone_training.errors import RunError
 from undertone_training.features.gate import packaged_sha256
+from undertone_training.lazy import Lazy
 from undertone_training.recipe import Recipe
 
 if TYPE_CHECKING:  # metrics imports scikit-learn: not for a process whose memory is measured
@@ -311,7 +312,7 @@ def find_runs(folder: Path) -> list[Run]:
     return runs
 
 
-def clips_of(clips: Mapping[str, Clip], ids: Sequence[str]) -> list[Clip]:
+def clips_of(clips: Mapping[str, Clip], ids: Sequence[str]) -> Sequence[Clip]:
     """The clips with these ids, in their order; raises RunError if one is not available."""
     missing = [clip_id for clip_id in ids if clip_id not in clips]
     if missing:
@@ -319,7 +320,7 @@ def clips_of(clips: Mapping[str, Clip], ids: Sequence[str]) -> list[Clip]:
             f"{len(missing)} clips of the run are not in the data folder (the first is "
             f"{missing[0]}): name the folder that it was trained from with --data."
         )
-    return [clips[clip_id] for clip_id in ids]
+    return Lazy(lambda number: clips[ids[number]], range(len(ids)))
 
 
 def commit() -> str:

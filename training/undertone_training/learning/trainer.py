@@ -11,11 +11,13 @@ from msgspec.structs import replace as replaced
 
 from undertone_training import object_storage
 from undertone_training.corpora import scan
-from undertone_training.corpora.clip import Clip, with_labels
+from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.clips import ById, with_labels
 from undertone_training.corpora.noise import NoiseRecordings, for_training
 from undertone_training.corpora.splits import PRE_TRAINING, Split, splits, whole
 from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures, FeatureCache
+from undertone_training.lazy import where
 from undertone_training.learning.runs import Run, RunInfo, clips_of, describe, find_runs
 from undertone_training.lease import Lease
 from undertone_training.metrics import Confidence
@@ -93,7 +95,8 @@ class Trainer:
         run = Run((folder or self.runs / recipe.name) / place)
         object_storage.bring(run.folder)
         run.require_same(info)
-        unlabelled = [clip for clip in self.clips if clip.corpus in recipe.distillation.corpora]
+        taught = recipe.distillation.corpora
+        unlabelled = where(self.clips, lambda clip: clip.corpus in taught) if taught else ()
         return Training(run, info, split, unlabelled, teachers, initial)
 
     def carry_out(
@@ -264,9 +267,9 @@ def _train(job: _TrainingJob) -> None:
     job.lease.require()
     keras.backend.clear_session()  # frees the memory of earlier trainings
     trainer, info = job.trainer, job.info
-    labelled = {clip.clip_id: clip for clip in with_labels(trainer.clips, info.recipe.labels)}
+    labelled = ById(with_labels(trainer.clips, info.recipe.labels))
     train, validation, test = (
-        tuple(clips_of(labelled, ids)) for ids in (info.train, info.validation, info.test)
+        clips_of(labelled, ids) for ids in (info.train, info.validation, info.test)
     )
     split = Split(info.split, info.protocol, train, validation, test)
     training = trainer.plan(info.recipe, split, info.seed, job.folder.parent.parent)
