@@ -19,12 +19,14 @@ from dask_cluster import (
     running_cluster,
     square,
     threads_of_numpy,
+    wait_for,
 )
 
 import undertone
 from undertone.errors import RuntimeMissingError, WorkerError
 from undertone_training.errors import RunError
 from undertone_training.jobs import Jobs
+from undertone_training.lazy import Lazy
 from undertone_training.lease import Lease
 
 pytestmark = pytest.mark.xdist_group("dask")
@@ -56,6 +58,23 @@ def jobs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Job
 def test_results_come_in_the_order_of_the_specifications(jobs: Jobs) -> None:
     assert list(jobs.map(square, range(7))) == [n * n for n in range(7)]
     assert list(jobs.map(square, [3])) == [9]
+
+
+def test_a_specification_is_made_when_its_turn_has_nearly_come(jobs: Jobs, tmp_path: Path) -> None:
+    made: list[int] = []
+    made_while_waiting: list[int] = []
+
+    def specification(number: int) -> Path:
+        made.append(number)
+        return tmp_path / "go"
+
+    def go() -> None:
+        made_while_waiting.append(len(made))
+        (tmp_path / "go").touch()
+
+    assert len(list(jobs.map(wait_for, Lazy(specification, range(12)), go))) == 12
+    assert made_while_waiting[0] < 12
+    assert made == [*range(12)]
 
 
 def test_a_job_in_this_process_has_one_thread_as_in_others() -> None:

@@ -54,10 +54,10 @@ def joined(first: Sequence[T], second: Sequence[T]) -> Sequence[T]:
 def where(items: Sequence[T], wanted: Callable[[T], bool]) -> Sequence[T]:
     """The ``wanted`` ones of ``items``."""
     numbers = (number for number, item in enumerate(items) if wanted(item))
-    return Lazy(items.__getitem__, array("L", numbers))
+    return Lazy(items.__getitem__, array("I", numbers))
 
 
 def ordered(items: Sequence[T], key: Callable[[T], Any]) -> Sequence[T]:
     """The items in the order of their keys, equal ones in the order that they have."""
     keys = [key(item) for item in items]
-    return Lazy(items.__getitem__, array("L", sorted(range(len(keys)), key=keys.__getitem__)))
+    return Lazy(items.__getitem__, array("I", sorted(range(len(keys)), key=keys.__getitem__)))

@@ -15,6 +15,7 @@ import pytest
 from miniature import train, write, write_ravdess
 from msgspec.structs import replace
 
+from undertone.errors import AudioSourceError
 from undertone_training import recipe as recipes
 from undertone_training.corpora import Clip, scan
 from undertone_training.corpora.noise import NoiseRecordings
@@ -236,6 +237,15 @@ def test_a_recording_that_cannot_be_read_leaves_the_other_shards(
     )
     assert_same(kept.compute(clips[:8], RECIPE), before)
     assert not list(kept.folder.glob("*/*.part"))
+
+
+def test_a_recording_that_is_changed_meanwhile_is_said(
+    clips: Sequence[Clip], kept: FeatureCache
+) -> None:
+    path = clips[3].source.path
+    with pytest.raises(AudioSourceError, match=rf"{path.name} was changed meanwhile: run the comm"):
+        kept.compute(clips, RECIPE, on_estimate=lambda _: os.utime(path, ns=(1, 1)))
+    assert len(kept.compute(clips, RECIPE)) == len(clips)
 
 
 def mapped() -> set[str]:

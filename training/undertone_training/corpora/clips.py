@@ -21,7 +21,7 @@ class Clips(Sequence[Clip]):
     def __init__(self, clips: Iterable[Clip] = ()) -> None:
         """Keep what ``clips`` yields."""
         self._common: list[tuple[Any, ...]] = []
-        self._voices, self._labels = array("L"), array("L")
+        self._voices, self._labels = array("I"), array("I")
         self._names, self._ends = bytearray(), array("Q", [0])
         numbers: dict[tuple[Any, ...], int] = {}
 
