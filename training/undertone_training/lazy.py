@@ -1,17 +1,22 @@
 """Sequences whose items are made when they are asked for, so that only numbers are in memory."""
 
-from array import array
 from collections.abc import Callable, Sequence
-from operator import eq
+from itertools import pairwise, starmap
+from operator import eq, le
 from typing import Any, TypeVar, overload
 
+import numpy as np
+from numpy.typing import NDArray
+
 T = TypeVar("T")
+
+Numbers = Sequence[int] | NDArray[np.integer[Any]]
 
 
 class Lazy(Sequence[T]):
     """The results of a function, which is called anew whenever one is asked for."""
 
-    def __init__(self, item: Callable[[int], T], numbers: Sequence[int]) -> None:
+    def __init__(self, item: Callable[[int], T], numbers: Numbers) -> None:
         """``item`` of each of ``numbers``."""
         self._item = item
         self._numbers = numbers
@@ -54,10 +59,13 @@ def joined(first: Sequence[T], second: Sequence[T]) -> Sequence[T]:
 def where(items: Sequence[T], wanted: Callable[[T], bool]) -> Sequence[T]:
     """The ``wanted`` ones of ``items``."""
     numbers = (number for number, item in enumerate(items) if wanted(item))
-    return Lazy(items.__getitem__, array("I", numbers))
+    return Lazy(items.__getitem__, np.fromiter(numbers, np.uint32))
 
 
 def ordered(items: Sequence[T], key: Callable[[T], Any]) -> Sequence[T]:
     """The items in the order of their keys, equal ones in the order that they have."""
+    if all(starmap(le, pairwise(map(key, items)))):
+        return items  # without keeping their keys
     keys = [key(item) for item in items]
-    return Lazy(items.__getitem__, array("I", sorted(range(len(keys)), key=keys.__getitem__)))
+    numbers = sorted(range(len(keys)), key=keys.__getitem__)
+    return Lazy(items.__getitem__, np.array(numbers, np.uint32))

@@ -114,12 +114,15 @@ class FeatureCache:
         extraction = Extraction.of(recipe, noise)
         folder = self._folder(extraction)
         index = Index(folder, self.say)
-        files = b"".join(key(state_of(clip.source), extraction.alike(clip)) for clip in clips)
+        files = bytearray()
+        for clip in clips:
+            files += key(state_of(clip.source), extraction.alike(clip))
         rows = index.of_files(files)
         missing = np.flatnonzero(rows < 0)
         if len(missing):
             renamed = self._renamed(clips, missing, extraction, index)
-            if on_estimate and (new := [each for each in missing if each not in renamed]):
+            new = np.setdiff1d(missing, [*renamed])
+            if on_estimate and len(new):
                 on_estimate(self._estimate(Lazy(clips.__getitem__, new), extraction))
             parts = _parts(missing, len(clips))
 
@@ -224,7 +227,7 @@ class _Job:
         return Entry(item.file, digest, item.alike, *self.extraction(item.clip))
 
 
-def _parts(missing: Rows, clips: int) -> list[list[int]]:
+def _parts(missing: Rows, clips: int) -> list[Rows]:
     """The numbers of missing clips, of which each part is one job.
 
     They are cut at the same places whatever else is there already, and in random order, so that two
@@ -232,14 +235,14 @@ def _parts(missing: Rows, clips: int) -> list[list[int]]:
     """
     size = max(_FEWEST, min(_MOST, clips // _PARTS))
     cuts = np.flatnonzero(np.diff(missing // size)) + 1
-    parts = [part.tolist() for part in np.split(missing, cuts)]
+    parts = np.split(missing, cuts)
     random.SystemRandom().shuffle(parts)
     return parts
 
 
 def _job(
     clips: Sequence[Clip],
-    numbers: Sequence[int],
+    numbers: Rows,
     renamed: Mapping[int, bytes],
     folder: Path,
     extraction: Extraction,
@@ -293,11 +296,11 @@ def _write(job: _Job) -> Path:
 
 
 def _features(
-    clips: Sequence[Clip], shard_of: Sequence[int], row_of: Sequence[int], paths: Sequence[Path]
+    clips: Sequence[Clip], shard_of: Rows, row_of: Rows, paths: Sequence[Path]
 ) -> Sequence[ClipFeatures]:
     """The features of clips, each of which has a row of a shard."""
     largest = max((path.stat().st_size for path in paths), default=1)
-    mapped = lru_cache(max(1, _MAPPED_BYTES // largest))(lambda number: Shard(paths[number]))
+    mapped = lru_cache(max(1, _MAPPED_BYTES // largest))(lambda shard: Shard(paths[shard]))
 
     def features(number: int) -> ClipFeatures:
         segments, copies = mapped(shard_of[number]).frames(row_of[number])

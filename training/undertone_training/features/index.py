@@ -1,8 +1,7 @@
 """What the shards of a folder contain."""
 
 import hashlib
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +62,7 @@ class Index:
         self.shards.append(path)
         self._ends.append(len(self._here))
 
-    def of_files(self, keys: bytes) -> Rows:
+    def of_files(self, keys: bytes | bytearray) -> Rows:
         """The row with the features of each recording, which is not read; -1 if not known.
 
         keys: one after another, as ``key`` makes them of files.
@@ -80,15 +79,15 @@ class Index:
         rows = _find(keys, np.frombuffer(self._contents, _KEY)[here].tobytes())
         return np.where(rows >= 0, here[rows], -1) if len(here) else rows
 
-    def places(self, rows: Rows) -> tuple[Sequence[int], Sequence[int]]:
+    def places(self, rows: Rows) -> tuple[Rows, Rows]:
         """The number of each row's shard in ``shards``, and its number in it."""
         ends = np.array(self._ends)
         shards = np.searchsorted(ends, rows, side="right")
-        starts = np.concatenate([[0], ends])
-        return array("i", shards.tolist()), array("i", (rows - starts[shards]).tolist())
+        starts = np.concatenate([[0], ends])[shards]
+        return shards.astype(np.int32), (rows - starts).astype(np.int32)
 
 
-def _find(keys: bytes, known: bytes | bytearray) -> Rows:
+def _find(keys: bytes | bytearray, known: bytes | bytearray) -> Rows:
     """Where each of ``keys`` is among ``known``, or -1."""
     wanted, there = np.frombuffer(keys, _KEY), np.frombuffer(known, _KEY)
     if not len(there):
