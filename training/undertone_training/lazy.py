@@ -1,6 +1,6 @@
 """Sequences whose items are made when they are asked for, so that only numbers are in memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise, starmap
 from operator import eq, le
 from typing import Any, TypeVar, overload
@@ -50,6 +50,11 @@ class Lazy(Sequence[T]):
         return tuple, (tuple(self),)
 
 
+def mapped(function: Callable[[T], T], items: Sequence[T]) -> Sequence[T]:
+    """The results of a function for each of the items."""
+    return Lazy(lambda number: function(items[number]), range(len(items)))
+
+
 def joined(first: Sequence[T], second: Sequence[T]) -> Sequence[T]:
     """The items of both, one sequence after the other."""
     n = len(first)
@@ -58,8 +63,7 @@ def joined(first: Sequence[T], second: Sequence[T]) -> Sequence[T]:
 
 def where(items: Sequence[T], wanted: Callable[[T], bool]) -> Sequence[T]:
     """The ``wanted`` ones of ``items``."""
-    numbers = (number for number, item in enumerate(items) if wanted(item))
-    return Lazy(items.__getitem__, np.fromiter(numbers, np.uint32))
+    return _some(items, (number for number, item in enumerate(items) if wanted(item)))
 
 
 def ordered(items: Sequence[T], key: Callable[[T], Any]) -> Sequence[T]:
@@ -67,5 +71,11 @@ def ordered(items: Sequence[T], key: Callable[[T], Any]) -> Sequence[T]:
     if all(starmap(le, pairwise(map(key, items)))):
         return items  # without keeping their keys
     keys = [key(item) for item in items]
-    numbers = sorted(range(len(keys)), key=keys.__getitem__)
-    return Lazy(items.__getitem__, np.array(numbers, np.uint32))
+    return _some(items, sorted(range(len(keys)), key=keys.__getitem__))
+
+
+def _some(items: Sequence[T], numbers: Iterable[int]) -> Sequence[T]:
+    chosen = np.fromiter(numbers, np.uint32)
+    if isinstance(items, Lazy):  # directly, not by way of another sequence
+        return Lazy(items._item, np.asarray(items._numbers, np.uint32)[chosen])
+    return Lazy(items.__getitem__, chosen)

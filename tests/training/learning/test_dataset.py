@@ -397,7 +397,9 @@ def several() -> list[ClipFeatures]:
         for emotion, count in emotions.items():
             for number in range(count):
                 each = made("s", number, np.ones((24, N)), corpus=corpus)
-                named = replace(each.clip, emotion=emotion, clip_id=f"{corpus}{emotion}{number}")
+                named = msgspec.structs.replace(
+                    each.clip, emotion=emotion, clip_id=f"{corpus}{emotion}{number}"
+                )
                 clips.append(replace(each, clip=named))
     return clips
 

@@ -89,7 +89,9 @@ def test_early_stopping_remembers_the_best_epoch_of_an_interrupted_training(
     train_side = [by_id[clip.clip_id] for clip in split.train]
     # with false emotions, so that the loss rises once the network learns the true ones
     validation = [
-        replace(each, clip=replace(each.clip, emotion="happy" if index % 2 else "sad"))
+        replace(
+            each, clip=msgspec.structs.replace(each.clip, emotion="happy" if index % 2 else "sad")
+        )
         for index, each in enumerate(by_id[clip.clip_id] for clip in split.validation)
     ]
     training = Run(tmp_path)

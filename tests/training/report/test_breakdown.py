@@ -2,12 +2,12 @@
 
 import csv
 import io
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from example_report import BY_FORM, CLIPS
+from msgspec.structs import replace
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from undertone_training.report.breakdown import breakdown

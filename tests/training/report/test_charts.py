@@ -1,6 +1,6 @@
 """The charts: each shows the data that it was given, and its file contains what was drawn."""
 
-from dataclasses import replace
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from msgspec.structs import replace
 
 from undertone.emotions import EMOTIONS, colour
 from undertone.recognition.mfcc import Mfcc, MfccConfig
@@ -200,7 +201,7 @@ def test_the_breakdown_has_a_bar_and_a_mark_for_each_part() -> None:
 def test_the_embeddings_are_coloured_by_emotion_a_panel_for_each_network() -> None:
     emotions = tuple([*EMOTIONS, *EMOTIONS][: len(EMBEDDED)])
     one = EmbeddingMap("one", emotions, EMBEDDED[:, :2])
-    other = replace(one, title="other", points=-EMBEDDED[:, :2])
+    other = dataclasses.replace(one, title="other", points=-EMBEDDED[:, :2])
     picture = clip_charts.embedding([one, other, one], "note")
     panels = picture.axes
     assert [axes.get_title() for axes in panels if axes.get_visible()] == ["one", "other", "one"]

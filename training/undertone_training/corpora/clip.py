@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeVar
 
+import msgspec
 import numpy as np
 
 from undertone.audio.block import Samples, to_int16
@@ -85,8 +86,7 @@ class AudioRef:
         return Resampler(sample_rate_hz).process(to_int16(sound.mean(axis=1)), last=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clip:
+class Clip(msgspec.Struct, frozen=True, kw_only=True):
     """One recording with its labels.
 
     clip_id: unique among all clips; the same in a folder, an archive or another format.

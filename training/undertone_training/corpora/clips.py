@@ -1,14 +1,13 @@
 """Many clips in little memory."""
 
-import os
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, overload
 
+from msgspec.structs import replace
+
 from undertone_training.corpora.clip import AudioRef, Clip
-from undertone_training.lazy import Lazy, where
+from undertone_training.lazy import Lazy, mapped, where
 
 
 class Clips(Sequence[Clip]):
@@ -32,8 +31,8 @@ class Clips(Sequence[Clip]):
             return numbers[common]
 
         for clip in clips:
-            path, member = os.fspath(clip.source.path), clip.source.member
-            place, name = os.path.split(path) if member is None else (path, member)
+            path, member = clip.source.path, clip.source.member
+            place, name = (path.parent, path.name) if member is None else (path, member)
             voice = (clip.corpus, clip.speaker, clip.sex, place, member is not None)
             self._voices.append(number(voice))
             label = (clip.emotion, clip.channel, clip.intensity, clip.statement, clip.repetition)
@@ -70,7 +69,7 @@ class Clips(Sequence[Clip]):
             intensity=intensity,
             statement=statement,
             repetition=repetition,
-            source=AudioRef(Path(place), name) if in_archive else AudioRef(Path(place, name)),
+            source=AudioRef(place, name) if in_archive else AudioRef(place / name),
         )
 
 
@@ -101,13 +100,11 @@ def with_labels(clips: Sequence[Clip], labels: Collection[str]) -> Sequence[Clip
     def label(clip: Clip) -> str:
         return clip.emotion if clip.emotion in labels else COUNTED_AS.get(clip.emotion, "")
 
-    found = where(clips, lambda clip: label(clip) in labels)
-
-    def counted(number: int) -> Clip:
-        clip = found[number]
+    def counted(clip: Clip) -> Clip:
         return clip if clip.emotion in labels else replace(clip, emotion=label(clip))
 
-    return Lazy(counted, range(len(found)))
+    found = where(clips, lambda clip: label(clip) in labels)
+    return found if COUNTED_AS.keys() <= {*labels} else mapped(counted, found)
 
 
 COUNTED_AS = {"calm": "neutral"}

@@ -1,7 +1,6 @@
 """Clips as a table."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from undertone_training.corpora.clip import Clip
@@ -14,7 +13,7 @@ def table(clips: Sequence[Clip]) -> "pd.DataFrame":
     """One row per clip: the fields of Clip, with ``path`` and ``member`` for the source."""
     import pandas as pd
 
-    columns = [field.name for field in fields(Clip) if field.name != "source"]
+    columns = [name for name in Clip.__struct_fields__ if name != "source"]
     rows = [
         {name: getattr(clip, name) for name in columns}
         | {"path": str(clip.source.path), "member": clip.source.member}
