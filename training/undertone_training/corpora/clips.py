@@ -1,7 +1,9 @@
 """Many clips in little memory."""
 
+import os
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, overload
 
 from msgspec.structs import replace
@@ -31,8 +33,8 @@ class Clips(Sequence[Clip]):
             return numbers[common]
 
         for clip in clips:
-            path, member = clip.source.path, clip.source.member
-            place, name = (path.parent, path.name) if member is None else (path, member)
+            path, member = os.fspath(clip.source.path), clip.source.member
+            place, name = os.path.split(path) if member is None else (path, member)
             voice = (clip.corpus, clip.speaker, clip.sex, place, member is not None)
             self._voices.append(number(voice))
             label = (clip.emotion, clip.channel, clip.intensity, clip.statement, clip.repetition)
@@ -69,7 +71,7 @@ class Clips(Sequence[Clip]):
             intensity=intensity,
             statement=statement,
             repetition=repetition,
-            source=AudioRef(place, name) if in_archive else AudioRef(place / name),
+            source=AudioRef(Path(place), name) if in_archive else AudioRef(Path(place, name)),
         )
 
 

@@ -45,7 +45,7 @@ from undertone_training.recipe import Recipe
 
 PARAMETERS = "parameters.json"
 
-_FEWEST, _MOST = 8, 256
+_FEWEST, _MOST = 8, 128
 """Clips in a shard, but fewer if no more are missing there."""
 _PARTS = 64
 """Shards that clips are spread over, as far as that allows."""
