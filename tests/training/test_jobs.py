@@ -77,6 +77,19 @@ def test_a_specification_is_made_when_its_turn_has_nearly_come(jobs: Jobs, tmp_p
     assert made == [*range(12)]
 
 
+def test_jobs_that_end_one_after_another_do_not_keep_from_looking_around(jobs: Jobs) -> None:
+    """For new workers, or for a user who has cancelled."""
+
+    class LookedAroundError(Exception):
+        pass
+
+    def look() -> None:
+        raise LookedAroundError
+
+    with pytest.raises(LookedAroundError):
+        list(jobs.map(square, range(100_000), look))
+
+
 def test_a_job_in_this_process_has_one_thread_as_in_others() -> None:
     assert list(Jobs(1).map(threads_of_numpy, [2, 3])) == [1, 1]
     assert list(Jobs(2).map(threads_of_numpy, [2])) == [1]

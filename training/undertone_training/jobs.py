@@ -8,6 +8,7 @@ was killed is simply run again.
 import os
 import pickle
 import platform
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -170,14 +171,18 @@ def _completed(
 
     try:
         submit()
+        due_s = time.monotonic() + 1
         while futures:
             try:
-                future = done.get(timeout=1)
+                future = done.get(timeout=max(0.0, due_s - time.monotonic()))
             except Empty:
-                check()
-                while_waiting()
+                pass
             else:
                 yield futures.pop(future), future.result()
+            if time.monotonic() >= due_s:
+                check()
+                while_waiting()
+                due_s = time.monotonic() + 1
             submit()
     except BaseException as error:
         for future in futures:

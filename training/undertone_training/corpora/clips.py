@@ -15,8 +15,8 @@ from undertone_training.lazy import Lazy, mapped, where
 class Clips(Sequence[Clip]):
     """Clips, each of which is made when it is asked for.
 
-    What many have in common is kept once, and the others' names in one buffer: a clip takes about
-    100 bytes, and a kilobyte as an object.
+    What many have in common is kept once; the ids and the names of the files are in one buffer. A
+    clip takes some 100 bytes, and as an object a kilobyte.
     """
 
     def __init__(self, clips: Iterable[Clip] = ()) -> None:
