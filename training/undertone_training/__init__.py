@@ -22,6 +22,7 @@ recipe, metrics                     what makes a model; how good its predictions
 jobs                                where jobs run: processes of this machine, or a Dask cluster
 cluster, job_process, lease         what jobs need: a scheduler, a process, somebody who waits
 object_storage                      local copies of what is in a bucket
+lazy                                sequences whose items are made when they are asked for
 errors, progress, tensorflow_loader what everything uses
 ==================================  ===========================================================
 """

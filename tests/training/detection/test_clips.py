@@ -1,8 +1,8 @@
 """Which clips train the speech detector, and which measure the gate."""
 
-import dataclasses
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from undertone_training.corpora import scan
@@ -35,6 +35,6 @@ def test_ravdess_measures_the_gate_but_never_trains_it(corpora: Path) -> None:
 
 def test_songs_of_ravdess_do_not_measure_the_gate(corpora: Path) -> None:
     (first, *_) = scan(corpora / "ravdess").clips
-    song = dataclasses.replace(first, channel="song")
+    song = msgspec.structs.replace(first, channel="song")
     with pytest.raises(CorpusError, match="no clips of ravdess"):
         voices.for_measuring([song], "ravdess")
