@@ -116,7 +116,7 @@ def _draw_package(axes: Any, package: str, imports: Imports) -> None:
                     zorder=0,
                 )
             )
-    axes.set(title=package, xlim=(-4, 4), ylim=(0.6 - len(layers), 0.6))
+    axes.set(title=package, xlim=(-4.2, 4.2), ylim=(0.6 - len(layers), 0.6))
     axes.set_axis_off()
 
 
