@@ -17,6 +17,7 @@ import msgspec
 
 from undertone.recognition.bundle import MANIFEST_FILE
 from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.clips import ById
 from undertone_training.corpora.licences import unlicensed
 from undertone_training.corpora.noise import for_testing
 from undertone_training.corpora.splits import LEAVE_ONE_CORPUS_OUT, PRE_TRAINING, Split
@@ -57,7 +58,7 @@ class Context:
     @cached_property
     def clips(self) -> Mapping[str, Clip]:
         """Every clip by its id."""
-        return {clip.clip_id: clip for clip in self.trainer.clips}
+        return ById(self.trainer.clips)
 
 
 class Stage(ABC):

@@ -158,7 +158,7 @@ def _evaluate_runs(
         left_out.append(f"no recordings in {data / 'noise'} of a kind for tests: not in noise")
     if protocol == "live" and not sources.voices:
         left_out.append(f"no clips of CREMA-D or nEMO in {data}: not among voices")
-    for run in calibrate(runs, from_cache(clips.values(), features)):
+    for run in calibrate(runs, from_cache(tuple(clips.values()), features)):
         left_out.append(
             f"{run.folder}: has no temperature or threshold until the other folds are trained"
         )

@@ -99,14 +99,12 @@ class ById(Mapping[str, Clip]):
 def with_labels(clips: Sequence[Clip], labels: Collection[str]) -> Sequence[Clip]:
     """The clips whose emotion is one of ``labels``; calm ones count as neutral without calm."""
 
-    def label(clip: Clip) -> str:
-        return clip.emotion if clip.emotion in labels else COUNTED_AS.get(clip.emotion, "")
+    other = {emotion: COUNTED_AS[emotion] for emotion in COUNTED_AS.keys() - {*labels}}
 
     def counted(clip: Clip) -> Clip:
-        return clip if clip.emotion in labels else replace(clip, emotion=label(clip))
+        return replace(clip, emotion=other[clip.emotion]) if clip.emotion in other else clip
 
-    found = where(clips, lambda clip: label(clip) in labels)
-    return found if COUNTED_AS.keys() <= {*labels} else mapped(counted, found)
+    return where(mapped(counted, clips) if other else clips, lambda clip: clip.emotion in labels)
 
 
 COUNTED_AS = {"calm": "neutral"}

@@ -99,7 +99,7 @@ def scan(folder: Path, corpora: Collection[str] | None = None) -> Scan:
             *(_own(name, place, problems) for name, place in places.items() if name in wanted),
         )
     )
-    missing = sorted(set(corpora or ()) - {clip.corpus for clip in clips})
+    missing = sorted(set(corpora) - {clip.corpus for clip in clips}) if corpora else []
     if missing or not clips:
         raise CorpusError(
             f"There are no clips of {missing[0] if missing else 'a known corpus'} in {folder}: "

@@ -201,9 +201,10 @@ def _folds(
 ) -> list[Split]:
     """Each of ``folds``, the actors of one test, with all others for the training."""
     actors = sorted(actor for fold in folds for actor in fold)
+    ravdess = _of_ravdess(clips)
     return [
         _by_actor(
-            clips, f"{name}-{fold}", protocol, [actor for actor in actors if actor not in test],
+            ravdess, f"{name}-{fold}", protocol, [actor for actor in actors if actor not in test],
             test, song, n_validation, seed + fold,
         )
         for fold, test in enumerate(folds, start=1)
@@ -212,8 +213,8 @@ def _folds(
 
 def _final(clips: Sequence[Clip], song: bool, n_validation: int, seed: int) -> list[Split]:
     split = _by_actor(
-        clips, "final", "final", TRAINING_ACTORS, TEST_ACTORS, song, n_validation, seed,
-        test_needed=False,
+        _of_ravdess(clips), "final", "final", TRAINING_ACTORS, TEST_ACTORS,
+        song, n_validation, seed, test_needed=False,
     )  # fmt: skip
     return [split]
 
@@ -283,7 +284,7 @@ def _without_corpus(
 def _speaker_dependent(
     clips: Sequence[Clip], song: bool, n_validation: int, seed: int
 ) -> list[Split]:
-    ravdess = where(clips, lambda clip: clip.corpus == "ravdess")
+    ravdess = _of_ravdess(clips)
     speech = where(ravdess, lambda clip: clip.channel == "speech")
     variants = {
         "speech, song, 8 emotions": ravdess,
@@ -322,8 +323,12 @@ def _random(variant: str, clips: Sequence[Clip], seed: int) -> Split:
     )
 
 
+def _of_ravdess(clips: Sequence[Clip]) -> Sequence[Clip]:
+    return where(clips, lambda clip: clip.corpus == "ravdess")
+
+
 def _by_actor(
-    clips: Sequence[Clip],
+    ravdess: Sequence[Clip],
     name: str,
     protocol: str,
     train_actors: Iterable[int],
@@ -334,7 +339,6 @@ def _by_actor(
     test_needed: bool = True,
 ) -> Split:
     """A split of RAVDESS by actor; ``turn`` decides which training actors validate."""
-    ravdess = where(clips, lambda clip: clip.corpus == "ravdess")
     speech = where(ravdess, lambda clip: clip.channel == "speech")
     at_hand = {clip.speaker for clip in speech}
     train_names, test_names = ([f"{a:02}" for a in side] for side in (train_actors, test_actors))

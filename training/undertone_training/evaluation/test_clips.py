@@ -138,12 +138,10 @@ def new_speaker_tests(
             for one in (*run.info.train, *run.info.validation)
             if one in clips
         }
+        labelled = with_labels(tuple(clips.values()), run.info.labels)
+        spoken = [clip for clip in labelled if clip.channel == "speech"]
         for corpus in corpora:
-            own = [
-                clip
-                for clip in with_labels(tuple(clips.values()), run.info.labels)
-                if clip.corpus == corpus and clip.channel == "speech"
-            ]
+            own = [clip for clip in spoken if clip.corpus == corpus]
             if not own:
                 raise _no_clip_of(corpus)
             new = [clip for clip in own if (corpus, clip.speaker) not in known]

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from undertone_training.corpora.clip import Clip
-from undertone_training.corpora.clips import with_labels
+from undertone_training.corpora.clips import ById, with_labels
 from undertone_training.corpora.splits import DEVELOPMENT_FOLDS, LEAVE_ONE_CORPUS_OUT
 from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures, FeatureCache
@@ -22,9 +22,9 @@ HeldOut = Callable[[Sequence[Run]], list[Predictions]]
 """Predictions of each run's network for the clips that it held out and that contain speech."""
 
 
-def from_cache(clips: Iterable[Clip], cache: FeatureCache) -> HeldOut:
+def from_cache(clips: Sequence[Clip], cache: FeatureCache) -> HeldOut:
     """With features from a cache, each run in one of its jobs; clips: all that are available."""
-    by_id = {clip.clip_id: clip for clip in clips}
+    by_id = ById(clips)
 
     def held_out(runs: Sequence[Run]) -> list[Predictions]:
         tests = [with_labels(clips_of(by_id, run.info.test), run.info.labels) for run in runs]
@@ -41,7 +41,7 @@ def from_cache(clips: Iterable[Clip], cache: FeatureCache) -> HeldOut:
 
 
 def confidence_of(
-    recipe: Recipe, folder: Path, clips: Iterable[Clip], cache: FeatureCache
+    recipe: Recipe, folder: Path, clips: Sequence[Clip], cache: FeatureCache
 ) -> Confidence:
     """Temperature and threshold from the folds of ``recipe`` in ``folder``.
 
