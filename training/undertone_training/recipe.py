@@ -290,6 +290,8 @@ class Recipe(Strict, frozen=True):
                 raise ValueError(
                     f"distillation.corpora must not contain {corpus}, which the model is {use} on"
                 )
+        if self.mfcc.pitch and self.network == "spectral":
+            raise ValueError('mfcc.pitch is no part of a spectrum: network can\'t be "spectral"')
         if self.features == "device":
             if self.vggish:
                 raise ValueError("vggish can only be used with the features of a reference system")
@@ -352,10 +354,10 @@ class Recipe(Strict, frozen=True):
 
     @property
     def coefficients(self) -> int:
-        """Number of coefficients in each frame."""
+        """Number of values in each frame."""
         front_end = self.front_end
         if isinstance(front_end, MfccConfig):
-            return front_end.n_coefficients
+            return front_end.width
         return front_end.shape[1]
 
 

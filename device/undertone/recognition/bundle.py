@@ -139,11 +139,11 @@ class Manifest(Strict, frozen=True, kw_only=True):
             raise ValueError("labels must differ from each other")
         if not set(self.without_verdict) < set(self.labels):
             raise ValueError("without_verdict must hold some of the labels, and not all")
-        n = self.mfcc.n_coefficients
+        n = self.mfcc.width
         if len(self.normalization.mean) != n or len(self.normalization.deviation) != n:
             raise ValueError(f"normalization must have {n} means and deviations")
-        if self.detector.mfcc != self.mfcc:
-            raise ValueError("detector.mfcc must be the same as mfcc")
+        if self.detector.mfcc != self.mfcc.without_pitch:
+            raise ValueError("detector.mfcc must be the same as mfcc, without pitch")
         values = len(self.window.vocal_tracts) * self.window.frames * self.mfcc.n_filters
         windows_per_s = self.mfcc.sample_rate_hz / self.mfcc.hop_length / self.window.hop
         if values > _MOST_VALUES or values * windows_per_s > _MOST_VALUES_PER_S:
@@ -179,7 +179,7 @@ class Bundle:
             Int8Interpreter(one, runtime, threads, reference_kernels) for one in models
         )
         manifest = self.manifest
-        window = (1, manifest.window.frames, manifest.mfcc.n_coefficients)
+        window = (1, manifest.window.frames, manifest.mfcc.width)
         _match("model", model, window, (1, len(manifest.labels)), manifest.quantization)
         config = manifest.detector
         span = (1, config.span, config.mfcc.n_coefficients)

@@ -39,21 +39,22 @@ def mel_to_cepstrum(config: MfccConfig) -> NDArray[np.float64]:
 def mel_energies(frames: Floats, to_mel: Floats) -> Floats:
     """Energies in the mel filters, shape (..., filters); they add up to that of the frame.
 
-    frames: shape (..., coefficients), coefficient 0 the logarithm of the frame's energy.
+    frames: shape (..., width), coefficient 0 the logarithm of the frame's energy.
     to_mel: ``cepstrum_to_mel``.
     """
-    shape = np.exp(frames[..., 1:] @ to_mel)
+    shape = np.exp(frames[..., 1 : 1 + len(to_mel)] @ to_mel)
     energies: Floats = shape * (np.exp(frames[..., :1]) / shape.sum(axis=-1, keepdims=True))
     return energies
 
 
-def mel_frames(energies: Floats, to_cepstrum: Floats) -> Floats:
-    """Frames of MFCC, shape (..., coefficients), of positive energies in the mel filters.
+def with_energies(frames: Floats, energies: Floats, to_cepstrum: Floats) -> Floats:
+    """``frames``, shape (..., width), with other energies in the mel filters; the pitch remains.
 
-    energies: shape (..., filters).  to_cepstrum: ``mel_to_cepstrum``.
+    energies: positive, shape (..., filters).  to_cepstrum: ``mel_to_cepstrum``.
     """
     energy = np.log(energies.sum(axis=-1, keepdims=True))
-    return np.concatenate([energy, np.log(energies) @ to_cepstrum], axis=-1)
+    rest = frames[..., 1 + to_cepstrum.shape[1] :]
+    return np.concatenate([energy, np.log(energies) @ to_cepstrum, rest], axis=-1)
 
 
 def _basis(config: MfccConfig) -> NDArray[np.float64]:

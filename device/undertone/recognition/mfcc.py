@@ -17,6 +17,7 @@ from python_speech_features import base
 from scipy.fftpack import dct
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples
+from undertone.recognition import pitch
 
 Frames = NDArray[np.float64]
 
@@ -46,6 +47,7 @@ class MfccConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     least ``frame_length``: python_speech_features cuts longer frames without a word.
     energy_floor: lower bound for coefficient 0, the natural logarithm of a frame's energy
         on the int16 scale.  Digital silence would otherwise give log(2.2e-16) = -36.
+    pitch: whether the values of ``pitch`` follow the coefficients of each frame.
 
     Every number has bounds, so that a frame costs little whoever made the bundle.
     """
@@ -61,6 +63,7 @@ class MfccConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     preemphasis: float = 0.97
     lifter: int = 22
     energy_floor: float = 5.0
+    pitch: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError, naming the field, where the parameters can't make an MFCC."""
@@ -79,6 +82,21 @@ class MfccConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("low_hz and high_hz must rise and end at half of sample_rate_hz")
         if np.abs(base.lifter(np.ones((1, self.n_coefficients)), self.lifter)).min() < _LEAST_LIFT:
             raise ValueError("lifter must leave something of every coefficient")
+        if self.pitch and (self.frame_length < pitch.LEAST_FRAME_LENGTH or self.fft_length % 4):
+            raise ValueError(
+                f"pitch needs a frame_length of {pitch.LEAST_FRAME_LENGTH} or more, and an "
+                "fft_length that is a multiple of 4"
+            )
+
+    @property
+    def width(self) -> int:
+        """Number of values in a frame: the coefficients, and those of the pitch if it is wanted."""
+        return self.n_coefficients + (pitch.VALUES if self.pitch else 0)
+
+    @property
+    def without_pitch(self) -> "MfccConfig":
+        """The same coefficients, and nothing else."""
+        return msgspec.structs.replace(self, pitch=False)
 
     def span(self, frames: int) -> int:
         """Samples that so many frames in a row are made of."""
@@ -122,7 +140,7 @@ class Mfcc:
 
     ``push`` returns the frames that a piece completes, ``flush`` the last one, padded with
     zeros as python_speech_features pads it; what is pushed next is another signal.  Put together
-    they equal
+    their coefficients equal
     ``python_speech_features.mfcc(signal, **config.reference_arguments)`` with coefficient 0
     floored at ``config.energy_floor``.
     """
@@ -142,7 +160,7 @@ class Mfcc:
         self._started = False
 
     def push(self, samples: Samples) -> Frames:
-        """The frames that ``samples`` complete: float64, shape (k, coefficients).
+        """The frames that ``samples`` complete: float64, shape (k, ``config.width``).
 
         ``samples``: int16, shape (n,).
         """
@@ -152,7 +170,7 @@ class Mfcc:
         if count < 1:
             self._pending = signal
             self.log_energies = np.empty((0, self.config.n_filters))
-            return np.empty((0, self.config.n_coefficients))
+            return np.empty((0, self.config.width))
         self._pending = signal[count * hop :].copy()
         self._started = True
         step = signal.itemsize
@@ -193,7 +211,7 @@ class Mfcc:
         return np.concatenate([*pieces, self.flush()])
 
     def _transform(self, framed: Frames) -> Frames:
-        """``python_speech_features.mfcc`` from its frames on; shape (k, frame_length)."""
+        """``python_speech_features.mfcc`` from its frames on, shape (k, frame_length); and pitch."""
         spectrum = np.fft.rfft(framed * self._window, self.config.fft_length)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         energies = power @ self._filters
@@ -202,4 +220,6 @@ class Mfcc:
         self.log_energies = logs[:, :-1]
         frames: Frames = logs[:, :-1] @ self._cepstra
         np.maximum(logs[:, -1], self.config.energy_floor, out=frames[:, 0])
+        if self.config.pitch:
+            frames = np.concatenate([frames, pitch.pitch(power)], axis=1)
         return frames

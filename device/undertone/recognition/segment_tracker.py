@@ -35,7 +35,7 @@ class SegmentTracker:
         """What is subtracted from the log-probabilities of each window."""
         self._mfcc = classifier.manifest.mfcc
         self._shape = classifier.manifest.window
-        self._cutter = WindowCutter(self._shape, self._mfcc.n_coefficients)
+        self._cutter = WindowCutter(self._shape, self._mfcc.width)
         self._loudest = np.full(self._mfcc.n_filters, -np.inf)
         self._unclassified = self._shape.frames  # frames since the last classified window began
         self._early: list[LogProbabilities] = []  # of what there was before a window was full

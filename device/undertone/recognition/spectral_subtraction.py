@@ -13,8 +13,8 @@ from undertone.recognition.cepstrum import (
     Floats,
     cepstrum_to_mel,
     mel_energies,
-    mel_frames,
     mel_to_cepstrum,
+    with_energies,
 )
 from undertone.recognition.mfcc import MfccConfig
 
@@ -32,7 +32,7 @@ FLOOR = 1e-2
 
 
 def subtract_steady_noise(windows: Floats, config: MfccConfig) -> Floats:
-    """``windows`` of shape (..., frames, coefficients), each without its steady noise.
+    """``windows`` of shape (..., frames, width), each without its steady noise.
 
     Computed in the dtype of ``windows``, which is also that of the result.
     """
@@ -41,4 +41,4 @@ def subtract_steady_noise(windows: Floats, config: MfccConfig) -> Floats:
     noise = np.partition(energies, lowest, axis=-2)[..., lowest : lowest + 1, :]
     cleaned = np.maximum(energies - OVERSUBTRACTION * noise, REMAINDER * energies)
     floored = cleaned + FLOOR * cleaned.mean(axis=-2, keepdims=True)
-    return mel_frames(floored, mel_to_cepstrum(config).astype(windows.dtype))
+    return with_energies(windows, floored, mel_to_cepstrum(config).astype(windows.dtype))

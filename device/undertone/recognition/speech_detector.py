@@ -89,9 +89,12 @@ class SpeechDetector:
         self._values = np.empty((0, self.config.mfcc.n_coefficients), np.int8)
 
     def push(self, frames: Frames) -> Probabilities:
-        """Take frames, shape (n, coefficients); answer for as many whole pieces as there are."""
+        """Take frames, shape (n, width); answer for as many whole pieces as there are.
+
+        The detector looks at their coefficients only.
+        """
         config, q = self.config, self.config.quantization
-        standard = (frames - self._mean) / self._deviation
+        standard = (frames[:, : len(self._mean)] - self._mean) / self._deviation
         values = quantize(standard, q.input_scale, q.input_zero_point)
         if not len(self._values) and len(values):
             self._values = np.repeat(values[:1], config.past, axis=0)

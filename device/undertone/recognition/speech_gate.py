@@ -187,10 +187,10 @@ class SpeechGate:
     def __init__(
         self, mfcc: MfccConfig, detector: Detector, config: GateConfig | None = None
     ) -> None:
-        """``mfcc``: of the frames, which ``detector`` must have been trained with."""
+        """``mfcc``: of the frames; ``detector`` must have been trained with their coefficients."""
         self.config = config or GateConfig()
         self._mfcc = Mfcc(mfcc)
-        self._no_frames = np.empty((0, mfcc.n_coefficients))
+        self._no_frames = np.empty((0, mfcc.width))
         self._detector = detector
         self._length = mfcc.hop_length
         self._hop_s = mfcc.hop_length / SAMPLE_RATE_HZ

@@ -97,8 +97,8 @@ class StoredVoice(Strict, frozen=True):
 
     def __post_init__(self) -> None:
         """Raises ValueError if the voice has not the number of coefficients that mfcc states."""
-        if len(self.voice.mean) != self.origin.mfcc.n_coefficients:
-            raise ValueError(f"voice.mean must have {self.origin.mfcc.n_coefficients} numbers")
+        if len(self.voice.mean) != self.origin.mfcc.width:
+            raise ValueError(f"voice.mean must have {self.origin.mfcc.width} numbers")
 
     @property
     def known_s(self) -> float:

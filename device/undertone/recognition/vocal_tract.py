@@ -29,11 +29,12 @@ def with_vocal_tracts(windows: Floats, factors: Sequence[float], config: MfccCon
 def vocal_tract(config: MfccConfig, factor: float) -> NDArray[np.float64]:
     """The matrix that stretches the spectrum behind MFCC frames by ``factor``.
 
-    Shape (coefficients, coefficients), for frames as rows: ``frames @ matrix``.  A factor
+    Shape (width, width) of ``config``, for frames as rows: ``frames @ matrix``.  A factor
     above 1 raises the formants, as a shorter vocal tract does (vocal tract length perturbation,
     Jaitly & Hinton 2013), and the harmonics with them.  The coefficients are turned back into a
     logarithmic mel spectrum, which is read at the stretched frequencies, and made coefficients
-    again; above the last filter, its value is repeated.  Coefficient 0, the energy, is unchanged.
+    again; above the last filter, its value is repeated.  Coefficient 0, the energy, is unchanged, and
+    so is the pitch.
     """
     n = config.n_filters
     mels = np.linspace(hz2mel(config.low_hz), hz2mel(config.high_hz), n + 2)
@@ -43,7 +44,8 @@ def vocal_tract(config: MfccConfig, factor: float) -> NDArray[np.float64]:
     warp = np.zeros((n, n))
     warp[np.arange(n), below] = 1 - share
     warp[np.arange(n), below + 1] += share
-    matrix = np.eye(config.n_coefficients)
-    matrix[1:, 1:] = cepstrum_to_mel(config) @ warp.T @ mel_to_cepstrum(config)
+    matrix = np.eye(config.width)
+    spectral = slice(1, config.n_coefficients)
+    matrix[spectral, spectral] = cepstrum_to_mel(config) @ warp.T @ mel_to_cepstrum(config)
     matrix.flags.writeable = False
     return matrix

@@ -81,8 +81,10 @@ class PreviewBuilder:
     def finish(self) -> Preview:
         """The preview of all samples, of which there must be at least one."""
         self._frames.push(self._mfcc.flush())
+        manifest = self._manifest
+        normal = normalize(self._frames.rows(), manifest.normalization, manifest.mfcc)
         return Preview(
             self._samples / SAMPLE_RATE_HZ,
             self._peaks.rows()[:, 0],
-            normalize(self._frames.rows(), self._manifest.normalization, self._manifest.mfcc),
+            normal[:, : manifest.mfcc.n_coefficients],
         )

@@ -94,5 +94,6 @@ class Extraction:
         if not isinstance(front_end, MfccConfig):
             return lambda samples: [front_end.compute(samples)]
         return lambda samples: [
-            segment.frames.astype(np.float32) for segment in speech_of(samples, self.gate)
+            segment.frames.astype(np.float32)
+            for segment in speech_of(samples, self.gate, front_end)
         ]

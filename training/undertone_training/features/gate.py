@@ -63,14 +63,20 @@ def _packaged_detector() -> SpeechDetector:
 
 def require_fitting(mfcc: MfccConfig) -> None:
     """Raise RunError if the packaged detector was trained with other features than ``mfcc``."""
-    if detector_in(packaged())[0].mfcc != mfcc:
+    if detector_in(packaged())[0].mfcc != mfcc.without_pitch:
         raise RunError(
             "The speech detector was trained with other features than those of [mfcc] in the "
             "recipe: leave [mfcc] out, or train a detector with these features."
         )
 
 
-def speech_of(samples: Samples, config: GateConfig | None = None) -> list[Segment]:
-    """The segments that the device's gate finds in one recording, whatever came before it."""
+def speech_of(
+    samples: Samples, config: GateConfig | None = None, mfcc: MfccConfig | None = None
+) -> list[Segment]:
+    """The segments that the device's gate finds in one recording, whatever came before it.
+
+    mfcc: of their frames, see ``require_fitting``; None for those of the detector.
+    """
     detector = _packaged_detector()
-    return list(segments([Block(samples, 0.0)], SpeechGate(detector.config.mfcc, detector, config)))
+    gate = SpeechGate(mfcc or detector.config.mfcc, detector, config)
+    return list(segments([Block(samples, 0.0)], gate))

@@ -7,8 +7,8 @@ from undertone.audio.block import SAMPLE_RATE_HZ
 from undertone.recognition.cepstrum import (
     cepstrum_to_mel,
     mel_energies,
-    mel_frames,
     mel_to_cepstrum,
+    with_energies,
 )
 from undertone.recognition.mfcc import Mfcc, MfccConfig
 
@@ -47,7 +47,7 @@ class MelNoise:
     def add(
         self, windows: Array, snr_db: tuple[float, float], generator: np.random.Generator
     ) -> Array:
-        """``windows``, shape (windows, frames, coefficients), with noise.
+        """``windows``, shape (windows, frames, width), with noise; it leaves the pitch as it is.
 
         snr_db: range of the ratio of a window's mean energy to that of the noise.
         """
@@ -59,5 +59,6 @@ class MelNoise:
         ratio = 10 ** (generator.uniform(*snr_db, size=n).astype(np.float32) / 10)
         wanted = np.exp(windows[..., 0]).mean(axis=1) / ratio
         noise *= (wanted / noise.sum(axis=2).mean(axis=1))[:, np.newaxis, np.newaxis]
-        noisy: Array = mel_frames(mel_energies(windows, self._to_mel) + noise, self._to_cepstrum)
+        energies = mel_energies(windows, self._to_mel) + noise
+        noisy: Array = with_energies(windows, energies, self._to_cepstrum)
         return noisy

@@ -175,7 +175,7 @@ def _front_end(
 
     mfcc = Mfcc(front)
     return (
-        lambda samples: speech_of(samples, run.info.recipe.gate),
+        lambda samples: speech_of(samples, run.info.recipe.gate, run.info.recipe.mfcc),
         lambda piece: piece.frames if isinstance(piece, Segment) else mfcc.compute(piece),
     )
 

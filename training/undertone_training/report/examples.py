@@ -47,7 +47,7 @@ def examples(shown: Sequence[Example], note: str, config: MfccConfig) -> Figure:
     for (wave, mfcc, mel), each in zip(fields, shown, strict=True):
         seconds = len(each.samples) / SAMPLE_RATE_HZ
         _waveform(wave, each)
-        cepstra = Mfcc(config).compute(each.samples)
+        cepstra = Mfcc(config.without_pitch).compute(each.samples)
         deviations = np.maximum(cepstra.std(axis=0), 1e-3)
         _image(mfcc, (cepstra - cepstra.mean(axis=0)) / deviations, seconds, "RdBu_r", -3, 3)
         bands_db = 10 * np.log10(np.maximum(_mel(each.samples, config), 1e-3))
