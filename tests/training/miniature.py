@@ -63,8 +63,11 @@ learning_rate = { low = 0.001, high = 0.1, log = true }
 """
 
 SHORT = RECIPE.replace("epochs = 25", "epochs = 1")
-FIRST_STAGE = f'corpus = "tess"\n{SHORT}'
-SHIPPING = f'begins_with = "first"\nsteady_noise = "subtracted"\nvalidation_speakers = 0\n{SHORT}'
+_WITH_PITCH = f"{SHORT}[mfcc]\npitch = true\n"
+FIRST_STAGE = f'corpus = "tess"\n{_WITH_PITCH}'
+SHIPPING = (
+    'begins_with = "first"\nsteady_noise = "subtracted"\nvalidation_speakers = 0\n' + _WITH_PITCH
+)
 """What a shipped bundle is made by: a first stage, and nobody held out for validation."""
 
 

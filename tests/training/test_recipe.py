@@ -20,6 +20,8 @@ from undertone_training import recipe as recipes
         ("[schedule]\nearly_stopping = 5", "set one of them to 0"),
         ("width = 0", "at `$.width`"),
         ("lead_s = 9", "at `$.lead_s`"),
+        ('network = "spectral"\n[mfcc]\npitch = true', 'network can\'t be "spectral"'),
+        ("[mfcc]\npitch = true\nframe_length = 512", "pitch needs a frame_length of 533 or more"),
         ("tail_s = 0.9", "tail_s can't be longer than pause_s, which is 0.32"),
         ("width = ", "is not valid TOML"),
         ('features = "mfcc"', "features must be one of device, mfcc-mean"),

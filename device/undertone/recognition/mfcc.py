@@ -82,10 +82,10 @@ class MfccConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("low_hz and high_hz must rise and end at half of sample_rate_hz")
         if np.abs(base.lifter(np.ones((1, self.n_coefficients)), self.lifter)).min() < _LEAST_LIFT:
             raise ValueError("lifter must leave something of every coefficient")
-        if self.pitch and (self.frame_length < pitch.LEAST_FRAME_LENGTH or self.fft_length % 4):
+        if self.pitch and (self.frame_length < pitch.LEAST_FRAME_LENGTH or self.fft_length % 2):
             raise ValueError(
-                f"pitch needs a frame_length of {pitch.LEAST_FRAME_LENGTH} or more, and an "
-                "fft_length that is a multiple of 4"
+                f"pitch needs a frame_length of {pitch.LEAST_FRAME_LENGTH} or more and an "
+                "even fft_length"
             )
 
     @property
@@ -211,7 +211,7 @@ class Mfcc:
         return np.concatenate([*pieces, self.flush()])
 
     def _transform(self, framed: Frames) -> Frames:
-        """``python_speech_features.mfcc`` from its frames on, shape (k, frame_length); and pitch."""
+        """MFCC as of ``python_speech_features``, and pitch, of samples (k, frame_length)."""
         spectrum = np.fft.rfft(framed * self._window, self.config.fft_length)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         energies = power @ self._filters

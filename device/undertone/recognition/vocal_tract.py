@@ -29,12 +29,12 @@ def with_vocal_tracts(windows: Floats, factors: Sequence[float], config: MfccCon
 def vocal_tract(config: MfccConfig, factor: float) -> NDArray[np.float64]:
     """The matrix that stretches the spectrum behind MFCC frames by ``factor``.
 
-    Shape (width, width) of ``config``, for frames as rows: ``frames @ matrix``.  A factor
+    Shape (width, width), where width is that of a frame; ``frames @ matrix``.  A factor
     above 1 raises the formants, as a shorter vocal tract does (vocal tract length perturbation,
     Jaitly & Hinton 2013), and the harmonics with them.  The coefficients are turned back into a
     logarithmic mel spectrum, which is read at the stretched frequencies, and made coefficients
-    again; above the last filter, its value is repeated.  Coefficient 0, the energy, is unchanged, and
-    so is the pitch.
+    again; above the last filter, its value is repeated.  Coefficient 0, the energy, and the pitch
+    are unchanged.
     """
     n = config.n_filters
     mels = np.linspace(hz2mel(config.low_hz), hz2mel(config.high_hz), n + 2)

@@ -1,6 +1,7 @@
 """Noise added to MFCC frames in the mel domain."""
 
 import numpy as np
+import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,9 +18,10 @@ def clip() -> np.ndarray:
     return sound
 
 
-def test_faint_noise_changes_nothing() -> None:
-    window = Mfcc(CONFIG).compute(clip())[np.newaxis, 20:60].astype(np.float32)
-    faint = MelNoise(CONFIG).add(window, (150.0, 150.0), np.random.default_rng(0))
+@pytest.mark.parametrize("config", [CONFIG, MfccConfig(pitch=True)])
+def test_faint_noise_changes_nothing(config: MfccConfig) -> None:
+    window = Mfcc(config).compute(clip())[np.newaxis, 20:60].astype(np.float32)
+    faint = MelNoise(config).add(window, (150.0, 150.0), np.random.default_rng(0))
     np.testing.assert_allclose(faint, window, atol=1e-3)
 
 
