@@ -33,6 +33,7 @@ MANIFEST: dict[str, Any] = {
         "n_coefficients": 40,
         "low_hz": 0.0,
         "high_hz": 8000.0,
+        "pitch": False,
     },
     "window": {"frames": 96, "hop": 32, "vocal_tracts": [0.92, 1.08]},
     "temperature": 1.23,
@@ -193,6 +194,7 @@ def test_the_card_of_several_corpora_says_what_is_different(
     of_several = card(
         report,
         training={**training, "recipe": {"name": "everyday", "beside": ["nemo"]}},
+        mfcc={**MANIFEST["mfcc"], "pitch": True},
         needed_share=0.4,
         without_verdict=["disgust"],
         normalization={"voice_prior_frames": 200.0},
@@ -202,6 +204,7 @@ def test_the_card_of_several_corpora_says_what_is_different(
         "the mean frame of at most a minute of its speech, is subtracted",
         "the predictions for each corpus by networks that were trained on the others",
         "It learnt from nEMO",
+        "and the strength and the height of the pitch",
         "and always where the most probable label is disgust:",
     ):
         assert sentence in of_several
