@@ -6,6 +6,8 @@ first, so that no single harmonic decides (Tolonen & Karjalainen 2000, "A comput
 multipitch analysis model").
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,14 +28,25 @@ _BAND_HZ = (40, 2500)
 _COMPRESSION = 0.3
 """Exponent of the power."""
 
-_COST = 6.4 / SAMPLE_RATE_HZ
-"""Of a longer lag, per sample: two periods are as alike as one."""
+_COSTS = 6.4 / SAMPLE_RATE_HZ * _LAGS
+"""Of longer lags: two periods are as alike as one."""
 
 _UNVOICED, _VOICED = 0.12, 0.32
 """Strengths up to which, and from which on, a frame has no pitch, and has one."""
 
 _MIDDLE_HZ = 170
 """The pitch with the height 0."""
+
+_OCTAVES = np.log2(SAMPLE_RATE_HZ / _LAGS / _MIDDLE_HZ)
+
+
+@lru_cache(maxsize=4)
+def _cosines(bins: int) -> tuple[slice, NDArray[np.float64]]:
+    """The band in a spectrum of so many bins, and what makes its autocorrelation: (bins, lags)."""
+    length = 2 * (bins - 1)
+    low, high = (round(frequency * length / SAMPLE_RATE_HZ) for frequency in _BAND_HZ)
+    periods = np.outer(np.arange(low, high + 1), _LAGS) / length
+    return slice(low, high + 1), np.cos(2 * np.pi * periods)
 
 
 def pitch(power: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -43,15 +56,13 @@ def pitch(power: NDArray[np.float64]) -> NDArray[np.float64]:
     The strength is from 0 to 1.  The height is in octaves above 170 Hz, times how far the frame has
     a pitch, from 0 to 1.
     """
-    length = 2 * (power.shape[1] - 1)
-    low, high = (round(frequency * length / SAMPLE_RATE_HZ) for frequency in _BAND_HZ)
-    compressed = np.zeros_like(power)
-    band = slice(low, high + 1)
-    compressed[:, band] = power[:, band] ** _COMPRESSION
-    correlation = np.fft.irfft(compressed)
-    alike = correlation[:, _LAGS] / np.maximum(correlation[:, :1], np.finfo(float).tiny)
-    best = np.argmax(alike - _COST * _LAGS, axis=1)
-    strength = np.clip(alike[np.arange(len(best)), best], 0, 1)
-    voiced = np.clip((strength - _UNVOICED) / (_VOICED - _UNVOICED), 0, 1)
-    octaves = np.log2(SAMPLE_RATE_HZ / _LAGS[best] / _MIDDLE_HZ)
-    return np.stack([strength, voiced * octaves], axis=1)
+    band, cosines = _cosines(power.shape[1])
+    compressed = power[:, band] ** _COMPRESSION
+    total = compressed.sum(axis=1, keepdims=True)
+    alike = compressed @ cosines / np.maximum(total, np.finfo(float).tiny)
+    best = np.argmax(alike - _COSTS, axis=1)
+    found = np.empty((len(power), VALUES))
+    strength = np.maximum(alike[np.arange(len(best)), best], 0, out=found[:, 0])
+    voiced = (strength - _UNVOICED) / (_VOICED - _UNVOICED)
+    np.multiply(np.minimum(np.maximum(voiced, 0), 1), _OCTAVES[best], out=found[:, 1])
+    return found
