@@ -26,7 +26,7 @@ def normalize(
 ) -> Floats:
     """Remove noise, gain and voice and standardise.
 
-    windows: shape (..., frames, coefficients).  config: of the frames.
+    windows: shape (..., frames, width).  config: of the frames.
     voice: what is known of each window's voice, of shape (...); None for nothing.
     """
     if normalization.steady_noise == "subtracted":
@@ -52,7 +52,7 @@ def network_input(
     """Normalised copies of ``windows``, one for each vocal tract.
 
     windows: one, or several along the first axis.  shape: names the vocal tracts.  config: of the
-    frames.  voice: of all windows.  Returns shape (vocal tracts * windows, frames, coefficients).
+    frames.  voice: of all windows.  Returns shape (vocal tracts * windows, frames, width).
     """
     copies = with_vocal_tracts(windows, shape.vocal_tracts, config)
     if voice is None:
@@ -94,21 +94,21 @@ class Classifier:
     def learn(self, voice: Voice | None, frames: Frames, logs: Floats | None = None) -> Voice:
         """``voice`` after one segment was heard.
 
-        frames: of the segment, shape (n, coefficients).  logs: its log-probabilities before the
+        frames: of the segment, shape (n, width).  logs: its log-probabilities before the
         voice's bias was subtracted, shape (labels,); None if they are unknown.
         """
         manifest = self.manifest
         return learn(voice, frames_for_voice(frames, manifest.normalization, manifest.mfcc), logs)
 
     def logits(self, window: Window, voice: Voice | None = None) -> Logits:
-        """Logits in the order of the manifest's labels; ``window`` (frames, coefficients).
+        """Logits in the order of the manifest's labels; ``window`` (frames, width).
 
         voice: what is known of the voice in it.
         """
         return self.invoke(self.prepare(window, voice))
 
     def prepare(self, window: Window, voice: Voice | None = None) -> NDArray[np.int8]:
-        """One window of MFCCs as int8 input, shape (vocal tracts, frames, coefficients)."""
+        """One window of MFCCs as int8 input, shape (vocal tracts, frames, width)."""
         manifest, quantization = self.manifest, self._quantization
         normalization = manifest.normalization
         known = reference(voice, normalization)

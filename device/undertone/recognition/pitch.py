@@ -16,23 +16,25 @@ from undertone.audio.block import SAMPLE_RATE_HZ
 VALUES = 2
 """In a frame: its strength and its height."""
 
-LEAST_FRAME_LENGTH = 2 * SAMPLE_RATE_HZ // 60
+_LOWEST_HZ, _HIGHEST_HZ = 60, 500
+
+LEAST_FRAME_LENGTH = 2 * SAMPLE_RATE_HZ // _LOWEST_HZ
 """Samples of a frame with two periods of the lowest pitch."""
 
-_LAGS = np.arange(SAMPLE_RATE_HZ // 500, SAMPLE_RATE_HZ // 60 + 1)
-"""That are looked at, in samples: pitches from 60 to 500 Hz."""
+_LAGS = np.arange(SAMPLE_RATE_HZ // _HIGHEST_HZ, SAMPLE_RATE_HZ // _LOWEST_HZ + 1)
+"""In samples, the periods of the pitches that can be found."""
 
 _BAND_HZ = (40, 2500)
-"""Of the spectrum, what the pitch is found in."""
+"""The part of the spectrum in which the pitch is looked for."""
 
 _COMPRESSION = 0.3
 """Exponent of the power."""
 
 _COSTS = 6.4 / SAMPLE_RATE_HZ * _LAGS
-"""Of longer lags: two periods are as alike as one."""
+"""What is subtracted for a longer lag: two periods match as well as one."""
 
 _UNVOICED, _VOICED = 0.12, 0.32
-"""Strengths up to which, and from which on, a frame has no pitch, and has one."""
+"""Up to the first strength a frame has no pitch, from the second on it has one."""
 
 _MIDDLE_HZ = 170
 """The pitch with the height 0."""
@@ -42,7 +44,9 @@ _OCTAVES = np.log2(SAMPLE_RATE_HZ / _LAGS / _MIDDLE_HZ)
 
 @lru_cache(maxsize=4)
 def _cosines(bins: int) -> tuple[slice, NDArray[np.float64]]:
-    """The band in a spectrum of so many bins, and what makes its autocorrelation: (bins, lags)."""
+    """The band in spectra of ``bins`` bins, and the cosines that turn it into an autocorrelation,
+    shape (bins in the band, lags).
+    """
     length = 2 * (bins - 1)
     low, high = (round(frequency * length / SAMPLE_RATE_HZ) for frequency in _BAND_HZ)
     periods = np.outer(np.arange(low, high + 1), _LAGS) / length

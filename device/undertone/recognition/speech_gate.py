@@ -99,7 +99,7 @@ class SpeechPart:
     """The next piece of a segment; ``time_s`` as in Block.
 
     samples: int16, the hops of ``frames``.
-    frames: MFCC, shape (k, coefficients), one for each hop; each also covers the hop after it.
+    frames: MFCC, shape (k, width), one for each hop; each also covers the hop after it.
     loudest: of each MFCC filter, the largest log energy in these frames.
     is_speech: whether there is enough evidence in the segment up to the end of this piece.
     ``last`` closes the segment and may come with no frames.

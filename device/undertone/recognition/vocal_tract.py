@@ -18,7 +18,7 @@ from undertone.recognition.mfcc import MfccConfig
 def with_vocal_tracts(windows: Floats, factors: Sequence[float], config: MfccConfig) -> Floats:
     """``windows`` with each vocal tract of ``factors``, of shape (factors, *windows.shape).
 
-    windows: MFCC, shape (..., frames, coefficients).  A factor of 1 leaves them as they are.
+    windows: MFCC, shape (..., frames, width).  A factor of 1 leaves them as they are.
     """
     return np.stack(
         [windows if factor == 1 else windows @ vocal_tract(config, factor) for factor in factors]

@@ -42,7 +42,7 @@ class Voice(Strict, frozen=True):
 class Reference(NamedTuple):
     """What is subtracted from windows.
 
-    offset: from every frame, shape (..., coefficients).
+    offset: from every frame, shape (..., width).
     share: how far a voice is known, from 0 to 1, shape (...).  The rest of the level, coefficient
         0, is the window's own mean.
     """
@@ -52,7 +52,7 @@ class Reference(NamedTuple):
 
 
 def frames_for_voice(segment: Floats, normalization: Normalization, config: MfccConfig) -> Floats:
-    """The frames of one segment, shape (n, coefficients), as a voice is learnt from them."""
+    """The frames of one segment, shape (n, width), as a voice is learnt from them."""
     if normalization.steady_noise == "subtracted":
         return subtract_steady_noise(segment, config)
     return segment
@@ -111,7 +111,7 @@ def bias_of(voice: Voice | None, normalization: Normalization) -> Floats:
 
 
 def blended(mean: Floats, frames: Floats, population: Floats, prior_frames: float) -> Reference:
-    """The reference of voices, ``mean`` of shape (..., coefficients) and ``frames`` (...).
+    """The reference of voices, ``mean`` of shape (..., width) and ``frames`` (...).
 
     The voice's mean and that of all speakers in the training, ``population`` (coefficients,),
     weighted by ``frames`` and ``prior_frames``.

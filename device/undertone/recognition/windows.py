@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from undertone.recognition.mfcc import Frames
 
 Window = NDArray[np.float64]
-"""One window, shape (frames, coefficients)."""
+"""One window, shape (frames, width)."""
 
 Windows = NDArray[np.float64]
-"""Several of them, shape (windows, frames, coefficients)."""
+"""Several of them, shape (windows, frames, width)."""
 
 _MOST_FRAMES = 2048
 
@@ -58,7 +58,7 @@ class WindowCutter:
         self._next_start = 0
 
     def push(self, frames: Frames) -> list[Window]:
-        """Take frames, shape (n, coefficients); return the windows that they fill."""
+        """Take frames, shape (n, width); return the windows that they fill."""
         kept = np.concatenate([self._latest, frames])
         first = self.frames - len(self._latest)
         self.frames += len(frames)
@@ -90,6 +90,6 @@ def pad(frames: Frames, config: WindowConfig) -> Window:
 
 
 def split_windows(frames: Frames, config: WindowConfig) -> Windows:
-    """All windows of a whole segment; shape (windows, frames, coefficients)."""
+    """All windows of a whole segment; shape (windows, frames, width)."""
     cutter = WindowCutter(config, frames.shape[1])
     return np.stack([*cutter.push(frames), *cutter.flush()])

@@ -58,7 +58,7 @@ _MAPPED_BYTES = 2**27
 class ClipFeatures:
     """Frames of one clip: the segments of the clip itself, then its augmented copies.
 
-    segments: what the device would classify, each (frames, coefficients); none if the gate
+    segments: what the device would classify, each (frames, width); none if the gate
         detects no speech.
     copies: for each augmented copy, the frames of its segments one after another; none at all if
         the clip itself has no speech.

@@ -25,7 +25,7 @@ def windows_of(
     """Every window of a clip that the device would classify, with every vocal tract factor.
 
     voice: what is known of the speaker.
-    Shape (vocal tract factors * windows, frames, coefficients).
+    Shape (vocal tract factors * windows, frames, width).
     """
     windows = [
         split_windows(segment.astype(np.float64), recipe.windowing) for segment in features.segments

@@ -113,7 +113,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         self.start_at(self._epoch + 1)
 
     def __getitem__(self, index: int) -> tuple[Array, Array, Array]:
-        """Windows (batch, frames, coefficients), targets (batch, classes), weights (batch,)."""
+        """Windows (batch, frames, width), targets (batch, classes), weights (batch,)."""
         size = self._recipe.schedule.batch_size
         part, start = divmod(index * size, self._together)
         if self._drawn is None or self._drawn[0] != part:
@@ -173,7 +173,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
     def _windows(self, variants: Indices, generator: np.random.Generator) -> Array:
         """A random excerpt of each variant at a random tempo; a short variant is repeated.
 
-        Shape (variants, frames, coefficients); frames that fall between two frames of the
+        Shape (variants, frames, width); frames that fall between two frames of the
         variant are interpolated.
         """
         n, tempo = len(variants), self._recipe.regularization.tempo

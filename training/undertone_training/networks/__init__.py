@@ -1,6 +1,6 @@
 """Network builders: each makes a Keras model from a recipe and a number of classes.
 
-Every network takes windows (frames, coefficients) and returns logits, so that all of them
+Every network takes windows (frames, width) and returns logits, so that all of them
 convert to the same int8 contract.
 """
 
@@ -28,7 +28,7 @@ _COUNTED = (
 )  # fmt: skip
 
 WindowLogits = Callable[[NDArray[np.float32]], NDArray[np.float64]]
-"""Normalised windows (n, frames, coefficients) to logits (n, classes)."""
+"""Normalised windows (n, frames, width) to logits (n, classes)."""
 
 
 def build(recipe: Recipe, n_classes: int, training: bool = False) -> keras.Model:

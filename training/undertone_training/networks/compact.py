@@ -16,7 +16,7 @@ _SPATIAL_DROPOUT = 0.1
 
 
 def compact(recipe: Recipe, n_classes: int) -> keras.Model:
-    """Convolutions, statistics over time, logits; input (frames, coefficients)."""
+    """Convolutions, statistics over time, logits; input (frames, width)."""
     window = keras.Input((recipe.window.frames, recipe.coefficients))
     x = window
     last = len(recipe.convolutions) - 1

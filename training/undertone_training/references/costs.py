@@ -175,7 +175,7 @@ def _front_end(
 
     mfcc = Mfcc(front)
     return (
-        lambda samples: speech_of(samples, run.info.recipe.gate, run.info.recipe.mfcc),
+        lambda samples: speech_of(samples, run.info.recipe.gate, front),
         lambda piece: piece.frames if isinstance(piece, Segment) else mfcc.compute(piece),
     )
 
