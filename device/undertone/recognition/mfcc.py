@@ -218,8 +218,9 @@ class Mfcc:
         energies[energies == 0] = sys.float_info.epsilon
         logs = np.log(energies)
         self.log_energies = logs[:, :-1]
-        frames: Frames = logs[:, :-1] @ self._cepstra
+        frames = np.empty((len(logs), self.config.width))
+        frames[:, : self.config.n_coefficients] = logs[:, :-1] @ self._cepstra
         np.maximum(logs[:, -1], self.config.energy_floor, out=frames[:, 0])
         if self.config.pitch:
-            frames = np.concatenate([frames, pitch.pitch(power)], axis=1)
+            frames[:, self.config.n_coefficients :] = pitch.pitch(power)
         return frames
