@@ -353,7 +353,7 @@ class Recipe(Strict, frozen=True):
         return WindowConfig(frames, frames)
 
     @property
-    def coefficients(self) -> int:
+    def frame_width(self) -> int:
         """Number of values in each frame."""
         front_end = self.front_end
         if isinstance(front_end, MfccConfig):

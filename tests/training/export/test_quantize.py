@@ -41,7 +41,7 @@ def test_every_network_converts_to_int8_with_the_same_answers(network: str, pool
     )
     keras.utils.set_random_seed(0)
     model = build(recipe, 8)
-    windows = np.random.default_rng(0).normal(size=(60, 64, recipe.coefficients)).astype(np.float32)
+    windows = np.random.default_rng(0).normal(size=(60, 64, recipe.frame_width)).astype(np.float32)
     content = convert(model, windows)
     int8 = Int8Interpreter(content, runtime="litert")
     assert (int8.input.dtype, int8.output.shape) == ("int8", (1, 8))

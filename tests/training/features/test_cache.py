@@ -328,7 +328,7 @@ def test_a_copy_without_speech_keeps_its_place(
         assert [len(copy) for copy in found.copies] == [
             len(whole.copies[0]), 0, len(whole.copies[2]),
         ]  # fmt: skip
-        assert found.copies[1].shape == (0, recipe.coefficients)
+        assert found.copies[1].shape == (0, recipe.frame_width)
         np.testing.assert_array_equal(found.copies[2], whole.copies[2])
 
 

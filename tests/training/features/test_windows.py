@@ -132,7 +132,7 @@ def test_the_normalization_says_how_much_a_voice_counts(knowing: Classifier) -> 
 def test_the_normalization_is_to_the_bit_that_of_all_frames_at_once(knowing: Classifier) -> None:
     clips = [features_of(number, knowing) for number in range(4)]
     recipe = Recipe("mine")
-    n = recipe.coefficients
+    n = recipe.frame_width
     unit = Normalization("energy-mean", (0.0,) * n, (1.0,) * n)
     frames = np.concatenate([windows_of(clip, recipe, unit) for clip in clips])
     frames = frames.reshape(-1, n).astype(np.float64)

@@ -50,7 +50,7 @@ def held_out(clips: list[ClipFeatures]) -> FeaturesOf:
 
     def features_of(run: Run) -> list[ClipFeatures]:
         """With zeros in place of the pitch, if the run has it."""
-        more = run.info.recipe.coefficients - clips[0].segments[0].shape[1]
+        more = run.info.recipe.frame_width - clips[0].segments[0].shape[1]
         return [
             replace(each, segments=tuple(np.pad(s, ((0, 0), (0, more))) for s in each.segments))
             for each in (by_id[clip_id] for clip_id in run.info.test)

@@ -83,7 +83,7 @@ def test_without_librosa_the_extra_is_named(
 def test_scaling_is_fitted_on_the_training_clips_alone() -> None:
     recipe = recipes.load("cnn-bigru")
     generator = np.random.default_rng(0)
-    shape = recipe.windowing.frames, recipe.coefficients
+    shape = recipe.windowing.frames, recipe.frame_width
     train = [
         ClipFeatures(SimpleNamespace(), (generator.normal(3, 2, shape).astype(np.float32),), ())
         for _ in range(50)

@@ -285,7 +285,7 @@ def _write(job: _Job) -> Path:
             entries = [job.entry(each) for each in job.items]
             with storing(job.folder):
                 with partial.open("wb") as file:
-                    write(file, entries, job.extraction.coefficients)
+                    write(file, entries, job.extraction.frame_width)
                     file.flush()
                     os.fsync(file.fileno())
                 object_storage.put(partial, path)

@@ -27,7 +27,7 @@ class Extraction:
 
     front_end: MfccConfig | FeatureExtractor
     gate: GateConfig
-    coefficients: int
+    frame_width: int
     augmentation: Augmentation | None
     noise: NoiseRecordings
 
@@ -41,8 +41,8 @@ class Extraction:
         if isinstance(front_end, MfccConfig):
             require_fitting(front_end)
         if noise is None or not recipe.augmentation.copies:
-            return cls(front_end, recipe.gate, recipe.coefficients, None, NoiseRecordings(()))
-        return cls(front_end, recipe.gate, recipe.coefficients, recipe.augmentation, noise)
+            return cls(front_end, recipe.gate, recipe.frame_width, None, NoiseRecordings(()))
+        return cls(front_end, recipe.gate, recipe.frame_width, recipe.augmentation, noise)
 
     @property
     def parameters(self) -> Mapping[str, object]:

@@ -66,7 +66,7 @@ def require_fitting(mfcc: MfccConfig) -> None:
     if detector_in(packaged())[0].mfcc != mfcc.without_pitch:
         raise RunError(
             "The speech detector was trained with other features than those of [mfcc] in the "
-            "recipe: leave [mfcc] out, or train a detector with these features."
+            "recipe: set nothing but pitch there, or train a detector with these features."
         )
 
 

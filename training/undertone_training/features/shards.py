@@ -70,14 +70,14 @@ class Entry(NamedTuple):
     copies: Sequence[Frames] | None
 
 
-def write(file: BinaryIO, entries: Sequence[Entry], coefficients: int) -> None:
-    """Write a shard; ``coefficients``: in each frame.  Raises OSError."""
+def write(file: BinaryIO, entries: Sequence[Entry], frame_width: int) -> None:
+    """Write a shard; ``frame_width``: number of values in each frame.  Raises OSError."""
     frames = [
         None if each.segments is None else [*each.segments, *(each.copies or ())]
         for each in entries
     ]
     whole = np.concatenate(
-        [np.empty((0, coefficients), np.float32), *(one for each in frames for one in each or ())]
+        [np.empty((0, frame_width), np.float32), *(one for each in frames for one in each or ())]
     )
     ends = np.cumsum([0, *(sum(map(len, each or ())) for each in frames)])
     columns = {
@@ -92,7 +92,7 @@ def write(file: BinaryIO, entries: Sequence[Entry], coefficients: int) -> None:
         "copies": pa.array([_lengths(each.copies) for each in entries], pa.list_(pa.int32())),
         "frames": pa.ListArray.from_arrays(
             pa.array(ends, pa.int32()),
-            pa.FixedSizeListArray.from_arrays(pa.array(whole.ravel()), coefficients),
+            pa.FixedSizeListArray.from_arrays(pa.array(whole.ravel()), frame_width),
         ),
     }
     batch = pa.record_batch(columns)

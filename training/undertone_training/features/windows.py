@@ -31,7 +31,7 @@ def windows_of(
         split_windows(segment.astype(np.float64), recipe.windowing) for segment in features.segments
     ]
     if not windows:
-        return np.empty((0, recipe.windowing.frames, recipe.coefficients), np.float32)
+        return np.empty((0, recipe.windowing.frames, recipe.frame_width), np.float32)
     given = network_input(
         np.concatenate(windows),
         recipe.windowing,
@@ -81,7 +81,7 @@ def classes_of(features: Sequence[ClipFeatures], labels: Sequence[str]) -> NDArr
 
 def fit_normalization(features: Sequence[ClipFeatures], recipe: Recipe) -> Normalization:
     """Mean and deviation of each coefficient over the windows of the clips, without copies."""
-    n = recipe.coefficients
+    n = recipe.frame_width
     unit = Normalization(
         recipe.level, (0.0,) * n, (1.0,) * n, recipe.steady_noise, recipe.voice_prior_frames
     )

@@ -189,7 +189,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         before = np.floor(positions).astype(np.intp)
         after = np.minimum(before + 1, lengths - 1)
         share = (positions - before)[..., np.newaxis].astype(np.float32)
-        frames = np.empty((*before.shape, self._recipe.coefficients), np.float32)
+        frames = np.empty((*before.shape, self._recipe.frame_width), np.float32)
         order = np.argsort(variants)  # so that each shard is mapped once
         for first in range(0, n, _AT_A_TIME):
             places = order[first : first + _AT_A_TIME]
@@ -234,7 +234,7 @@ class _Voices:
         self._prior_frames = recipe.voice_prior_frames
         self._amounts = np.array(recipe.regularization.known_clips)
         self._counts = lengths
-        self._sums = np.empty((len(lengths), recipe.coefficients))
+        self._sums = np.empty((len(lengths), recipe.frame_width))
         groups: dict[tuple[str, str, int], list[int]] = {}
         variants = ((each, number) for each in features for number, _ in variant_lengths(each))
         for index, (each, number) in enumerate(variants):

@@ -17,7 +17,7 @@ _SPATIAL_DROPOUT = 0.1
 
 def compact(recipe: Recipe, n_classes: int) -> keras.Model:
     """Convolutions, statistics over time, logits; input (frames, width)."""
-    window = keras.Input((recipe.window.frames, recipe.coefficients))
+    window = keras.Input((recipe.window.frames, recipe.frame_width))
     x = window
     last = len(recipe.convolutions) - 1
     for index, (channels, kernel, pooling) in enumerate(recipe.scaled_convolutions):

@@ -65,7 +65,7 @@ def cnn_bilstm(recipe: Recipe, n_classes: int) -> keras.Model:
 def cnn3d_bilstm(recipe: Recipe, n_classes: int) -> keras.Model:
     """The 3D variant of ``cnn_bilstm``: over seconds, quarters of a second, and features."""
     window = _window(recipe)
-    x = layers.Reshape((3, 4, recipe.coefficients, 1))(window)
+    x = layers.Reshape((3, 4, recipe.frame_width, 1))(window)
     for channels, pooling in ((16, (1, 1, 4)), (32, (1, 2, 4))):
         x = layers.Conv3D(channels, (3, 3, 5), padding="same", activation="relu")(x)
         x = layers.Dropout(0.2)(layers.MaxPooling3D(pooling)(x))
@@ -123,13 +123,13 @@ _L2 = keras.regularizers.L2(1e-4)
 
 
 def _window(recipe: Recipe) -> Any:
-    return keras.Input((recipe.windowing.frames, recipe.coefficients))
+    return keras.Input((recipe.windowing.frames, recipe.frame_width))
 
 
 def _vector(recipe: Recipe) -> tuple[Any, Any]:
     """The input, one frame of features, and the same reshaped to (coefficients, 1)."""
     window = _window(recipe)
-    return window, layers.Reshape((recipe.coefficients, 1))(window)
+    return window, layers.Reshape((recipe.frame_width, 1))(window)
 
 
 def _model(recipe: Recipe, window: Any, x: Any, n_classes: int) -> keras.Model:
