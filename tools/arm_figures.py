@@ -72,7 +72,7 @@ STAGES = {
     "gate": "of it, the speech gate, with MFCC and detector",
     "detector": "of it, the speech detector",
     "mfcc": "MFCC of a window",
-    "prepare": "normalising and quantising a window",
+    "prepare": "pitch of a window, normalising and quantising it",
     "invoke": "invoking the model on a window",
 }
 """The stages of arm_workload.py, as they are called on the page."""

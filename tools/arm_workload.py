@@ -14,17 +14,17 @@ from functools import partial
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from undertone.audio.block import BLOCK_LENGTH, SAMPLE_RATE_HZ, Block, Samples
 from undertone.bench.result import PIECE_LENGTH
 from undertone.recognition import bundle
 from undertone.recognition.bundle import Bundle
 from undertone.recognition.classifier import Classifier
-from undertone.recognition.mfcc import Mfcc
+from undertone.recognition.mfcc import Mfcc, with_pitch
 from undertone.recognition.pipeline import Pipeline
 from undertone.recognition.speech_detector import SpeechDetector
 from undertone.recognition.speech_gate import SpeechGate, segments
-from undertone.recognition.windows import split_windows
 from undertone.samples import demonstration
 
 QUIET_S = 10
@@ -96,10 +96,15 @@ def work(loaded: Bundle, quiet: Samples, spoken: Samples) -> Iterator[Work]:
         for piece in pieces(of_window):
             mfcc.push(piece)
 
-    window = split_windows(mfcc.compute(of_window), manifest.window)[0]
-    prepared = classifier.prepare(window)
+    mfcc.reset()
+    raw = mfcc.push(of_window)
+
+    def prepare() -> NDArray[np.int8]:
+        return classifier.prepare(with_pitch(raw, manifest.mfcc))
+
+    prepared = prepare()
     yield windows("mfcc", arrive)
-    yield windows("prepare", lambda: classifier.prepare(window))
+    yield windows("prepare", prepare)
     yield windows("invoke", lambda: classifier.invoke(prepared))
 
 

@@ -46,7 +46,8 @@ class Stages(Strict, frozen=True):
     mfcc: the frames that 0.128 s of speech completes, which the gate computes at once.
     detector: these frames through the speech detector.
     window_mfcc: ``python_speech_features.mfcc`` of a whole window, for comparison.
-    quantise, invoke: one window, standardised and quantised, and run through the model.
+    quantise, invoke: one window, with its pitch, standardised and quantised, and run through the
+        model.
     tracker: the verdict on a segment of eight windows.
     journal: one event, written to disk.
     path: 0.1 s of sound, from its arrival until everything that depends on it is done.

@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 import python_speech_features
 import soxr
+from numpy.typing import NDArray
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples, to_int16
 from undertone.audio.resample import Resampler
@@ -24,14 +25,13 @@ from undertone.journal.sink import JournalSink
 from undertone.journal.writer import JournalWriter
 from undertone.listener import Listener
 from undertone.recognition import bundle
-from undertone.recognition.bundle import Bundle
+from undertone.recognition.bundle import Bundle, Manifest
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import decide, log_softmax
 from undertone.recognition.interpreter import Int8Interpreter, RuntimeName
-from undertone.recognition.mfcc import Mfcc
+from undertone.recognition.mfcc import Mfcc, RawFrames, with_pitch
 from undertone.recognition.pipeline import Pipeline
 from undertone.recognition.speech_detector import SpeechDetector
-from undertone.recognition.windows import Window, split_windows
 from undertone.samples import demonstration
 
 T = TypeVar("T")
@@ -76,8 +76,12 @@ def _stages(classifier: Classifier, detector: SpeechDetector, runs: int, path: "
     samples = speech(20, classifier.gate())
     quiet, speaking = list(blocks(silence(20))), list(blocks(samples))
     manifest = classifier.manifest
-    window = _window(classifier, samples)
-    prepared = classifier.prepare(window)
+    raw = _raw_window(manifest, samples)
+
+    def prepare(raw: RawFrames) -> NDArray[np.int8]:
+        return classifier.prepare(with_pitch(raw, manifest.mfcc))
+
+    prepared = prepare(raw)
     logits = classifier.invoke(prepared)
     segment = [log_softmax(logits, manifest.temperature)] * _WINDOWS_OF_A_SEGMENT
     labels, threshold = manifest.labels, manifest.confidence_threshold
@@ -98,7 +102,7 @@ def _stages(classifier: Classifier, detector: SpeechDetector, runs: int, path: "
             [samples[: manifest.mfcc.span(manifest.window.frames)]],
             runs,
         ),
-        quantise=_timed(classifier.prepare, [window], runs),
+        quantise=_timed(prepare, [raw], runs),
         invoke=_timed(classifier.invoke, [prepared], runs),
         tracker=_timed(lambda windows: decide(windows, labels, threshold), [segment], runs),
         journal=_journal(verdict, runs),
@@ -113,10 +117,9 @@ def _from_microphone(block: Block) -> Samples:
     return to_int16(soxr.resample(scaled, SAMPLE_RATE_HZ, _MICROPHONE_RATE_HZ))
 
 
-def _window(classifier: Classifier, samples: Samples) -> Window:
-    frames = Mfcc(classifier.manifest.mfcc).compute(samples)
-    window: Window = split_windows(frames, classifier.manifest.window)[0]
-    return window
+def _raw_window(manifest: Manifest, samples: Samples) -> RawFrames:
+    """The first frames of ``samples``, as many as there are in a window."""
+    return Mfcc(manifest.mfcc).push(samples[: manifest.mfcc.span(manifest.window.frames)])
 
 
 def _journal(verdict: Verdict, runs: int) -> Latency:

@@ -20,6 +20,10 @@ from undertone.audio.block import SAMPLE_RATE_HZ, Samples
 from undertone.recognition import pitch
 
 Frames = NDArray[np.float64]
+"""Shape (n, width)."""
+
+RawFrames = NDArray[np.float64]
+"""Frames without their pitch, but with the power that it is found in; see ``with_pitch``."""
 
 _PIECE_LENGTH = 4800
 """Samples of a whole signal that are turned into frames at once, 0.3 s: the spectra of many more
@@ -94,6 +98,12 @@ class MfccConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.n_coefficients + (pitch.VALUES if self.pitch else 0)
 
     @property
+    def raw_width(self) -> int:
+        """Number of values in a raw frame: the coefficients, and the power in pitch's band."""
+        band = pitch.band(self.fft_length)
+        return self.n_coefficients + (band.stop - band.start if self.pitch else 0)
+
+    @property
     def without_pitch(self) -> "MfccConfig":
         """The same coefficients, and nothing else."""
         return msgspec.structs.replace(self, pitch=False)
@@ -120,6 +130,17 @@ class MfccConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         }
 
 
+def with_pitch(raw: RawFrames, config: MfccConfig) -> Frames:
+    """The frames of ``raw``, shape (n, raw_width); the same if there is no pitch in ``config``.
+
+    The pitch costs a third as much for a second of sound at once as for a few frames at a time.
+    """
+    if not config.pitch:
+        return raw
+    coefficients, power = np.split(raw, [config.n_coefficients], axis=1)
+    return np.concatenate([coefficients, pitch.pitch(power, config.fft_length)], axis=1)
+
+
 @lru_cache(maxsize=4)
 def _tables(config: MfccConfig) -> tuple[NDArray[np.float64], ...]:
     """What a frame is multiplied with, one after another; made once for each configuration."""
@@ -138,7 +159,7 @@ def _tables(config: MfccConfig) -> tuple[NDArray[np.float64], ...]:
 class Mfcc:
     """MFCC frames of a signal that arrives in pieces of any length.
 
-    ``push`` returns the frames that a piece completes, ``flush`` the last one, padded with
+    ``push`` returns the raw frames that a piece completes, ``flush`` the last one, padded with
     zeros as python_speech_features pads it; what is pushed next is another signal.  Put together
     their coefficients equal
     ``python_speech_features.mfcc(signal, **config.reference_arguments)`` with coefficient 0
@@ -159,8 +180,8 @@ class Mfcc:
         self._pending = np.empty(0, np.float64)
         self._started = False
 
-    def push(self, samples: Samples) -> Frames:
-        """The frames that ``samples`` complete: float64, shape (k, ``config.width``).
+    def push(self, samples: Samples) -> RawFrames:
+        """The frames that ``samples`` complete: float64, shape (k, ``config.raw_width``).
 
         ``samples``: int16, shape (n,).
         """
@@ -170,7 +191,7 @@ class Mfcc:
         if count < 1:
             self._pending = signal
             self.log_energies = np.empty((0, self.config.n_filters))
-            return np.empty((0, self.config.width))
+            return np.empty((0, self.config.raw_width))
         self._pending = signal[count * hop :].copy()
         self._started = True
         step = signal.itemsize
@@ -192,7 +213,7 @@ class Mfcc:
             self._previous = float(samples[-1])
         return signal
 
-    def flush(self) -> Frames:
+    def flush(self) -> RawFrames:
         """The last, zero-padded frame (none where the frames came out even) of the signal."""
         overlap = self.config.frame_length - self.config.hop_length
         left = len(self._pending) - (overlap if self._started else 0)
@@ -204,23 +225,23 @@ class Mfcc:
         return frames
 
     def compute(self, samples: Samples) -> Frames:
-        """All frames of one whole signal; ``samples`` int16, shape (n,)."""
+        """All frames of one whole signal, with pitch; ``samples`` int16, shape (n,)."""
         self.reset()
         starts = range(0, len(samples), _PIECE_LENGTH)
         pieces = [self.push(samples[start : start + _PIECE_LENGTH]) for start in starts]
-        return np.concatenate([*pieces, self.flush()])
+        return with_pitch(np.concatenate([*pieces, self.flush()]), self.config)
 
-    def _transform(self, framed: Frames) -> Frames:
-        """MFCC as of ``python_speech_features``, and pitch, of samples (k, frame_length)."""
+    def _transform(self, framed: NDArray[np.float64]) -> RawFrames:
+        """MFCC as of ``python_speech_features`` of samples (k, frame_length)."""
         spectrum = np.fft.rfft(framed * self._window, self.config.fft_length)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         energies = power @ self._filters
         energies[energies == 0] = sys.float_info.epsilon
         logs = np.log(energies)
         self.log_energies = logs[:, :-1]
-        frames = np.empty((len(logs), self.config.width))
+        frames = np.empty((len(logs), self.config.raw_width))
         frames[:, : self.config.n_coefficients] = logs[:, :-1] @ self._cepstra
         np.maximum(logs[:, -1], self.config.energy_floor, out=frames[:, 0])
         if self.config.pitch:
-            frames[:, self.config.n_coefficients :] = pitch.pitch(power)
+            frames[:, self.config.n_coefficients :] = power[:, pitch.band(self.config.fft_length)]
         return frames

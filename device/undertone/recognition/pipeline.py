@@ -3,14 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from undertone.audio.block import Block
 from undertone.emotions import NO_SPEECH
 from undertone.events import Verdict
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import LogProbabilities, combine, decide
-from undertone.recognition.mfcc import Frames
 from undertone.recognition.segment_tracker import SegmentTracker
 from undertone.recognition.speech_gate import SpeechGate, SpeechPart
 from undertone.recognition.voice import Voice
@@ -61,7 +58,6 @@ class Pipeline:
         self.voice = voice
         """What is known of the speaker now."""
         self._segment: SegmentTracker | None = None
-        self._frames: list[Frames] = []  # of the segment, to learn from
         self._overloaded = False
 
     @property
@@ -100,18 +96,14 @@ class Pipeline:
         for part in parts:
             if part.first or self._segment is None:
                 self._segment = SegmentTracker(self._classifier, part.time_s, self.voice)
-                self._frames = []
             segment = self._segment
             segment.push(part, self._overloaded)
-            if self._learns:
-                self._frames.append(part.frames)
             if part.last:
                 self._segment = None
                 if segment.is_speech:
-                    segment.finish()
+                    frames = segment.finish()
                     ended.append(self._classified(segment))
                     if self._learns and segment.missing_band is None:
-                        frames = np.concatenate(self._frames)
                         logs = combine(segment.windows) + segment.bias
                         self.voice = self._classifier.learn(self.voice, frames, logs)
         return ended

@@ -1,4 +1,4 @@
-"""The pitch of a frame, from its power spectrum: how clear it is, and how high.
+"""The pitch of a frame, from a part of its power spectrum: how clear it is, and how high.
 
 The coefficients of an MFCC say little about the pitch of a voice.  The autocorrelation says it in
 two numbers: its largest value at a lag other than 0, and that lag.  The spectrum is compressed
@@ -27,7 +27,7 @@ _LAGS = np.arange(SAMPLE_RATE_HZ // _HIGHEST_HZ, SAMPLE_RATE_HZ // _LOWEST_HZ + 
 _BAND_HZ = (40, 2500)
 """The part of the spectrum in which the pitch is looked for."""
 
-_COMPRESSION = 0.3
+_COMPRESSION = np.float32(0.3)
 """Exponent of the power."""
 
 _COSTS = (6.4 / SAMPLE_RATE_HZ * _LAGS).astype(np.float32)
@@ -44,28 +44,33 @@ _TINY = np.finfo(np.float32).tiny
 _OCTAVES = np.log2(SAMPLE_RATE_HZ / _LAGS / _MIDDLE_HZ)
 
 
+def band(fft_length: int) -> slice:
+    """The bins of a power spectrum in which the pitch is looked for."""
+    low, high = (round(frequency * fft_length / SAMPLE_RATE_HZ) for frequency in _BAND_HZ)
+    return slice(low, high + 1)
+
+
 @lru_cache(maxsize=4)
-def _cosines(bins: int) -> tuple[slice, NDArray[np.float32]]:
-    """The band in spectra of ``bins`` bins, and the cosines that turn it into an autocorrelation,
-    shape (bins in the band, lags).  In single precision, they fit in the cache of a small processor
-    beside the mel filters.
+def _cosines(fft_length: int) -> NDArray[np.float32]:
+    """What turns these bins into an autocorrelation, shape (bins, lags).
+
+    In single precision, they fit in the cache of a small processor beside the mel filters.
     """
-    length = 2 * (bins - 1)
-    low, high = (round(frequency * length / SAMPLE_RATE_HZ) for frequency in _BAND_HZ)
-    periods = np.outer(np.arange(low, high + 1), _LAGS) / length
-    return slice(low, high + 1), np.cos(2 * np.pi * periods).astype(np.float32)
+    periods = np.outer(np.arange(fft_length)[band(fft_length)], _LAGS) / fft_length
+    cosines: NDArray[np.float32] = np.cos(2 * np.pi * periods).astype(np.float32)
+    return cosines
 
 
-def pitch(power: NDArray[np.float64]) -> NDArray[np.float64]:
+def pitch(power: NDArray[np.float64], fft_length: int) -> NDArray[np.float64]:
     """Strength and height of the pitch of each frame, shape (frames, 2).
 
-    power: spectra, shape (frames, bins), of a Fourier transform of even length.
+    power: of the bins in ``band``, shape (frames, bins).  Many frames at once cost less each.
+    fft_length: of the Fourier transform, even.
     The strength is from 0 to 1.  The height is in octaves above 170 Hz, times how far the frame has
     a pitch, from 0 to 1.
     """
-    band, cosines = _cosines(power.shape[1])
-    compressed = (power[:, band] ** _COMPRESSION).astype(np.float32)
-    alike = compressed @ cosines
+    compressed = power.astype(np.float32) ** _COMPRESSION
+    alike = compressed @ _cosines(fft_length)
     alike /= np.maximum(compressed.sum(axis=1, keepdims=True), _TINY)
     best = (alike - _COSTS).argmax(axis=1)
     found = np.empty((len(power), VALUES))

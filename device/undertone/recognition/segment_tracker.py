@@ -10,6 +10,7 @@ from undertone.events import SILENCE_DBFS
 from undertone.recognition.bandwidth import missing_band
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import LogProbabilities, log_softmax
+from undertone.recognition.mfcc import Frames, RawFrames, with_pitch
 from undertone.recognition.speech_gate import SpeechPart
 from undertone.recognition.voice import Voice, bias_of
 from undertone.recognition.windows import Window, WindowCutter
@@ -19,7 +20,8 @@ class SegmentTracker:
     """What is known of one segment of speech while it lasts.
 
     Every window is classified as soon as it is full; with ``overloaded`` only those that do not
-    overlap, so that no frame is classified twice.
+    overlap, so that no frame is classified twice.  Until a window needs them, frames are kept
+    without their pitch, which costs less for many at once.
     """
 
     def __init__(self, classifier: Classifier, start_s: float, voice: Voice | None = None) -> None:
@@ -36,6 +38,8 @@ class SegmentTracker:
         self._mfcc = classifier.manifest.mfcc
         self._shape = classifier.manifest.window
         self._cutter = WindowCutter(self._shape, self._mfcc.width)
+        self._raw: list[RawFrames] = []  # that the cutter has not got yet
+        self._frames: list[Frames] = []  # that it has got
         self._loudest = np.full(self._mfcc.n_filters, -np.inf)
         self._unclassified = self._shape.frames  # frames since the last classified window began
         self._early: list[LogProbabilities] = []  # of what there was before a window was full
@@ -66,23 +70,41 @@ class SegmentTracker:
         self._count += len(part.samples)
         self._square_sum += float(np.square(part.samples, dtype=np.float64).sum())
         np.maximum(self._loudest, part.loudest, out=self._loudest)
-        self._classify(self._due(self._cutter.push(part.frames), overloaded))
+        self._raw.append(part.frames)
+        if self._length >= self._cutter.next_full:
+            self._classify(self._due(self._complete(), overloaded))
 
-    def finish(self) -> None:
-        """Classify what is left at the end of the segment."""
-        self._classify(self._cutter.flush())
+    def finish(self) -> Frames:
+        """Classify what is left at the end of the segment; returns its frames, shape (n, width)."""
+        self._classify([*self._complete(), *self._cutter.flush()])
+        return np.concatenate(self._frames)
 
     def provisional(self, overloaded: bool) -> Sequence[LogProbabilities]:
         """Of the windows so far; before one is full, of the frames so far, padded.
 
         These are classified here, once a hop, and not at all if ``overloaded``.
         """
-        if not (self.windows or overloaded) and self._cutter.frames >= self._early_at:
-            self._early_at = self._cutter.frames + self._shape.hop
+        if not (self.windows or overloaded) and self._length >= self._early_at:
+            self._early_at = self._length + self._shape.hop
+            self._complete()  # fills no window, or it would be classified
             partial = self._cutter.partial()
             if partial is not None:
                 self._early = [self._log_probabilities(partial)]
         return self.windows or self._early
+
+    @property
+    def _length(self) -> int:
+        """Frames so far."""
+        return self._cutter.frames + sum(map(len, self._raw))
+
+    def _complete(self) -> list[Window]:
+        """Pass the raw frames on to the cutter, with their pitch; the windows that they fill."""
+        if not self._raw:
+            return []
+        frames = with_pitch(np.concatenate(self._raw), self._mfcc)
+        self._raw = []
+        self._frames.append(frames)
+        return self._cutter.push(frames)
 
     def _due(self, windows: Iterable[Window], overloaded: bool) -> Iterable[Window]:
         """Those of ``windows``, each a hop after the one before, that are to be classified."""

@@ -24,11 +24,12 @@ from typing import Annotated, Final, Literal
 
 import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Block, Samples
 from undertone.audio.level import dbfs
 from undertone.events import SILENCE_DBFS
-from undertone.recognition.mfcc import Frames, Mfcc, MfccConfig
+from undertone.recognition.mfcc import Frames, Mfcc, MfccConfig, RawFrames, with_pitch
 from undertone.recognition.speech_detector import Detector
 from undertone.support.strict import Strict
 
@@ -99,15 +100,15 @@ class SpeechPart:
     """The next piece of a segment; ``time_s`` as in Block.
 
     samples: int16, the hops of ``frames``.
-    frames: MFCC, shape (k, width), one for each hop; each also covers the hop after it.
+    frames: MFCC, shape (k, raw_width), one for each hop; each also covers the hop after it.
     loudest: of each MFCC filter, the largest log energy in these frames.
     is_speech: whether there is enough evidence in the segment up to the end of this piece.
     ``last`` closes the segment and may come with no frames.
     """
 
     samples: Samples
-    frames: Frames
-    loudest: Frames
+    frames: RawFrames
+    loudest: NDArray[np.float64]
     time_s: float
     first: bool
     last: bool
@@ -116,7 +117,10 @@ class SpeechPart:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One whole stretch of speech; ``samples``, ``frames`` and ``time_s`` as in SpeechPart."""
+    """One whole stretch of speech; ``samples`` and ``time_s`` as in SpeechPart.
+
+    frames: MFCC with pitch, shape (n, width).
+    """
 
     samples: Samples
     frames: Frames
@@ -143,7 +147,7 @@ _QUIET, _LOUD = 0.25, 0.9
 _SILENCE_POWER = 32768.0**2 * 10 ** (SILENCE_DBFS / 10)
 
 _NO_SAMPLES: Samples = np.empty(0, np.int16)
-_NO_FRAME: Frames = np.empty(0)
+_NO_ENERGIES = np.empty(0)
 
 
 @dataclass(slots=True)
@@ -153,8 +157,8 @@ class _Hop:
     samples: Samples
     time_s: float
     level_dbfs: float
-    frame: Frames = field(init=False)
-    energies: Frames = field(init=False)
+    frame: NDArray[np.float64] = field(init=False)
+    energies: NDArray[np.float64] = field(init=False)
     probability: float = 0.0
 
 
@@ -168,12 +172,12 @@ class _PartMaker:
     is_speech: bool = False
     hops: list[_Hop] = field(default_factory=list)
 
-    def make(self, no_frames: Frames) -> SpeechPart:
+    def make(self, no_frames: RawFrames) -> SpeechPart:
         hops = self.hops
         return SpeechPart(
             np.concatenate([hop.samples for hop in hops]) if hops else _NO_SAMPLES,
             np.stack([hop.frame for hop in hops]) if hops else no_frames,
-            np.max([hop.energies for hop in hops], axis=0) if hops else _NO_FRAME,
+            np.max([hop.energies for hop in hops], axis=0) if hops else _NO_ENERGIES,
             self.time_s,
             self.first,
             self.last,
@@ -189,8 +193,9 @@ class SpeechGate:
     ) -> None:
         """``mfcc``: of the frames; ``detector`` must have been trained with their coefficients."""
         self.config = config or GateConfig()
+        self.mfcc = mfcc
         self._mfcc = Mfcc(mfcc)
-        self._no_frames = np.empty((0, mfcc.width))
+        self._no_frames = np.empty((0, mfcc.raw_width))
         self._detector = detector
         self._length = mfcc.hop_length
         self._hop_s = mfcc.hop_length / SAMPLE_RATE_HZ
@@ -434,7 +439,7 @@ def segments(blocks: Iterable[Block], gate: SpeechGate) -> Iterator[Segment]:
         if new.last:
             yield Segment(
                 np.concatenate([part.samples for part in parts]),
-                np.concatenate([part.frames for part in parts]),
+                with_pitch(np.concatenate([part.frames for part in parts]), gate.mfcc),
                 parts[0].time_s,
                 new.is_speech,
             )

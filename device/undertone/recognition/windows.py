@@ -54,8 +54,9 @@ class WindowCutter:
         self.config = config
         self.frames = 0
         """Frames of the segment so far."""
+        self.next_full = config.frames
+        """The number of them that fills the next window."""
         self._latest: Frames = np.empty((0, n_coefficients))  # at most a window of them
-        self._next_start = 0
 
     def push(self, frames: Frames) -> list[Window]:
         """Take frames, shape (n, width); return the windows that they fill."""
@@ -63,10 +64,10 @@ class WindowCutter:
         first = self.frames - len(self._latest)
         self.frames += len(frames)
         full = []
-        while self._next_start + self.config.frames <= self.frames:
-            start = self._next_start - first
-            full.append(kept[start : start + self.config.frames])
-            self._next_start += self.config.hop
+        while self.next_full <= self.frames:
+            end = self.next_full - first
+            full.append(kept[end - self.config.frames : end])
+            self.next_full += self.config.hop
         self._latest = kept[-self.config.frames :]
         return full
 
@@ -77,8 +78,8 @@ class WindowCutter:
 
     def flush(self) -> list[Window]:
         """End of the segment: the last window, unless one ended with the last frame."""
-        covered = self._next_start - self.config.hop + self.config.frames
-        if not self.frames or (self._next_start and covered == self.frames):
+        a_window_ended_here = self.next_full - self.config.hop == self.frames
+        if not self.frames or (a_window_ended_here and self.next_full > self.config.frames):
             return []
         return [pad(self._latest, self.config)]
 

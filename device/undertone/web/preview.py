@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples
@@ -65,7 +66,7 @@ class PreviewBuilder:
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
-        self._mfcc = Mfcc(manifest.mfcc)
+        self._mfcc = Mfcc(manifest.mfcc.without_pitch)
         self._frames = Decimator(_COLUMNS, lambda groups: groups.mean(axis=1))
         self._peaks = Decimator(_COLUMNS, lambda groups: groups.max(axis=1))
         self._samples = 0
@@ -81,10 +82,11 @@ class PreviewBuilder:
     def finish(self) -> Preview:
         """The preview of all samples, of which there must be at least one."""
         self._frames.push(self._mfcc.flush())
-        manifest = self._manifest
-        normal = normalize(self._frames.rows(), manifest.normalization, manifest.mfcc)
-        return Preview(
-            self._samples / SAMPLE_RATE_HZ,
-            self._peaks.rows()[:, 0],
-            normal[:, : manifest.mfcc.n_coefficients],
+        mfcc, normalization = self._mfcc.config, self._manifest.normalization
+        shown = replace(
+            normalization,
+            mean=normalization.mean[: mfcc.width],
+            deviation=normalization.deviation[: mfcc.width],
         )
+        normal = normalize(self._frames.rows(), shown, mfcc)
+        return Preview(self._samples / SAMPLE_RATE_HZ, self._peaks.rows()[:, 0], normal)
