@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def command() -> None:
     """Show or forget what `undertone listen` has learnt of the voice that it hears.
 
-    That is an average of a minute of speech, about fifty numbers for each microphone or stream, in
+    That is an average of a minute of speech, about ninety numbers for each microphone or stream, in
     the state folder.
     """
 

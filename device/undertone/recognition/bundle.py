@@ -19,6 +19,7 @@ from msgspec import Meta
 from undertone.errors import BundleError
 from undertone.paths import DEFAULT_BUNDLE as DEFAULT_BUNDLE
 from undertone.recognition.bandwidth import NEEDED_SHARE
+from undertone.recognition.comparison import Comparison
 from undertone.recognition.fields import Coefficient, Name, Positive, Sha256
 from undertone.recognition.interpreter import Int8Interpreter, RuntimeName, TensorInfo, try_out
 from undertone.recognition.mfcc import MfccConfig
@@ -106,6 +107,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
     without_verdict: labels that are ``uncertain`` whatever the confidence: one of the corpora has
         no clips of them, and a network that did not hear it finds them there all the same.
     activation: how activation follows from the probabilities.
+    comparison: with what is usual for a voice; None for a network that knows no voices.
     needed_share: share of the MFCC's highest frequency above which a segment needs sound, or else
         is ``uncertain``.
     gate, detector: what cut the training segments, and cuts those of the device.
@@ -125,6 +127,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
     confidence_threshold: Probability
     without_verdict: tuple[Label, ...] = ()
     activation: Activation = Activation()
+    comparison: Comparison | None = None
     needed_share: Probability = NEEDED_SHARE
     gate: GateConfig
     detector: DetectorConfig
@@ -142,6 +145,15 @@ class Manifest(Strict, frozen=True, kw_only=True):
         n = self.mfcc.width
         if len(self.normalization.mean) != n or len(self.normalization.deviation) != n:
             raise ValueError(f"normalization must have {n} means and deviations")
+        if self.comparison and (
+            len(self.comparison.usual) != 2 * n - 1
+            or [len(each) for each in self.comparison.weights] != [2 * n - 1] * len(self.labels)
+            or len(self.comparison.offsets) != len(self.labels)
+        ):
+            raise ValueError(
+                f"comparison must have {2 * n - 1} usual values, as many weights for each label, "
+                "and an offset for each label"
+            )
         if self.detector.mfcc != self.mfcc.without_pitch:
             raise ValueError("detector.mfcc must be the same as mfcc, without pitch")
         values = len(self.window.vocal_tracts) * self.window.frames * self.mfcc.n_filters

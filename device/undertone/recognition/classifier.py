@@ -1,10 +1,14 @@
 """From a window to logits: normalise, quantise, invoke, dequantise, for each vocal tract."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from undertone.recognition.bundle import Bundle, Normalization
 from undertone.recognition.cepstrum import Floats
+from undertone.recognition.comparison import SHARE, statistics
+from undertone.recognition.decision import LogProbabilities, log_softmax
 from undertone.recognition.interpreter import RuntimeName
 from undertone.recognition.mfcc import Frames, MfccConfig
 from undertone.recognition.quantization import Quantization, dequantize, quantize
@@ -99,6 +103,32 @@ class Classifier:
         """
         manifest = self.manifest
         return learn(voice, frames_for_voice(frames, manifest.normalization, manifest.mfcc), logs)
+
+    def compared(
+        self, windows: Sequence[LogProbabilities], frames: Frames, voice: Voice | None
+    ) -> Sequence[LogProbabilities]:
+        """The log-probabilities of a segment's windows after its comparison with ``voice``.
+
+        frames: of the segment, shape (n, width).  They stay as they are if nothing is known of the
+        voice, or the bundle compares nothing.
+        """
+        manifest = self.manifest
+        comparison, normalization = manifest.comparison, manifest.normalization
+        known = reference(voice, normalization)
+        if comparison is None or voice is None or known is None or not voice.deviation:
+            return windows
+        frames = frames_for_voice(frames, normalization, manifest.mfcc)
+        share = float(known.share)
+        logits = comparison.logits(
+            statistics(frames.mean(axis=0), frames.std(axis=0)),
+            statistics(np.array(voice.mean), np.array(voice.deviation)),
+            share,
+        )
+        weight = SHARE * share
+        return [
+            log_softmax((1 - weight) * logs + weight * logits / manifest.temperature)
+            for logs in windows
+        ]
 
     def logits(self, window: Window, voice: Voice | None = None) -> Logits:
         """Logits in the order of the manifest's labels; ``window`` (frames, width).

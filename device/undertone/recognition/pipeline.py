@@ -80,7 +80,7 @@ class Pipeline:
         if segment is None or not segment.is_speech:
             return None
         windows = segment.provisional(self._overloaded)
-        return self._decide(windows, segment.missing_band) if windows else None
+        return self._decide(segment.compared(windows), segment.missing_band) if windows else None
 
     def process(self, block: Block, overloaded: bool = False) -> list[ClassifiedSegment]:
         """Take one block; return the segments that ended in it."""
@@ -109,12 +109,13 @@ class Pipeline:
         return ended
 
     def _classified(self, segment: SegmentTracker) -> ClassifiedSegment:
+        windows = segment.compared(segment.windows)
         return ClassifiedSegment(
             segment.start_s,
             segment.duration_s,
             segment.level_dbfs,
-            self._decide(segment.windows, segment.missing_band),
-            tuple(segment.windows),
+            self._decide(windows, segment.missing_band),
+            tuple(windows),
         )
 
     def _decide(self, windows: Sequence[LogProbabilities], reason: str | None) -> Verdict:

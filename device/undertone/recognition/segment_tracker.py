@@ -30,7 +30,7 @@ class SegmentTracker:
         self.is_speech = False
         """Whether there is enough evidence so far."""
         self.windows: list[LogProbabilities] = []
-        """Of each window that was classified."""
+        """Of each window that was classified, by the network alone."""
         self._classifier = classifier
         self._voice = voice
         self.bias = bias_of(voice, classifier.manifest.normalization)
@@ -105,6 +105,10 @@ class SegmentTracker:
         self._raw = []
         self._frames.append(frames)
         return self._cutter.push(frames)
+
+    def compared(self, windows: Sequence[LogProbabilities]) -> Sequence[LogProbabilities]:
+        """``windows``, of this segment, after its comparison with what is known of the voice."""
+        return self._classifier.compared(windows, np.concatenate(self._frames), self._voice)
 
     def _due(self, windows: Iterable[Window], overloaded: bool) -> Iterable[Window]:
         """Those of ``windows``, each a hop after the one before, that are to be classified."""

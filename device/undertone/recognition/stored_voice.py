@@ -96,9 +96,10 @@ class StoredVoice(Strict, frozen=True):
     voice: Voice
 
     def __post_init__(self) -> None:
-        """Raises ValueError if the voice has not the number of coefficients that mfcc states."""
-        if len(self.voice.mean) != self.origin.mfcc.width:
-            raise ValueError(f"voice.mean must have {self.origin.mfcc.width} numbers")
+        """Raises ValueError if the voice has not the number of values that mfcc states."""
+        n = self.origin.mfcc.width
+        if len(self.voice.mean) != n or len(self.voice.deviation) not in (0, n):
+            raise ValueError(f"voice.mean and voice.deviation must have {n} numbers")
 
     @property
     def known_s(self) -> float:

@@ -1,7 +1,8 @@
-"""What is known of a voice: the mean MFCC frame of what was heard of it, and the network's bias.
+"""What is known of a voice: its mean frame, how much its frames vary, and the network's bias.
 
 Pitch, timbre, level and microphone are in the mean frame, and what remains when it is subtracted
-says more about the emotion.  A network that finds one emotion in most of what somebody says is more
+says more about the emotion.  How much a segment varies is compared with what is usual for the voice
+(see ``comparison``).  A network that finds one emotion in most of what somebody says is more
 likely mistaken about the voice than right, so a part of that bias is subtracted, too.  Nothing else
 of the sound is kept.
 """
@@ -32,11 +33,14 @@ class Voice(Strict, frozen=True):
 
     bias: the mean log-probability of each label in what was heard, less the mean of all labels, in
         the order of the model's outputs; empty if nothing of it was classified.
+    deviation: the mean over its segments of each value's standard deviation within one; empty if an
+        earlier version of the program learnt it.
     """
 
     mean: tuple[Coefficient, ...]
     frames: Annotated[int, Meta(ge=1, le=MOST_FRAMES)]
     bias: tuple[Coefficient, ...] = ()
+    deviation: tuple[Coefficient, ...] = ()
 
 
 class Reference(NamedTuple):
@@ -63,17 +67,21 @@ def learn(voice: Voice | None, frames: Floats, logs: Floats | None = None) -> Vo
 
     logs: the log-probabilities of the labels in them, shape (labels,); None if unknown.
     """
-    mean, new = frames.mean(axis=0), len(frames)
+    mean, deviation, new = frames.mean(axis=0), frames.std(axis=0), len(frames)
     bias = np.empty(0) if logs is None else logs - logs.mean()
     known = 0
     if voice is not None:
         known = voice.frames
         share = new / (known + new)
         mean = np.array(voice.mean) + (mean - np.array(voice.mean)) * share
+        if voice.deviation:
+            before = np.array(voice.deviation)
+            deviation = before + (deviation - before) * share
         if logs is not None:
             before = np.array(voice.bias or (0.0,) * len(bias))
             bias = before + (bias - before) * share
-    return Voice(tuple(mean.tolist()), min(known + new, MOST_FRAMES), tuple(bias.tolist()))
+    kept = [tuple(each.tolist()) for each in (mean, bias, deviation)]
+    return Voice(kept[0], min(known + new, MOST_FRAMES), *kept[1:])
 
 
 def together(voices: Sequence[Voice]) -> Voice | None:
@@ -81,11 +89,13 @@ def together(voices: Sequence[Voice]) -> Voice | None:
     if not voices:
         return None
     lengths = [voice.frames for voice in voices]
-    mean, bias = (
-        np.average(numbers, axis=0, weights=lengths).tolist()
-        for numbers in ([voice.mean for voice in voices], [voice.bias for voice in voices])
+    mean, bias, deviation = (
+        tuple(
+            np.average([getattr(each, name) for each in voices], axis=0, weights=lengths).tolist()
+        )
+        for name in ("mean", "bias", "deviation")
     )
-    return Voice(tuple(mean), min(sum(lengths), MOST_FRAMES), tuple(bias))
+    return Voice(mean, min(sum(lengths), MOST_FRAMES), bias, deviation)
 
 
 def reference(voice: Voice | None, normalization: Normalization) -> Reference | None:

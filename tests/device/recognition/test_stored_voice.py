@@ -103,6 +103,7 @@ def test_the_file_holds_forty_numbers_and_is_its_owners_alone(listen, path, know
         "mean": list(known.mean),
         "frames": 100,
         "bias": list(known.bias),
+        "deviation": [],
     }
     assert stored["origin"].pop("mfcc")["n_coefficients"] == 40
     assert stored["origin"] == {

@@ -66,6 +66,7 @@ def bundle_of(run: Run, name: str) -> Bundle:
         confidence_threshold=threshold,
         without_verdict=calibration.without_verdict,
         activation=calibration.activation,
+        comparison=calibration.comparison,
         needed_share=info.recipe.needed_share,
         gate=info.gate,
         detector=detector,

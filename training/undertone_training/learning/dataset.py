@@ -16,12 +16,11 @@ from undertone.recognition.classifier import normalize
 from undertone.recognition.vocal_tract import vocal_tract
 from undertone.recognition.voice import MOST_FRAMES, Reference, blended, frames_for_voice
 from undertone_training.features.cache import ClipFeatures
-from undertone_training.features.windows import Array, variant, variant_lengths
+from undertone_training.features.windows import Array, variant, variant_lengths, variants_of
 from undertone_training.learning.distillation import Targets
+from undertone_training.learning.known_clips import Indices, KnownClips
 from undertone_training.learning.mel_noise import MelNoise
 from undertone_training.recipe import Recipe, Regularization
-
-Indices = NDArray[np.intp]
 
 _VOCAL_TRACTS = 15
 """Different vocal tract lengths in an epoch, evenly spaced."""
@@ -218,10 +217,7 @@ def _variants(features: Sequence[ClipFeatures]) -> tuple[Indices, Indices, Indic
 
 
 class _Voices:
-    """What is known of the voice of each variant, from others of its speaker.
-
-    Known are only variants of the same number, those that were changed alike.
-    """
+    """What is known of the voice of each variant, from others of its speaker."""
 
     def __init__(
         self,
@@ -232,33 +228,18 @@ class _Voices:
     ) -> None:
         self._population = np.array(normalization.mean)
         self._prior_frames = recipe.voice_prior_frames
-        self._amounts = np.array(recipe.regularization.known_clips)
+        self._amounts = recipe.regularization.known_clips
         self._counts = lengths
+        self._clips = KnownClips(features)
         self._sums = np.empty((len(lengths), recipe.frame_width))
-        groups: dict[tuple[str, str, int], list[int]] = {}
-        variants = ((each, number) for each in features for number, _ in variant_lengths(each))
-        for index, (each, number) in enumerate(variants):
-            groups.setdefault((each.clip.corpus, each.clip.speaker, number), []).append(index)
-            frames = frames_for_voice(variant(each, number), normalization, recipe.mfcc)
-            frames.sum(axis=0, dtype=np.float64, out=self._sums[index])
-        self._members = np.concatenate([np.array(each) for each in groups.values()])
-        self._starts, self._sizes, self._places = (
-            np.empty(len(lengths), np.intp) for _ in range(3)
-        )
-        start = 0
-        for members in groups.values():
-            self._starts[members], self._sizes[members] = start, len(members)
-            self._places[members] = np.arange(len(members))
-            start += len(members)
+        variants = (one for each in features for one in variants_of(each))
+        for total, one in zip(self._sums, variants, strict=True):
+            frames = frames_for_voice(one, normalization, recipe.mfcc)
+            frames.sum(axis=0, dtype=np.float64, out=total)
 
     def known(self, variants: Indices, generator: np.random.Generator) -> Reference:
-        """A random number of others for each variant; drawn with replacement, never itself."""
-        amounts = generator.choice(self._amounts, len(variants))
-        sizes = self._sizes[variants][:, np.newaxis]
-        steps = 1 + generator.integers(np.maximum(sizes - 1, 1), size=(len(variants), max(amounts)))
-        places = (self._places[variants][:, np.newaxis] + steps) % sizes
-        others = self._members[self._starts[variants][:, np.newaxis] + places]
-        counted = (np.arange(others.shape[1]) < amounts[:, np.newaxis]) & (sizes > 1)
+        """A random number of others for each variant."""
+        others, counted = self._clips.drawn(variants, self._amounts, generator)
         frames = (self._counts[others] * counted).sum(axis=1)
         sums = np.einsum("vo,voc->vc", counted.astype(np.float64), self._sums[others])
         mean = sums / np.maximum(frames, 1)[:, np.newaxis]

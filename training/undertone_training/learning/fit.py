@@ -16,6 +16,7 @@ from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures
 from undertone_training.features.windows import classes_of, fit_normalization, windows_of
 from undertone_training.lazy import joined
+from undertone_training.learning.comparison import fit_comparison
 from undertone_training.learning.dataset import TrainingBatches
 from undertone_training.learning.distillation import require_usable, targets_of
 from undertone_training.learning.loss import MaskedCrossentropy
@@ -89,7 +90,13 @@ def fit(
     if confidence is None and validation:
         confidence = _confidence(model, info, validation, normalization)
     model.save(run.model)
-    calibration = Calibration(normalization, None, None, time.monotonic() - started)
+    comparison = (
+        fit_comparison(features, targets, normalization, recipe, info.seed)
+        if max(recipe.regularization.known_clips)
+        else None
+    )
+    fit_s = time.monotonic() - started
+    calibration = Calibration(normalization, None, None, fit_s, comparison=comparison)
     run.save(calibration.with_confidence(confidence) if confidence else calibration)
     for path in run.checkpoint_files():
         path.unlink()
@@ -111,7 +118,13 @@ def recalibrate(
     if confidence is None and validation:
         model = keras.models.load_model(run.model, compile=False)
         confidence = _confidence(model, info, validation, calibration.normalization)
-    undefined = Calibration(calibration.normalization, None, None, calibration.fit_s)
+    undefined = Calibration(
+        calibration.normalization,
+        None,
+        None,
+        calibration.fit_s,
+        comparison=calibration.comparison,
+    )
     run.save(calibration.with_confidence(confidence) if confidence else undefined)
     object_storage.remove(run.tflite)
     run.save(info)  # last, so that an interrupted call is repeated

@@ -29,6 +29,7 @@ import msgspec
 
 from undertone.diagnostics.machine_state import processor
 from undertone.recognition.bundle import Activation, Normalization
+from undertone.recognition.comparison import Comparison
 from undertone.recognition.quantization import Quantization
 from undertone.recognition.speech_gate import GateConfig
 from undertone.support.strict import Strict
@@ -75,6 +76,8 @@ class RunInfo(Strict, frozen=True):
 class Calibration(Strict, frozen=True):
     """What was fitted on training actors in addition to the weights, and the training time.
 
+    comparison: with what is usual for a voice; None for a network that knows no voices.
+
     temperature, threshold, activation, without_verdict: None (the last two: without effect) while
         there are no predictions for held-out training speakers to fit them on (see
         ``calibration``).
@@ -86,6 +89,7 @@ class Calibration(Strict, frozen=True):
     fit_s: float
     activation: Activation = Activation()
     without_verdict: tuple[str, ...] = ()
+    comparison: Comparison | None = None
 
     @property
     def confidence(self) -> tuple[float, float]:

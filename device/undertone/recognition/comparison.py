@@ -1,0 +1,46 @@
+"""How a segment differs from what is usual for its voice: a linear model beside the network.
+
+What the network gets has the mean frame of a known voice subtracted, but not how much that voice
+varies: a lively person sounds excited to it.  So a logistic regression on the means and the
+standard deviations over time of a segment's values, less those of the voice, has a share in the
+log-probabilities (training/EXPERIMENTS.md).  As far as nothing is known of the voice, it has none.
+"""
+
+import numpy as np
+
+from undertone.recognition.cepstrum import Floats
+from undertone.recognition.fields import Coefficient
+from undertone.support.strict import Strict
+
+SHARE = 0.3
+"""Of these logits in the log-probabilities of a segment whose voice is well known."""
+
+
+class Comparison(Strict, frozen=True):
+    """The logistic regression; part of a bundle's manifest.
+
+    usual: the mean of each statistic over the segments of all speakers in the training.
+    weights: of each label, one for each statistic.  offsets: of each label.
+    """
+
+    usual: tuple[Coefficient, ...]
+    weights: tuple[tuple[Coefficient, ...], ...]
+    offsets: tuple[Coefficient, ...]
+
+    def logits(self, segment: Floats, voice: Floats, share: float) -> Floats:
+        """Of one segment, shape (labels,).
+
+        segment, voice: their ``statistics``.
+        share: how far the voice is known; the rest of it is ``usual``.
+        """
+        known = share * voice + (1 - share) * np.array(self.usual)
+        logits: Floats = np.array(self.weights) @ (segment - known) + np.array(self.offsets)
+        return logits
+
+
+def statistics(mean: Floats, deviation: Floats) -> Floats:
+    """What is compared, shape (..., 2 * width - 1): every mean but the level's, every deviation.
+
+    mean, deviation: over the frames of a segment, or of those of a voice, shape (..., width).
+    """
+    return np.concatenate([mean[..., 1:], deviation], axis=-1)
