@@ -50,6 +50,8 @@ class Recorder:
     The device also asks for provisional verdicts, whose windows do not count.
     """
 
+    compared = Classifier.compared
+
     def __init__(self, manifest: bundle.Manifest) -> None:
         self.manifest = manifest
         self.windows: list[np.ndarray] = []
