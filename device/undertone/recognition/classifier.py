@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from undertone.recognition.bundle import Bundle, Normalization
 from undertone.recognition.cepstrum import Floats
-from undertone.recognition.comparison import SHARE, statistics
+from undertone.recognition.comparison import WEIGHT, statistics
 from undertone.recognition.decision import LogProbabilities, log_softmax
 from undertone.recognition.interpreter import RuntimeName
 from undertone.recognition.mfcc import Frames, MfccConfig
@@ -124,11 +124,8 @@ class Classifier:
             statistics(np.array(voice.mean), np.array(voice.deviation)),
             share,
         )
-        weight = SHARE * share
-        return [
-            log_softmax((1 - weight) * logs + weight * logits / manifest.temperature)
-            for logs in windows
-        ]
+        second = WEIGHT * share * logits / manifest.temperature
+        return [log_softmax(logs + second) for logs in windows]
 
     def logits(self, window: Window, voice: Voice | None = None) -> Logits:
         """Logits in the order of the manifest's labels; ``window`` (frames, width).

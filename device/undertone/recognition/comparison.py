@@ -1,9 +1,9 @@
 """How a segment differs from what is usual for its voice: a linear model beside the network.
 
 What the network gets has the mean frame of a known voice subtracted, but not how much that voice
-varies: a lively person sounds excited to it.  So a logistic regression on the means and the
-standard deviations over time of a segment's values, less those of the voice, has a share in the
-log-probabilities (training/EXPERIMENTS.md).  As far as nothing is known of the voice, it has none.
+varies: a lively person sounds excited to it.  So the logits of a logistic regression on the means
+and the standard deviations over time of a segment's values, less those of the voice, are added to
+the network's, weighted by how far the voice is known (training/EXPERIMENTS.md).
 """
 
 import numpy as np
@@ -12,8 +12,8 @@ from undertone.recognition.cepstrum import Floats
 from undertone.recognition.fields import Coefficient
 from undertone.support.strict import Strict
 
-SHARE = 0.3
-"""Of these logits in the log-probabilities of a segment whose voice is well known."""
+WEIGHT = 0.4
+"""Of these logits beside the network's, for a voice that is known entirely."""
 
 
 class Comparison(Strict, frozen=True):
