@@ -226,6 +226,7 @@ class Counting:
         self.manifest = classifier.manifest
         self.gate = classifier.gate
         self.knows_voices = classifier.knows_voices
+        self.compared = classifier.compared
         self.count = 0
         self._classifier = classifier
 

@@ -8,6 +8,7 @@ import pytest
 
 from undertone import samples
 from undertone.audio.block import Block
+from undertone.recognition.mfcc import MfccConfig
 from undertone.recognition.speech_gate import SpeechPart
 from undertone_training.corpora import scan
 from undertone_training.corpora.clip import AudioRef, Clip
@@ -25,6 +26,8 @@ MS = 16
 
 class FakeGate:
     """Finds the segments that it was made with; those of ``doubtful`` without enough evidence."""
+
+    mfcc = MfccConfig()
 
     def __init__(self, spans: Sequence[Span], doubtful: Sequence[Span] = ()) -> None:
         self._spans = [(span, True) for span in spans] + [(span, False) for span in doubtful]

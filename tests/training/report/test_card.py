@@ -24,6 +24,7 @@ MANIFEST: dict[str, Any] = {
     "name": "ravdess8-compact",
     "version": "1",
     "labels": list(EMOTIONS),
+    "comparison": None,
     "model_sha256": "ab" * 32,
     "mfcc": {
         "sample_rate_hz": 16000,
@@ -198,10 +199,11 @@ def test_the_card_of_several_corpora_says_what_is_different(
         needed_share=0.4,
         without_verdict=["disgust"],
         normalization={"voice_prior_frames": 200.0},
+        comparison={"usual": [0.5]},
     )
     for sentence in (
         "without anything above 3.2 kHz it is *uncertain*",
-        "the mean frame of at most a minute of its speech, is subtracted",
+        "the mean frame of at most a minute of its speech, is subtracted, and how a segment",
         "the predictions for each corpus by networks that were trained on the others",
         "It learnt from nEMO",
         "and the strength and the height of the pitch",
