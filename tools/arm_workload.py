@@ -78,7 +78,7 @@ def work(loaded: Bundle, quiet: Samples, spoken: Samples) -> Iterator[Work]:
     def windows(stage: str, once: Callable[[], object]) -> Work:
         return Work(manifest.name, stage, WINDOWS, [once] * WINDOWS)
 
-    pipeline = Pipeline(classifier)
+    pipeline = Pipeline(classifier, learns=True)
     yield seconds("silence", quiet, pipeline.process)
     yield seconds("speech", spoken, pipeline.process)
     yield seconds("gate", spoken, classifier.gate().process)

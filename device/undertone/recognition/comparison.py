@@ -6,6 +6,8 @@ and the standard deviations over time of a segment's values, less those of the v
 the network's, weighted by how far the voice is known (training/EXPERIMENTS.md).
 """
 
+from functools import cached_property
+
 import numpy as np
 
 from undertone.recognition.cepstrum import Floats
@@ -16,7 +18,7 @@ WEIGHT = 0.4
 """Of these logits beside the network's, for a voice that is known entirely."""
 
 
-class Comparison(Strict, frozen=True):
+class Comparison(Strict, frozen=True, dict=True):
     """The logistic regression; part of a bundle's manifest.
 
     usual: the mean of each statistic over the segments of all speakers in the training.
@@ -33,9 +35,13 @@ class Comparison(Strict, frozen=True):
         segment, voice: their ``statistics``.
         share: how far the voice is known; the rest of it is ``usual``.
         """
-        known = share * voice + (1 - share) * np.array(self.usual)
-        logits: Floats = np.array(self.weights) @ (segment - known) + np.array(self.offsets)
+        usual, weights, offsets = self._arrays
+        logits: Floats = weights @ (segment - share * voice - (1 - share) * usual) + offsets
         return logits
+
+    @cached_property
+    def _arrays(self) -> tuple[Floats, Floats, Floats]:
+        return np.array(self.usual), np.array(self.weights), np.array(self.offsets)
 
 
 def statistics(mean: Floats, deviation: Floats) -> Floats:
