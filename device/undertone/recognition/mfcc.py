@@ -169,6 +169,8 @@ class Mfcc:
     def __init__(self, config: MfccConfig) -> None:
         self.config = config
         self._window, self._filters, self._cepstra = _tables(config)
+        self._raw_width = config.raw_width
+        self._band = pitch.band(config.fft_length)
         self.reset()
 
     def reset(self) -> None:
@@ -191,7 +193,7 @@ class Mfcc:
         if count < 1:
             self._pending = signal
             self.log_energies = np.empty((0, self.config.n_filters))
-            return np.empty((0, self.config.raw_width))
+            return np.empty((0, self._raw_width))
         self._pending = signal[count * hop :].copy()
         self._started = True
         step = signal.itemsize
@@ -239,9 +241,9 @@ class Mfcc:
         energies[energies == 0] = sys.float_info.epsilon
         logs = np.log(energies)
         self.log_energies = logs[:, :-1]
-        frames = np.empty((len(logs), self.config.raw_width))
+        frames = np.empty((len(logs), self._raw_width))
         frames[:, : self.config.n_coefficients] = logs[:, :-1] @ self._cepstra
         np.maximum(logs[:, -1], self.config.energy_floor, out=frames[:, 0])
         if self.config.pitch:
-            frames[:, self.config.n_coefficients :] = power[:, pitch.band(self.config.fft_length)]
+            frames[:, self.config.n_coefficients :] = power[:, self._band]
         return frames

@@ -39,7 +39,7 @@ class SegmentTracker:
         self._shape = classifier.manifest.window
         self._cutter = WindowCutter(self._shape, self._mfcc.width)
         self._raw: list[RawFrames] = []  # that the cutter has not got yet
-        self._frames: list[Frames] = []  # that it has got
+        self._frames: Frames = np.empty((0, self._mfcc.width))  # that it has got
         self._loudest = np.full(self._mfcc.n_filters, -np.inf)
         self._unclassified = self._shape.frames  # frames since the last classified window began
         self._early: list[LogProbabilities] = []  # of what there was before a window was full
@@ -77,7 +77,7 @@ class SegmentTracker:
     def finish(self) -> Frames:
         """Classify what is left at the end of the segment; returns its frames, shape (n, width)."""
         self._classify([*self._complete(), *self._cutter.flush()])
-        return np.concatenate(self._frames)
+        return self._frames
 
     def provisional(self, overloaded: bool) -> Sequence[LogProbabilities]:
         """Of the windows so far; before one is full, of the frames so far, padded.
@@ -103,12 +103,12 @@ class SegmentTracker:
             return []
         frames = with_pitch(np.concatenate(self._raw), self._mfcc)
         self._raw = []
-        self._frames.append(frames)
+        self._frames = np.concatenate([self._frames, frames])
         return self._cutter.push(frames)
 
     def compared(self, windows: Sequence[LogProbabilities]) -> Sequence[LogProbabilities]:
         """``windows``, of this segment, after its comparison with what is known of the voice."""
-        return self._classifier.compared(windows, np.concatenate(self._frames), self._voice)
+        return self._classifier.compared(windows, self._frames, self._voice)
 
     def _due(self, windows: Iterable[Window], overloaded: bool) -> Iterable[Window]:
         """Those of ``windows``, each a hop after the one before, that are to be classified."""
