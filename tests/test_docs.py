@@ -297,7 +297,7 @@ def test_the_stored_benchmarks_keep_the_limits_of_this_version() -> None:
         assert not list(limits.broken(benchmark, wanted))
         for one in wanted.checked(benchmark):
             assert one.cpu_share_without_detector <= 0.02
-            if not bundle.load(one.bundle).manifest.mfcc.pitch:  # which the stage includes
+            if not bundle.load(one.bundle).manifest.mfcc.pitch:  # which the stage included then
                 assert one.mfcc_saving >= 4  # of four frames at once
 
 

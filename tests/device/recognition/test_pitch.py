@@ -58,7 +58,7 @@ def test_digital_silence_and_a_square_wave_at_full_scale_stay_finite():
 def test_the_gain_does_not_matter():
     loud = clip() // 4 * 4
     one, other = (Mfcc(CONFIG).compute(sound)[:, STRENGTH:] for sound in (loud, loud // 4))
-    assert_allclose(one, other, atol=1e-5)
+    assert_allclose(one, other, atol=5e-6)  # in single precision
 
 
 @given(cuts=st.lists(st.integers(0, 16_000), max_size=10))
@@ -67,7 +67,9 @@ def test_a_stream_in_any_pieces_has_the_same_pitch(cuts):
     mfcc = Mfcc(CONFIG)
     pieces = np.split(sound, sorted(cuts))
     raw = np.concatenate([*(mfcc.push(piece) for piece in pieces), mfcc.flush()])
-    assert_allclose(with_pitch(raw, CONFIG), Mfcc(CONFIG).compute(sound), rtol=1e-9, atol=1e-5)
+    found, whole = with_pitch(raw, CONFIG), Mfcc(CONFIG).compute(sound)
+    assert_allclose(found[:, :STRENGTH], whole[:, :STRENGTH], rtol=1e-9, atol=1e-8)
+    assert_allclose(found[:, STRENGTH:], whole[:, STRENGTH:], atol=1e-6)  # in single precision
 
 
 def test_the_coefficients_are_those_without_the_pitch():

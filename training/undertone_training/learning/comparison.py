@@ -30,9 +30,6 @@ _LEAST_DEVIATION = 1e-6
 _AT_A_TIME = 2048
 """Variants whose known clips are in memory together."""
 
-_FAR_BELOW = 1e9
-"""What is subtracted from a logit that must have no probability."""
-
 
 def fit_comparison(
     features: Sequence[ClipFeatures],
@@ -121,7 +118,7 @@ def _regression(given: Numbers, targets: Numbers, weights: Numbers) -> tuple[Num
 
     def loss(flat: Numbers) -> tuple[float, Numbers]:
         rows = flat.reshape(shape)
-        logs = log_softmax(np.where(present, given @ rows.T, -_FAR_BELOW), axis=1)
+        logs = log_softmax(np.where(present, given @ rows.T, -np.inf), axis=1)
         penalised = rows.copy()
         penalised[:, -1] = 0  # the offsets
         total = -(weights @ (wanted * np.where(present, logs, 0)).sum(axis=1))

@@ -76,11 +76,10 @@ class RunInfo(Strict, frozen=True):
 class Calibration(Strict, frozen=True):
     """What was fitted on training actors in addition to the weights, and the training time.
 
-    comparison: with what is usual for a voice; None for a network that knows no voices.
-
     temperature, threshold, activation, without_verdict: None (the last two: without effect) while
         there are no predictions for held-out training speakers to fit them on (see
         ``calibration``).
+    comparison: with what is usual for a voice; None for a network that knows no voices.
     """
 
     normalization: Normalization
