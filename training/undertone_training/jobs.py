@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import islice
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -42,6 +42,19 @@ _PATIENCE_S = 300.0
 
 def _nothing(*_: object) -> None:
     pass
+
+
+class _Workers(NamedTuple):
+    """What runs jobs.
+
+    at_once: how many jobs it runs now.  call: runs a pickled job where it arrives.
+    check: called every second.
+    """
+
+    executor: Executor
+    at_once: Callable[[], int]
+    call: Callable[[bytes], Any]
+    check: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True)
@@ -121,9 +134,8 @@ class Jobs:
                 for number in list(to_do)
             )
             try:
-                with self._executor(len(to_do), lost) as (executor, at_once, how, check):
-                    done = _completed(executor, how, jobs, at_once, check, while_waiting, stop)
-                    for number, result in done:
+                with self._workers(len(to_do), lost) as workers:
+                    for number, result in _completed(workers, jobs, while_waiting, stop):
                         del to_do[number]
                         results[number] = pickle.loads(result)
                         while passed_on in results:
@@ -133,28 +145,23 @@ class Jobs:
                 lost = True
 
     @contextmanager
-    def _executor(
-        self, number: int, lost: bool
-    ) -> Iterator[tuple[Executor, Callable[[], int], Callable[[bytes], Any], Callable[[], None]]]:
-        """An executor, how many jobs it runs at once, what calls one, what to call every second."""
+    def _workers(self, number: int, lost: bool) -> Iterator[_Workers]:
+        """Those for ``number`` jobs.  lost: their scheduler went away, and is waited for."""
         if self.scheduler:
             patience_s = self.patience_s if lost else 0.0
             with cluster.connected(self.scheduler, self.say, patience_s) as found:
-                how = call_apart if self.isolated else call_in_worker
-                yield found.executor, lambda: max(1, found.at_once), how, found.check
+                call = call_apart if self.isolated else call_in_worker
+                yield _Workers(found.executor, lambda: max(1, found.at_once), call, found.check)
             return
         # each thread has a process: not forked, since a child of one with TensorFlow can hang
         n = min(self.at_once, number)
         with JobProcesses() as processes, ThreadPoolExecutor(n) as pool:
-            yield pool, lambda: n, call_apart if self.isolated else processes.call, _nothing
+            yield _Workers(pool, lambda: n, call_apart if self.isolated else processes.call)
 
 
 def _completed(
-    executor: Executor,
-    how: Callable[[bytes], Any],
+    workers: _Workers,
     jobs: Iterator[tuple[int, bytes]],
-    at_once: Callable[[], int],
-    check: Callable[[], None],
     while_waiting: Callable[[], None],
     stop: Callable[[], None],
 ) -> Iterator[tuple[int, Any]]:
@@ -164,8 +171,8 @@ def _completed(
 
     def submit() -> None:
         with without_interrupts():
-            for number, job in islice(jobs, max(0, _AHEAD * at_once() - len(futures))):
-                future = executor.submit(_run, version("undertone"), how, job)
+            for number, job in islice(jobs, max(0, _AHEAD * workers.at_once() - len(futures))):
+                future = workers.executor.submit(_run, version("undertone"), workers.call, job)
                 futures[future] = number
                 future.add_done_callback(done.put)
 
@@ -180,7 +187,7 @@ def _completed(
             else:
                 yield futures.pop(future), future.result()
             if time.monotonic() >= due_s:
-                check()
+                workers.check()
                 while_waiting()
                 due_s = time.monotonic() + 1
             submit()
@@ -192,11 +199,11 @@ def _completed(
         raise
 
 
-def _run(wanted: str, how: Callable[[bytes], Any], job: bytes) -> Any:
+def _run(wanted: str, call: Callable[[bytes], Any], job: bytes) -> Any:
     """In another process: a scheduler, too, reads what is not in bytes."""
     if (found := version("undertone")) != wanted:
         raise RunError(
             f"The worker on {platform.node()} has Undertone {found}, and this is {wanted}: install "
             "the same version on every machine."
         )
-    return how(job)
+    return call(job)
