@@ -33,10 +33,11 @@ class SegmentTracker:
         """Of each window that was classified, by the network alone."""
         self._classifier = classifier
         self._voice = voice
-        self.bias = bias_of(voice, classifier.manifest.normalization)
+        manifest = classifier.manifest
+        self.bias = bias_of(voice, manifest.normalization, manifest.labels)
         """What is subtracted from the log-probabilities of each window."""
-        self._mfcc = classifier.manifest.mfcc
-        self._shape = classifier.manifest.window
+        self._mfcc = manifest.mfcc
+        self._shape = manifest.window
         self._cutter = WindowCutter(self._shape, self._mfcc.width)
         self._raw: list[RawFrames] = []  # that the cutter has not got yet
         self._frames: Frames = np.empty((0, self._mfcc.width))  # that it has got

@@ -3,8 +3,8 @@
 Pitch, timbre, level and microphone are in the mean frame, and what remains when it is subtracted
 says more about the emotion.  How much a segment varies is compared with what is usual for the voice
 (see ``comparison``).  A network that finds one emotion in most of what somebody says is more
-likely mistaken about the voice than right, so a part of that bias is subtracted, too.  Nothing else
-of the sound is kept.
+likely mistaken about the voice than right, so a part of that bias is subtracted, too, and more of
+what makes the whole voice seem excited or quiet.  Nothing else of the sound is kept.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,10 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from msgspec import Meta
 
+from undertone.emotions import HIGH_ACTIVATION, LOW_ACTIVATION
 from undertone.recognition.bundle import Normalization
 from undertone.recognition.cepstrum import Floats
+from undertone.recognition.decision import log_odds
 from undertone.recognition.fields import Coefficient
 from undertone.recognition.mfcc import MfccConfig
 from undertone.recognition.spectral_subtraction import subtract_steady_noise
@@ -26,6 +28,10 @@ MOST_FRAMES = 1875
 BIAS_SHARE = 0.3
 """Of the bias of a well-known voice, what is subtracted.  More would help where a voice has spoken
 with every emotion equally often, and harm where it was mostly neutral (training/EXPERIMENTS.md)."""
+
+ACTIVATION_SHARE = 0.5
+"""The same of what the bias says about activation, the ratio of the labels of excited voices to
+those of quiet ones: more of it helps in either case."""
 
 
 class Voice(Strict, frozen=True):
@@ -108,16 +114,19 @@ def reference(voice: Voice | None, normalization: Normalization) -> Reference | 
     )  # fmt: skip
 
 
-def bias_of(voice: Voice | None, normalization: Normalization) -> Floats:
+def bias_of(voice: Voice | None, normalization: Normalization, labels: Sequence[str]) -> Floats:
     """What is subtracted from the log-probabilities of a voice, shape (labels,), or () for nothing.
 
-    The better the voice is known, the more of its bias.
+    The better the voice is known, the more of its bias.  labels: in the order of the bias.
     """
     known = reference(voice, normalization)
     if voice is None or known is None or not voice.bias:
         return np.zeros(())
-    bias: Floats = BIAS_SHARE * known.share * np.array(voice.bias)
-    return bias
+    bias = np.array(voice.bias)
+    excited = (ACTIVATION_SHARE - BIAS_SHARE) * (log_odds(bias, labels) or 0.0)
+    sides = [(label in HIGH_ACTIVATION) - (label in LOW_ACTIVATION) for label in labels]
+    subtracted: Floats = known.share * (BIAS_SHARE * bias + excited / 2 * np.array(sides))
+    return subtracted
 
 
 def blended(mean: Floats, frames: Floats, population: Floats, prior_frames: float) -> Reference:

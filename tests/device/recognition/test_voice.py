@@ -125,16 +125,26 @@ def test_the_bias_is_the_mean_of_all_frames_and_without_a_mean_of_its_own(
 
 @given(frames=knowledge)
 def test_the_better_a_voice_is_known_the_more_of_its_bias_is_subtracted(frames: int) -> None:
-    bias = (2.0, -0.5, -1.5)
-    known = replace(voice_of(frames), bias=bias)
-    share = 0.3 * frames / (frames + 200)
-    np.testing.assert_allclose(bias_of(known, normalization()), share * np.array(bias))
+    labels = ("angry", "sad", "disgust")
+    known = replace(voice_of(frames), bias=(2.0, -0.5, -1.5))
+    share = frames / (frames + 200)
+    # of anger against sadness, half of the bias; of disgust, which is neither, 0.3
+    excited, quiet, neither = bias_of(known, normalization(), labels)
+    assert excited - quiet == pytest.approx(0.5 * share * 2.5)
+    assert excited + quiet == pytest.approx(0.3 * share * 1.5)
+    assert neither == pytest.approx(0.3 * share * -1.5)
     for nothing in (
-        bias_of(None, normalization()),
-        bias_of(voice_of(frames), normalization()),
-        bias_of(known, normalization(voice_prior_frames=0.0)),
+        bias_of(None, normalization(), labels),
+        bias_of(voice_of(frames), normalization(), labels),
+        bias_of(known, normalization(voice_prior_frames=0.0), labels),
     ):
         assert not nothing.any()
+
+
+def test_without_labels_of_both_sides_all_of_the_bias_counts_alike() -> None:
+    known = replace(voice_of(1000), bias=(2.0, -0.5, -1.5))
+    found = bias_of(known, normalization(), ("angry", "happy", "disgust"))
+    np.testing.assert_allclose(found, 0.3 * 1000 / 1200 * np.array(known.bias))
 
 
 @pytest.mark.parametrize(
@@ -350,17 +360,19 @@ def test_a_label_that_is_found_in_all_of_a_voice_counts_less(knowing: Classifier
     recording = [Block(spoken(4), 0.0)]
     plain = voice_in([Block(spoken(5), 0.0)], knowing)
     assert plain is not None
-    for label in ("sad", "angry"):
+    without = classify(recording, knowing, voice=replace(plain, bias=())).overall
+    assert without is not None and without.activation is not None
+    for label, less_excited in (("sad", False), ("angry", True)):
         bias = np.where(np.array(labels) == label, 5.0, 0.0)
         biased = replace(plain, bias=tuple((bias - bias.mean()).tolist()))
-        without = classify(recording, knowing, voice=replace(plain, bias=())).overall
         found = classify(recording, knowing, voice=biased).overall
-        assert without is not None and found is not None
-        less = 0.3 * 5.0 * plain.frames / (plain.frames + 200)
-        odds = [
-            np.log(scores[label] / (1 - scores[label])) for scores in (without.scores, found.scores)
-        ]
-        assert odds[0] - odds[1] == pytest.approx(less, abs=1e-6)
+        assert found is not None and found.activation is not None
+        subtracted = bias_of(biased, knowing.manifest.normalization, labels)
+        logs = np.log(list(without.scores.values())) - subtracted
+        expected = np.exp(logs) / np.exp(logs).sum()
+        assert list(found.scores.values()) == pytest.approx(expected.tolist(), abs=1e-6)
+        assert found.scores[label] < without.scores[label]
+        assert (found.activation < without.activation) == less_excited
 
 
 def test_what_was_subtracted_is_not_learnt_as_missing(knowing: Classifier) -> None:
