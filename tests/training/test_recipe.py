@@ -129,6 +129,7 @@ def test_sound_as_narrow_as_the_narrowest_copies_gets_a_verdict() -> None:
             },
             "beside goes with corpus = ravdess only",
         ),
+        ({"drawn": [1.0, 2.0]}, "drawn needs one number for corpus and one for each of beside"),
     ],
 )
 def test_settings_that_would_train_something_else_are_refused(

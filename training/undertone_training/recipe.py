@@ -217,6 +217,8 @@ class Recipe(Strict, frozen=True):
         first stage for other recipes.
     beside: other corpora that are trained on with their labels, at the same time. The loss leaves
         out what a corpus has no clips of.
+    drawn: how often windows of corpus, and of each of beside, are drawn in relation to each other;
+        all alike if it is empty.
     labels: what the network tells apart. Clips of another emotion are left out, but calm ones count
         as neutral where calm is no label.
     voice_prior_frames: see ``undertone.recognition.bundle.Normalization``.
@@ -244,6 +246,7 @@ class Recipe(Strict, frozen=True):
     begins_with: str = ""
     corpus: str = EVALUATED_CORPUS
     beside: tuple[str, ...] = ()
+    drawn: tuple[Positive, ...] = ()
     labels: Annotated[tuple[str, ...], Meta(min_length=2)] = EMOTIONS
     voice_prior_frames: Annotated[float, Meta(ge=0)] = 0.0
     song: bool = True
@@ -271,6 +274,8 @@ class Recipe(Strict, frozen=True):
                 "beside needs schedule.epoch_windows, and regularization.mixup = 0: clips of "
                 "corpora with other emotions can't be mixed"
             )
+        if self.drawn and len(self.drawn) != 1 + len(self.beside):
+            raise ValueError("drawn needs one number for corpus and one for each of beside")
         if self.beside and (self.distillation.teachers or self.distillation.corpora):
             raise ValueError("beside and distillation exclude each other")
         if self.beside and self.corpus != EVALUATED_CORPUS:

@@ -135,19 +135,22 @@ def test_a_label_that_a_corpus_lacks_is_left_out_of_its_targets() -> None:
         st.sampled_from(["ravdess", "nemo", "cremad"]),
         st.dictionaries(st.sampled_from(LABELS), st.integers(1, 12), min_size=1),
         min_size=1,
-    )
+    ),
+    drawn=st.none() | st.tuples(*[st.floats(0.1, 10)] * 3),
 )
-def test_each_corpus_is_drawn_alike_and_in_it_each_emotion_and_each_of_its_clips(
-    counts: dict[str, dict[str, int]],
+def test_each_corpus_is_drawn_as_asked_and_in_it_each_emotion_and_each_of_its_clips(
+    counts: dict[str, dict[str, int]], drawn: tuple[float, ...] | None
 ) -> None:
     clips = several_corpora(counts)
-    found = targets_for(clips, beside("nemo", "cremad"))
+    recipe = msgspec.structs.replace(beside("nemo", "cremad"), drawn=drawn or ())
+    found = targets_for(clips, recipe)
+    often = dict(zip(("ravdess", "nemo", "cremad"), drawn or (1.0, 1.0, 1.0), strict=True))
     shares: dict[tuple[str, str], list[float]] = {}
     for clip, share in zip(clips, found.drawn_by, strict=True):
         shares.setdefault((clip.clip.corpus, clip.clip.emotion), []).append(float(share))
     unit = None
     for (corpus, _), of_emotion in shares.items():
         np.testing.assert_allclose(of_emotion, of_emotion[0], rtol=1e-5)
-        this = sum(of_emotion) * len(counts[corpus])
+        this = sum(of_emotion) * len(counts[corpus]) / often[corpus]
         unit = unit or this
         assert this == pytest.approx(unit, rel=1e-5)

@@ -18,6 +18,7 @@ from undertone_training.features.windows import Array, classes_of, variant_lengt
 from undertone_training.lazy import joined
 from undertone_training.learning.runs import Run, RunInfo
 from undertone_training.networks import keras_logits
+from undertone_training.recipe import Recipe
 
 ABSENT = -1.0
 """In place of the probability of a label that a clip's corpus lacks: the loss leaves it out."""
@@ -74,7 +75,7 @@ def targets_of(
         mixed = (1 - share) * probabilities + share * soft[:n]
         probabilities = np.concatenate([mixed, soft[n:]])
     n_unlabelled = round(recipe.distillation.turn * len(train)) if unlabelled else 0
-    drawn_by = _drawn_by(corpora, classes)
+    drawn_by = _drawn_by(corpora, classes, recipe)
     return Targets(probabilities, weights, drawn_by, len(train), n_unlabelled)
 
 
@@ -111,15 +112,17 @@ def _class_weights(
     return weights
 
 
-def _drawn_by(corpora: NDArray[np.str_], classes: NDArray[np.int64]) -> Array:
-    """Each corpus equally, in it each emotion equally, and each of their clips."""
+def _drawn_by(corpora: NDArray[np.str_], classes: NDArray[np.int64], recipe: Recipe) -> Array:
+    """Each corpus as the recipe has it, in it each emotion equally, and each of their clips."""
+    names = recipe.corpus, *recipe.beside
+    often = dict(zip(names, recipe.drawn or (1.0,) * len(names), strict=True))
     drawn_by = np.zeros(len(classes), np.float32)
     for corpus in set(corpora):
         of_corpus = corpora == corpus
         emotions = np.unique(classes[of_corpus])
         for emotion in emotions:
             those = of_corpus & (classes == emotion)
-            drawn_by[those] = 1 / (len(emotions) * those.sum())
+            drawn_by[those] = often.get(corpus, 1.0) / (len(emotions) * those.sum())
     return drawn_by
 
 
