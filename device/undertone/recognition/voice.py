@@ -3,8 +3,9 @@
 Pitch, timbre, level and microphone are in the mean frame, and what remains when it is subtracted
 says more about the emotion.  How much a segment varies is compared with what is usual for the voice
 (see ``comparison``).  A network that finds one emotion in most of what somebody says is more
-likely mistaken about the voice than right, so a part of that bias is subtracted, too, and more of
-what makes the whole voice seem excited or quiet.  Nothing else of the sound is kept.
+likely mistaken about the voice than right, so a part of that bias is subtracted, too, and a greater
+part of what makes everything in the voice seem excited, or quiet.  Nothing else of the sound is
+kept.
 """
 
 from collections.abc import Sequence
@@ -30,8 +31,8 @@ BIAS_SHARE = 0.3
 with every emotion equally often, and harm where it was mostly neutral (training/EXPERIMENTS.md)."""
 
 ACTIVATION_SHARE = 0.5
-"""The same of what the bias says about activation, the ratio of the labels of excited voices to
-those of quiet ones: more of it helps in either case."""
+"""What is subtracted of the part of the bias that concerns activation, the log-odds of the labels
+of excited voices against those of quiet ones.  More of it helps in either case."""
 
 
 class Voice(Strict, frozen=True):

@@ -136,13 +136,13 @@ def test_a_label_that_a_corpus_lacks_is_left_out_of_its_targets() -> None:
         st.dictionaries(st.sampled_from(LABELS), st.integers(1, 12), min_size=1),
         min_size=1,
     ),
-    drawn=st.none() | st.tuples(*[st.floats(0.1, 10)] * 3),
+    drawn=st.just(()) | st.tuples(*[st.floats(0.1, 10)] * 3),
 )
 def test_each_corpus_is_drawn_as_asked_and_in_it_each_emotion_and_each_of_its_clips(
-    counts: dict[str, dict[str, int]], drawn: tuple[float, ...] | None
+    counts: dict[str, dict[str, int]], drawn: tuple[float, ...]
 ) -> None:
     clips = several_corpora(counts)
-    recipe = msgspec.structs.replace(beside("nemo", "cremad"), drawn=drawn or ())
+    recipe = msgspec.structs.replace(beside("nemo", "cremad"), drawn=drawn)
     found = targets_for(clips, recipe)
     often = dict(zip(("ravdess", "nemo", "cremad"), drawn or (1.0, 1.0, 1.0), strict=True))
     shares: dict[tuple[str, str], list[float]] = {}

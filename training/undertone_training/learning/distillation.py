@@ -114,8 +114,7 @@ def _class_weights(
 
 def _drawn_by(corpora: NDArray[np.str_], classes: NDArray[np.int64], recipe: Recipe) -> Array:
     """Each corpus as the recipe has it, in it each emotion equally, and each of their clips."""
-    names = recipe.corpus, *recipe.beside
-    often = dict(zip(names, recipe.drawn or (1.0,) * len(names), strict=True))
+    often = dict(zip((recipe.corpus, *recipe.beside), recipe.drawn, strict=False))
     drawn_by = np.zeros(len(classes), np.float32)
     for corpus in set(corpora):
         of_corpus = corpora == corpus
