@@ -116,6 +116,8 @@ class Regularization(Strict, frozen=True):
     style_mixing: alpha of the Beta distribution of MixStyle, 0 for none (Zhou et al. 2021): each
         window takes a random share of another one's mean and deviation over time, of every
         coefficient, as far as its voice is not known.
+    reordered: share of the windows that are cut into pieces of a quarter of a second to a second,
+        put together in a random order: an actor's few sentences say nothing about other people's.
     known_clips: of how many other clips of its speaker the voice is known; each window takes one
         of these numbers at random.
     """
@@ -131,6 +133,7 @@ class Regularization(Strict, frozen=True):
     longest_coefficient_mask: Count = 8
     mixup: Annotated[float, Meta(ge=0)] = 0.3
     style_mixing: Annotated[float, Meta(ge=0)] = 0.0
+    reordered: Share = 0.0
     label_smoothing: Share = 0.1
     dropout: Share = 0.3
     weight_decay: Annotated[float, Meta(ge=0)] = 0.02
@@ -174,8 +177,9 @@ class Schedule(Strict, frozen=True):
     weight_averaging: decay of the moving average of the weights that is kept; 0 for none.
     precision: of the computation; weights are always float32. With bfloat16 a processor that
         supports it trains nearly twice as fast.
-    epoch_windows: windows in an epoch; 0 for one of each clip. Otherwise they are drawn, each
-        corpus equally and in it each emotion equally.
+    epoch_windows: windows in an epoch; 0 for one of each clip. Otherwise they are drawn: each
+        corpus as ``Recipe.drawn`` says, its speech and its song by their numbers of clips, in
+        either each emotion equally.
     """
 
     epochs: AtLeastOne = 60

@@ -9,6 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from miniature import info_for, small
 
 from undertone import samples
@@ -29,7 +31,7 @@ from undertone_training.features.cache import ClipFeatures
 from undertone_training.features.windows import fit_normalization, windows_of
 from undertone_training.lazy import Lazy, joined
 from undertone_training.learning import dataset
-from undertone_training.learning.dataset import TrainingBatches, _mix_styles
+from undertone_training.learning.dataset import TrainingBatches, _mix_styles, _reorder
 from undertone_training.learning.distillation import targets_of
 from undertone_training.recipe import Recipe, Regularization, Schedule
 
@@ -108,6 +110,33 @@ def test_a_window_takes_the_style_of_another_as_far_as_its_voice_is_unknown() ->
     # between those of two windows: never beyond the most extreme ones
     assert (mixed.mean(axis=1) <= mean.max(axis=0) + 1e-5).all()
     assert (mixed.std(axis=1) >= deviation.min(axis=0) - 1e-2).all()
+
+
+@settings(max_examples=50)
+@given(frames=st.integers(1, 120), seed=st.integers(0, 1000))
+def test_a_reordered_window_has_the_same_frames_in_pieces(frames: int, seed: int) -> None:
+    windows = np.tile(np.arange(frames, dtype=np.float32)[:, np.newaxis], (20, 1, 3))
+    _reorder(windows, 1.0, np.random.default_rng(seed))
+    for window in windows:
+        numbers = window[:, 0]
+        assert (window == numbers[:, np.newaxis]).all()
+        assert sorted(numbers) == list(range(frames))
+        pieces = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
+        short = [piece for piece in pieces if len(piece) < 8 and piece[-1] != frames - 1]
+        assert not short  # all but the end of the window
+
+
+def test_windows_are_reordered_as_often_as_the_recipe_says(clips: list[ClipFeatures]) -> None:
+    plain, *_ = batches(clips)[0]
+    again, *_ = batches(clips, reordered=0.0)[0]
+    assert (plain == again).all()
+    # the masks, which are drawn later, have no part in it
+    without_masks = {"time_masks": 0, "coefficient_masks": 0, "mixup": 0.0}
+    before = np.concatenate([batches(clips, seed, **without_masks)[0][0] for seed in range(20)])
+    after = np.concatenate(
+        [batches(clips, seed, reordered=0.5, **without_masks)[0][0] for seed in range(20)]
+    )
+    assert 0.3 < (before != after).any(axis=(1, 2)).mean() < 0.6
 
 
 def test_styles_are_mixed_where_the_recipe_says_so(clips: list[ClipFeatures]) -> None:

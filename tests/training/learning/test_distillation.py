@@ -1,5 +1,6 @@
 """Soft targets: from which runs they may come, and what they are."""
 
+from collections import defaultdict
 from functools import lru_cache
 from pathlib import Path
 
@@ -69,18 +70,20 @@ def test_a_teacher_that_was_trained_on_test_speakers_is_refused(
         targets_of(other, clips, (), [pipeline.final])
 
 
-def clip_of(corpus: str, speaker: str, emotion: str, number: int) -> ClipFeatures:
+def clip_of(part: str, speaker: str, emotion: str, number: int) -> ClipFeatures:
+    """part: a corpus, or its song as "ravdess song"."""
+    corpus, _, song = part.partition(" ")
     clip = Clip(
-        corpus=corpus, clip_id=f"{corpus}{speaker}{emotion}{number}", speaker=speaker,
-        emotion=emotion, source=AudioRef(Path("x.wav")),
+        corpus=corpus, clip_id=f"{part}{speaker}{emotion}{number}", speaker=speaker,
+        emotion=emotion, source=AudioRef(Path("x.wav")), channel="song" if song else "speech",
     )  # fmt: skip
     return ClipFeatures(clip, (np.zeros((4, 40), np.float32),), (np.zeros((5, 40), np.float32),))
 
 
 def several_corpora(counts: dict[str, dict[str, int]]) -> list[ClipFeatures]:
     return [
-        clip_of(corpus, "s", emotion, number)
-        for corpus, emotions in counts.items()
+        clip_of(part, "s", emotion, number)
+        for part, emotions in counts.items()
         for emotion, count in emotions.items()
         for number in range(count)
     ]
@@ -132,25 +135,28 @@ def test_a_label_that_a_corpus_lacks_is_left_out_of_its_targets() -> None:
 @settings(max_examples=30)
 @given(
     counts=st.dictionaries(
-        st.sampled_from(["ravdess", "nemo", "cremad"]),
+        st.sampled_from(["ravdess", "ravdess song", "nemo", "cremad"]),
         st.dictionaries(st.sampled_from(LABELS), st.integers(1, 12), min_size=1),
         min_size=1,
     ),
     drawn=st.just(()) | st.tuples(*[st.floats(0.1, 10)] * 3),
 )
-def test_each_corpus_is_drawn_as_asked_and_in_it_each_emotion_and_each_of_its_clips(
+def test_each_corpus_is_drawn_as_asked_and_of_its_speech_and_song_each_emotion_and_each_clip(
     counts: dict[str, dict[str, int]], drawn: tuple[float, ...]
 ) -> None:
     clips = several_corpora(counts)
     recipe = msgspec.structs.replace(beside("nemo", "cremad"), drawn=drawn)
     found = targets_for(clips, recipe)
     often = dict(zip(("ravdess", "nemo", "cremad"), drawn or (1.0, 1.0, 1.0), strict=True))
-    shares: dict[tuple[str, str], list[float]] = {}
-    for clip, share in zip(clips, found.drawn_by, strict=True):
-        shares.setdefault((clip.clip.corpus, clip.clip.emotion), []).append(float(share))
-    unit = None
-    for (corpus, _), of_emotion in shares.items():
-        np.testing.assert_allclose(of_emotion, of_emotion[0], rtol=1e-5)
-        this = sum(of_emotion) * len(counts[corpus]) / often[corpus]
-        unit = unit or this
-        assert this == pytest.approx(unit, rel=1e-5)
+    of_corpus: dict[str, float] = defaultdict(float)
+    shares: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for each, share in zip(clips, found.drawn_by, strict=True):
+        clip = each.clip
+        of_corpus[clip.corpus] += float(share)
+        shares[clip.corpus, clip.channel, clip.emotion].append(float(share))
+    for (corpus, channel, _), of_emotion in shares.items():
+        assert of_corpus[corpus] / often[corpus] == pytest.approx(1, rel=1e-5)
+        same_corpus = [str(each.clip.channel) for each in clips if each.clip.corpus == corpus]
+        emotions = len({key for key in shares if key[:2] == (corpus, channel)})
+        expected = often[corpus] * same_corpus.count(channel) / len(same_corpus) / emotions
+        np.testing.assert_allclose(of_emotion, expected / len(of_emotion), rtol=1e-5)

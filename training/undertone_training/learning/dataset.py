@@ -152,6 +152,8 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]
         windows = self._normalized(drawn, voices)
         if regularization.style_mixing:
             _mix_styles(windows, regularization.style_mixing, voices, generator)
+        if regularization.reordered:
+            _reorder(windows, regularization.reordered, generator)
         _mask(windows, regularization, generator)
         targets, weights = self._targets[variants], self._weights[clips]
         if regularization.mixup:
@@ -265,6 +267,21 @@ def _mask(windows: Array, config: Regularization, generator: np.random.Generator
     for _ in range(config.coefficient_masks):
         masked = ranges(coefficients, config.longest_coefficient_mask)
         windows.transpose(0, 2, 1)[masked] = 0
+
+
+def _reorder(windows: Array, share: float, generator: np.random.Generator) -> None:
+    """Cut a share of the windows into pieces and put these together in a random order, in place."""
+    frames = windows.shape[1]
+    for number in np.flatnonzero(generator.random(len(windows)) < share):
+        lengths = generator.integers(*_PIECE_FRAMES, size=frames, endpoint=True)
+        ends = lengths.cumsum()
+        pieces = np.split(np.arange(frames), ends[ends < frames])
+        order = generator.permutation(len(pieces))
+        windows[number] = windows[number, np.concatenate([pieces[place] for place in order])]
+
+
+_PIECE_FRAMES = 8, 32
+"""A quarter of a second to a second: a syllable or some words, but not a whole sentence."""
 
 
 def _mix_styles(

@@ -75,7 +75,8 @@ def targets_of(
         mixed = (1 - share) * probabilities + share * soft[:n]
         probabilities = np.concatenate([mixed, soft[n:]])
     n_unlabelled = round(recipe.distillation.turn * len(train)) if unlabelled else 0
-    drawn_by = _drawn_by(corpora, classes, recipe)
+    channels = np.array([each.clip.channel for each in train])
+    drawn_by = _drawn_by(corpora, channels, classes, recipe)
     return Targets(probabilities, weights, drawn_by, len(train), n_unlabelled)
 
 
@@ -112,16 +113,25 @@ def _class_weights(
     return weights
 
 
-def _drawn_by(corpora: NDArray[np.str_], classes: NDArray[np.int64], recipe: Recipe) -> Array:
-    """Each corpus as the recipe has it, in it each emotion equally, and each of their clips."""
+def _drawn_by(
+    corpora: NDArray[np.str_],
+    channels: NDArray[np.str_],
+    classes: NDArray[np.int64],
+    recipe: Recipe,
+) -> Array:
+    """Each corpus as the recipe has it, of it as much speech and song as there are clips of either,
+    among these each emotion equally, and each of its clips.
+    """
     often = dict(zip((recipe.corpus, *recipe.beside), recipe.drawn, strict=False))
     drawn_by = np.zeros(len(classes), np.float32)
-    for corpus in set(corpora):
+    for corpus, channel in set(zip(corpora, channels, strict=True)):
         of_corpus = corpora == corpus
-        emotions = np.unique(classes[of_corpus])
+        of_channel = of_corpus & (channels == channel)
+        share = often.get(corpus, 1.0) * of_channel.sum() / of_corpus.sum()
+        emotions = np.unique(classes[of_channel])
         for emotion in emotions:
-            those = of_corpus & (classes == emotion)
-            drawn_by[those] = often.get(corpus, 1.0) / (len(emotions) * those.sum())
+            those = of_channel & (classes == emotion)
+            drawn_by[those] = share / (len(emotions) * those.sum())
     return drawn_by
 
 
