@@ -98,7 +98,7 @@ def test_known_voice_of_a_bundle_without_such_knowledge_has_one_row(
     assert evaluate(tmp_path, "known-voice") == 0
     report = read(tmp_path, "known-voice")
     assert [each.condition for each in report.conditions] == ["0 s known"]
-    assert "keeps no knowledge of a voice" in said(capsys)
+    assert "this model does not use a known voice" in said(capsys)
 
 
 def test_a_corpus_that_cannot_be_tested_is_one_sentence(

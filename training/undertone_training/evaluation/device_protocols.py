@@ -92,6 +92,5 @@ def _under_conditions(
     if protocol == "degraded":
         notes = [] if degraded.enough_voices(clips) else [degraded.NO_BABBLE]
         return CorpusResults(clips, list(degraded.degraded(clips, classifier, progress)), notes)
-    results = known_voice.known_voice(clips, all_clips, classifier, progress)
-    notes = [] if classifier.knows_voices else [known_voice.UNKNOWING]
-    return CorpusResults(clips, list(results), notes)
+    results = list(known_voice.known_voice(clips, all_clips, classifier, progress))
+    return CorpusResults(clips, results, known_voice.notes_on(results))

@@ -34,9 +34,8 @@ LOUDER_DB = 10.0
 SEED = 0
 """Of the draws."""
 
-UNKNOWING = (
-    "the bundle keeps no knowledge of a voice, so that only the figures with 0 s known exist"
-)
+MOSTLY_NEUTRAL = f"{AMOUNTS_S[-1]:.0f} s known, mostly neutral"
+SEVERAL_VOICES = f"{AMOUNTS_S[-1]:.0f} s of {VOICES} voices known"
 
 
 def known_voice(
@@ -69,14 +68,8 @@ def known_voice(
         parts = [drawn(clip, by_speaker.get(one, ()), AMOUNTS_S[-1] / VOICES) for one in around]
         return [other for part in parts for other in part]
 
-    def mostly_neutral(clip: Clip) -> list[Clip]:
-        others = by_speaker.get((clip.corpus, clip.speaker), ())
-        neutral = [other for other in others if FOUR_EMOTIONS.get(other.emotion) == "neutral"]
-        seconds = AMOUNTS_S[-1]
-        return [
-            *drawn(clip, neutral, seconds * NEUTRAL_SHARE),
-            *drawn(clip, others, seconds * (1 - NEUTRAL_SHARE)),
-        ]
+    def as_at_home(clip: Clip) -> list[Clip]:
+        return mostly_neutral(clip, by_speaker.get((clip.corpus, clip.speaker), ()))
 
     @cache
     def heard(clip: Clip, gain_db: float) -> Voice | None:
@@ -86,9 +79,15 @@ def known_voice(
     conditions: dict[str, tuple[Callable[[Clip], list[Clip]], float]] = {
         f"{seconds:.0f} s known": (partial(alone, seconds=seconds), 0.0) for seconds in AMOUNTS_S
     }
-    conditions[f"{AMOUNTS_S[-1]:.0f} s known, mostly neutral"] = mostly_neutral, 0.0
+    with_neutral = [
+        clip
+        for clip in clips
+        if any(map(_is_neutral, _others(clip, by_speaker.get((clip.corpus, clip.speaker), ()))))
+    ]
+    if with_neutral:
+        conditions[MOSTLY_NEUTRAL] = as_at_home, 0.0
     if len(tested) >= VOICES:
-        conditions[f"{AMOUNTS_S[-1]:.0f} s of {VOICES} voices known"] = among_others, 0.0
+        conditions[SEVERAL_VOICES] = among_others, 0.0
     loud = f"{AMOUNTS_S[-1]:.0f} s known, {LOUDER_DB:.0f} dB louder"
     conditions[loud] = partial(alone, seconds=AMOUNTS_S[-1]), LOUDER_DB
     for name, (known, gain_db) in [*conditions.items()][: None if classifier.knows_voices else 1]:
@@ -99,8 +98,42 @@ def known_voice(
             found = (heard(other, gain_db) for other in known(clip))
             return together([voice for voice in found if voice])
 
-        with progress(f"{clips[0].corpus}, {name}", len(clips)) as step:
-            yield through_device(clips, classifier, step, name, voice_for=voice_of)
+        some = with_neutral if name == MOSTLY_NEUTRAL else clips
+        with progress(f"{clips[0].corpus}, {name}", len(some)) as step:
+            yield through_device(some, classifier, step, name, voice_for=voice_of)
+
+
+def notes_on(results: Sequence[ConditionPredictions]) -> list[str]:
+    """What is missing from the results of ``known_voice``, and why."""
+    if len(results) == 1:
+        return ["this model does not use a known voice, so there are only the figures for 0 s"]
+    corpus, clips = results[0].corpus, len(results[0].given)
+    tested = {each.condition: len(each.given) for each in results}
+    notes = []
+    if without := clips - tested.get(MOSTLY_NEUTRAL, 0):
+        notes.append(
+            f"{corpus}, {MOSTLY_NEUTRAL}: {without:,} of {clips:,} clips are left out, because "
+            "their speakers have no other neutral recording"
+        )
+    if SEVERAL_VOICES not in tested:
+        notes.append(
+            f"{corpus}, {SEVERAL_VOICES}: left out, because there are fewer than {VOICES} speakers"
+        )
+    return notes
+
+
+def mostly_neutral(clip: Clip, others: Sequence[Clip]) -> list[Clip]:
+    """Some of ``others``, at least ``NEUTRAL_SHARE`` of which is neutral, by duration.
+
+    Neutral ones until there is that share of the last of ``AMOUNTS_S``, or no more; see ``drawn``.
+    """
+    neutral = drawn(clip, [*filter(_is_neutral, others)], AMOUNTS_S[-1] * NEUTRAL_SHARE)
+    neutral_s = sum(map(_duration_s, neutral))
+    most_s = neutral_s / NEUTRAL_SHARE - neutral_s
+    rest = drawn(clip, [other for other in others if not _is_neutral(other)], most_s)
+    if sum(map(_duration_s, rest)) > most_s:
+        rest.pop()
+    return neutral + rest
 
 
 def drawn(clip: Clip, others: Sequence[Clip], seconds: float) -> list[Clip]:
@@ -108,10 +141,7 @@ def drawn(clip: Clip, others: Sequence[Clip], seconds: float) -> list[Clip]:
 
     The same for the same clip and the same others, in whatever order.
     """
-    others = sorted(
-        (other for other in others if other.source != clip.source and other != clip),
-        key=lambda other: other.clip_id,
-    )
+    others = sorted(_others(clip, others), key=lambda other: other.clip_id)
     generator = np.random.default_rng([SEED, zlib.crc32(clip.clip_id.encode())])
     found: list[Clip] = []
     left_s = seconds
@@ -119,5 +149,17 @@ def drawn(clip: Clip, others: Sequence[Clip], seconds: float) -> list[Clip]:
         if left_s <= 0:
             break
         found.append(others[index])
-        left_s -= len(found[-1].source.read()) / SAMPLE_RATE_HZ
+        left_s -= _duration_s(found[-1])
     return found
+
+
+def _others(clip: Clip, clips: Sequence[Clip]) -> list[Clip]:
+    return [other for other in clips if other.source != clip.source and other != clip]
+
+
+def _is_neutral(clip: Clip) -> bool:
+    return FOUR_EMOTIONS.get(clip.emotion) == "neutral"
+
+
+def _duration_s(clip: Clip) -> float:
+    return len(clip.source.read()) / SAMPLE_RATE_HZ
