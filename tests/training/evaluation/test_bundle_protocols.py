@@ -33,8 +33,8 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().err.split())
 
 
-def read(data: Path, protocol: str) -> ConditionsReport:
-    sha256 = json.loads((installed_bundles()[BUNDLE] / "manifest.json").read_text())["model_sha256"]
+def read(data: Path, protocol: str, bundle: str = BUNDLE) -> ConditionsReport:
+    sha256 = json.loads((installed_bundles()[bundle] / "manifest.json").read_text())["model_sha256"]
     return load_reports(data / "report", sha256)[protocol]
 
 
@@ -66,6 +66,16 @@ def test_a_sample_is_stated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert report.conditions[0].n_clips == 3
     assert report.notes == ("a sample of family: 3 of 4 clips, drawn with seed 0",)
     assert report.notes[0] in said(capsys)
+
+
+def test_clips_whose_emotion_the_bundle_has_no_label_for_are_counted(tmp_path: Path) -> None:
+    write_own(tmp_path, "family", {"anna": 3, "bo": 14}, ("calm", "happy", "surprised"))
+    assert evaluate(tmp_path, "cross-corpus", bundle="everyday-tiny") == 0
+    report = read(tmp_path, "cross-corpus", "everyday-tiny")
+    assert report.conditions[0].n_clips == 4  # calm ones count as neutral
+    assert report.notes == (
+        "clips of family whose emotion the model has no label for are left out: 2 surprised",
+    )
 
 
 def test_degraded_needs_speakers_whom_the_manifest_does_not_list(

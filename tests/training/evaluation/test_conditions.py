@@ -44,11 +44,13 @@ def predicted(
         labels=EMOTIONS,
     )
     logs = np.log(np.maximum(predictions.probabilities, 1e-12))
+    heard = np.array([label is not None for label in said])
     return ConditionPredictions(
         "x",
         "zero-shot",
         predictions,
-        np.array([label is not None for label in said]),
+        heard,
+        heard,
         np.array([activation_of(row, EMOTIONS, Activation()) for row in logs], dtype=float),
     )
 
@@ -130,6 +132,25 @@ def test_a_corpus_with_one_speaker_has_no_interval() -> None:
     assert found.four_emotions is not None
     assert found.four_emotions.uar_interval95 is None
     assert (found.n_speakers, found.missed, found.verdicts) == (1, 1, 3)
+
+
+def test_the_accuracy_at_tenths_is_that_of_the_most_confident_clips() -> None:
+    """Of five clips, the third most confident is wrong and the fourth gets no verdict."""
+    parts = [
+        predicted(["happy"], [label], share=confidence)
+        for label, confidence in zip(
+            ["sad", "happy", "happy", "angry", "happy"], [0.5, 0.9, 0.3, 0.4, 0.8], strict=True
+        )
+    ]
+    rows = np.concatenate([each.predictions.probabilities for each in parts])
+    one = predicted(["happy"] * 5, ["happy"] * 5)
+    one = replace(
+        one,
+        predictions=replace(one.predictions, probabilities=rows),
+        possible=np.array([True, True, True, False, True]),
+    )
+    found = figures_of(one).accuracy_at_tenths
+    assert found == pytest.approx((1, 1, 1, 1, 2 / 3, 2 / 3, 3 / 4, 3 / 4))
 
 
 def test_the_report_of_other_weights_is_not_shown(tmp_path: Path) -> None:

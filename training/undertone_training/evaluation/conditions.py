@@ -35,6 +35,7 @@ class ConditionPredictions:
 
     given: whether a clip got a verdict, shape (clips,).  A clip without detected speech has none,
         and ``missed`` as its row of probabilities.
+    possible: whether it would get one if the threshold were 0, shape (clips,).
     activation: as the device reports it, from 0 to 1, shape (clips,); NaN where it reports none.
     """
 
@@ -42,6 +43,7 @@ class ConditionPredictions:
     condition: str
     predictions: Predictions
     given: NDArray[np.bool_]
+    possible: NDArray[np.bool_]
     activation: NDArray[np.float64]
 
 
@@ -66,6 +68,8 @@ class ConditionFigures(Strict, frozen=True):
     missed: clips without detected speech, which count as wrong.
     verdicts: number of clips with one; ``right``: number of correct ones.
     ece: expected calibration error over all labels of the model.
+    accuracy_at_tenths: share of correct verdicts if the most confident 10, 20, ... % of all clips
+        get one; ends where the others can't.  Empty in reports that were written without it.
     """
 
     corpus: str
@@ -79,6 +83,7 @@ class ConditionFigures(Strict, frozen=True):
     verdicts: int
     right: int
     ece: float
+    accuracy_at_tenths: tuple[float, ...] = ()
 
 
 class ConditionsReport(Strict, frozen=True):
@@ -135,7 +140,17 @@ def figures_of(tested: ConditionPredictions) -> ConditionFigures:
         verdicts=int(tested.given.sum()),
         right=int((tested.given & predictions.correct).sum()),
         ece=whole.ece,
+        accuracy_at_tenths=_accuracy_at_tenths(tested),
     )
+
+
+def _accuracy_at_tenths(tested: ConditionPredictions) -> tuple[float, ...]:
+    possible = np.flatnonzero(tested.possible)
+    order = possible[np.argsort(-tested.predictions.confidence[possible], kind="stable")]
+    right = tested.predictions.correct[order].cumsum()
+    n_clips = len(tested.possible)
+    numbers = [-(-n_clips * tenths // 10) for tenths in range(1, 11)]  # rounded up
+    return tuple(float(right[n - 1] / n) for n in numbers if n <= len(order))
 
 
 def grouped(predictions: Predictions, group_of: Mapping[str, str]) -> Predictions | None:
@@ -205,5 +220,6 @@ def joined(parts: Sequence[ConditionPredictions]) -> ConditionPredictions:
         parts[0].condition,
         Predictions.concatenate([part.predictions for part in parts]),
         np.concatenate([part.given for part in parts]),
+        np.concatenate([part.possible for part in parts]),
         np.concatenate([part.activation for part in parts]),
     )

@@ -1,10 +1,12 @@
 """The protocols whose clips go through the device path, under one or several conditions."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from undertone.recognition.classifier import Classifier
 from undertone_training.corpora.clip import Clip
+from undertone_training.corpora.clips import with_labels
 from undertone_training.corpora.splits import LEAVE_ONE_CORPUS_OUT
 from undertone_training.evaluation import degraded, known_voice
 from undertone_training.evaluation.conditions import ConditionPredictions
@@ -86,11 +88,23 @@ def _under_conditions(
     unseen: str = ZERO_SHOT,
 ) -> CorpusResults:
     """``cross-corpus``, whose only condition is ``unseen``, ``degraded`` or ``known-voice``."""
+    notes = _without_label(clips[0].corpus, classifier.manifest.labels, all_clips)
     if protocol == "cross-corpus":
         with progress(f"cross-corpus ({clips[0].corpus})", len(clips)) as step:
-            return CorpusResults(clips, [through_device(clips, classifier, step, unseen)], [])
+            return CorpusResults(clips, [through_device(clips, classifier, step, unseen)], notes)
     if protocol == "degraded":
-        notes = [] if degraded.enough_voices(clips) else [degraded.NO_BABBLE]
+        notes += [] if degraded.enough_voices(clips) else [degraded.NO_BABBLE]
         return CorpusResults(clips, list(degraded.degraded(clips, classifier, progress)), notes)
     results = list(known_voice.known_voice(clips, all_clips, classifier, progress))
-    return CorpusResults(clips, results, known_voice.notes_on(results))
+    return CorpusResults(clips, results, [*notes, *known_voice.notes_on(results)])
+
+
+def _without_label(corpus: str, labels: Sequence[str], all_clips: Sequence[Clip]) -> list[str]:
+    """A note on the spoken clips of a corpus that can't be tested, if there are any."""
+    own = [clip for clip in all_clips if (clip.corpus, clip.channel) == (corpus, "speech")]
+    usable = {clip.clip_id for clip in with_labels(own, labels)}
+    lacking = Counter(clip.emotion for clip in own if clip.clip_id not in usable)
+    if not lacking:
+        return []
+    emotions = " and ".join(f"{number:,} {emotion}" for emotion, number in lacking.items())
+    return [f"clips of {corpus} whose emotion the model has no label for are left out: {emotions}"]

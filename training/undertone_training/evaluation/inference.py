@@ -30,7 +30,7 @@ def through_device(
     voice_for: gives what is known of a clip's speaker.
     Raises AudioSourceError for a clip that cannot be read.
     """
-    labels = classifier.manifest.labels
+    manifest, labels = classifier.manifest, classifier.manifest.labels
     verdicts: list[Verdict | None] = []
     for clip in clips:
         found = classify([Block(read(clip), 0.0)], classifier, voice=voice_for(clip))
@@ -38,12 +38,19 @@ def through_device(
         progress()
     rows = [row_of(verdict.scores, labels) if verdict else None for verdict in verdicts]
     given = [verdict is not None and verdict.verdict != UNCERTAIN for verdict in verdicts]
+    possible = [
+        verdict is not None
+        and verdict.reason is None
+        and verdict.label not in manifest.without_verdict
+        for verdict in verdicts
+    ]
     activation = [verdict.activation if verdict else None for verdict in verdicts]
     return ConditionPredictions(
         clips[0].corpus,
         condition,
         predictions_of(clips, rows, labels),
         np.array(given),
+        np.array(possible),
         np.array(activation, dtype=float),
     )
 
