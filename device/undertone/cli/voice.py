@@ -59,19 +59,26 @@ def show(form: str) -> None:
 @command.command()
 @click.option("--source", metavar="NAME", help="Only of this one, a name that `show` prints.")
 def forget(source: str | None) -> None:
-    """Delete what is known; a listener that is running forgets it too, within seconds."""
+    """Delete what is known; a listener that is running forgets it too, within a second."""
     from undertone.recognition import stored_voice
 
-    if source is None:
-        paths, missing = stored_voice.voice_paths(), f"file in {stored_voice.voices_dir()}"
-    else:
-        path = stored_voice.voice_path(source)
-        paths, missing = [path], str(path)
-    known = [path for path in paths if stored_voice.forget(path)]
-    for path in known:
-        click.echo(f"deleted {printable(str(path))}")
-    if not known:
-        click.echo(f"nothing was known: there is no {printable(missing)}")
+    paths = stored_voice.voice_paths()
+    if source is not None and (only := stored_voice.voice_path(source)) not in paths:
+        raise stored_voice.VoiceError(
+            f"Nothing is known of a voice from {printable(source)}: `undertone voice show` lists "
+            "the sources."
+        )
+    problem: stored_voice.VoiceError | None = None
+    for path in paths if source is None else [only]:
+        try:
+            if stored_voice.forget(path):
+                click.echo(f"deleted {printable(str(path))}")
+        except stored_voice.VoiceError as error:
+            problem = problem or error
+    if problem:
+        raise problem
+    if not paths:
+        click.echo(f"nothing was known: there is no file in {stored_voice.voices_dir()}")
 
 
 def _described(stored: "StoredVoice") -> dict[str, str]:
@@ -81,8 +88,8 @@ def _described(stored: "StoredVoice") -> dict[str, str]:
         "learnt": f"from {_local(stored.since)} to {_local(stored.updated)}",
         "source": origin.source,
         "input": f"gain {origin.gain_db:g} dB, {origin.channel_name}",
-        "level": f"{stored.level_db:.0f} dB after pre-emphasis (levels in the journal are 15 to 20 "
-        "dB higher)",
+        "level": f"{stored.level_db:.0f} dB after pre-emphasis, 15 to 25 dB below levels in the "
+        "journal",
     }
 
 

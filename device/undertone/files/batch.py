@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from undertone.audio.files import read_blocks
 from undertone.errors import AudioSourceError
-from undertone.files.voices import FAR, KnownVoice, distance
+from undertone.files.voices import KnownVoice
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.interpreter import RuntimeName
@@ -127,8 +127,9 @@ def _classify(path: Path, config: ClassifierConfig, known: _Knowledge | None) ->
 def _warning(path: Path, classifier: Classifier, known: _Knowledge) -> str | None:
     if known.voice is None:
         return f"{path} is the only recording of the voice: nothing is known for this file."
-    alone = known.alone or voice_in(read_blocks(path), classifier)
-    if alone and distance(alone, known.voice, classifier.manifest.normalization) >= FAR:
+    distance = classifier.manifest.voice_distance
+    alone = distance and (known.alone or voice_in(read_blocks(path), classifier))
+    if distance and alone and distance.between(alone.mean, known.voice.mean) >= distance.far:
         return (
             f"{path} sounds unlike the known voice, so it is probably of another speaker or "
             "microphone: classify it without --voice."

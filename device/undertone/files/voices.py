@@ -1,18 +1,10 @@
-"""A voice from recordings of it, and how far a recording is from it."""
+"""A voice from recordings of it."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
-from undertone.recognition.bundle import Normalization
 from undertone.recognition.voice import Voice, together
-
-FAR = 1.0
-"""From this ``distance`` on, a recording is probably of another speaker or microphone.  At most 1 %
-of the clips of each of 20 RAVDESS actors, 76 speakers of CREMA-D and 9 of nEMO are as far from five
-others of their own (training/EXPERIMENTS.md)."""
 
 
 class KnownVoice:
@@ -33,15 +25,6 @@ class KnownVoice:
         if own not in self._alone:
             return self._all
         return together([voice for other, voice in self._alone.items() if other != own])
-
-
-def distance(one: Voice, other: Voice, normalization: Normalization) -> float:
-    """How far two voices are from each other, in deviations of ``normalization``.
-
-    The root mean square over all coefficients but the first, which is the level.
-    """
-    differences = np.subtract(one.mean, other.mean) / np.array(normalization.deviation)
-    return float(np.sqrt(np.mean(np.square(differences[1:]))))
 
 
 def _identity(path: Path) -> tuple[int, int] | Path:

@@ -26,6 +26,7 @@ from undertone.recognition.mfcc import MfccConfig
 from undertone.recognition.quantization import Quantization
 from undertone.recognition.speech_detector import DetectorConfig
 from undertone.recognition.speech_gate import GateConfig
+from undertone.recognition.voice_distance import VoiceDistance
 from undertone.recognition.windows import WindowConfig
 from undertone.support.regular_file import open_regular
 from undertone.support.strict import Strict
@@ -108,6 +109,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
         no clips of them, and a network that did not hear it finds them there all the same.
     activation: how activation follows from the probabilities.
     comparison: with what is usual for a voice; None for a network that knows no voices.
+    voice_distance: what tells another voice from the known one; None if nothing does.
     needed_share: share of the MFCC's highest frequency above which a segment needs sound, or else
         is ``uncertain``.
     gate, detector: what cut the training segments, and cuts those of the device.
@@ -128,6 +130,7 @@ class Manifest(Strict, frozen=True, kw_only=True):
     without_verdict: tuple[Label, ...] = ()
     activation: Activation = Activation()
     comparison: Comparison | None = None
+    voice_distance: VoiceDistance | None = None
     needed_share: Probability = NEEDED_SHARE
     gate: GateConfig
     detector: DetectorConfig
@@ -154,6 +157,10 @@ class Manifest(Strict, frozen=True, kw_only=True):
                 f"comparison must have {2 * n - 1} usual values, as many weights for each label, "
                 "and an offset for each label"
             )
+        if self.voice_distance and {len(each) for each in self.voice_distance.directions} != {
+            n - 1
+        }:
+            raise ValueError(f"voice_distance.directions must have {n - 1} numbers each")
         if self.detector.mfcc != self.mfcc.without_pitch:
             raise ValueError("detector.mfcc must be the same as mfcc, without pitch")
         values = len(self.window.vocal_tracts) * self.window.frames * self.mfcc.n_filters

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from undertone.audio.block import Block
 from undertone.emotions import NO_SPEECH
 from undertone.events import Verdict
+from undertone.recognition.bundle import Manifest
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.decision import LogProbabilities, combine, decide
 from undertone.recognition.segment_tracker import SegmentTracker
@@ -57,8 +58,15 @@ class Pipeline:
         self._learns = learns and classifier.knows_voices
         self.voice = voice
         """What is known of the speaker now."""
+        self.heard: Voice | None = None
+        """What would be known if nothing had been at the start; None until it has learnt."""
         self._segment: SegmentTracker | None = None
         self._overloaded = False
+
+    @property
+    def manifest(self) -> Manifest:
+        """Of the bundle that it runs."""
+        return self._classifier.manifest
 
     @property
     def speaking(self) -> bool:
@@ -106,6 +114,7 @@ class Pipeline:
                     if self._learns and segment.missing_band is None:
                         logs = combine(segment.windows) + segment.bias
                         self.voice = self._classifier.learn(self.voice, frames, logs)
+                        self.heard = self._classifier.learn(self.heard, frames, logs)
         return ended
 
     def _classified(self, segment: SegmentTracker) -> ClassifiedSegment:

@@ -30,6 +30,9 @@ from undertone.support.strict import Strict
 
 SCHEMA_VERSION: Final = 1
 
+CHECKED_FRAMES = 320
+"""After so much speech, 10 s, a voice from before the restart is compared with what is heard."""
+
 WRITE_INTERVAL_S = 30.0
 """At most so often is the file written."""
 
@@ -163,13 +166,19 @@ def read(path: Path) -> StoredVoice | None:
         reason = f"it has schema version {version}, and this program reads {SCHEMA_VERSION}"
     except FileNotFoundError:
         return None
-    except OSError as error:
+    except PermissionError as error:
         raise VoiceError(
             f"{path} can't be read ({error.strerror}): run this as the user who listens."
         ) from error
+    except OSError as error:
+        reason = f"it can't be read: {error.strerror}"
     except (ValueError, RecursionError) as error:
         reason = f"it is damaged: {error}"
-    raise VoiceError(
+    raise _unusable(path, reason)
+
+
+def _unusable(path: Path, reason: str) -> VoiceError:
+    return VoiceError(
         f"{path} holds no voice that can be used ({reason}): delete it, or all with `undertone "
         "voice forget`."
     )
@@ -196,8 +205,9 @@ def forget(path: Path) -> bool:
 class VoiceSink:
     """Keeps in a file what a pipeline knows of the voice, and gives it what is in there.
 
-    If the file is deleted while it listens, the pipeline forgets the voice.  Nothing that goes
-    wrong here ends the listening or is logged more than once.
+    If the file is deleted while it listens, the pipeline forgets the voice; so it does if what is
+    heard since the start is far from what the file told.  Nothing that goes wrong here ends the
+    listening or is logged more than once.
     """
 
     def __init__(
@@ -221,9 +231,11 @@ class VoiceSink:
         self._check_at_s = -math.inf
         self._write_at_s = -math.inf
         self._failing = False
+        self._distance = pipeline.manifest.voice_distance
         stored = self._stored()
         self._since: datetime | None = stored.since if stored else None
         self._kept: Voice | None = stored.voice if stored else None  # what is in the file
+        self._unchecked = self._kept  # what was learnt before, and may be another voice
         pipeline.voice = self._kept
 
     def handle(self, event: Event) -> None:
@@ -236,6 +248,7 @@ class VoiceSink:
             return
         self._check_at_s = now_s + CHECK_INTERVAL_S
         self._forget_if_deleted()
+        self._forget_if_far()
         if self._pipeline.voice != self._kept and now_s >= self._write_at_s:
             self._write_at_s = now_s + WRITE_INTERVAL_S
             self._write()
@@ -247,13 +260,18 @@ class VoiceSink:
             self._write()
 
     def _stored(self) -> StoredVoice | None:
+        n_labels = len(self._pipeline.manifest.labels)
         try:
             stored = read(self._path)
+            if stored and (difference := self._origin.difference(stored.origin)):
+                _log.warning("what was known of the voice is forgotten: %s", difference)
+                return None
+            if stored and len(stored.voice.bias) not in (0, n_labels):
+                raise _unusable(
+                    self._path, f"it is damaged: voice.bias must have {n_labels} numbers"
+                )
         except VoiceError as error:
             _log.warning("%s  Nothing is known of the voice at first.", error)
-            return None
-        if stored and (difference := self._origin.difference(stored.origin)):
-            _log.warning("what was known of the voice is forgotten: %s", difference)
             return None
         return stored
 
@@ -284,7 +302,20 @@ class VoiceSink:
         if self._kept and _is_deleted(self._path):
             self._forget()
 
+    def _forget_if_far(self) -> None:
+        heard, distance = self._pipeline.heard, self._distance
+        if not self._unchecked or not heard or heard.frames < CHECKED_FRAMES:
+            return
+        if distance and distance.between(heard.mean, self._unchecked.mean) >= distance.far:
+            _log.warning(
+                "what was known of the voice is forgotten: what is heard now sounds unlike it, so "
+                "it is probably another speaker or microphone"
+            )
+            self._pipeline.voice, self._since = heard, None
+        self._unchecked = None
+
     def _forget(self) -> None:
+        self._unchecked = None
         self._pipeline.voice = self._kept = self._since = None
         _log.warning("what was known of the voice is forgotten: %s was deleted", self._path)
 

@@ -118,8 +118,19 @@ def test_one_of_several_can_be_forgotten(call, known, learn):
     other = learn("Webcam")
     assert call("voice", "forget", "--source", "Webcam") == (0, f"deleted {other}\n", "")
     assert [*voices_dir().iterdir()] == [known]
-    again = f"nothing was known: there is no {other}\n"
-    assert call("voice", "forget", "--source", "Webcam") == (0, again, "")
+    status, out, err = call("voice", "forget", "--source", "Webcam")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert "Nothing is known of a voice from Webcam" in err
+    assert "`undertone voice show`" in err
+    assert [*voices_dir().iterdir()] == [known]
+
+
+def test_what_cannot_be_deleted_does_not_keep_the_others(call, known, learn):
+    stuck = voices_dir() / "a.json"
+    stuck.mkdir()
+    status, out, err = call("voice", "forget")
+    assert (status, out) == (1, f"deleted {known}\n")
+    assert f"Can't delete {stuck}" in err
 
 
 def test_a_folder_that_cannot_be_read_is_not_taken_for_nothing_known(call, tmp_path):

@@ -10,11 +10,12 @@ from msgspec import structs
 
 from undertone.audio.files import read_blocks
 from undertone.cli import run, undertone
-from undertone.files.voices import KnownVoice, distance
+from undertone.files.voices import KnownVoice
 from undertone.recognition import bundle
 from undertone.recognition.classifier import Classifier
 from undertone.recognition.pipeline import classify, voice_in
 from undertone.recognition.voice import MOST_FRAMES, Voice, together
+from undertone.recognition.voice_distance import VoiceDistance
 from undertone.samples import clips
 
 
@@ -83,17 +84,31 @@ def test_where_it_is_the_only_one_nothing_is_known(call, knowing):
     assert f"{path} is the only recording of the voice" in err
 
 
-def test_a_file_of_another_voice_is_named(call, tmp_path, monkeypatch):
-    monkeypatch.setattr("undertone.files.batch.FAR", 0.6)  # between the two files here
+def telling_apart(knowing, folder, far):
+    """The bundle with a distance that counts all coefficients alike."""
+    shutil.copytree(knowing.folder, folder)
+    directions = np.diag(1 / np.array(knowing.manifest.normalization.deviation[1:]))
+    distance = VoiceDistance(tuple(map(tuple, directions.tolist())), far)
+    manifest = structs.replace(knowing.manifest, name=folder.name, voice_distance=distance)
+    (folder / bundle.MANIFEST_FILE).write_bytes(bundle.manifest_json(manifest))
+    return folder
+
+
+def test_a_file_of_another_voice_is_named(call, knowing, tmp_path):
+    model = telling_apart(knowing, tmp_path / "strict", 0.6)  # between the two files here
     same, other = clips()[0], tmp_path / "other.flac"
     shutil.copy(clips()[2], other)
     voice = tmp_path / "voice.flac"
     shutil.copy(clips()[3], voice)
-    status, found, err = call(same, other, "--voice", voice)
+    status, found, err = call(same, other, "--voice", voice, model=model)
     assert status == 0
     assert len(found) == 2
     assert err.count("\n") == 1
     assert err.startswith(f"undertone: {other} sounds unlike the known voice")
+    # a bundle that can't tell voices apart, or finds them near, says nothing
+    lenient = telling_apart(knowing, tmp_path / "lenient", 6.0)
+    for quiet in (knowing.folder, lenient):
+        assert call(other, "--voice", voice, model=quiet)[2] == ""
 
 
 def test_a_model_that_knows_no_voices_is_refused(call):
@@ -167,9 +182,3 @@ def test_recordings_count_by_their_length_and_a_minute_is_the_most(tmp_path):
     assert known.alone(paths[0]) == voice(1, 2, 100)
     assert known.alone(tmp_path / "d") is None
     assert KnownVoice([(paths[0], voice(1, 2))]).without(paths[0]) is None
-
-
-def test_the_distance_is_in_deviations_and_leaves_the_level_out(knowing):
-    normalization = structs.replace(knowing.manifest.normalization, deviation=(2.0,) * 40)
-    assert distance(voice(15, 1), voice(3, 1), normalization) == 0
-    assert distance(voice(15, 1), voice(15, 3), normalization) == pytest.approx(1.0)

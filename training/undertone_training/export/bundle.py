@@ -67,6 +67,7 @@ def bundle_of(run: Run, name: str) -> Bundle:
         without_verdict=calibration.without_verdict,
         activation=calibration.activation,
         comparison=calibration.comparison,
+        voice_distance=calibration.voice_distance,
         needed_share=info.recipe.needed_share,
         gate=info.gate,
         detector=detector,

@@ -22,6 +22,7 @@ from undertone_training.learning.distillation import require_usable, targets_of
 from undertone_training.learning.loss import MaskedCrossentropy
 from undertone_training.learning.predict import predict
 from undertone_training.learning.runs import Calibration, Run, RunInfo
+from undertone_training.learning.voice_distance import fit_voice_distance
 from undertone_training.metrics import Confidence, fit_confidence
 from undertone_training.networks import build, keras_logits
 from undertone_training.recipe import Recipe, Schedule
@@ -90,13 +91,14 @@ def fit(
     if confidence is None and validation:
         confidence = _confidence(model, info, validation, normalization)
     model.save(run.model)
-    comparison = (
-        fit_comparison(features, targets, normalization, recipe, info.seed)
-        if max(recipe.regularization.known_clips)
-        else None
-    )
+    comparison = voice_distance = None
+    if max(recipe.regularization.known_clips):
+        comparison = fit_comparison(features, targets, normalization, recipe, info.seed)
+        voice_distance = fit_voice_distance(train, normalization, recipe, info.seed)
     fit_s = time.monotonic() - started
-    calibration = Calibration(normalization, None, None, fit_s, comparison=comparison)
+    calibration = Calibration(
+        normalization, None, None, fit_s, comparison=comparison, voice_distance=voice_distance
+    )
     run.save(calibration.with_confidence(confidence) if confidence else calibration)
     for path in run.checkpoint_files():
         path.unlink()
@@ -124,6 +126,7 @@ def recalibrate(
         None,
         calibration.fit_s,
         comparison=calibration.comparison,
+        voice_distance=calibration.voice_distance,
     )
     run.save(calibration.with_confidence(confidence) if confidence else undefined)
     object_storage.remove(run.tflite)

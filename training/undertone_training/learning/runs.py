@@ -32,6 +32,7 @@ from undertone.recognition.bundle import Activation, Normalization
 from undertone.recognition.comparison import Comparison
 from undertone.recognition.quantization import Quantization
 from undertone.recognition.speech_gate import GateConfig
+from undertone.recognition.voice_distance import VoiceDistance
 from undertone.support.strict import Strict
 from undertone_training import object_storage
 from undertone_training.corpora.clip import Clip
@@ -79,7 +80,7 @@ class Calibration(Strict, frozen=True):
     temperature, threshold, activation, without_verdict: None (the last two: without effect) while
         there are no predictions for held-out training speakers to fit them on (see
         ``calibration``).
-    comparison: with what is usual for a voice; None for a network that knows no voices.
+    comparison, voice_distance: see ``undertone.recognition.bundle.Manifest``.
     """
 
     normalization: Normalization
@@ -89,6 +90,7 @@ class Calibration(Strict, frozen=True):
     activation: Activation = Activation()
     without_verdict: tuple[str, ...] = ()
     comparison: Comparison | None = None
+    voice_distance: VoiceDistance | None = None
 
     @property
     def confidence(self) -> tuple[float, float]:
