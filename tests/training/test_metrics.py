@@ -377,14 +377,25 @@ def test_folds_put_together_are_the_whole(predictions: Predictions) -> None:
     assert figures(Predictions.concatenate(parts), resamples=20) == figures(whole, resamples=20)
 
 
-def test_folds_with_a_clip_twice_or_other_labels_are_refused() -> None:
+def test_folds_whose_trainings_lacked_different_emotions_are_combined() -> None:
+    one = certain([0, 2], [0, 1])
+    fewer = two_classes([0.9, 0.6], [True, False])
+    fewer = dataclasses.replace(fewer, labels=("sad", "angry"), clip_ids=("a", "b"))
+    both = Predictions.concatenate([fewer, one])
+
+    assert both.labels == ("calm", "happy", "sad", "angry")
+    assert both.truth.tolist() == [2, 3, 0, 2]
+    assert both.predicted.tolist() == [2, 2, 0, 1]
+    assert both.probabilities[:2] == pytest.approx(np.array([[0, 0, 0.9, 0.1], [0, 0, 0.6, 0.4]]))
+    found = fit_confidence([fewer, dataclasses.replace(one, probabilities=np.full((2, 3), 1 / 3))])
+    assert set(found.without_verdict) == {"calm", "happy", "angry"}  # only sad is in both
+
+
+def test_folds_with_a_clip_twice_are_refused() -> None:
     one = certain([0, 1], [0, 1])
-    other = dataclasses.replace(one, labels=("x", "y", "z"), clip_ids=("c", "d"))
 
     with pytest.raises(ValueError, match="one prediction per clip"):
         Predictions.concatenate([one, one])
-    with pytest.raises(ValueError, match="different labels"):
-        Predictions.concatenate([one, other])
     with pytest.raises(ValueError, match="no predictions"):
         Predictions.concatenate([])
 

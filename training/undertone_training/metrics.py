@@ -100,12 +100,14 @@ class Predictions:
         return replace(self, probabilities=probabilities)
 
     @classmethod
-    def concatenate(cls, parts: Sequence[Self]) -> Self:
-        """Combine folds of one protocol; raises ValueError for other labels or repeated clips."""
+    def concatenate(cls, parts: Sequence["Predictions"]) -> Self:
+        """Combine folds of one protocol; raises ValueError for repeated clips.
+
+        The labels are those of any part: see ``over_all_labels``.
+        """
         if not parts:
             raise ValueError("there are no predictions to combine")
-        if len({part.labels for part in parts}) > 1:
-            raise ValueError("predictions with different labels can't be combined")
+        parts = over_all_labels(parts)
         return cls(
             clip_ids=tuple(name for part in parts for name in part.clip_ids),
             speakers=tuple(name for part in parts for name in part.speakers),
@@ -113,6 +115,24 @@ class Predictions:
             probabilities=np.concatenate([part.probabilities for part in parts]),
             labels=parts[0].labels,
         )
+
+
+def over_all_labels(parts: Sequence[Predictions]) -> list[Predictions]:
+    """The parts with the labels of all: one that a part lacks is as improbable as can be there.
+
+    So it is with folds whose training lacked an emotion.  First the labels of the part with most.
+    """
+    most_first = sorted(parts, key=lambda part: -len(part.labels))
+    labels = tuple(dict.fromkeys(label for part in most_first for label in part.labels))
+    found = []
+    for part in parts:
+        places = np.array([labels.index(label) for label in part.labels])
+        probabilities = np.full((len(part.truth), len(labels)), np.finfo(float).tiny)
+        probabilities[:, places] = part.probabilities
+        found.append(
+            replace(part, truth=places[part.truth], probabilities=probabilities, labels=labels)
+        )
+    return found
 
 
 def missed(true_class: int, n_labels: int) -> Floats:
@@ -314,9 +334,9 @@ class Confidence(NamedTuple):
 def fit_confidence(parts: Sequence[Predictions], least_coverage: float = 0.65) -> Confidence:
     """A ``Confidence`` fitted on predictions at temperature 1.
 
-    parts: of validation clips, never of test clips, of the same labels.  Each counts alike,
-        whatever its size.  Of several parts, a label that one of them lacks gets no verdict: it
-        would be found there all the same.
+    parts: of validation clips, never of test clips.  Each counts alike, whatever its size.  Of
+        several parts, a label that one of them lacks gets no verdict: it would be found there all
+        the same.
     least_coverage: as for ``choose_threshold``.
     """
     whole = Predictions.concatenate(parts)
@@ -324,7 +344,7 @@ def fit_confidence(parts: Sequence[Predictions], least_coverage: float = 0.65) -
         [1 / len(each.truth) for each in parts], [len(each.truth) for each in parts]
     )
     temperature = fit_temperature(np.log(whole.probabilities), whole.truth, weights)
-    without_verdict = _lacking(parts) if len(parts) > 1 else ()
+    without_verdict = _lacking(over_all_labels(parts)) if len(parts) > 1 else ()
     calibrated = whole.at_temperature(temperature)
     threshold = choose_threshold(calibrated, least_coverage, weights, without_verdict)
     scale = fit_activation(calibrated, weights)

@@ -12,6 +12,7 @@ from undertone_training.corpora import AudioRef, Clip, scan
 from undertone_training.errors import SplitError
 from undertone_training.evaluation.test_clips import (
     RunTest,
+    held_out_tests,
     new_speaker_tests,
     require_held_out,
     shortfall,
@@ -59,6 +60,20 @@ def test_conditions_are_tested_on_new_speakers_only() -> None:
     assert reason == "runs/x is left out: it was trained on the speakers that it is tested on"
     with pytest.raises(SplitError, match="nothing to test: runs/x is left out"):
         with_new_speakers([inflated])
+
+
+@pytest.mark.parametrize(
+    ("protocol", "side", "reason"),
+    [
+        ("pre-training", "test", "A first stage learns from all of family and holds no clip out"),
+        ("speaker-independent", "validation", "Nobody validated this training"),
+    ],
+)
+def test_a_run_that_held_no_clip_out_says_so(protocol: str, side: str, reason: str) -> None:
+    info = Mock(protocol=protocol, validation=(), test=(), labels=("sad", "happy"))
+    info.recipe.corpus = "family"
+    with pytest.raises(SplitError, match=reason):
+        held_out_tests([Mock(info=info)], {}, side)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,16 @@ def test_the_clips_that_a_fold_is_tested_on_are_not_what_it_is_calibrated_on(
     assert all(one != other for one, other in zip(after[1:], before[1:], strict=True))
 
 
+def test_a_run_that_held_no_clip_out_is_not_asked_for_predictions(
+    folds: list[Run], held_out: FeaturesOf
+) -> None:
+    """As a first stage, or a final run without the clips of the test actors."""
+    without, other = folds[:2]
+    without.save(msgspec.structs.replace(without.info, test=()))
+    assert calibrate([without, other], predictions_with(held_out)) == [other]
+    assert without.calibration.temperature
+
+
 @pytest.mark.usefixtures("_eager_training")
 def test_a_final_model_can_hold_no_actor_out(
     pipeline: Pipeline,

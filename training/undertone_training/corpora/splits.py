@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain, combinations
 
 from undertone_training.corpora.clip import Clip
-from undertone_training.corpora.licences import licence_of
+from undertone_training.corpora.licences import licence_of, unlicensed
 from undertone_training.errors import SplitError
 from undertone_training.lazy import joined, ordered, where
 
@@ -156,6 +156,11 @@ def splits(
     for corpus in beside:
         if corpus not in there:
             raise SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
+    if protocol == LEAVE_ONE_CORPUS_OUT and (barred := unlicensed(beside)):
+        raise SplitError(
+            f"The recipe learns from {', '.join(barred)}, whose terms give no licence for weights "
+            f"that are passed on, as {protocol} requires: leave it out of the recipe."
+        )
     usable = where(usable, lambda clip: clip.corpus in ("ravdess", *beside))
     found = _PROTOCOLS[protocol](usable, song, n_validation_actors, seed)
     if protocol == LEAVE_ONE_CORPUS_OUT:
@@ -276,6 +281,11 @@ def _without_corpus(
         raise SplitError(
             f"The split {name} has nothing to test: {left_out} has none of the emotions of the "
             "other corpora."
+        )
+    if len(trained) < 2:
+        raise SplitError(
+            f"The split {name} would learn nothing: without {left_out}, all training clips are "
+            f"{trained.pop()}; add recordings of another emotion."
         )
     validation = where(spoken, lambda clip: clip.speaker in validating)
     return Split(name, LEAVE_ONE_CORPUS_OUT, train, validation, test)

@@ -9,6 +9,7 @@ from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.clips import with_labels
 from undertone_training.corpora.splits import (
     DEVELOPMENT_FOLDS,
+    PRE_TRAINING,
     PUBLISHED_FOLDS,
     SPEAKER_DEPENDENT,
     TEST_ACTORS,
@@ -84,6 +85,11 @@ def held_out_tests(
                 validation = clips_of(clips, run.info.validation)
                 found = with_labels(validation, run.info.labels)
                 protocol = f"{run.info.protocol} (validation actors)"
+                if not found:
+                    raise SplitError(
+                        "Nobody validated this training: test it on what it held out, with "
+                        "--split test."
+                    )
         except SplitError as error:
             failure = error
             reasons.append(f"{run.folder} is left out: {error}")
@@ -222,8 +228,13 @@ def held_out(info: RunInfo, clips: Mapping[str, Clip]) -> tuple[Sequence[Clip], 
     """The test clips of a run and the name of its protocol.
 
     clips: all that are available, by their ids. Raises RunError and SplitError if those of the
-    run are not among them.
+    run are not among them, or if it held none out.
     """
+    if info.protocol == PRE_TRAINING:
+        raise SplitError(
+            f"A first stage learns from all of {info.recipe.corpus} and holds no clip out: test "
+            "the runs that begin with it, or test it with --protocol cross-corpus."
+        )
     if info.protocol == "final":
         return final_test(clips.values(), info.labels)
     return with_labels(clips_of(clips, info.test), info.labels), info.protocol

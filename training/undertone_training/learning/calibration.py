@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from pathlib import Path
 
 import keras
@@ -103,10 +102,11 @@ def calibrate(runs: Sequence[Run], held_out: HeldOut) -> list[Run]:
         for group in groups.values()
         if any(run.calibration.temperature is None for run in group)
     ]
-    found = iter(held_out([run for group in lacking for run in group]))
+    tested = [run for group in lacking for run in group if run.info.test]
+    found = dict(zip((run.folder for run in tested), held_out(tested), strict=True))
     uncalibrated = []
     for group in lacking:
-        predictions = list(islice(found, len(group)))
+        predictions = [found[run.folder] for run in group if run.folder in found]
         for run in group:
             trained = set(run.info.train)  # not speakers: two corpora may have the same names
             others = [
