@@ -1,5 +1,6 @@
 """Worker processes: newly spawned, ended with this process, and not interrupted by Ctrl-C."""
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -25,7 +26,7 @@ class Workers:
     def __init__(self, count: int) -> None:
         """Start no process yet: each starts when there is work for it."""
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(count, context, initializer=_end_with_parent)
+        self._pool = ProcessPoolExecutor(count, context, initializer=_begin)
         self._others = set(multiprocessing.active_children())
 
     def __enter__(self) -> Self:
@@ -61,8 +62,12 @@ def in_new_process(task: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
         return workers.submit(task, *args, **kwargs).result()
 
 
-def _end_with_parent() -> None:
-    """Exit when the parent process ends: a worker would otherwise wait for work forever."""
+def _begin() -> None:
+    """In a worker: exit when the parent process ends, or it would wait for work forever.
+
+    Warnings look like those of the parent.
+    """
+    logging.basicConfig(format="undertone: %(message)s")
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -233,6 +233,21 @@ def test_a_full_disk_under_the_output_is_reported(tmp_path, arguments):
         assert [event["event"] for event in journal(tmp_path)] == ["start", "segment", "stop"]
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_warning_looks_like_an_error(tmp_path, jobs):
+    whole = clips()[0].read_bytes()
+    cut = [tmp_path / "one.flac", tmp_path / "two.flac"]
+    for path in cut:
+        path.write_bytes(whole[: len(whole) // 2])
+    running = program("classify", *cut, "--jobs", jobs, tmp_path=tmp_path)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 0
+    lines = sorted(err.decode().splitlines())
+    assert len(lines) == 2
+    for path, line in zip(cut, lines, strict=True):
+        assert line.startswith(f"undertone: {path} is truncated or damaged after")
+
+
 def test_closed_streams_are_no_bug(tmp_path):
     command = f"{sys.executable} -m undertone.cli"
     environment = {**os.environ, "UNDERTONE_STATE": str(tmp_path)}
