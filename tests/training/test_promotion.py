@@ -19,11 +19,12 @@ from undertone_training import recipe as recipes
 from undertone_training.corpora import scan
 from undertone_training.corpora.licences import licence_of_weights
 from undertone_training.corpora.splits import Split
+from undertone_training.evaluation.conditions import ConditionFigures, ConditionsReport
 from undertone_training.evaluation.results import Pooled
 from undertone_training.learning import runs
 from undertone_training.learning.runs import Run
 from undertone_training.networks import build
-from undertone_training.promotion import Candidate
+from undertone_training.promotion import Candidate, conditions_of
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
 
@@ -84,6 +85,37 @@ def test_figures_of_other_corpora_go_with_the_bundle(
     assert (tmp_path / "quick/report/cross-corpus.json").read_bytes() == report.read_bytes()
     assert "| tess | zero-shot | 14 | 2 |" in (tmp_path / "quick/README.md").read_text()
     report.unlink()
+
+
+def test_the_corpora_that_the_folds_left_out_have_their_rows_beside_the_others(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    def tested(split: str, seed: int, *rows: tuple[str, str]) -> Run:
+        """A run of a recipe for several corpora, with a report of these and their conditions."""
+        run = Run(tmp_path / split / f"seed{seed}")
+        shutil.copytree(pipeline.final.folder, run.folder)
+        info = json.loads((run.folder / "run.json").read_text()) | {"seed": seed}
+        info["recipe"] = msgspec.to_builtins(recipes.load("everyday-tiny"))
+        (run.folder / "run.json").write_text(json.dumps(info))
+        conditions = tuple(
+            ConditionFigures(corpus, condition, 9, 3, None, None, None, 0, 6, 3, 0.1)
+            for corpus, condition in rows
+        )
+        notes = (f"a sample of {rows[0][0]}", "the same for all")
+        ConditionsReport("cross-corpus", run.tflite_sha256, conditions, notes).save(run.report)
+        return run
+
+    final = tested("final", 0, ("casia", "zero-shot"))
+    tested("without-nemo", 0, ("nemo", "leave-one-corpus-out"))
+    tested("without-nemo", 1, ("other seed", "leave-one-corpus-out"))
+    tested("without-ravdess", 0, ("ravdess", "leave-one-corpus-out"), ("casia", "zero-shot"))
+    report = conditions_of(final, tmp_path)["cross-corpus"]
+    assert [(each.corpus, each.condition) for each in report.conditions] == [
+        ("casia", "zero-shot"),
+        ("nemo", "leave-one-corpus-out"),
+    ]
+    assert report.notes == ("a sample of casia", "the same for all", "a sample of nemo")
+    assert report.model_sha256 == final.tflite_sha256
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../up", "Über", "-x"])

@@ -28,20 +28,23 @@ from undertone_training.evaluation.false_alarms import NoiseReport
 from undertone_training.evaluation.results import Pooled, file_name
 from undertone_training.evaluation.test_clips import (
     RunTest,
-    cross_corpus_tests,
     held_out_tests,
     sampled_tests,
+    select_tests,
     unseen_corpora,
 )
 from undertone_training.learning.runs import Run, clips_of
 from undertone_training.learning.trainer import Trainer, Training, splits_for
 from undertone_training.metrics import Confidence
-from undertone_training.promotion import EVIDENCE, candidate
+from undertone_training.promotion import EVIDENCE, candidate, left_out_report
 from undertone_training.recipe import EVALUATED_CORPUS, Recipe
 from undertone_training.report.protocols import percent
 
-CROSS_CORPUS_CLIPS = 500
-"""How many clips of each other corpus test the weights that ship, at most."""
+CLIPS = {"cross-corpus": 500, "known-voice": 250, "degraded": 200}
+"""How many clips of each corpus are tested by a protocol, at most."""
+
+DEGRADED_CORPUS = "ased"
+"""The corpus whose clips are degraded for weights that learn from all speakers of the others."""
 
 
 @dataclass(frozen=True)
@@ -294,6 +297,34 @@ class _EvaluateLive(Stage):
         return (each.name for each in CONDITIONS if there[each.background])
 
 
+class _EvaluateLeftOut(Stage):
+    """A sample of the corpus that each fold left out, through the device path."""
+
+    def __init__(self, context: Context, tested: _EvaluateFolds) -> None:
+        super().__init__(context, f"evaluate {tested.folder.name} cross-corpus", (tested,))
+        self._tested = tested
+
+    @property
+    def done(self) -> bool:
+        """Whether each fold has a report of its int8 model."""
+        return all(
+            _in_order(run.calibration_file, run.report / "cross-corpus.json")
+            and left_out_report(run)
+            for run in self._tested.quantized.runs
+        )
+
+    def run(self) -> str:
+        """Classify them as the device does."""
+        from undertone_training.report.evaluations import report_on_device
+
+        trainer, folder = self.context.trainer, self._tested.folder
+        tests, notes = sampled_tests(self._tested.quantized.tests(), CLIPS["cross-corpus"])
+        report_on_device(
+            folder, "cross-corpus", tests, trainer.data, trainer.clips, trainer.features, notes
+        )
+        return f"{folder.name} cross-corpus: {len(tests)} corpora, each left out of the training"
+
+
 class _EvaluateShipped(Stage):
     """Figures of the weights that ship, which need their int8 model."""
 
@@ -337,26 +368,30 @@ class _EvaluateNoise(_EvaluateShipped):
 class _EvaluateOtherCorpora(_EvaluateShipped):
     """A sample of each of ``corpora``, which the weights did not learn from."""
 
-    def __init__(self, context: Context, quantized: _Quantize, corpora: tuple[str, ...]) -> None:
-        super().__init__(context, quantized, "cross-corpus")
-        self._corpora = corpora
+    def __init__(
+        self, context: Context, quantized: _Quantize, protocol: str, corpora: tuple[str, ...]
+    ) -> None:
+        super().__init__(context, quantized, protocol)
+        self._protocol, self._corpora = protocol, corpora
 
     def _is_of_this_model(self) -> bool:
-        report = load_reports(self._run.report, self._run.tflite_sha256).get("cross-corpus")
+        report = load_reports(self._run.report, self._run.tflite_sha256).get(self._protocol)
         corpora = {each.corpus for each in report.conditions} if report else {}
         return corpora == {*self._corpora}
 
     def run(self) -> str:
-        from undertone_training.report.evaluations import report_cross_corpus
+        from undertone_training.report.evaluations import report_cross_corpus, report_on_device
 
-        trainer = self.context.trainer
-        tests, notes = sampled_tests(
-            cross_corpus_tests([self._run], trainer.clips, self._corpora), CROSS_CORPUS_CLIPS
+        trainer, folder, protocol = self.context.trainer, self._run.folder.parent, self._protocol
+        tests, notes, _ = select_tests(
+            protocol, [self._run], self.context.clips, corpora=self._corpora, most=CLIPS[protocol]
         )
-        report_cross_corpus(
-            self._run.folder.parent, tests, trainer.data, trainer.clips, trainer.features, notes
-        )
-        return f"{self._name} cross-corpus: {', '.join(self._corpora)}"
+        rest = (tests, trainer.data, trainer.clips, trainer.features, notes)
+        if protocol == "cross-corpus":
+            report_cross_corpus(folder, *rest)
+        else:
+            report_on_device(folder, protocol, *rest)
+        return f"{self._name} {protocol}: {', '.join(self._corpora)}"
 
 
 class _Promote(Stage):
@@ -388,6 +423,7 @@ class _Promote(Stage):
             return False
         earlier = [
             *(self._evidence / "report").glob("*.json"),
+            *self._evidence.glob("*/seed*/report/cross-corpus.json"),
             *self._run.report.glob("*.json"),
             self._run.quantization_file,
             self._run.calibration_file,
@@ -434,9 +470,19 @@ def stages_of(
     of_folds: list[Stage] = [evidence]
     if protocol == EVIDENCE:  # a card has no live figures of other protocols
         of_folds.append(_EvaluateLive(context, evidence))
+    else:
+        of_folds.append(_EvaluateLeftOut(context, evidence))
     of_final: list[Stage] = [_EvaluateNoise(context, quantized)]
     if corpora := _other_corpora(final):
-        of_final.append(_EvaluateOtherCorpora(context, quantized, corpora))
+        tested = {"cross-corpus": corpora}
+        if recipe.beside:
+            tested["known-voice"] = corpora
+            if DEGRADED_CORPUS in corpora:
+                tested["degraded"] = (DEGRADED_CORPUS,)
+        of_final += [
+            _EvaluateOtherCorpora(context, quantized, name, chosen)
+            for name, chosen in tested.items()
+        ]
     promote = _Promote(context, name, quantized, evidence, (*of_folds, *of_final))
     return [*for_folds, quantized_folds, *of_folds, *for_final, quantized, *of_final, promote]
 

@@ -18,7 +18,7 @@ from undertone_training.corpora.clips import with_labels
 from undertone_training.corpora.licences import unlicensed
 from undertone_training.corpora.splits import LEAVE_ONE_CORPUS_OUT
 from undertone_training.errors import PromotionError, RunError
-from undertone_training.evaluation.conditions import load_reports
+from undertone_training.evaluation.conditions import ConditionsReport, load_reports
 from undertone_training.evaluation.false_alarms import NoiseReport
 from undertone_training.evaluation.results import Pooled, file_name, report_json
 from undertone_training.evaluation.streaming import CONDITIONS
@@ -30,10 +30,11 @@ from undertone_training.export.bundle import (
     write_bundle,
 )
 from undertone_training.features.cache import FeatureCache
-from undertone_training.learning.runs import Run, clips_of
+from undertone_training.learning.runs import Run, clips_of, find_runs
 from undertone_training.recipe import Recipe
 from undertone_training.report import pictures
 from undertone_training.report.card import model_card
+from undertone_training.report.conditions import COVERAGE_PICTURE, curves_of
 
 EVIDENCE = "speaker-independent"
 """The protocol whose report goes with the bundle; of several corpora, that which leaves one out."""
@@ -95,11 +96,43 @@ class Candidate:
         """Write ``bundle`` with its report and its model card."""
         note = f"the weights that ship · {len(self.run.info.train_speakers)} speakers"
         curves = pictures.png(pictures.curves(self.run.epochs(), note))
-        conditions = load_reports(self.run.report, bundle.manifest.model_sha256)
+        conditions = conditions_of(self.run, self.evidence)
         manifest = msgspec.to_builtins(bundle.manifest)
         card = model_card(manifest, self.report, conditions=conditions)
         own = {each.file_name: report_json(each) for each in conditions.values()}
-        write_bundle(bundle, folder, self.report, own | {"training.png": curves}, card)
+        own["training.png"] = curves
+        if corpora := [row for each in conditions.values() for row in curves_of(each)]:
+            own[COVERAGE_PICTURE] = pictures.png(pictures.coverage_by_corpus(corpora))
+        write_bundle(bundle, folder, self.report, own, card)
+
+
+def conditions_of(run: Run, evidence: Path) -> dict[str, ConditionsReport]:
+    """The reports on a run, in cross-corpus also on the corpus that each fold left out.
+
+    evidence: the folder with the folds.  Raises RunError for a report that can't be read.
+    """
+    sha256 = run.tflite_sha256
+    found = load_reports(run.report, sha256)
+    if not run.info.recipe.beside:
+        return found
+    own = found.get("cross-corpus", ConditionsReport("cross-corpus", sha256, ()))
+    for fold in find_runs(evidence):
+        same = (fold.info.recipe, fold.info.seed) == (run.info.recipe, run.info.seed)
+        if same and (left_out := left_out_report(fold)):
+            own = ConditionsReport(
+                own.protocol,
+                sha256,
+                (*own.conditions, *left_out.conditions),
+                tuple(dict.fromkeys((*own.notes, *left_out.notes))),
+            )
+    return found | {own.protocol: own} if own.conditions else found
+
+
+def left_out_report(fold: Run) -> ConditionsReport | None:
+    """What ``evaluate`` wrote on the corpus that a fold left out, through the device path."""
+    report = load_reports(fold.report, fold.tflite_sha256).get("cross-corpus")
+    conditions = {each.condition for each in report.conditions} if report else {}
+    return report if conditions == {LEAVE_ONE_CORPUS_OUT} else None
 
 
 def candidate(run: Run, evidence: Path) -> Candidate:

@@ -19,6 +19,7 @@ from undertone.emotions import EMOTIONS, colour
 from undertone.recognition.mfcc import Mfcc, MfccConfig
 from undertone.samples import clips as packaged
 from undertone_training.corpora.table import table
+from undertone_training.evaluation.conditions import ConditionFigures
 from undertone_training.evaluation.embeddings import EmbeddingMap
 from undertone_training.metrics import coverage_curve, figures, reliability
 from undertone_training.report import clip_charts, dataset, examples, pictures, search
@@ -153,6 +154,26 @@ def test_the_coverage_has_each_forms_curve_and_the_threshold() -> None:
     assert list(point.get_xdata()) == [verdict.mean()]
     assert list(point.get_ydata()) == [INT8.correct[verdict].mean()]
     assert "threshold 0.50" in str(point.get_label())
+
+
+def test_each_corpus_has_its_curve_and_its_point_at_the_threshold() -> None:
+    corpora = [
+        ConditionFigures("casia", "zero-shot", 40, 4, None, None, None, 0, 10, 6, 0.1, (0.9, 0.5)),
+        ConditionFigures(
+            "nemo", "leave-one-corpus-out", 50, 9, None, None, None, 0, 0, 0, 0.1, (0.8, 0.7, 0.6)
+        ),
+    ]
+    (axes,) = pictures.coverage_by_corpus(corpora).axes
+    assert line(axes, "casia, zero-shot") == ([0.1, 0.2], [0.9, 0.5])
+    assert line(axes, "nemo, leave-one-corpus-out") == (
+        pytest.approx([0.1, 0.2, 0.3]),
+        [0.8, 0.7, 0.6],
+    )
+    casia, point, nemo, *rest = axes.lines
+    assert (list(point.get_xdata()), list(point.get_ydata())) == ([0.25], [0.6])
+    assert point.get_color() == casia.get_color() != nemo.get_color()
+    assert (casia.get_linestyle(), nemo.get_linestyle()) == ("-", "--")
+    assert [list(each.get_xdata()) for each in rest] == [[]]  # no verdict, no point
 
 
 def test_the_reliability_has_every_bin() -> None:

@@ -52,5 +52,5 @@ def model_card(
         parts=read_breakdown(report).to_dict("records"),
         facts=facts or Facts(),
         listeners=LISTENERS_ACCURACY,
-        conditions=[markdown(each) for each in conditions.values()],
+        conditions=[markdown(each, "report") for each in conditions.values()],
     )

@@ -1,6 +1,6 @@
 """The reports of protocols with several conditions, as a table and as Markdown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from undertone_training.evaluation.conditions import (
     ConditionFigures,
@@ -38,10 +38,28 @@ COLUMNS: dict[str, Callable[[ConditionFigures], str]] = {
 """What a table shows of each condition, by the column's heading."""
 
 
-def markdown(report: ConditionsReport) -> str:
-    """The table with what to know about it, for model cards and docs/accuracy.md."""
+COVERAGE_PICTURE = "coverage-by-corpus.png"
+"""The file of ``pictures.coverage_by_corpus`` in a bundle's report."""
+
+
+def curves_of(report: ConditionsReport) -> Sequence[ConditionFigures]:
+    """What that picture shows of a report: each corpus, for a report of corpora."""
+    if report.protocol != "cross-corpus":
+        return ()
+    return [each for each in report.conditions if each.accuracy_at_tenths]
+
+
+def markdown(report: ConditionsReport, folder: str) -> str:
+    """The table with what to know about it, for model cards and docs/accuracy.md.
+
+    folder: that of the bundle's report, as a link from the page.
+    """
     columns = {report.protocol: COLUMNS["corpus"], **COLUMNS}
     del columns["corpus"]
-    table = column_table(report.conditions, columns, left=2)
-    notes = " ".join(f"{note[0].upper()}{note[1:]}." for note in report.notes)
-    return f"{table}\n\n{notes}" if notes else table
+    blocks = [column_table(report.conditions, columns, left=2)]
+    if report.notes:
+        blocks.append(" ".join(f"{note[0].upper()}{note[1:]}." for note in report.notes))
+    if curves_of(report):
+        what = "Share of correct verdicts against the share of clips with a verdict, by corpus"
+        blocks.append(f"![{what}]({folder}/{COVERAGE_PICTURE})")
+    return "\n\n".join(blocks)

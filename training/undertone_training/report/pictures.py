@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from undertone.emotions import colour
+from undertone_training.corpora.splits import LEAVE_ONE_CORPUS_OUT
+from undertone_training.evaluation.conditions import ConditionFigures
 from undertone_training.metrics import (
     Figures,
     Predictions,
@@ -22,7 +24,8 @@ from undertone_training.metrics import (
 )
 
 INK, PALE, GRID = "#1b1f24", "#6a737d", "#e1e4e8"
-BLUE, VERMILION = "#0072B2", "#D55E00"  # Okabe and Ito 2008
+BLUE, VERMILION = "#0072B2", "#D55E00"  # Okabe and Ito 2008, as the next
+_SHADES = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _FORM_STYLES = {
     "float": {"color": BLUE, "linestyle": "--"},
     "int8": {"color": VERMILION, "linestyle": "-"},
@@ -158,7 +161,7 @@ def coverage(
     ``threshold``: the confidence below which the device reports ``uncertain``, marked on the last
     form's curve. ``without_verdict``: labels for which it always does.
     """
-    picture, axes = canvas("Accuracy and share of verdicts", note, 6.6, 4.8)
+    picture, axes = _verdicts(note)
     for form, predictions in by_form.items():
         curve, style = coverage_curve(predictions, without_verdict=without_verdict), _style(form)
         axes.plot(
@@ -178,6 +181,34 @@ def coverage(
                 label=f"threshold {threshold:.2f}: {verdict.mean():.0%} verdicts, "
                 f"{predictions.correct[verdict].mean():.0%} correct",
             )  # fmt: skip
+    legend_below(picture)
+    return picture
+
+
+def coverage_by_corpus(corpora: Sequence[ConditionFigures]) -> Figure:
+    """The same for each corpus, from the most confident tenth of its clips on, with a point at the
+    threshold of its model; dashed: a corpus that the network left out of its training.
+    """
+    picture, axes = _verdicts("cross-corpus · int8 model, through the device path")
+    for number, one in enumerate(corpora):
+        shade = _SHADES[number % len(_SHADES)]
+        tenths = np.arange(1, 1 + len(one.accuracy_at_tenths)) / 10
+        line = "--" if one.condition == LEAVE_ONE_CORPUS_OUT else "-"
+        label = f"{one.corpus}, {one.condition}"
+        axes.plot(tenths, one.accuracy_at_tenths, line, color=shade, label=label, linewidth=1.8)
+        if one.verdicts:
+            axes.plot(
+                one.verdicts / one.n_clips, one.right / one.verdicts, "o", color=shade,
+                markeredgecolor=INK, markersize=9,
+            )  # fmt: skip
+    axes.plot([], [], "o", color="white", markeredgecolor=INK, markersize=9, label="the threshold")
+    legend_below(picture, columns=2)
+    return picture
+
+
+def _verdicts(note: str) -> tuple[Figure, Axes]:
+    """Axes for the share of correct verdicts against the share of clips that get one."""
+    picture, axes = canvas("Accuracy and share of verdicts", note, 6.6, 4.8)
     axes.set_xlim(0, 1.01)
     axes.set_ylim(0, 1.02)
     for axis in (axes.xaxis, axes.yaxis):
@@ -185,8 +216,7 @@ def coverage(
     axes.set_xlabel("clips with a verdict")
     axes.set_ylabel("correct verdicts")
     axes.grid(color=GRID)
-    legend_below(picture)
-    return picture
+    return picture, axes
 
 
 def reliability_diagram(predictions: Predictions, ece: float, title: str, note: str) -> Figure:
