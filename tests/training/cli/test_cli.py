@@ -45,7 +45,10 @@ def test_an_unknown_fold_is_wrong_usage(
     [
         (["quantize", "."], "There is no finished run"),
         (["evaluate", "."], "There is no finished run"),
-        (["evaluate", "nowhere"], "There is no finished run"),
+        (
+            ["evaluate", "nowhere"],
+            "no bundle of that name: known are everyday-compact",
+        ),
         (["promote", ".", "--evidence", ".", "--name", "x"], "run `undertone-train fit` first"),
         (["compare", "."], "run `undertone-train evaluate .` first"),
         (["prepare", "--data", "nowhere"], "There is no folder nowhere"),

@@ -123,6 +123,14 @@ def test_a_corpus_that_cannot_be_tested_is_one_sentence(
     (other / "manifest.json").write_text(json.dumps(manifest | {"labels": labels}))
     assert evaluate(tmp_path, "cross-corpus", bundle=other) == 1
     assert "dull has none of the labels of this model (neutral, calm," in said(capsys)
+    assert evaluate(tmp_path, "degraded", "--corpus", "dull", bundle=other) == 1
+    assert "dull has none of the labels of this model (neutral, calm," in said(capsys)
+    for protocol in ("cross-corpus", "known-voice", "degraded"):
+        assert evaluate(tmp_path, protocol, "--corpus", "bogus") == 1
+        assert "no corpus called bogus: known are ravdess, nemo," in said(capsys)
+    write_own(tmp_path, "glad", {"anna": 3}, ("happy",))
+    assert evaluate(tmp_path, "cross-corpus", bundle=other) == 0
+    assert "dull is left out: the model has no label for any of its emotions" in said(capsys)
     assert evaluate(tmp_path, "cross-corpus", "--corpus", "ravdess") == 1
     assert "The weights learnt from ravdess" in said(capsys)
     assert evaluate(tmp_path, "noise", "--corpus", "dull") == 2

@@ -91,6 +91,10 @@ def test_degraded_tests_the_speakers_that_a_run_held_out(
     assert {each.n_clips for each in report.conditions} == {4}
     assert report.conditions[0].condition == "as recorded"
     assert "a sample of ravdess: 4 of 16 clips, drawn with seed 0" in report.notes
+    assert "these are the clips that speaker-independent held out" in report.notes
+    assert train(*args, "--corpus", "tess", *pipeline.data(pipeline.everyone)) == 0
+    report = load_reports(pipeline.fold.report, sha256_of(pipeline))["degraded"]
+    assert "all tested speakers are new to the model (tess)" in report.notes
 
 
 def test_no_other_corpus_is_one_sentence(

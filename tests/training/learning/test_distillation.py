@@ -65,9 +65,12 @@ def test_a_teacher_that_was_trained_on_test_speakers_is_refused(
     info = describe(recipe, splits([each.clip for each in clips], "speaker-independent")[0], 0)
     with pytest.raises(RunError, match="can't be used here: it was trained on speakers"):
         targets_of(info, clips, (), [pipeline.final])
-    other = msgspec.structs.replace(info_for(clips, recipe), labels=EMOTIONS[:5])
+    other = info_for(clips, msgspec.structs.replace(recipe, labels=EMOTIONS[:5]))
     with pytest.raises(RunError, match="labels are not those"):
         targets_of(other, clips, (), [pipeline.final])
+    fewer = msgspec.structs.replace(info_for(clips, recipe), labels=EMOTIONS[:-1])
+    with pytest.raises(RunError, match="one of the two trainings has clips that are surprised"):
+        targets_of(fewer, clips, (), [pipeline.final])
 
 
 def clip_of(part: str, speaker: str, emotion: str, number: int) -> ClipFeatures:

@@ -99,6 +99,7 @@ def command(
     the recipe's folder, with mean and deviation over seeds.
     """
     from undertone.recognition.bundle import MANIFEST_FILE, installed_bundles
+    from undertone_training.errors import RunError
     from undertone_training.learning.runs import find_runs
 
     if side == "validation" and protocol != "own":
@@ -120,7 +121,16 @@ def command(
     if scheduler:
         folder = folder.absolute()
     features = common.feature_cache(cache, jobs, scheduler)
-    runs = [run for run in find_runs(folder) if not seeds or run.info.seed in seeds]
+    try:
+        found = find_runs(folder)
+    except RunError as error:
+        if folder.exists():
+            raise
+        raise RunError(
+            f"There is no folder {folder}, and no bundle of that name: known are "
+            f"{', '.join(installed_bundles())}."
+        ) from error
+    runs = [run for run in found if not seeds or run.info.seed in seeds]
     if not runs:
         raise click.BadParameter(f"No run in {folder} has one of these.", param_hint="--seed")
     if to:
@@ -205,7 +215,7 @@ def _evaluate_bundle(
     from undertone_training.evaluation.device_protocols import bundle_on_device
     from undertone_training.evaluation.false_alarms import count_false_alarms
     from undertone_training.evaluation.inference import through_device
-    from undertone_training.evaluation.test_clips import bundle_test
+    from undertone_training.evaluation.test_clips import bundle_test, without_labels
     from undertone_training.report.outcomes import write_bundle_report
 
     loaded = bundle.load(folder)
@@ -227,6 +237,8 @@ def _evaluate_bundle(
         return
     tested: list[ConditionPredictions] = []
     notes: list[str] = []
+    if protocol != "degraded" and not corpora:
+        notes = without_labels(clips, manifest.training.corpora, manifest.labels)
     for found in bundle_on_device(protocol, classifier, clips, corpora, sample, common.progress):
         tested += found.results
         notes += found.notes

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from undertone.recognition.bundle import Manifest, Training
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.clips import with_labels
+from undertone_training.corpora.scan import CORPORA
 from undertone_training.corpora.splits import (
     DEVELOPMENT_FOLDS,
     PRE_TRAINING,
@@ -53,7 +54,10 @@ def select_tests(
     """
     left_out: list[str] = []
     if protocol == "cross-corpus":
-        return *sampled_tests(cross_corpus_tests(runs, clips.values(), corpora), most), left_out
+        tests, notes = sampled_tests(cross_corpus_tests(runs, clips.values(), corpora), most)
+        for run in runs if not corpora else ():
+            left_out += without_labels(clips.values(), run.info.corpora, run.info.labels)
+        return tests, notes, [*dict.fromkeys(left_out)]
     if corpora:
         tests = new_speaker_tests(runs, clips, corpora)
     else:
@@ -62,7 +66,10 @@ def select_tests(
     if protocol in ("degraded", "known-voice"):
         tests, reasons = with_new_speakers(tests)
         left_out += reasons
-        notes += [f"the clips are those of {test.protocol}" for test in tests]
+        if corpora:
+            notes += [f"all tested speakers are new to the model ({', '.join(corpora)})"]
+        else:
+            notes += [f"these are the clips that {test.protocol} held out" for test in tests]
     return tests, notes, left_out
 
 
@@ -144,12 +151,8 @@ def new_speaker_tests(
             for one in (*run.info.train, *run.info.validation)
             if one in clips
         }
-        labelled = with_labels(tuple(clips.values()), run.info.labels)
-        spoken = [clip for clip in labelled if clip.channel == "speech"]
         for corpus in corpora:
-            own = [clip for clip in spoken if clip.corpus == corpus]
-            if not own:
-                raise _no_clip_of(corpus)
+            own = _spoken(clips.values(), corpus, run.info.labels)
             new = [clip for clip in own if (corpus, clip.speaker) not in known]
             if not new:
                 raise SplitError(
@@ -180,21 +183,17 @@ def unlisted_speakers(
     """
     training = manifest.training
     listed = {*training.train_speakers, *training.validation_speakers}
-    spoken = [
-        clip for clip in with_labels(tuple(clips), manifest.labels) if clip.channel == "speech"
-    ]
+    clips = tuple(clips)
     found: dict[str, Sequence[Clip]] = {}
     for corpus in corpora:
-        own = [clip for clip in spoken if clip.corpus == corpus]
-        if not own:
-            raise _no_clip_of(corpus)
+        own = _spoken(clips, corpus, manifest.labels)
         if corpus in training.corpora:
             trained = corpus == EVALUATED_CORPUS or any(clip.speaker in listed for clip in own)
             own = [clip for clip in own if trained and clip.speaker not in listed]
         if not own:
             raise SplitError(
                 f"The bundle learnt from every speaker of {corpus} in the data folder: figures on "
-                "their clips would flatter it; add other speakers (of RAVDESS, actors 21-24), or "
+                "their clips would be too good: add other speakers (of RAVDESS, actors 21-24), or "
                 "name another corpus with --corpus."
             )
         found[corpus] = own
@@ -278,7 +277,7 @@ def unseen_corpora(
         by_corpus.setdefault(clip.corpus, []).append(clip)
     for corpus in corpora:
         if corpus not in by_corpus:
-            raise _no_clip_of(corpus)
+            raise _no_clip_of(corpus, by_corpus)
         if corpus in trained:
             raise SplitError(
                 f"The weights learnt from {corpus}, if only at first or from a teacher: a test on "
@@ -296,15 +295,47 @@ def unseen_corpora(
         )
     unknown = [corpus for corpus, own in found.items() if not own]
     if unknown and (corpora or len(unknown) == len(found)):
-        raise SplitError(
-            f"{unknown[0]} has none of the labels of this model ({', '.join(labels)}): test it on "
-            "another corpus."
-        )
+        raise _no_label_of(unknown[0], labels)
     return {corpus: own for corpus, own in found.items() if own}
 
 
-def _no_clip_of(corpus: str) -> SplitError:
-    return SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
+def without_labels(
+    clips: Iterable[Clip], trained: Sequence[str], labels: Sequence[str]
+) -> list[str]:
+    """A sentence for each corpus besides ``trained`` that has none of a model's labels."""
+    others = [clip for clip in clips if clip.corpus not in trained]
+    known = {clip.corpus for clip in with_labels(others, labels)}
+    return [
+        f"{corpus} is left out: the model has no label for any of its emotions"
+        for corpus in dict.fromkeys(clip.corpus for clip in others)
+        if corpus not in known
+    ]
+
+
+def _spoken(clips: Iterable[Clip], corpus: str, labels: Sequence[str]) -> Sequence[Clip]:
+    """The spoken clips of a corpus with known labels; raises SplitError if there are none."""
+    speech = [clip for clip in clips if clip.channel == "speech"]
+    own = [clip for clip in speech if clip.corpus == corpus]
+    if not own:
+        raise _no_clip_of(corpus, {clip.corpus for clip in speech})
+    found = with_labels(own, labels)
+    if not found:
+        raise _no_label_of(corpus, labels)
+    return found
+
+
+def _no_clip_of(corpus: str, there: Iterable[str]) -> SplitError:
+    if corpus in CORPORA:
+        return SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
+    known = dict.fromkeys([*CORPORA, *sorted(there)])
+    return SplitError(f"There is no corpus called {corpus}: known are {', '.join(known)}.")
+
+
+def _no_label_of(corpus: str, labels: Sequence[str]) -> SplitError:
+    return SplitError(
+        f"{corpus} has none of the labels of this model ({', '.join(labels)}): test it on another "
+        "corpus."
+    )
 
 
 def shortfall(protocol: str, splits: int, speakers: int) -> str:
@@ -328,6 +359,6 @@ def require_held_out(clips: Iterable[Clip], training: Training) -> None:
     )
     if shared:
         raise SplitError(
-            f"The bundle was trained on the speakers {', '.join(shared)}: a test on them would "
-            "flatter it; test it with --protocol cross-corpus."
+            f"The bundle was trained on the speakers {', '.join(shared)}: figures on their clips "
+            "would be too good: test it with --protocol cross-corpus."
         )

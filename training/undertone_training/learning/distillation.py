@@ -96,10 +96,17 @@ def require_usable(runs: Sequence[Run], info: RunInfo) -> None:
                 f"{run.folder} can't be used here: it was trained on speakers that this run is "
                 "not trained on; train it on the same split."
             )
-        if known.recipe.front_end != info.recipe.front_end or known.labels != info.labels:
+        recipe, other = info.recipe, known.recipe
+        if (other.front_end, other.labels) != (recipe.front_end, recipe.labels):
             raise RunError(
                 f"{run.folder} can't be used here: its features or its labels are not those of "
                 f"{info.recipe.name}; give both recipes the same."
+            )
+        if lacking := sorted({*known.labels} ^ {*info.labels}):
+            raise RunError(
+                f"{run.folder} can't be used here: only one of the two trainings has clips that "
+                f"are {', '.join(lacking)}; add such clips to the data folder, or leave the "
+                "emotion out of the `labels` of both recipes."
             )
 
 

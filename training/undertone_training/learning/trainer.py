@@ -245,8 +245,9 @@ class Trainer:
             return find_runs(folder)
         except RunError as error:
             raise RunError(
-                f"There is no finished run of the recipe {name} in {folder}, which is needed: run "
-                f"`undertone-train fit --recipe {name}` with the same --protocol and --seed first."
+                f"{below} needs a finished run of the recipe {name}, and {self.runs / name} has "
+                "none: run `undertone-train fit` first with that recipe, by its name or its file, "
+                "and the same --protocol and --seed."
             ) from error
 
 
