@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from miniature import (
     RECIPE,
+    SHORT,
     conversion_here,
+    eager_training,
     train,
     voice,
     without_pictures,
@@ -28,6 +30,7 @@ from undertone.samples import clips
 from undertone_training import recipe as recipes
 from undertone_training.corpora.scan import CORPORA
 from undertone_training.evaluation import backgrounds, evaluate, false_alarms, streaming
+from undertone_training.evaluation.conditions import load_reports
 from undertone_training.features.cache import FeatureCache
 from undertone_training.jobs import Jobs
 from undertone_training.learning.runs import Run
@@ -199,7 +202,7 @@ def test_a_recipe_of_several_corpora_is_tested_by_leaving_each_of_them_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_detector_corpora(tmp_path)
-    for name in ("casia/liu/angry/201.wav", "ased/n1-01-01-01-50.wav"):
+    for name in ("casia/liuchanhg/angry/201.wav", "ased/n1-01-01-01-50.wav"):
         write(tmp_path / name, voice(clips()[0], 3))
     stages = dry_run(capsys, "make", "everyday-compact", "--data", tmp_path)
     assert [title for title, _, _ in stages] == [
@@ -217,6 +220,42 @@ def test_a_recipe_of_several_corpora_is_tested_by_leaving_each_of_them_out(
         "evaluate everyday-compact final degraded",
         "promote everyday-compact final as everyday-compact",
     ]
+
+
+def test_the_corpora_left_out_the_known_voice_and_degraded_sound_are_tested(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    write_ravdess(data / "ravdess", ONE_OF_EACH_FOLD)
+    for number, speaker in enumerate(("EB0", "TP0")):
+        for index, emotion in enumerate(("neutral", "happiness", "sadness", "anger", "fear")):
+            name = f"nemo/{speaker}_{emotion}_1.flac"
+            write(data / name, voice(clips()[(0, 2, 3, 4, 5)[index]], 3 + number))
+    for name in ("casia/liuchanhg/angry/201.wav", "ased/a5-01-01-01-50.wav"):
+        write(data / name, voice(clips()[4], 3))
+    (tmp_path / "several.toml").write_text(
+        f'beside = ["nemo"]\nvalidation_speakers = 0\n{SHORT}epoch_windows = 40\n'
+    )
+    trainer = Trainer(data, tmp_path / "runs", FeatureCache(tmp_path / "cache", Jobs(1)))
+    recipe = recipes.load(tmp_path / "several.toml")
+    *stages, _ = stages_of("mine", recipe, Context(trainer, tmp_path, 0), recipes.load)
+    with eager_training(), conversion_here(), without_pictures():
+        for stage in stages:
+            assert not stage.done, stage.title
+            stage.run()
+            assert stage.done, stage.title
+    found = {}
+    for run in map(Run, (tmp_path / "runs/several").glob("*/seed0")):
+        for protocol, report in load_reports(run.report, run.tflite_sha256).items():
+            tested = [(each.corpus, each.condition) for each in report.conditions]
+            found[run.info.split, protocol] = tested
+    assert found.pop(("final", "degraded"))[0] == ("ased", "as recorded")
+    assert found == {
+        ("without-nemo", "cross-corpus"): [("nemo", "leave-one-corpus-out")],
+        ("without-ravdess", "cross-corpus"): [("ravdess", "leave-one-corpus-out")],
+        ("final", "cross-corpus"): [("casia", "zero-shot"), ("ased", "zero-shot")],
+        ("final", "known-voice"): [("casia", "0 s known"), ("ased", "0 s known")],
+    }
 
 
 def test_the_bundle_has_the_figures_of_every_stage(made: Path) -> None:
