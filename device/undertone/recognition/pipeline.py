@@ -28,6 +28,10 @@ class ClassifiedSegment:
     windows: tuple[LogProbabilities, ...]
 
 
+FIRST_FRAMES = 320
+"""Ten seconds of speech, by which a voice is compared with the one that was known before."""
+
+
 class Pipeline:
     """Speech gate, MFCC, windows, classifier and decision in one line, for one stream at a time.
 
@@ -59,7 +63,7 @@ class Pipeline:
         self.voice = voice
         """What is known of the speaker now."""
         self.heard: Voice | None = None
-        """What would be known if nothing had been at the start; None until it has learnt."""
+        """What would be known of the first ten seconds alone; None until it has learnt."""
         self._segment: SegmentTracker | None = None
         self._overloaded = False
 
@@ -114,7 +118,8 @@ class Pipeline:
                     if self._learns and segment.missing_band is None:
                         logs = combine(segment.windows) + segment.bias
                         self.voice = self._classifier.learn(self.voice, frames, logs)
-                        self.heard = self._classifier.learn(self.heard, frames, logs)
+                        if self.heard is None or self.heard.frames < FIRST_FRAMES:
+                            self.heard = self._classifier.learn(self.heard, frames, logs)
         return ended
 
     def _classified(self, segment: SegmentTracker) -> ClassifiedSegment:

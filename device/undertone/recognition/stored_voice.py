@@ -22,16 +22,13 @@ from undertone.paths import state_dir
 from undertone.recognition.bundle import Manifest
 from undertone.recognition.fields import Sha256
 from undertone.recognition.mfcc import MfccConfig
-from undertone.recognition.pipeline import Pipeline
+from undertone.recognition.pipeline import FIRST_FRAMES, Pipeline
 from undertone.recognition.voice import Voice
 from undertone.support.printable import printable
 from undertone.support.regular_file import open_regular, regular_descriptor
 from undertone.support.strict import Strict
 
 SCHEMA_VERSION: Final = 1
-
-CHECKED_FRAMES = 320
-"""After so much speech, 10 s, a voice from before the restart is compared with what is heard."""
 
 WRITE_INTERVAL_S = 30.0
 """At most so often is the file written."""
@@ -304,7 +301,7 @@ class VoiceSink:
 
     def _forget_if_far(self) -> None:
         heard, distance = self._pipeline.heard, self._distance
-        if not self._unchecked or not heard or heard.frames < CHECKED_FRAMES:
+        if not self._unchecked or not heard or heard.frames < FIRST_FRAMES:
             return
         if distance and distance.between(heard.mean, self._unchecked.mean) >= distance.far:
             _log.warning(
