@@ -28,10 +28,6 @@ class ClassifiedSegment:
     windows: tuple[LogProbabilities, ...]
 
 
-FIRST_FRAMES = 320
-"""Ten seconds of speech, by which a voice is compared with the one that was known before."""
-
-
 class Pipeline:
     """Speech gate, MFCC, windows, classifier and decision in one line, for one stream at a time.
 
@@ -62,8 +58,10 @@ class Pipeline:
         self._learns = learns and classifier.knows_voices
         self.voice = voice
         """What is known of the speaker now."""
+        self.learns_apart = False
+        """Whether what is heard from now on is also learnt apart from what is known already."""
         self.heard: Voice | None = None
-        """What would be known of the first ten seconds alone; None until it has learnt."""
+        """What was learnt apart."""
         self._segment: SegmentTracker | None = None
         self._overloaded = False
 
@@ -118,7 +116,7 @@ class Pipeline:
                     if self._learns and segment.missing_band is None:
                         logs = combine(segment.windows) + segment.bias
                         self.voice = self._classifier.learn(self.voice, frames, logs)
-                        if self.heard is None or self.heard.frames < FIRST_FRAMES:
+                        if self.learns_apart:
                             self.heard = self._classifier.learn(self.heard, frames, logs)
         return ended
 

@@ -22,13 +22,16 @@ from undertone.paths import state_dir
 from undertone.recognition.bundle import Manifest
 from undertone.recognition.fields import Sha256
 from undertone.recognition.mfcc import MfccConfig
-from undertone.recognition.pipeline import FIRST_FRAMES, Pipeline
+from undertone.recognition.pipeline import Pipeline
 from undertone.recognition.voice import Voice
 from undertone.support.printable import printable
 from undertone.support.regular_file import open_regular, regular_descriptor
 from undertone.support.strict import Strict
 
 SCHEMA_VERSION: Final = 1
+
+CHECKED_FRAMES = 320
+"""After so much speech, 10 s, a voice from before the restart is compared with what is heard."""
 
 WRITE_INTERVAL_S = 30.0
 """At most so often is the file written."""
@@ -228,12 +231,12 @@ class VoiceSink:
         self._check_at_s = -math.inf
         self._write_at_s = -math.inf
         self._failing = False
-        self._distance = pipeline.manifest.voice_distance
         stored = self._stored()
         self._since: datetime | None = stored.since if stored else None
         self._kept: Voice | None = stored.voice if stored else None  # what is in the file
         self._unchecked = self._kept  # what was learnt before, and may be another voice
         pipeline.voice = self._kept
+        pipeline.learns_apart = self._kept is not None
 
     def handle(self, event: Event) -> None:
         """Nothing depends on a single event."""
@@ -300,8 +303,8 @@ class VoiceSink:
             self._forget()
 
     def _forget_if_far(self) -> None:
-        heard, distance = self._pipeline.heard, self._distance
-        if not self._unchecked or not heard or heard.frames < FIRST_FRAMES:
+        heard, distance = self._pipeline.heard, self._pipeline.manifest.voice_distance
+        if not self._unchecked or not heard or heard.frames < CHECKED_FRAMES:
             return
         if distance and distance.between(heard.mean, self._unchecked.mean) >= distance.far:
             _log.warning(
@@ -309,10 +312,10 @@ class VoiceSink:
                 "it is probably another speaker or microphone"
             )
             self._pipeline.voice, self._since = heard, None
-        self._unchecked = None
+        self._unchecked, self._pipeline.learns_apart = None, False
 
     def _forget(self) -> None:
-        self._unchecked = None
+        self._unchecked, self._pipeline.learns_apart = None, False
         self._pipeline.voice = self._kept = self._since = None
         _log.warning("what was known of the voice is forgotten: %s was deleted", self._path)
 
