@@ -173,7 +173,7 @@ def test_a_signal_ends_it_with_status_0_and_the_cursor_stored(
     assert program.returncode == 0
     assert told.splitlines() == [
         f"undertone: publishing {journal.folder} to {broker.url} below home/pi",
-        f"connected to the broker {broker.url}",
+        f"undertone: connected to the broker {broker.url}",
     ]
     stored = json.loads((tmp_path / "state/publish/mqtt.json").read_text())
     size = (journal.folder / "2026-11-21.jsonl").stat().st_size
