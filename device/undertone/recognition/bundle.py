@@ -157,9 +157,8 @@ class Manifest(Strict, frozen=True, kw_only=True):
                 f"comparison must have {2 * n - 1} usual values, as many weights for each label, "
                 "and an offset for each label"
             )
-        if self.voice_distance and {len(each) for each in self.voice_distance.directions} != {
-            n - 1
-        }:
+        directions = self.voice_distance.directions if self.voice_distance else ()
+        if any(len(each) != n - 1 for each in directions):
             raise ValueError(f"voice_distance.directions must have {n - 1} numbers each")
         if self.detector.mfcc != self.mfcc.without_pitch:
             raise ValueError("detector.mfcc must be the same as mfcc, without pitch")

@@ -13,8 +13,9 @@ from undertone.support.strict import Strict
 class VoiceDistance(Strict, frozen=True):
     """What tells voices apart, by linear discriminant analysis; part of a bundle's manifest.
 
-    directions: in which speakers differ most, compared with how much the recordings of one speaker
-        do, whose deviation is 1 in each; a weight for every value of a frame but the level.
+    directions: those in which speakers differ most in comparison with the recordings of one of
+        them, whose standard deviation in each is 1; a weight for every value of a frame but the
+        level.
     far: at most 1 % of the recordings of each corpus of the training are as far from five others
         of the same speaker.
     """
