@@ -339,12 +339,13 @@ def fit_confidence(parts: Sequence[Predictions], least_coverage: float = 0.65) -
         the same.
     least_coverage: as for ``choose_threshold``.
     """
+    parts = over_all_labels(parts)
     whole = Predictions.concatenate(parts)
     weights = np.repeat(
         [1 / len(each.truth) for each in parts], [len(each.truth) for each in parts]
     )
     temperature = fit_temperature(np.log(whole.probabilities), whole.truth, weights)
-    without_verdict = _lacking(over_all_labels(parts)) if len(parts) > 1 else ()
+    without_verdict = _lacking(parts) if len(parts) > 1 else ()
     calibrated = whole.at_temperature(temperature)
     threshold = choose_threshold(calibrated, least_coverage, weights, without_verdict)
     scale = fit_activation(calibrated, weights)

@@ -117,7 +117,7 @@ class Regularization(Strict, frozen=True):
         window takes a random share of another one's mean and deviation over time, of every
         coefficient, as far as its voice is not known.
     reordered: share of the windows that are cut into pieces of a quarter of a second to a second,
-        put together in a random order: an actor's few sentences say nothing about other people's.
+        put together in a random order, so that the actors' few sentences are not learnt by heart.
     known_clips: of how many other clips of its speaker the voice is known; each window takes one
         of these numbers at random.
     """

@@ -93,7 +93,7 @@ def run(group: click.Command, name: str, args: Sequence[str] | None = None) -> i
     """Run a command line and return its exit status; an error is one sentence on stderr."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a file name may not be encodable
-    logging.basicConfig(format=f"{name}: %(message)s")  # warnings look like errors
+    logging.basicConfig(format=f"{name}: %(message)s")  # warnings begin as errors do
     try:
         status = group.main(args, prog_name=name, standalone_mode=False)
         if sys.stdout:  # None if the caller has closed it

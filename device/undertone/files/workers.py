@@ -65,7 +65,7 @@ def in_new_process(task: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 def _begin() -> None:
     """In a worker: exit when the parent process ends, or it would wait for work forever.
 
-    Warnings look like those of the parent.
+    Its warnings begin as those of the parent do.
     """
     logging.basicConfig(format="undertone: %(message)s")
     parent = multiprocessing.parent_process()

@@ -234,7 +234,7 @@ class VoiceSink:
         stored = self._stored()
         self._since: datetime | None = stored.since if stored else None
         self._kept: Voice | None = stored.voice if stored else None  # what is in the file
-        self._unchecked = self._kept  # what was learnt before, and may be another voice
+        self._before = self._kept  # may be another voice
         pipeline.voice = self._kept
         pipeline.learns_apart = self._kept is not None
 
@@ -304,18 +304,20 @@ class VoiceSink:
 
     def _forget_if_far(self) -> None:
         heard, distance = self._pipeline.heard, self._pipeline.manifest.voice_distance
-        if not self._unchecked or not heard or heard.frames < CHECKED_FRAMES:
+        if not (self._pipeline.learns_apart and self._before and heard):
             return
-        if distance and distance.between(heard.mean, self._unchecked.mean) >= distance.far:
+        if heard.frames < CHECKED_FRAMES:
+            return
+        if distance and distance.between(heard.mean, self._before.mean) >= distance.far:
             _log.warning(
                 "what was known of the voice is forgotten: what is heard now sounds unlike it, so "
                 "it is probably another speaker or microphone"
             )
             self._pipeline.voice, self._since = heard, None
-        self._unchecked, self._pipeline.learns_apart = None, False
+        self._pipeline.learns_apart = False
 
     def _forget(self) -> None:
-        self._unchecked, self._pipeline.learns_apart = None, False
+        self._pipeline.learns_apart = False
         self._pipeline.voice = self._kept = self._since = None
         _log.warning("what was known of the voice is forgotten: %s was deleted", self._path)
 

@@ -215,7 +215,7 @@ def _evaluate_bundle(
     from undertone_training.evaluation.device_protocols import bundle_on_device
     from undertone_training.evaluation.false_alarms import count_false_alarms
     from undertone_training.evaluation.inference import through_device
-    from undertone_training.evaluation.test_clips import bundle_test, without_labels
+    from undertone_training.evaluation.test_clips import bundle_test, corpora_left_out
     from undertone_training.report.outcomes import write_bundle_report
 
     loaded = bundle.load(folder)
@@ -238,7 +238,7 @@ def _evaluate_bundle(
     tested: list[ConditionPredictions] = []
     notes: list[str] = []
     if protocol != "degraded" and not corpora:
-        notes = without_labels(clips, manifest.training.corpora, manifest.labels)
+        notes = corpora_left_out(clips, manifest.training.corpora, manifest.labels)
     for found in bundle_on_device(protocol, classifier, clips, corpora, sample, common.progress):
         tested += found.results
         notes += found.notes

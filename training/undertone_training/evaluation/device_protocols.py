@@ -88,7 +88,7 @@ def _under_conditions(
     unseen: str = ZERO_SHOT,
 ) -> CorpusResults:
     """``cross-corpus``, whose only condition is ``unseen``, ``degraded`` or ``known-voice``."""
-    notes = _without_label(clips[0].corpus, classifier.manifest.labels, all_clips)
+    notes = _clips_left_out(clips[0].corpus, classifier.manifest.labels, all_clips)
     if protocol == "cross-corpus":
         with progress(f"cross-corpus ({clips[0].corpus})", len(clips)) as step:
             return CorpusResults(clips, [through_device(clips, classifier, step, unseen)], notes)
@@ -99,7 +99,7 @@ def _under_conditions(
     return CorpusResults(clips, results, [*notes, *known_voice.notes_on(results)])
 
 
-def _without_label(corpus: str, labels: Sequence[str], all_clips: Sequence[Clip]) -> list[str]:
+def _clips_left_out(corpus: str, labels: Sequence[str], all_clips: Sequence[Clip]) -> list[str]:
     """A note on the spoken clips of a corpus that can't be tested, if there are any."""
     own = [clip for clip in all_clips if (clip.corpus, clip.channel) == (corpus, "speech")]
     usable = {clip.clip_id for clip in with_labels(own, labels)}

@@ -30,7 +30,7 @@ def through_device(
     voice_for: gives what is known of a clip's speaker.
     Raises AudioSourceError for a clip that cannot be read.
     """
-    manifest, labels = classifier.manifest, classifier.manifest.labels
+    labels, without_verdict = classifier.manifest.labels, classifier.manifest.without_verdict
     verdicts: list[Verdict | None] = []
     for clip in clips:
         found = classify([Block(read(clip), 0.0)], classifier, voice=voice_for(clip))
@@ -39,10 +39,9 @@ def through_device(
     rows = [row_of(verdict.scores, labels) if verdict else None for verdict in verdicts]
     given = [verdict is not None and verdict.verdict != UNCERTAIN for verdict in verdicts]
     possible = [
-        verdict is not None
-        and verdict.reason is None
-        and verdict.label not in manifest.without_verdict
-        for verdict in verdicts
+        each is not None
+        and Verdict.of(each.scores, 0.0, each.reason, None, without_verdict).verdict != UNCERTAIN
+        for each in verdicts
     ]
     activation = [verdict.activation if verdict else None for verdict in verdicts]
     return ConditionPredictions(

@@ -58,8 +58,11 @@ def known_voice(
             by_speaker.setdefault((clip.corpus, clip.speaker), []).append(clip)
     tested = sorted({(clip.corpus, clip.speaker) for clip in clips})
 
+    def of_speaker(clip: Clip) -> Sequence[Clip]:
+        return by_speaker.get((clip.corpus, clip.speaker), ())
+
     def alone(clip: Clip, seconds: float) -> list[Clip]:
-        return drawn(clip, by_speaker.get((clip.corpus, clip.speaker), ()), seconds)
+        return drawn(clip, of_speaker(clip), seconds)
 
     def among_others(clip: Clip) -> list[Clip]:
         own = (clip.corpus, clip.speaker)
@@ -69,7 +72,7 @@ def known_voice(
         return [other for part in parts for other in part]
 
     def as_at_home(clip: Clip) -> list[Clip]:
-        return mostly_neutral(clip, by_speaker.get((clip.corpus, clip.speaker), ()))
+        return mostly_neutral(clip, of_speaker(clip))
 
     @cache
     def heard(clip: Clip, gain_db: float) -> Voice | None:
@@ -80,9 +83,7 @@ def known_voice(
         f"{seconds:.0f} s known": (partial(alone, seconds=seconds), 0.0) for seconds in AMOUNTS_S
     }
     with_neutral = [
-        clip
-        for clip in clips
-        if any(map(_is_neutral, _others(clip, by_speaker.get((clip.corpus, clip.speaker), ()))))
+        clip for clip in clips if any(map(_is_neutral, _others(clip, of_speaker(clip))))
     ]
     if with_neutral:
         conditions[MOSTLY_NEUTRAL] = as_at_home, 0.0
@@ -161,5 +162,6 @@ def _is_neutral(clip: Clip) -> bool:
     return FOUR_EMOTIONS.get(clip.emotion) == "neutral"
 
 
+@cache
 def _duration_s(clip: Clip) -> float:
     return len(clip.source.read()) / SAMPLE_RATE_HZ

@@ -56,7 +56,7 @@ def select_tests(
     if protocol == "cross-corpus":
         tests, notes = sampled_tests(cross_corpus_tests(runs, clips.values(), corpora), most)
         for run in runs if not corpora else ():
-            left_out += without_labels(clips.values(), run.info.corpora, run.info.labels)
+            left_out += corpora_left_out(clips.values(), run.info.corpora, run.info.labels)
         return tests, notes, [*dict.fromkeys(left_out)]
     if corpora:
         tests = new_speaker_tests(runs, clips, corpora)
@@ -299,7 +299,7 @@ def unseen_corpora(
     return {corpus: own for corpus, own in found.items() if own}
 
 
-def without_labels(
+def corpora_left_out(
     clips: Iterable[Clip], trained: Sequence[str], labels: Sequence[str]
 ) -> list[str]:
     """A sentence for each corpus besides ``trained`` that has none of a model's labels."""

@@ -126,8 +126,10 @@ def _drawn_by(
     classes: NDArray[np.int64],
     recipe: Recipe,
 ) -> Array:
-    """Each corpus as the recipe has it, of it as much speech and song as there are clips of either,
-    among these each emotion equally, and each of its clips.
+    """How often each clip is drawn in relation to others, shape (clips,).
+
+    Each corpus as often as the recipe says, its speech and its song in proportion to their numbers
+    of clips, in either each emotion equally often, and each of its clips.
     """
     often = dict(zip((recipe.corpus, *recipe.beside), recipe.drawn, strict=False))
     drawn_by = np.zeros(len(classes), np.float32)

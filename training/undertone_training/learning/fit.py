@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from undertone.recognition.bundle import Normalization
+from undertone.recognition.bundle import Activation, Normalization
 from undertone_training import object_storage
 from undertone_training.errors import RunError
 from undertone_training.features.cache import ClipFeatures
@@ -120,13 +120,8 @@ def recalibrate(
     if confidence is None and validation:
         model = keras.models.load_model(run.model, compile=False)
         confidence = _confidence(model, info, validation, calibration.normalization)
-    undefined = Calibration(
-        calibration.normalization,
-        None,
-        None,
-        calibration.fit_s,
-        comparison=calibration.comparison,
-        voice_distance=calibration.voice_distance,
+    undefined = msgspec.structs.replace(
+        calibration, temperature=None, threshold=None, activation=Activation(), without_verdict=()
     )
     run.save(calibration.with_confidence(confidence) if confidence else undefined)
     object_storage.remove(run.tflite)

@@ -19,7 +19,7 @@ Speaker = tuple[str, str]
 """Corpus and name."""
 
 _MOST_DIRECTIONS = 8
-"""More have no more in them than chance: of single clips, fewer of other speakers are found."""
+"""With fewer, fewer clips of other speakers are far; with more, more of the same one's are."""
 
 _SHRINKAGE = 0.05
 """Of the covariance within a speaker, towards the same deviation of all standardised values."""
@@ -55,8 +55,9 @@ def fit_voice_distance(
         return None
     generator = np.random.default_rng(seed)
     found: dict[str, list[float]] = {}
-    for fold in range(_FOLDS):
-        left_out = sorted(means)[fold::_FOLDS]
+    speakers = sorted(means)
+    for fold in range(min(_FOLDS, len(speakers))):
+        left_out = speakers[fold::_FOLDS]
         others = {speaker: some for speaker, some in means.items() if speaker not in left_out}
         distance = VoiceDistance(_directions(others), far=1.0)
         for speaker in left_out:
