@@ -299,6 +299,8 @@ def test_corpora_beside_are_never_tested_on_and_change_no_test(
 def test_a_corpus_beside_that_is_not_there_is_named():
     with pytest.raises(SplitError, match="no clip of cremad in the data folder: add the corpus"):
         splits(SEVERAL, "final", beside=["nemo", "cremad"])
+    with pytest.raises(SplitError, match=r"no corpus called nemmo: known are ravdess, .*nemo"):
+        splits(SEVERAL, "final", beside=["nemmo"])
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -12,6 +12,7 @@ from itertools import chain, combinations
 
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.licences import licence_of, unlicensed
+from undertone_training.corpora.scan import CORPORA
 from undertone_training.errors import SplitError
 from undertone_training.lazy import joined, ordered, where
 
@@ -155,7 +156,7 @@ def splits(
     there = {clip.corpus for clip in usable}
     for corpus in beside:
         if corpus not in there:
-            raise SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
+            raise no_clip_of(corpus, there)
     if protocol == LEAVE_ONE_CORPUS_OUT and (barred := unlicensed(beside)):
         raise SplitError(
             f"The recipe learns from {', '.join(barred)}, whose terms give no licence for weights "
@@ -191,8 +192,19 @@ def whole(clips: Sequence[Clip], corpus: str) -> Split:
     of_corpus = where(clips, lambda clip: clip.corpus == corpus)
     train = ordered(of_corpus, lambda clip: clip.clip_id)
     if not train:
-        raise SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
+        raise no_clip_of(corpus, {clip.corpus for clip in clips})
     return Split(PRE_TRAINING, PRE_TRAINING, train, (), ())
+
+
+def no_clip_of(corpus: str, there: Iterable[str]) -> SplitError:
+    """A SplitError for a corpus that lacks, or whose name is wrong.
+
+    ``there``: the corpora in the data folder, among which there may be some without a loader.
+    """
+    if corpus in CORPORA:
+        return SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
+    known = dict.fromkeys([*CORPORA, *sorted(there)])
+    return SplitError(f"There is no corpus called {corpus}: known are {', '.join(known)}.")
 
 
 def _folds(

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from undertone.recognition.bundle import Manifest, Training
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.clips import with_labels
-from undertone_training.corpora.scan import CORPORA
 from undertone_training.corpora.splits import (
     DEVELOPMENT_FOLDS,
     PRE_TRAINING,
     PUBLISHED_FOLDS,
     SPEAKER_DEPENDENT,
     TEST_ACTORS,
+    no_clip_of,
 )
 from undertone_training.errors import SplitError
 from undertone_training.learning.runs import Run, RunInfo, clips_of
@@ -277,7 +277,7 @@ def unseen_corpora(
         by_corpus.setdefault(clip.corpus, []).append(clip)
     for corpus in corpora:
         if corpus not in by_corpus:
-            raise _no_clip_of(corpus, by_corpus)
+            raise no_clip_of(corpus, by_corpus)
         if corpus in trained:
             raise SplitError(
                 f"The weights learnt from {corpus}, if only at first or from a teacher: a test on "
@@ -317,18 +317,11 @@ def _spoken(clips: Iterable[Clip], corpus: str, labels: Sequence[str]) -> Sequen
     speech = [clip for clip in clips if clip.channel == "speech"]
     own = [clip for clip in speech if clip.corpus == corpus]
     if not own:
-        raise _no_clip_of(corpus, {clip.corpus for clip in speech})
+        raise no_clip_of(corpus, {clip.corpus for clip in speech})
     found = with_labels(own, labels)
     if not found:
         raise _no_label_of(corpus, labels)
     return found
-
-
-def _no_clip_of(corpus: str, there: Iterable[str]) -> SplitError:
-    if corpus in CORPORA:
-        return SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
-    known = dict.fromkeys([*CORPORA, *sorted(there)])
-    return SplitError(f"There is no corpus called {corpus}: known are {', '.join(known)}.")
 
 
 def _no_label_of(corpus: str, labels: Sequence[str]) -> SplitError:
