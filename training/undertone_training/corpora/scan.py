@@ -2,7 +2,7 @@
 
 import os
 import zipfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path, PurePosixPath
@@ -70,6 +70,12 @@ class Scan:
         return lines
 
 
+def unknown_corpus(name: str, there: Iterable[str]) -> str:
+    """A sentence for a corpus that is neither a published one nor one of those ``there``."""
+    known = dict.fromkeys([*CORPORA, *sorted(there)])
+    return f"There is no corpus called {name}: known are {', '.join(known)}."
+
+
 def scan(folder: Path, corpora: Collection[str] | None = None) -> Scan:
     """Find the clips of ``corpora`` (by default of every one) in a folder or zip archive.
 
@@ -88,9 +94,7 @@ def scan(folder: Path, corpora: Collection[str] | None = None) -> Scan:
     order = [*CORPORA, *sorted(places)]
     unknown = set(corpora or ()).difference(order)
     if unknown:
-        raise CorpusError(
-            f"There is no corpus called {sorted(unknown)[0]}: known are {', '.join(order)}."
-        )
+        raise CorpusError(unknown_corpus(sorted(unknown)[0], places))
     problems: list[Problem] = []
     wanted = set(corpora or order)
     clips = Clips(

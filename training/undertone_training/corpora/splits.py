@@ -12,7 +12,7 @@ from itertools import chain, combinations
 
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.licences import licence_of, unlicensed
-from undertone_training.corpora.scan import CORPORA
+from undertone_training.corpora.scan import CORPORA, unknown_corpus
 from undertone_training.errors import SplitError
 from undertone_training.lazy import joined, ordered, where
 
@@ -197,14 +197,13 @@ def whole(clips: Sequence[Clip], corpus: str) -> Split:
 
 
 def no_clip_of(corpus: str, there: Iterable[str]) -> SplitError:
-    """A SplitError for a corpus that lacks, or whose name is wrong.
+    """A SplitError for a corpus that is missing, or whose name is wrong.
 
     ``there``: the corpora in the data folder, among which there may be some without a loader.
     """
     if corpus in CORPORA:
         return SplitError(f"There is no clip of {corpus} in the data folder: add the corpus.")
-    known = dict.fromkeys([*CORPORA, *sorted(there)])
-    return SplitError(f"There is no corpus called {corpus}: known are {', '.join(known)}.")
+    return SplitError(unknown_corpus(corpus, there))
 
 
 def _folds(
