@@ -86,10 +86,10 @@ def command(
     stages = stages_of(
         name, recipe, Context(trainer, models, seed), lambda other: _beside(source, other)
     )
-    splits = [stage.split for stage in stages if isinstance(stage, Fit)]
+    fits = [stage for stage in stages if isinstance(stage, Fit)]
     lacking = [
         *shortcomings(recipe, trainer.clips),
-        *(each for s in splits for each in s.shortcomings()),
+        *(each for fit in fits for each in fit.split.shortcomings(fit.recipe.labels)),
     ]
     for sentence in dict.fromkeys(lacking):
         click.echo(sentence, err=True)

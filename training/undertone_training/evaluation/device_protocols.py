@@ -10,7 +10,7 @@ from undertone_training.corpora.clips import with_labels
 from undertone_training.corpora.splits import LEAVE_ONE_CORPUS_OUT
 from undertone_training.evaluation import degraded, known_voice
 from undertone_training.evaluation.conditions import ConditionPredictions
-from undertone_training.evaluation.inference import through_device
+from undertone_training.evaluation.inference import n_verdicts, through_device
 from undertone_training.evaluation.test_clips import (
     RunTest,
     sampled,
@@ -88,10 +88,17 @@ def _under_conditions(
     unseen: str = ZERO_SHOT,
 ) -> CorpusResults:
     """``cross-corpus``, whose only condition is ``unseen``, ``degraded`` or ``known-voice``."""
-    notes = _clips_left_out(clips[0].corpus, classifier.manifest.labels, all_clips)
+    unnamed = _without_label(clips[0].corpus, classifier.manifest.labels, all_clips)
+    notes = [_note_on(unnamed)] if unnamed else []
     if protocol == "cross-corpus":
-        with progress(f"cross-corpus ({clips[0].corpus})", len(clips)) as step:
-            return CorpusResults(clips, [through_device(clips, classifier, step, unseen)], notes)
+        drawn, _ = sampled(unnamed, len(clips))
+        with progress(f"cross-corpus ({clips[0].corpus})", len(clips) + len(drawn)) as step:
+            results = [through_device(clips, classifier, step, unseen)]
+            verdicts = n_verdicts(drawn, classifier, step)
+        if drawn:
+            share = f"{verdicts:,} of {len(drawn):,} ({100 * verdicts / len(drawn):.1f} %)"
+            notes = [f"{notes[0]}; {share} got a verdict, which can only be wrong"]
+        return CorpusResults(clips, results, notes)
     if protocol == "degraded":
         notes += [] if degraded.enough_voices(clips) else [degraded.NO_BABBLE]
         return CorpusResults(clips, list(degraded.degraded(clips, classifier, progress)), notes)
@@ -99,12 +106,17 @@ def _under_conditions(
     return CorpusResults(clips, results, [*notes, *known_voice.notes_on(results)])
 
 
-def _clips_left_out(corpus: str, labels: Sequence[str], all_clips: Sequence[Clip]) -> list[str]:
-    """A note on the spoken clips of a corpus that can't be tested, if there are any."""
+def _without_label(corpus: str, labels: Sequence[str], all_clips: Sequence[Clip]) -> Sequence[Clip]:
+    """The spoken clips of a corpus that can't be tested, because no label is theirs."""
     own = [clip for clip in all_clips if (clip.corpus, clip.channel) == (corpus, "speech")]
     usable = {clip.clip_id for clip in with_labels(own, labels)}
-    lacking = Counter(clip.emotion for clip in own if clip.clip_id not in usable)
-    if not lacking:
-        return []
+    return [clip for clip in own if clip.clip_id not in usable]
+
+
+def _note_on(unnamed: Sequence[Clip]) -> str:
+    lacking = Counter(clip.emotion for clip in unnamed)
     emotions = " and ".join(f"{number:,} {emotion}" for emotion, number in lacking.items())
-    return [f"clips of {corpus} whose emotion the model has no label for are left out: {emotions}"]
+    return (
+        f"clips of {unnamed[0].corpus} whose emotion the model has no label for are left out: "
+        f"{emotions}"
+    )
