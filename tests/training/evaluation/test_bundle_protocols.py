@@ -82,8 +82,12 @@ def test_clips_whose_emotion_the_bundle_has_no_label_for_are_counted(tmp_path: P
     heard = [classify(read_blocks(each), classifier).overall for each in files]
     given = sum(each is not None and each.verdict != UNCERTAIN for each in heard)
     left_out = "clips of family whose emotion the model has no label for are left out: 2 surprised"
-    share = f"{given} of 2 ({50 * given}.0 %) got a verdict, which can only be wrong"
-    assert report.notes == (f"{left_out}; {share}",)
+    excited = sum(each is not None and (each.activation or 0) >= 0.5 for each in heard)
+    told = (
+        f"{given} of 2 ({50 * given}.0 %) got a verdict, which can only be wrong, and {excited} of "
+        f"2 ({50 * excited}.0 %) the right activation"
+    )
+    assert report.notes == (f"{left_out}; {told}",)
     assert evaluate(tmp_path, "known-voice", bundle="everyday-tiny") == 0
     assert left_out in read(tmp_path, "known-voice", "everyday-tiny").notes
 

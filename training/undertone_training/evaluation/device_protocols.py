@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from undertone.events import UNCERTAIN, Verdict
 from undertone.recognition.classifier import Classifier
 from undertone_training.corpora.clip import Clip
 from undertone_training.corpora.clips import with_labels
 from undertone_training.corpora.splits import LEAVE_ONE_CORPUS_OUT
 from undertone_training.evaluation import degraded, known_voice
-from undertone_training.evaluation.conditions import ConditionPredictions
-from undertone_training.evaluation.inference import n_verdicts, through_device
+from undertone_training.evaluation.conditions import ACTIVATION, ConditionPredictions
+from undertone_training.evaluation.inference import through_device, verdicts_of
 from undertone_training.evaluation.test_clips import (
     RunTest,
     sampled,
@@ -94,10 +95,8 @@ def _under_conditions(
         drawn, _ = sampled(unnamed, len(clips))
         with progress(f"cross-corpus ({clips[0].corpus})", len(clips) + len(drawn)) as step:
             results = [through_device(clips, classifier, step, unseen)]
-            verdicts = n_verdicts(drawn, classifier, step)
-        if drawn:
-            share = f"{verdicts:,} of {len(drawn):,} ({100 * verdicts / len(drawn):.1f} %)"
-            notes = [f"{notes[0]}; {share} got a verdict, which can only be wrong"]
+            verdicts = verdicts_of(drawn, classifier, step)
+        notes = [f"{note}; {_told(drawn, verdicts)}" for note in notes]
         return CorpusResults(clips, results, notes)
     if protocol == "degraded":
         notes += [] if degraded.enough_voices(clips) else [degraded.NO_BABBLE]
@@ -120,3 +119,21 @@ def _note_on(unnamed: Sequence[Clip]) -> str:
         f"clips of {unnamed[0].corpus} whose emotion the model has no label for are left out: "
         f"{emotions}"
     )
+
+
+def _told(unnamed: Sequence[Clip], verdicts: Sequence[Verdict | None]) -> str:
+    """What the device told about clips whose emotion it can't name."""
+    given = [each is not None and each.verdict != UNCERTAIN for each in verdicts]
+    told = f"{_share(given)} got a verdict, which can only be wrong"
+    right = [
+        verdict is not None
+        and verdict.activation is not None
+        and (verdict.activation >= 0.5) == (ACTIVATION[clip.emotion] == "high")
+        for clip, verdict in zip(unnamed, verdicts, strict=True)
+        if clip.emotion in ACTIVATION
+    ]
+    return f"{told}, and {_share(right)} the right activation" if right else told
+
+
+def _share(found: Sequence[bool]) -> str:
+    return f"{sum(found):,} of {len(found):,} ({100 * sum(found) / len(found):.1f} %)"

@@ -15,6 +15,22 @@ from undertone_training.evaluation.conditions import ConditionPredictions
 from undertone_training.learning.predict import predictions_of
 
 
+def verdicts_of(
+    clips: Sequence[Clip],
+    classifier: Classifier,
+    progress: Callable[[], None] = lambda: None,
+    read: Callable[[Clip], Samples] = lambda clip: clip.source.read(),
+    voice_for: Callable[[Clip], Voice | None] = lambda clip: None,
+) -> list[Verdict | None]:
+    """What ``through_device`` hears in each clip; None where it detects no speech."""
+    verdicts: list[Verdict | None] = []
+    for clip in clips:
+        found = classify([Block(read(clip), 0.0)], classifier, voice=voice_for(clip))
+        verdicts.append(found.overall)
+        progress()
+    return verdicts
+
+
 def through_device(
     clips: Sequence[Clip],
     classifier: Classifier,
@@ -31,11 +47,7 @@ def through_device(
     Raises AudioSourceError for a clip that cannot be read.
     """
     labels, without_verdict = classifier.manifest.labels, classifier.manifest.without_verdict
-    verdicts: list[Verdict | None] = []
-    for clip in clips:
-        found = classify([Block(read(clip), 0.0)], classifier, voice=voice_for(clip))
-        verdicts.append(found.overall)
-        progress()
+    verdicts = verdicts_of(clips, classifier, progress, read, voice_for)
     rows = [row_of(verdict.scores, labels) if verdict else None for verdict in verdicts]
     given = [verdict is not None and verdict.verdict != UNCERTAIN for verdict in verdicts]
     possible = [
@@ -52,21 +64,6 @@ def through_device(
         np.array(possible),
         np.array(activation, dtype=float),
     )
-
-
-def n_verdicts(
-    clips: Sequence[Clip], classifier: Classifier, progress: Callable[[], None] = lambda: None
-) -> int:
-    """How many of ``clips``, whatever their emotions, get a verdict; nothing of the voice known.
-
-    progress: called after each clip.  Raises AudioSourceError for a clip that cannot be read.
-    """
-    given = 0
-    for clip in clips:
-        found = classify([Block(clip.source.read(), 0.0)], classifier).overall
-        given += found is not None and found.verdict != UNCERTAIN
-        progress()
-    return given
 
 
 def row_of(scores: Mapping[str, float], labels: Sequence[str]) -> NDArray[np.float64]:
