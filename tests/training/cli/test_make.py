@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
+import msgspec
 import numpy as np
 import pytest
 from miniature import (
@@ -305,13 +306,24 @@ FIGURES_AND_BUNDLE = [
 ]
 
 
+def _without_confidence(calibration: Path) -> None:
+    """As ``fit --protocol final`` leaves it if no folds are named."""
+    run = Run(calibration.parent)
+    run.save(msgspec.structs.replace(run.calibration, temperature=None, threshold=None))
+
+
 @pytest.mark.parametrize(
     ("name", "change", "again"),
     [
         ("quantization.json", Path.unlink, ["quantize quick final", *FIGURES_AND_BUNDLE]),
         ("calibration.json", Path.touch, FIGURES_AND_BUNDLE),
+        (
+            "calibration.json",
+            _without_confidence,
+            ["fit quick final", "quantize quick final", *FIGURES_AND_BUNDLE],
+        ),
     ],
-    ids=["lost", "another calibration"],
+    ids=["lost", "another calibration", "trained without folds"],
 )
 def test_only_what_depends_on_a_changed_file_is_to_be_done(
     place: Place,
