@@ -129,20 +129,6 @@ def test_sound_as_narrow_as_the_narrowest_copies_gets_a_verdict() -> None:
             },
             "beside goes with corpus = ravdess only",
         ),
-        ({"unnamed": ["calm"], "labels": ["neutral", "happy"]}, "unnamed needs beside"),
-        *(
-            (
-                {
-                    "beside": ["nemo"],
-                    "labels": ["neutral", "happy"],
-                    "unnamed": [emotion],
-                    "schedule": {"epoch_windows": 10},
-                    "regularization": {"mixup": 0.0},
-                },
-                f"unnamed takes emotions that .*: {emotion} does not",
-            )
-            for emotion in ("happy", "disgust", "bored")
-        ),
         ({"drawn": [1.0, 2.0]}, "drawn needs one number for corpus and one for each of beside"),
     ],
 )

@@ -16,7 +16,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from undertone.audio.block import SAMPLE_RATE_HZ, Samples
-from undertone.emotions import EMOTIONS, HIGH_ACTIVATION, LOW_ACTIVATION
+from undertone.emotions import EMOTIONS
 from undertone.errors import ConfigError
 from undertone.recognition.bandwidth import NEEDED_SHARE
 from undertone.recognition.mfcc import MfccConfig
@@ -225,9 +225,6 @@ class Recipe(Strict, frozen=True):
         all alike if it is empty.
     labels: what the network tells apart. Clips of another emotion are left out, but calm ones count
         as neutral where calm is no label.
-    unnamed: emotions that are no label, but whose clips are trained on: the target of a clip is
-        shared equally by the labels of the same activation, so that the network finds it excited
-        or not, and no label likely.
     voice_prior_frames: see ``undertone.recognition.bundle.Normalization``.
     song: adds the training actors' RAVDESS song to their speech.
     level, steady_noise: see ``undertone.recognition.bundle.Normalization``.
@@ -255,7 +252,6 @@ class Recipe(Strict, frozen=True):
     beside: tuple[str, ...] = ()
     drawn: tuple[Positive, ...] = ()
     labels: Annotated[tuple[str, ...], Meta(min_length=2)] = EMOTIONS
-    unnamed: tuple[str, ...] = ()
     voice_prior_frames: Annotated[float, Meta(ge=0)] = 0.0
     song: bool = True
     level: Literal["energy-mean", "none"] = "energy-mean"
@@ -290,14 +286,6 @@ class Recipe(Strict, frozen=True):
             raise ValueError(f"beside goes with corpus = {EVALUATED_CORPUS} only")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must differ from each other")
-        if self.unnamed and not self.beside:
-            raise ValueError("unnamed needs beside: only a recipe of several corpora has it")
-        for emotion in self.unnamed:
-            if emotion in self.labels or not self.labels_like(emotion):
-                raise ValueError(
-                    "unnamed takes emotions that are no label, and have the activation of one: "
-                    f"{emotion} does not"
-                )
         if self.schedule.epoch_windows and self.distillation.corpora:
             raise ValueError("schedule.epoch_windows and distillation.corpora exclude each other")
         if (max(self.regularization.known_clips) > 0) != (self.voice_prior_frames > 0):
@@ -330,18 +318,6 @@ class Recipe(Strict, frozen=True):
                 "steady_noise is subtracted from the device's MFCC only: with features = "
                 f'"{self.features}", leave it out'
             )
-
-    @property
-    def trained_emotions(self) -> tuple[str, ...]:
-        """Those whose clips are trained on: the labels, then the unnamed ones."""
-        return *self.labels, *self.unnamed
-
-    def labels_like(self, emotion: str) -> tuple[str, ...]:
-        """The labels with the activation of an emotion; none for one that has no activation."""
-        for group in (HIGH_ACTIVATION, LOW_ACTIVATION):
-            if emotion in group:
-                return tuple(label for label in self.labels if label in group)
-        return ()
 
     @property
     def gate(self) -> GateConfig:

@@ -135,39 +135,6 @@ def test_a_label_that_a_corpus_lacks_is_left_out_of_its_targets() -> None:
     assert alone.probabilities.min() == 0
 
 
-def test_the_labels_of_its_activation_share_the_target_of_an_unnamed_emotion() -> None:
-    clips = several_corpora(
-        {
-            "ravdess": {"surprised": 2, "happy": 1, "angry": 1, "neutral": 1},
-            "nemo": {"surprised": 1, "happy": 1},
-            "own": {"surprised": 1, "neutral": 1},
-        }
-    )
-    labels = ("neutral", "happy", "angry")
-    recipe = msgspec.structs.replace(
-        beside("nemo", "own"), labels=labels, unnamed=("surprised",), drawn=(1.0, 1.0, 1.0)
-    )
-    info = msgspec.structs.replace(described(beside("nemo", "own")), recipe=recipe, labels=labels)
-    found = targets_of(info, clips, (), ())
-    rows = {
-        (clip.clip.corpus, clip.clip.emotion): row.tolist()
-        for clip, row in zip(clips, found.probabilities[::2], strict=True)
-    }
-    assert rows["ravdess", "surprised"] == [0, 0.5, 0.5]
-    assert rows["ravdess", "happy"] == [0, 1, 0]
-    assert rows["nemo", "surprised"] == [ABSENT, 1, ABSENT]
-    assert rows["own", "surprised"] == [0, ABSENT, ABSENT]  # it tells nothing
-    drawn = {
-        each: sum(
-            often
-            for clip, often in zip(clips, found.drawn_by.tolist(), strict=True)
-            if clip.clip.corpus == "ravdess" and clip.clip.emotion == each
-        )
-        for each in ("surprised", "happy", "angry", "neutral")
-    }
-    assert list(drawn.values()) == pytest.approx([0.25] * 4)
-
-
 @settings(max_examples=30)
 @given(
     counts=st.dictionaries(

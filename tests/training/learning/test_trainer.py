@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 import pytest
 from miniature import RECIPE, Pipeline, train
 
@@ -166,23 +165,6 @@ def test_a_recipe_is_trained_and_tested_on_its_labels_and_corpora_alone(protocol
         assert calm
         assert {clip.emotion for clip in calm} == {"neutral"}
     assert not splits_for(recipe, "final", at_hand(), validate=False)[0].validation
-
-
-@pytest.mark.parametrize("protocol", ["speaker-independent", "final", "leave-one-corpus-out"])
-def test_unnamed_emotions_are_trained_on_and_not_tested(protocol: str) -> None:
-    labels = ("neutral", "happy", "sad", "disgust")
-    plain = for_several("nemo", labels=labels)
-    recipe = msgspec.structs.replace(plain, unnamed=("surprised",))
-    for with_them, without in zip(
-        splits_for(recipe, protocol, at_hand()), splits_for(plain, protocol, at_hand()), strict=True
-    ):
-        extra = {*with_them.train} - {*without.train}
-        assert {*without.train} <= {*with_them.train}
-        assert {clip.emotion for clip in extra} == {"surprised"}
-        assert list(with_them.validation) == list(without.validation)
-        assert list(with_them.test) == list(without.test)
-        assert describe(recipe, with_them, 0).labels == describe(plain, without, 0).labels
-        assert with_them.shortcomings(labels) == without.shortcomings(labels)
 
 
 def test_an_emotion_that_no_corpus_of_the_recipe_has_is_reported() -> None:

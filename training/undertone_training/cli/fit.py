@@ -90,7 +90,7 @@ def command(
         click.echo(each, err=True)
     trainings = []
     for split in (split for fold, split in splits.items() if not folds or fold in folds):
-        for each in split.shortcomings(recipe.labels):
+        for each in split.shortcomings():
             click.echo(each, err=True)
         for seed in dict.fromkeys(seeds):
             training = trainer.plan(recipe, split, seed)

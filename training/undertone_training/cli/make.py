@@ -86,10 +86,10 @@ def command(
     stages = stages_of(
         name, recipe, Context(trainer, models, seed), lambda other: _beside(source, other)
     )
-    fits = [stage for stage in stages if isinstance(stage, Fit)]
+    splits = [stage.split for stage in stages if isinstance(stage, Fit)]
     lacking = [
         *shortcomings(recipe, trainer.clips),
-        *(each for fit in fits for each in fit.split.shortcomings(fit.recipe.labels)),
+        *(each for s in splits for each in s.shortcomings()),
     ]
     for sentence in dict.fromkeys(lacking):
         click.echo(sentence, err=True)

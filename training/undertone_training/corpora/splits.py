@@ -87,15 +87,21 @@ class Split:
                     "folder."
                 )
 
-    def shortcomings(self, labels: Collection[str]) -> list[str]:
-        """What is missing from the split, a sentence for each kind; ``labels``: of its recipe."""
+    @property
+    def untested(self) -> tuple[str, ...]:
+        """Emotions of the training of which the test has no clip; none without a test."""
+        trained, tested = ({clip.emotion for clip in side} for side in (self.train, self.test))
+        return tuple(sorted(trained - tested)) if tested else ()
+
+    def shortcomings(self) -> list[str]:
+        """What is missing from the split, a sentence for each kind."""
         found = []
         if self.missing:
             found.append(f"{self.name}: the data folder lacks the actors {', '.join(self.missing)}")
-        trained, tested = ({clip.emotion for clip in side} for side in (self.train, self.test))
-        if tested and (untested := sorted((trained - tested) & {*labels})):
+        if self.untested:
             found.append(
-                f"{self.name}: no test clip is {', '.join(untested)}, which its figures leave out"
+                f"{self.name}: no test clip is {', '.join(self.untested)}, which its figures leave "
+                "out"
             )
         return found
 

@@ -56,15 +56,13 @@ def targets_of(
     """
     recipe, n_labels = info.recipe, len(info.labels)
     require_usable(teachers, info)
-    classes = classes_of(train, (*info.labels, *recipe.unnamed))
+    classes = classes_of(train, info.labels)
     corpora = np.array([each.clip.corpus for each in train])
-    rows = _possible(info)[classes]
+    rows = np.eye(n_labels, dtype=np.float32)[classes]
     for corpus in set(corpora) if recipe.beside else ():
         of_corpus = corpora == corpus
         absent = np.setdiff1d(np.arange(n_labels), classes[of_corpus])
         rows[np.ix_(of_corpus, absent)] = ABSENT
-    sums = np.maximum(rows, 0).sum(axis=1, keepdims=True)
-    rows = np.where(rows > 0, rows / np.maximum(sums, 1), rows)
     counts = np.fromiter((len(variant_lengths(clip)) for clip in train), np.intp, len(train))
     probabilities = np.repeat(rows, counts, axis=0)
     weights = np.ones(len(train) + len(unlabelled), np.float32)
@@ -80,14 +78,6 @@ def targets_of(
     channels = np.array([each.clip.channel for each in train])
     drawn_by = _drawn_by(corpora, channels, classes, recipe)
     return Targets(probabilities, weights, drawn_by, len(train), n_unlabelled)
-
-
-def _possible(info: RunInfo) -> Array:
-    """1 where a clip of a label, or of an unnamed emotion, may get a label: (both, labels)."""
-    labels, recipe = info.labels, info.recipe
-    unnamed = [[label in recipe.labels_like(each) for label in labels] for each in recipe.unnamed]
-    rows = [*np.eye(len(labels)), *unnamed]
-    return np.array(rows, np.float32)
 
 
 def require_usable(runs: Sequence[Run], info: RunInfo) -> None:

@@ -268,7 +268,7 @@ def _train(job: _TrainingJob) -> None:
     job.lease.require()
     keras.backend.clear_session()  # frees the memory of earlier trainings
     trainer, info = job.trainer, job.info
-    labelled = ById(with_labels(trainer.clips, info.recipe.trained_emotions))
+    labelled = ById(with_labels(trainer.clips, info.recipe.labels))
     train, validation, test = (
         clips_of(labelled, ids) for ids in (info.train, info.validation, info.test)
     )
@@ -292,26 +292,16 @@ def splits_for(
 
     validate False: holds nobody out for validation, whatever the recipe says.
     """
-    usable = with_labels(clips, recipe.trained_emotions)
+    usable = with_labels(clips, recipe.labels)
     if recipe.corpus != EVALUATED_CORPUS:
         return [whole(usable, recipe.corpus)]
-    found = splits(
+    return splits(
         usable,
         protocol,
         recipe.song,
         recipe.validation_speakers if validate else 0,
         beside=recipe.beside,
     )
-    if not recipe.unnamed:
-        return found
-    return [
-        replace(
-            split,
-            validation=with_labels(split.validation, recipe.labels),
-            test=with_labels(split.test, recipe.labels),
-        )
-        for split in found
-    ]
 
 
 def shortcomings(recipe: Recipe, clips: Sequence[Clip]) -> Iterator[str]:
