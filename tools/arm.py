@@ -73,12 +73,17 @@ _CHECKOUT = (
     "diagnostics/test_doctor_advice.py::"
     "test_a_broken_installation_is_reinstalled_from_its_own_source",
 )
+_ADVICE = (
+    "diagnostics/test_doctor_advice.py::"
+    "test_pip_changes_the_environment_of_the_program_and_no_other"
+)
 LEFT_OUT = {
     "cli/test_classify.py::test_closed_streams_are_no_bug": "qemu-user opens files of its own",
     f"{_SANDBOX}::test_the_child_takes_no_more_than_its_memory": "qemu-user sets no such limit",
     f"{_SANDBOX}::test_what_comes_back_or_raises_is_not_deadly[grow]": "the same",
     f"journal/test_faults.py::{_KILLED}": "the kernel's part, and half an hour under qemu",
     **dict.fromkeys(_CHECKOUT, "about an installation from a copy of the repository"),
+    _ADVICE: "makes a virtual environment, for which this Debian has no python3-venv",
 }
 """Tests in tests/device that can't pass in an emulated root, and why."""
 

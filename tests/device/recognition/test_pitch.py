@@ -32,7 +32,8 @@ def tone(hertz, slope):
     return (6000 * sound / np.abs(sound).max()).astype(np.int16)
 
 
-@given(hertz=st.floats(70, 460), slope=st.floats(0, 2))
+# subnormal numbers are zero on Arm once tflite-runtime is imported
+@given(hertz=st.floats(70, 460), slope=st.floats(0, 2, allow_subnormal=False))
 def test_the_height_of_a_tone_is_found_to_a_quarter_of_a_tone(hertz, slope):
     frames = Mfcc(CONFIG).compute(tone(hertz, slope))[2:-3]
     assert (frames[:, STRENGTH] > 0.4).all()
