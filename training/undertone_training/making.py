@@ -109,9 +109,10 @@ class Fit(Stage):
     @property
     def done(self) -> bool:
         """Raises RunError if there is another training in its folder."""
-        if not self._planned().done or not self.folds:
-            return self._planned().done
-        fitted = self.result.calibration.temperature is not None  # not if ``fit`` trained it alone
+        if not self._planned().done:
+            return False
+        # weights that ``fit`` trained alone may have no temperature
+        fitted = not self.folds or self.result.calibration.temperature is not None
         return fitted and all(
             _in_order(fold.result.model, self.result.calibration_file) for fold in self.folds
         )
