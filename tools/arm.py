@@ -67,15 +67,12 @@ PIP_OPTIONS = ("--disable-pip-version-check", "--quiet")
 
 TEST_CORE = "cortex-a72"
 _KILLED = "test_killed_at_any_time_it_loses_no_more_than_its_bound_and_doubles_nothing"
+_ENVIRONMENT = "test_pip_changes_the_environment_of_the_program_and_no_other"
 _SANDBOX = "support/test_sandbox.py"
+_ADVICE = "diagnostics/test_doctor_advice.py"
 _CHECKOUT = (
     "support/test_installation.py::test_a_checkout_is_installed_again_with_the_extra",
-    "diagnostics/test_doctor_advice.py::"
-    "test_a_broken_installation_is_reinstalled_from_its_own_source",
-)
-_ADVICE = (
-    "diagnostics/test_doctor_advice.py::"
-    "test_pip_changes_the_environment_of_the_program_and_no_other"
+    f"{_ADVICE}::test_a_broken_installation_is_reinstalled_from_its_own_source",
 )
 LEFT_OUT = {
     "cli/test_classify.py::test_closed_streams_are_no_bug": "qemu-user opens files of its own",
@@ -83,7 +80,9 @@ LEFT_OUT = {
     f"{_SANDBOX}::test_what_comes_back_or_raises_is_not_deadly[grow]": "the same",
     f"journal/test_faults.py::{_KILLED}": "the kernel's part, and half an hour under qemu",
     **dict.fromkeys(_CHECKOUT, "about an installation from a copy of the repository"),
-    _ADVICE: "makes a virtual environment, for which this Debian has no python3-venv",
+    f"{_ADVICE}::{_ENVIRONMENT}": (
+        "makes a virtual environment, for which this Debian has no python3-venv"
+    ),
 }
 """Tests in tests/device that can't pass in an emulated root, and why."""
 

@@ -111,7 +111,7 @@ class Fit(Stage):
         """Raises RunError if there is another training in its folder."""
         if not self._planned().done:
             return False
-        # weights that ``fit`` trained alone may have no temperature
+        # ``fit`` without --confidence leaves no temperature
         fitted = not self.folds or self.result.calibration.temperature is not None
         return fitted and all(
             _in_order(fold.result.model, self.result.calibration_file) for fold in self.folds

@@ -307,7 +307,7 @@ FIGURES_AND_BUNDLE = [
 
 
 def _without_confidence(calibration: Path) -> None:
-    """As ``fit --protocol final`` leaves it if no folds are named."""
+    """As ``fit --protocol final`` leaves it without --confidence."""
     run = Run(calibration.parent)
     run.save(msgspec.structs.replace(run.calibration, temperature=None, threshold=None))
 
@@ -323,7 +323,7 @@ def _without_confidence(calibration: Path) -> None:
             ["fit quick final", "quantize quick final", *FIGURES_AND_BUNDLE],
         ),
     ],
-    ids=["lost", "another calibration", "trained without folds"],
+    ids=["lost", "another calibration", "trained without --confidence"],
 )
 def test_only_what_depends_on_a_changed_file_is_to_be_done(
     place: Place,

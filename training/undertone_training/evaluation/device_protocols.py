@@ -89,14 +89,14 @@ def _under_conditions(
     unseen: str = ZERO_SHOT,
 ) -> CorpusResults:
     """``cross-corpus``, whose only condition is ``unseen``, ``degraded`` or ``known-voice``."""
-    unnamed = _without_label(clips[0].corpus, classifier.manifest.labels, all_clips)
-    notes = [_note_on(unnamed)] if unnamed else []
+    left_out = _without_label(clips[0].corpus, classifier.manifest.labels, all_clips)
+    notes = [_note_on(left_out)] if left_out else []
     if protocol == "cross-corpus":
-        drawn, _ = sampled(unnamed, len(clips))
+        drawn, _ = sampled(left_out, len(clips))
         with progress(f"cross-corpus ({clips[0].corpus})", len(clips) + len(drawn)) as step:
             results = [through_device(clips, classifier, step, unseen)]
             verdicts = verdicts_of(drawn, classifier, step)
-        notes = [f"{note}; {_told(drawn, verdicts)}" for note in notes]
+        notes = [f"{note}; {_heard_in(drawn, verdicts)}" for note in notes]
         return CorpusResults(clips, results, notes)
     if protocol == "degraded":
         notes += [] if degraded.enough_voices(clips) else [degraded.NO_BABBLE]
@@ -112,27 +112,27 @@ def _without_label(corpus: str, labels: Sequence[str], all_clips: Sequence[Clip]
     return [clip for clip in own if clip.clip_id not in usable]
 
 
-def _note_on(unnamed: Sequence[Clip]) -> str:
-    lacking = Counter(clip.emotion for clip in unnamed)
+def _note_on(left_out: Sequence[Clip]) -> str:
+    lacking = Counter(clip.emotion for clip in left_out)
     emotions = " and ".join(f"{number:,} {emotion}" for emotion, number in lacking.items())
     return (
-        f"clips of {unnamed[0].corpus} whose emotion the model has no label for are left out: "
+        f"clips of {left_out[0].corpus} whose emotion the model has no label for are left out: "
         f"{emotions}"
     )
 
 
-def _told(unnamed: Sequence[Clip], verdicts: Sequence[Verdict | None]) -> str:
-    """What the device told about clips whose emotion it can't name."""
+def _heard_in(left_out: Sequence[Clip], verdicts: Sequence[Verdict | None]) -> str:
+    """How many clips without a label got a verdict, and how many the right activation."""
     given = [each is not None and each.verdict != UNCERTAIN for each in verdicts]
-    told = f"{_share(given)} got a verdict, which can only be wrong"
+    heard = f"{_share(given)} got a verdict, which can only be wrong"
     right = [
         verdict is not None
         and verdict.activation is not None
         and (verdict.activation >= 0.5) == (ACTIVATION[clip.emotion] == "high")
-        for clip, verdict in zip(unnamed, verdicts, strict=True)
+        for clip, verdict in zip(left_out, verdicts, strict=True)
         if clip.emotion in ACTIVATION
     ]
-    return f"{told}, and {_share(right)} the right activation" if right else told
+    return f"{heard}, and {_share(right)} the right activation" if right else heard
 
 
 def _share(found: Sequence[bool]) -> str:
